@@ -1,0 +1,35 @@
+#include "core/base/errors.h"
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+
+namespace traind::core {
+
+FieldErrors FieldErrors::At(std::string_view field) const {
+  return FieldErrors(root_, path_.empty() ? std::string(field) : absl::StrCat(path_, ".", field));
+}
+
+FieldErrors FieldErrors::At(std::string_view field, int64_t index) const {
+  FieldErrors scope = At(field);
+  absl::StrAppend(&scope.path_, "[", index, "]");
+  return scope;
+}
+
+void FieldErrors::Add(std::string_view description) const {
+  auto* violation = root_->violations_.add_field_violations();
+  violation->set_field(path_);
+  violation->set_description(std::string(description));
+}
+
+absl::Status FieldErrors::Root::ToStatus() const {
+  if (ok()) return absl::OkStatus();
+  std::string message;
+  for (const auto& violation : violations_.field_violations()) {
+    absl::StrAppend(&message, message.empty() ? "" : "\n", violation.field(), ": ", violation.description());
+  }
+  absl::Status status = absl::InvalidArgumentError(message);
+  status.SetPayload(kBadRequestUrl, absl::Cord(violations_.SerializeAsString()));
+  return status;
+}
+
+}  // namespace traind::core

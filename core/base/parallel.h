@@ -1,0 +1,31 @@
+// Splits work over the OpenMP threads that oneDNN uses too. The split depends only on the range and the number of
+// threads, so that sums over the parts are the same in each run.
+#pragma once
+
+#include <omp.h>
+
+#include <algorithm>
+#include <cstdint>
+
+namespace traind::core {
+
+// Calls body(begin, end, part) for consecutive parts of [0, n), one for each thread, cut at multiples of `grain`;
+// runs in the calling thread when there is only one part's worth of work. `body` must not throw.
+template <class Body>
+void ParallelFor(int64_t n, int64_t grain, const Body& body) {
+  const int64_t chunks = (n + grain - 1) / grain;
+  const int parts = static_cast<int>(std::min<int64_t>(omp_get_max_threads(), chunks));
+  if (parts <= 1) {
+    if (n > 0) body(int64_t{0}, n, 0);
+    return;
+  }
+#pragma omp parallel num_threads(parts)
+  {
+    const int part = omp_get_thread_num();
+    const int64_t begin = chunks * part / parts * grain;
+    const int64_t end = std::min(n, chunks * (part + 1) / parts * grain);
+    if (begin < end) body(begin, end, part);
+  }
+}
+
+}  // namespace traind::core

@@ -1,0 +1,65 @@
+// A counter-based random number generator: the numbers are a pure function of (seed, purpose, stream, step, example,
+// index), so the same job draws the same bits however often it was stopped and resumed, and in any order of threads.
+// The function is Philox4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011).
+// Thread-safe: everything is a pure function of its arguments.
+#pragma once
+
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <string_view>
+
+namespace traind::core {
+
+// What a number is drawn for. Values are part of the checkpoint contract: never renumber.
+enum class Purpose : uint32_t { kInitialize = 1, kShuffle = 2, kDropout = 3, kProbeInput = 4, kAugment = 5 };
+
+// One round-keyed block: 128 random bits for a 128-bit counter and a 64-bit key.
+inline std::array<uint32_t, 4> Philox(std::array<uint32_t, 4> counter, uint32_t key0, uint32_t key1) {
+  for (int round = 0; round < 10; ++round) {
+    const uint64_t product0 = uint64_t{0xD2511F53} * counter[0];
+    const uint64_t product1 = uint64_t{0xCD9E8D57} * counter[2];
+    counter = {static_cast<uint32_t>(product1 >> 32) ^ counter[1] ^ key0, static_cast<uint32_t>(product1),
+               static_cast<uint32_t>(product0 >> 32) ^ counter[3] ^ key1, static_cast<uint32_t>(product0)};
+    key0 += 0x9E3779B9;
+    key1 += 0xBB67AE85;
+  }
+  return counter;
+}
+
+// Uniform in [0, 1), with the 24 bits that a float holds exactly.
+inline float ToUnit(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p-24f; }
+
+// The numbers of one (seed, purpose, stream): `stream` tells layers or tensors apart, by StreamOf(name).
+class RandomStream {
+ public:
+  RandomStream(uint64_t seed, Purpose purpose, uint32_t stream)
+      : key0_(static_cast<uint32_t>(seed) ^ (static_cast<uint32_t>(purpose) * 0x9E3779B1u)),
+        key1_(static_cast<uint32_t>(seed >> 32) ^ (stream * 0x85EBCA77u + static_cast<uint32_t>(purpose))) {}
+
+  // Four independent 32-bit words. `index` counts blocks within the example.
+  std::array<uint32_t, 4> Block(uint64_t step, uint32_t example, uint32_t index) const {
+    return Philox({index, example, static_cast<uint32_t>(step), static_cast<uint32_t>(step >> 32)}, key0_, key1_);
+  }
+
+ private:
+  uint32_t key0_;
+  uint32_t key1_;
+};
+
+// FNV-1a of a layer's or tensor's name: a stream that does not move when other layers come or go.
+inline uint32_t StreamOf(std::string_view name) {
+  uint32_t hash = 2166136261u;
+  for (char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+  return hash;
+}
+
+// Two independent N(0, 1) numbers from two words (Box & Muller 1958).
+inline std::array<float, 2> ToNormal(uint32_t a, uint32_t b) {
+  const float u = (static_cast<float>(a >> 8) + 1.0f) * 0x1p-24f;  // (0, 1]
+  const float radius = std::sqrt(-2.0f * std::log(u));
+  const float angle = 6.28318530717958648f * ToUnit(b);
+  return {radius * std::cos(angle), radius * std::sin(angle)};
+}
+
+}  // namespace traind::core

@@ -1,0 +1,37 @@
+// What every loss is: from the network's output and the targets of one minibatch to a number and a gradient. One kind
+// is one .cc file in this folder.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "core/base/registry.h"
+#include "traind/v1/loss.pb.h"
+
+namespace traind::core {
+
+// The targets of a minibatch: class labels, or rows of floats (soft labels, regression). Exactly one is set.
+struct Targets {
+  const int32_t* labels = nullptr;  // [n], in [0, outputs).
+  const float* values = nullptr;    // [n, outputs].
+};
+
+class Loss {
+ public:
+  virtual ~Loss() = default;
+
+  // Adds each example's loss to a sum kept in double, in the order of the examples. `output` [n, outputs] and
+  // `gradient` are row-major float32; the gradient, unless null, is that of the minibatch's mean loss (it is divided
+  // by n). Splits its work with ParallelFor; the sum does not depend on the number of threads.
+  virtual double Compute(const float* output, const Targets& targets, int64_t n, int64_t outputs,
+                         float* gradient) const = 0;
+
+  // Whether the loss takes class labels, and rows of floats.
+  virtual bool takes_labels() const { return true; }
+  virtual bool takes_values() const { return true; }
+};
+
+// Examples whose largest output is at their label (the first of equal ones counts; NaN is never right).
+int64_t CountCorrect(const float* output, const int32_t* labels, int64_t n, int64_t outputs);
+
+}  // namespace traind::core

@@ -1,0 +1,21 @@
+// What every penalty is (slide 69). All of the lecture's are sums over single weights of l1 |w| + l2 w^2, which is what
+// the optimizer's pass applies; one kind is one .cc file in this folder.
+#pragma once
+
+#include "core/base/registry.h"
+#include "traind/v1/regularizer.pb.h"
+
+namespace traind::core {
+
+struct PenaltyStrength {
+  double l1 = 0;  // The term l1 * sum |w|, gradient l1 * sign(w).
+  double l2 = 0;  // The term l2 * sum w^2, gradient 2 * l2 * w.
+};
+
+class Regularizer {
+ public:
+  virtual ~Regularizer() = default;
+  virtual PenaltyStrength strength() const = 0;
+};
+
+}  // namespace traind::core

@@ -1,0 +1,68 @@
+// Running a job: the loop batch -> forward -> backward -> update -> observe, with evaluation, events and checkpoints at
+// their cadences; and the three short tasks that need the engine but no training. Everything here runs in a worker
+// process, one call at a time.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "traind/v1/event.pb.h"
+#include "traind/v1/job.pb.h"
+#include "traind/v1/model_service.pb.h"
+#include "traind/v1/training_service.pb.h"
+
+namespace traind::core {
+
+// Where a running job says what happens. Called from the thread that called Train.
+class EventSink {
+ public:
+  virtual ~EventSink() = default;
+  // Takes an event without sequence and time. After a resume the events since the checkpoint come again, equal but for
+  // `timing`.
+  virtual void Emit(v1::Event event) = 0;
+  // Blocks until everything emitted is durable: a checkpoint never stands before the events that led to it.
+  virtual absl::Status Flush() = 0;
+  // Says that step `step` is done; cheap, called after each one.
+  virtual void Heartbeat(uint64_t step) = 0;
+};
+
+struct TrainRequest {
+  std::string job;                              // "jobs/{id}"
+  v1::JobSpec spec;                             // Resolved.
+  std::vector<v1::LayerAlgorithm> algorithms;   // Of the job.
+  std::string dataset_dir;                      // Folder of the dataset (core/data/dataset_dir.h).
+  std::string checkpoint_dir;                   // Created if absent; resumes from its newest sound checkpoint.
+  std::string weights_path;                     // safetensors for initial_weights; empty: initialize.
+  uint32_t threads = 1;
+};
+
+struct TrainResult {
+  uint64_t step = 0;     // Steps done.
+  bool stopped = false;  // `stop` ended it, a checkpoint of `step` is there.
+};
+
+// Trains to the end or until `stop`. Failures: INVALID_ARGUMENT for weights that do not fit; DATA_LOSS for a dataset or
+// checkpoint that is damaged; FAILED_PRECONDITION for a precision this CPU does not have; ABORTED when the loss is no
+// longer finite (the message names the step and the first layer).
+absl::StatusOr<TrainResult> Train(const TrainRequest& request, EventSink& sink, const std::atomic<bool>& stop);
+
+// Statistics at initialization. `request` is resolved; dataset_dir is read only for the data input.
+absl::StatusOr<v1::ProbeNetworkResponse> Probe(const v1::ProbeNetworkRequest& request, const std::string& dataset_dir,
+                                               uint32_t threads);
+
+// A trained model at work: network, loss and preprocessing from the job's resolved spec.
+struct InferenceRequest {
+  v1::JobSpec spec;                 // Resolved; its data says what evaluation reads.
+  std::string dataset_dir;          // May be empty for Predict with examples.
+  std::string weights_path;         // safetensors.
+  std::string preprocessing_path;   // safetensors of the fitted preprocessing; empty when the job has none.
+  uint32_t threads = 1;
+};
+absl::StatusOr<v1::EvaluationMetrics> Evaluate(const InferenceRequest& request);
+absl::StatusOr<v1::PredictResponse> Predict(const InferenceRequest& request, const v1::PredictRequest& input);
+
+}  // namespace traind::core
