@@ -21,6 +21,8 @@ void FieldErrors::Add(std::string_view description) const {
   violation->set_description(std::string(description));
 }
 
+int FieldErrors::count() const { return root_->violations_.field_violations_size(); }
+
 absl::Status FieldErrors::Root::ToStatus() const {
   if (ok()) return absl::OkStatus();
   std::string message;

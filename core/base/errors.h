@@ -29,6 +29,8 @@ class FieldErrors {
   void Add(std::string_view description) const;
 
   const std::string& path() const { return path_; }
+  // Violations recorded under the same root so far: compare before and after to know whether a part had any.
+  int count() const;
 
  private:
   FieldErrors(Root* root, std::string path) : root_(root), path_(std::move(path)) {}

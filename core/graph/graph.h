@@ -28,11 +28,11 @@ struct Node {
   std::vector<Shape> input_shapes;
   std::unique_ptr<Layer> layer;
   std::unique_ptr<Activation> activation;
-  Shape pre_activation;         // Shapes of one example.
+  Shape pre_activation;  // Shapes of one example.
   Shape output;
   std::vector<ParameterSpec> parameters;  // The layer's, then the activation's.
-  PenaltyStrength penalty;      // On the parameters with `penalized`.
-  int64_t forward_flops = 0;    // Of one example.
+  PenaltyStrength penalty;                // On the parameters with `penalized`.
+  int64_t forward_flops = 0;              // Of one example.
 };
 
 class Graph {

@@ -25,20 +25,20 @@ class Planner;
 
 // One tensor of a layer, in the public layout.
 struct ParameterSpec {
-  std::string name;              // "weight", "bias", "running_mean", ...
-  Shape shape;                   // Dense weight [out, in], conv weight [out, in / groups, kh, kw], others [channels].
-  v1::Initializer initializer;   // With its defaults filled in.
-  int64_t fan_in = 1;            // See initializer.proto.
+  std::string name;             // "weight", "bias", "running_mean", ...
+  Shape shape;                  // Dense weight [out, in], conv weight [out, in / groups, kh, kw], others [channels].
+  v1::Initializer initializer;  // With its defaults filled in.
+  int64_t fan_in = 1;           // See initializer.proto.
   int64_t fan_out = 1;
-  bool trained = true;           // False for running statistics.
-  bool penalized = false;        // Weights proper: penalties and decoupled weight decay act on them.
+  bool trained = true;     // False for running statistics.
+  bool penalized = false;  // Weights proper: penalties and decoupled weight decay act on them.
 };
 
 // What is known of a layer before anything is allocated.
 struct LayerShape {
-  Shape output;                            // Of one example.
+  Shape output;  // Of one example.
   std::vector<ParameterSpec> parameters;
-  int64_t forward_flops = 0;               // Of one example; a multiply-add counts as two.
+  int64_t forward_flops = 0;  // Of one example; a multiply-add counts as two.
 };
 
 // Adds the backward computation of a layer to the plan; made by Plan, called once, after the layers that read its

@@ -1,5 +1,5 @@
-// The one door to oneDNN: the engine, and wrappers for what differs between 2.x (Debian 12) and 3.x (Debian 13). No other
-// folder mentions a version.
+// The one door to oneDNN: the engine, and wrappers for what differs between 2.x (Debian 12) and 3.x (Debian 13). No
+// other folder mentions a version.
 #pragma once
 
 #include "oneapi/dnnl/dnnl.hpp"

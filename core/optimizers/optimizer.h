@@ -20,7 +20,7 @@ class Optimizer {
   // Consecutive weights of one tensor. Arrays of n floats that do not overlap.
   struct Chunk {
     float* weights;
-    const float* gradients;  // Penalties added, clipped.
+    const float* gradients;               // Penalties added, clipped.
     std::array<float*, kMaxSlots> slots;  // The optimizer's state; num_slots() of them.
     int64_t n;
   };

@@ -55,7 +55,7 @@ class Planner {
 
   // --- What is planned.
   virtual bool training() const = 0;
-  virtual int64_t batch() const = 0;                      // Examples of one step.
+  virtual int64_t batch() const = 0;                         // Examples of one step.
   virtual dnnl::memory::data_type compute_type() const = 0;  // Of activations and their gradients: f32 or bf16.
   virtual const dnnl::engine& engine() const = 0;
   virtual std::string_view layer_name() const = 0;
@@ -99,7 +99,8 @@ class Planner {
   virtual Value JoinedParameters(absl::Span<const std::string_view> names, const dnnl::memory::desc& wanted) = 0;
 
   // --- Operations, in the order of execution.
-  using Arguments = std::initializer_list<std::pair<int, Value>>;  // DNNL_ARG_... and the value; invalid ones are left out.
+  using Arguments =
+      std::initializer_list<std::pair<int, Value>>;  // DNNL_ARG_... and the value; invalid ones are left out.
   // `scratchpad` is the primitive's scratchpad_desc() (primitives are made with scratchpad_mode::user).
   virtual void Run(const dnnl::primitive& primitive, Arguments arguments, const dnnl::memory::desc& scratchpad) = 0;
   // `writes` may repeat a value of `reads`: updated in place.

@@ -17,8 +17,8 @@ namespace traind::core {
 class LayerObserver {
  public:
   struct Options {
-    int bins = 64;          // 64 to 256.
-    int dead_window = 5;    // Observed steps in a row without a non-zero value that make a unit dead.
+    int bins = 64;                           // 64 to 256.
+    int dead_window = 5;                     // Observed steps in a row without a non-zero value that make a unit dead.
     const Activation* activation = nullptr;  // Of the layer, or null; outlives the observer.
   };
 

@@ -15,10 +15,10 @@
 namespace traind::core {
 
 struct ResolvedJob {
-  v1::JobSpec spec;                             // Every default filled in, data.dataset as "datasets/{id}".
-  std::vector<v1::LayerAlgorithm> algorithms;   // One for each conv2d.
-  v1::NetworkDescription description;           // For the job's batch size and optimizer.
-  int64_t memory_bound_bytes = 0;               // Upper bound of what the worker will hold.
+  v1::JobSpec spec;                            // Every default filled in, data.dataset as "datasets/{id}".
+  std::vector<v1::LayerAlgorithm> algorithms;  // One for each conv2d.
+  v1::NetworkDescription description;          // For the job's batch size and optimizer.
+  int64_t memory_bound_bytes = 0;              // Upper bound of what the worker will hold.
   std::vector<std::string> warnings;
 };
 

@@ -31,12 +31,12 @@ class EventSink {
 };
 
 struct TrainRequest {
-  std::string job;                              // "jobs/{id}"
-  v1::JobSpec spec;                             // Resolved.
-  std::vector<v1::LayerAlgorithm> algorithms;   // Of the job.
-  std::string dataset_dir;                      // Folder of the dataset (core/data/dataset_dir.h).
-  std::string checkpoint_dir;                   // Created if absent; resumes from its newest sound checkpoint.
-  std::string weights_path;                     // safetensors for initial_weights; empty: initialize.
+  std::string job;                             // "jobs/{id}"
+  v1::JobSpec spec;                            // Resolved.
+  std::vector<v1::LayerAlgorithm> algorithms;  // Of the job.
+  std::string dataset_dir;                     // Folder of the dataset (core/data/dataset_dir.h).
+  std::string checkpoint_dir;                  // Created if absent; resumes from its newest sound checkpoint.
+  std::string weights_path;                    // safetensors for initial_weights; empty: initialize.
   uint32_t threads = 1;
 };
 
@@ -56,10 +56,10 @@ absl::StatusOr<v1::ProbeNetworkResponse> Probe(const v1::ProbeNetworkRequest& re
 
 // A trained model at work: network, loss and preprocessing from the job's resolved spec.
 struct InferenceRequest {
-  v1::JobSpec spec;                 // Resolved; its data says what evaluation reads.
-  std::string dataset_dir;          // May be empty for Predict with examples.
-  std::string weights_path;         // safetensors.
-  std::string preprocessing_path;   // safetensors of the fitted preprocessing; empty when the job has none.
+  v1::JobSpec spec;                // Resolved; its data says what evaluation reads.
+  std::string dataset_dir;         // May be empty for Predict with examples.
+  std::string weights_path;        // safetensors.
+  std::string preprocessing_path;  // safetensors of the fitted preprocessing; empty when the job has none.
   uint32_t threads = 1;
 };
 absl::StatusOr<v1::EvaluationMetrics> Evaluate(const InferenceRequest& request);
