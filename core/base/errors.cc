@@ -6,7 +6,7 @@
 namespace traind::core {
 
 FieldErrors FieldErrors::At(std::string_view field) const {
-  return FieldErrors(root_, path_.empty() ? std::string(field) : absl::StrCat(path_, ".", field));
+  return FieldErrors(root_, path_.empty() ? std::string(field) : path_ + "." + std::string(field));
 }
 
 FieldErrors FieldErrors::At(std::string_view field, int64_t index) const {
@@ -30,7 +30,7 @@ absl::Status FieldErrors::Root::ToStatus() const {
     absl::StrAppend(&message, message.empty() ? "" : "\n", violation.field(), ": ", violation.description());
   }
   absl::Status status = absl::InvalidArgumentError(message);
-  status.SetPayload(kBadRequestUrl, absl::Cord(violations_.SerializeAsString()));
+  status.SetPayload({kBadRequestUrl.data(), kBadRequestUrl.size()}, absl::Cord(violations_.SerializeAsString()));
   return status;
 }
 
