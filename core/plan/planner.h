@@ -42,6 +42,7 @@ class Frame {
 
  private:
   friend class Plan;
+  friend class PlanBuilder;
   std::vector<void*> pointers_;  // By Value::id; null for values that were never needed.
   uint64_t step_ = 0;
 };

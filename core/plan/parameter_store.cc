@@ -1,0 +1,148 @@
+#include "core/plan/parameter_store.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/random.h"
+#include "core/initializers/initializer.h"
+#include "core/onednn/onednn.h"
+#include "core/onednn/desc.h"
+
+namespace traind::core {
+namespace {
+
+dnnl::memory::desc PublicDesc(const Shape& shape) {
+  return onednn::Plain(dnnl::memory::dims(shape.begin(), shape.end()), dnnl::memory::data_type::f32);
+}
+
+// Row-major, with the dimensions of `desc`: the numbers of the public layout in their order.
+dnnl::memory::desc PlainLike(const dnnl::memory::desc& desc) {
+  return onednn::Plain(onednn::DimsOf(desc), dnnl::memory::data_type::f32);
+}
+
+// Copies with a change of layout or type; both memories are ours and live until the copy is done.
+void Reorder(const dnnl::memory::desc& from_desc, const void* from, const dnnl::memory::desc& to_desc, void* to) {
+  const dnnl::engine& engine = onednn::Engine();
+  dnnl::memory source(from_desc, engine, const_cast<void*>(from));
+  dnnl::memory target(to_desc, engine, to);
+  dnnl::stream stream(engine);
+  dnnl::reorder(source, target).execute(stream, source, target);
+  stream.wait();
+}
+
+}  // namespace
+
+ParameterStore::ParameterStore(const Graph& graph, bool trainable, int num_slots)
+    : trainable_(trainable), num_slots_(trainable ? num_slots : 0) {
+  for (const Node& node : graph.nodes()) {
+    for (const ParameterSpec& spec : node.parameters) {
+      StoredParameter parameter;
+      parameter.name = absl::StrCat(node.name, ".", spec.name);
+      parameter.spec = &spec;
+      if (spec.penalized) parameter.penalty = node.penalty;
+      parameters_.push_back(std::move(parameter));
+    }
+  }
+}
+
+StoredParameter& ParameterStore::Find(std::string_view layer, std::string_view name) {
+  return *std::find_if(parameters_.begin(), parameters_.end(), [&](const StoredParameter& p) {
+    return p.name.size() == layer.size() + 1 + name.size() && p.name.starts_with(layer) && p.name.ends_with(name);
+  });
+}
+
+absl::StatusOr<float*> ParameterStore::Allocate(int64_t elements) {
+  Buffer buffer(elements * sizeof(float));
+  if (buffer.data() == nullptr) {
+    return absl::ResourceExhaustedError(absl::StrCat("no memory for ", elements * sizeof(float), " bytes of parameters"));
+  }
+  buffers_.push_back(std::move(buffer));
+  return buffers_.back().data<float>();
+}
+
+absl::Status ParameterStore::Place(StoredParameter& parameter, const dnnl::memory::desc& desc) {
+  StoredParameter* alone = &parameter;
+  return PlaceJoined({&alone, 1}, desc);
+}
+
+absl::Status ParameterStore::PlaceJoined(absl::Span<StoredParameter* const> group, const dnnl::memory::desc& desc) {
+  const int64_t elements = desc.get_size() / sizeof(float);
+  auto master = Allocate(elements);
+  if (!master.ok()) return master.status();
+  const bool trained = trainable_ && group[0]->spec->trained;
+  float* gradient = nullptr;
+  std::array<float*, Optimizer::kMaxSlots> slots = {};
+  for (int i = -1; trained && i < num_slots_; ++i) {
+    auto memory = Allocate(elements);
+    if (!memory.ok()) return memory.status();
+    (i < 0 ? gradient : slots[i]) = *memory;
+  }
+  const int64_t each = elements / static_cast<int64_t>(group.size());
+  for (size_t k = 0; k < group.size(); ++k) {
+    StoredParameter& parameter = *group[k];
+    const int64_t offset = each * static_cast<int64_t>(k);
+    parameter.placed = true;
+    parameter.joined = group.size() > 1;
+    parameter.desc = parameter.joined ? PublicDesc(parameter.spec->shape) : desc;
+    parameter.master = *master + offset;
+    if (!trained) continue;
+    parameter.gradient = gradient + offset;
+    for (int i = 0; i < num_slots_; ++i) parameter.slots[i] = slots[i] + offset;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParameterStore::WantCopy(StoredParameter& parameter) {
+  if (parameter.copy != nullptr) return absl::OkStatus();
+  auto memory = Allocate((parameter.stored_elements() + 1) / 2);
+  if (!memory.ok()) return memory.status();
+  parameter.copy = reinterpret_cast<uint16_t*>(*memory);
+  return absl::OkStatus();
+}
+
+absl::Status ParameterStore::PlaceRest() {
+  for (StoredParameter& parameter : parameters_) {
+    if (parameter.placed) continue;
+    if (absl::Status status = Place(parameter, PublicDesc(parameter.spec->shape)); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+void ParameterStore::Initialize(uint64_t seed) {
+  std::vector<float> values;
+  for (StoredParameter& parameter : parameters_) {
+    const ParameterSpec& spec = *parameter.spec;
+    values.resize(Elements(spec.shape));
+    v1::Initializer config = spec.initializer;
+    FieldErrors::Root errors;  // The graph has validated the config; a violation here cannot be.
+    const auto initializer = Registry<Initializer>::Get().Create(config, errors.scope());
+    initializer->Fill(spec.shape, {.in = spec.fan_in, .out = spec.fan_out},
+                      RandomStream(seed, Purpose::kInitialize, StreamOf(parameter.name)), absl::MakeSpan(values));
+    Set(parameter, parameter.master, values);
+  }
+  UpdateCopies();
+}
+
+void ParameterStore::Get(const StoredParameter& parameter, const float* from, absl::Span<float> values) const {
+  Reorder(parameter.desc, from, PlainLike(parameter.desc), values.data());
+}
+
+void ParameterStore::Set(const StoredParameter& parameter, float* to, absl::Span<const float> values) {
+  Reorder(PlainLike(parameter.desc), values.data(), parameter.desc, to);
+}
+
+void ParameterStore::UpdateCopies() {
+  for (StoredParameter& parameter : parameters_) {
+    if (parameter.copy == nullptr) continue;
+    Reorder(parameter.desc, parameter.master, onednn::WithType(parameter.desc, dnnl::memory::data_type::bf16),
+            parameter.copy);
+  }
+}
+
+int64_t ParameterStore::bytes() const {
+  int64_t bytes = 0;
+  for (const Buffer& buffer : buffers_) bytes += static_cast<int64_t>(buffer.bytes());
+  return bytes;
+}
+
+}  // namespace traind::core

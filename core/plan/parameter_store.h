@@ -1,0 +1,76 @@
+// The parameters of a network in memory: the float32 master of each tensor, its gradient, the optimizer's state and, for
+// bfloat16, the copy that the kernels read. They live in the layout the kernels chose; Get and Set speak the public
+// layout. The first plan made over the store decides the layouts; later ones adapt.
+//
+// Not thread-safe; pointers stay valid for the store's life.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "core/graph/graph.h"
+#include "core/optimizers/optimizer.h"
+#include "core/tensor/buffer.h"
+#include "core/tensor/tensor.h"
+
+namespace traind::core {
+
+// One tensor of one layer.
+struct StoredParameter {
+  std::string name;              // "<layer>.weight"
+  const ParameterSpec* spec;     // Of the graph.
+  PenaltyStrength penalty;
+  dnnl::memory::desc desc;       // Of master, gradient and slots; float32. Its dims may split or join spec->shape.
+  bool placed = false;           // The layout is decided and the memory is there.
+  bool joined = false;           // Part of a group that a kernel reads as one tensor.
+  float* master = nullptr;
+  float* gradient = nullptr;     // Null unless trained.
+  uint16_t* copy = nullptr;      // bfloat16 in the same layout, kept up to date by the optimizer; null if not wanted.
+  std::array<float*, Optimizer::kMaxSlots> slots = {};
+  int64_t stored_elements() const { return static_cast<int64_t>(desc.get_size() / sizeof(float)); }
+};
+
+class ParameterStore {
+ public:
+  // `num_slots` floats of optimizer state for each trained weight; with `trainable` false there are no gradients either.
+  ParameterStore(const Graph& graph, bool trainable, int num_slots);
+
+  // In the order of the graph.
+  std::vector<StoredParameter>& parameters() { return parameters_; }
+  const std::vector<StoredParameter>& parameters() const { return parameters_; }
+  StoredParameter& Find(std::string_view layer, std::string_view name);
+
+  // Decides layout and memory. `desc` is float32.
+  absl::Status Place(StoredParameter& parameter, const dnnl::memory::desc& desc);
+  // The same for a group that a kernel reads one behind the other; `desc` is plain, of all together.
+  absl::Status PlaceJoined(absl::Span<StoredParameter* const> group, const dnnl::memory::desc& desc);
+  absl::Status WantCopy(StoredParameter& parameter);
+  // Places what no kernel asked for in the public layout.
+  absl::Status PlaceRest();
+
+  // --- From here on everything is placed. `values` are row-major in the public layout, spec->shape elements.
+  void Initialize(uint64_t seed);
+  void Get(const StoredParameter& parameter, const float* from, absl::Span<float> values) const;
+  void Set(const StoredParameter& parameter, float* to, absl::Span<const float> values);
+  // Brings the bfloat16 copies up to date with the masters.
+  void UpdateCopies();
+
+  int64_t bytes() const;
+
+ private:
+  absl::StatusOr<float*> Allocate(int64_t elements);
+
+  const bool trainable_;
+  const int num_slots_;
+  std::vector<StoredParameter> parameters_;
+  std::vector<Buffer> buffers_;
+};
+
+}  // namespace traind::core

@@ -1,0 +1,64 @@
+#include "core/plan/plan.h"
+
+#include "absl/strings/str_cat.h"
+#include "core/plan/plan_builder.h"
+#include "oneapi/dnnl/dnnl.h"
+
+namespace traind::core {
+
+absl::StatusOr<std::unique_ptr<Plan>> Plan::Make(const Graph& graph, ParameterStore& store, const PlanOptions& options) {
+  return PlanBuilder(graph, store, options).Build();
+}
+
+absl::Status Plan::Execute(const std::vector<Operation>& operations, bool observe) {
+  for (const Operation& operation : operations) {
+    if (operation.observes && !observe) continue;
+    if (operation.kernel) {
+      operation.kernel(frame_);
+      continue;
+    }
+    // The C interface takes the arguments as they are; the C++ one would build a map of them in each call.
+    const dnnl_status_t status = dnnl_primitive_execute(operation.primitive.get(), stream_.get(),
+                                                        static_cast<int>(operation.bound.size()), operation.bound.data());
+    if (status != dnnl_success) {
+      return absl::InternalError(absl::StrCat("oneDNN failed in \"", operation.label, "\" with status ", status));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Plan::Run(const Input& input) {
+  frame_.step_ = input.step;
+  for (int id : input_values_) {
+    frame_.pointers_[id] = const_cast<float*>(input.examples);
+    if (memories_[id]) memories_[id].set_data_handle(const_cast<float*>(input.examples));
+  }
+  targets_ = input.targets;
+  count_ = input.count;
+  return Execute(operations_, input.observe);
+}
+
+absl::Status Plan::RefreshParameters() { return Execute(refresh_, /*observe=*/true); }
+
+void Plan::Report(v1::StatisticsReport* report) const {
+  for (const Observed& observed : observers_) {
+    auto* layer = report->add_layers();
+    observed.observer->Report(layer);
+    layer->set_layer(observed.node->name);
+    layer->mutable_shape()->Add(observed.node->output.begin(), observed.node->output.end());
+  }
+}
+
+std::vector<Plan::ObserverState> Plan::observer_states() {
+  std::vector<ObserverState> states;
+  for (Observed& observed : observers_) states.push_back({observed.node->name, observed.observer->silent_steps()});
+  return states;
+}
+
+std::vector<std::string> Plan::operations() const {
+  std::vector<std::string> labels;
+  for (const Operation& operation : operations_) labels.push_back(operation.label);
+  return labels;
+}
+
+}  // namespace traind::core

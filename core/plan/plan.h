@@ -1,0 +1,116 @@
+// A step of a network, planned once and run many times: every primitive made, every value placed, every argument bound.
+// Running it allocates nothing, looks nothing up by name, and takes no lock.
+//
+// A training plan computes output, loss and the gradients of all parameters (into the store); an inference plan computes
+// the output and, given a loss, the loss. Both read the parameters of one store. Not thread-safe: one Run at a time over
+// a store; the work inside is spread by OpenMP. The graph, the store and the loss outlive the plan.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/graph/graph.h"
+#include "core/losses/loss.h"
+#include "core/plan/parameter_store.h"
+#include "core/plan/planner.h"
+#include "core/stats/layer_observer.h"
+#include "core/tensor/buffer.h"
+#include "traind/v1/job.pb.h"
+#include "traind/v1/statistics.pb.h"
+
+namespace traind::core {
+
+struct PlanOptions {
+  int64_t batch = 1;
+  bool training = false;  // Needs `loss` and a trainable store.
+  v1::Precision precision = v1::F32;
+  uint64_t seed = 0;
+  std::map<std::string, v1::ConvolutionAlgorithm, std::less<>> algorithms;  // By layer; DIRECT where absent.
+  const Loss* loss = nullptr;
+  bool observe = false;  // Make the observers for steps with Input::observe.
+  int histogram_bins = 64;
+  int dead_window = 5;
+};
+
+class Plan {
+ public:
+  static absl::StatusOr<std::unique_ptr<Plan>> Make(const Graph& graph, ParameterStore& store,
+                                                    const PlanOptions& options);
+
+  struct Input {
+    const float* examples = nullptr;  // [batch, ...], row-major.
+    Targets targets;                  // Of the first `count` examples; read only if there is a loss.
+    int64_t count = 0;                // At most the batch; less only for inference. What follows is padding.
+    uint64_t step = 0;                // Steps done before: keys the masks.
+    bool observe = false;
+  };
+  absl::Status Run(const Input& input);
+
+  // --- Of the last Run.
+  const float* output() const { return frame_.at<float>(output_); }  // [batch, outputs], row-major.
+  int64_t outputs() const { return outputs_; }
+  double loss_sum() const { return loss_sum_; }                      // Over `count` examples.
+  // The statistics of every layer, in the order of the graph; only after a Run with `observe`.
+  void Report(v1::StatisticsReport* report) const;
+
+  // An inference plan keeps parameters in the layout of its own kernels: call after they changed, before Run.
+  absl::Status RefreshParameters();
+
+  // What a checkpoint must hold of the observers, by layer.
+  struct ObserverState {
+    std::string layer;
+    absl::Span<float> silent_steps;
+  };
+  std::vector<ObserverState> observer_states();
+
+  // What runs, in order: "conv1: convolution", "conv1: reorder", "relu1: relu". For tests and people.
+  std::vector<std::string> operations() const;
+  int64_t arena_bytes() const { return static_cast<int64_t>(arena_.bytes() + scratchpad_.bytes()); }
+
+ private:
+  friend class PlanBuilder;
+
+  // Either a kernel of ours or a primitive with its arguments.
+  struct Operation {
+    std::string label = {};
+    std::vector<int> values = {};  // All it touches.
+    bool observes = false;         // Runs only in observed steps.
+    Kernel kernel = {};
+    dnnl::primitive primitive = {};
+    std::vector<std::pair<int, int>> arguments = {};  // DNNL_ARG_... and the value.
+    dnnl::memory::desc scratchpad = {};
+    dnnl::memory scratchpad_memory = {};
+    std::vector<dnnl_exec_arg_t> bound = {};
+  };
+  struct Observed {
+    const Node* node;
+    std::unique_ptr<LayerObserver> observer;
+  };
+
+  Plan() : stream_(onednn::Engine()) {}
+  absl::Status Execute(const std::vector<Operation>& operations, bool observe);
+
+  Frame frame_;
+  Value input_;
+  std::vector<int> input_values_;        // input_ and the views of it.
+  Value output_;
+  int64_t outputs_ = 0;
+  std::vector<dnnl::memory> memories_;   // By Value::id; empty for values that no primitive touches.
+  std::vector<Operation> refresh_;       // Of an inference plan: parameters into the layouts of the kernels.
+  std::vector<Operation> operations_;
+  std::vector<Observed> observers_;
+  Buffer arena_;
+  Buffer scratchpad_;
+  std::vector<Buffer> constants_;        // What refresh_ writes.
+  dnnl::stream stream_;
+
+  Targets targets_;
+  int64_t count_ = 0;
+  double loss_sum_ = 0;
+};
+
+}  // namespace traind::core
