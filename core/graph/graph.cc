@@ -203,8 +203,9 @@ std::unique_ptr<Graph> Graph::Build(v1::Network& network, const FieldErrors& err
     graph->nodes_.push_back(std::move(node));
   }
   const int last = network.layers_size() - 1;
-  const bool inputs_known = static_cast<int>(order.size()) == network.layers_size() &&
-                            std::all_of(inputs.begin(), inputs.end(), [](const auto& list) { return list.has_value(); });
+  const bool inputs_known =
+      static_cast<int>(order.size()) == network.layers_size() &&
+      std::all_of(inputs.begin(), inputs.end(), [](const auto& list) { return list.has_value(); });
   for (int i = 0; i < last; ++i) {
     if (inputs_known && !read[i]) {
       errors.At("layers", i)

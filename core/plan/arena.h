@@ -1,4 +1,5 @@
-// Where each value of a step lives: values whose lifetimes do not overlap share memory. A pure function, tested by hand.
+// Where each value of a step lives: values whose lifetimes do not overlap share memory. A pure function, tested by
+// hand.
 #pragma once
 
 #include <cstdint>

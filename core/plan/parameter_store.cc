@@ -5,8 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/random.h"
 #include "core/initializers/initializer.h"
-#include "core/onednn/onednn.h"
 #include "core/onednn/desc.h"
+#include "core/onednn/onednn.h"
 
 namespace traind::core {
 namespace {
@@ -54,7 +54,8 @@ StoredParameter& ParameterStore::Find(std::string_view layer, std::string_view n
 absl::StatusOr<float*> ParameterStore::Allocate(int64_t elements) {
   Buffer buffer(elements * sizeof(float));
   if (buffer.data() == nullptr) {
-    return absl::ResourceExhaustedError(absl::StrCat("no memory for ", elements * sizeof(float), " bytes of parameters"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("no memory for ", elements * sizeof(float), " bytes of parameters"));
   }
   buffers_.push_back(std::move(buffer));
   return buffers_.back().data<float>();

@@ -1,5 +1,5 @@
-// The parameters of a network in memory: the float32 master of each tensor, its gradient, the optimizer's state and, for
-// bfloat16, the copy that the kernels read. They live in the layout the kernels chose; Get and Set speak the public
+// The parameters of a network in memory: the float32 master of each tensor, its gradient, the optimizer's state and,
+// for bfloat16, the copy that the kernels read. They live in the layout the kernels chose; Get and Set speak the public
 // layout. The first plan made over the store decides the layouts; later ones adapt.
 //
 // Not thread-safe; pointers stay valid for the store's life.
@@ -24,22 +24,23 @@ namespace traind::core {
 
 // One tensor of one layer.
 struct StoredParameter {
-  std::string name;              // "<layer>.weight"
-  const ParameterSpec* spec;     // Of the graph.
+  std::string name;           // "<layer>.weight"
+  const ParameterSpec* spec;  // Of the graph.
   PenaltyStrength penalty;
-  dnnl::memory::desc desc;       // Of master, gradient and slots; float32. Its dims may split or join spec->shape.
-  bool placed = false;           // The layout is decided and the memory is there.
-  bool joined = false;           // Part of a group that a kernel reads as one tensor.
+  dnnl::memory::desc desc;  // Of master, gradient and slots; float32. Its dims may split or join spec->shape.
+  bool placed = false;      // The layout is decided and the memory is there.
+  bool joined = false;      // Part of a group that a kernel reads as one tensor.
   float* master = nullptr;
-  float* gradient = nullptr;     // Null unless trained.
-  uint16_t* copy = nullptr;      // bfloat16 in the same layout, kept up to date by the optimizer; null if not wanted.
+  float* gradient = nullptr;  // Null unless trained.
+  uint16_t* copy = nullptr;   // bfloat16 in the same layout, kept up to date by the optimizer; null if not wanted.
   std::array<float*, Optimizer::kMaxSlots> slots = {};
   int64_t stored_elements() const { return static_cast<int64_t>(desc.get_size() / sizeof(float)); }
 };
 
 class ParameterStore {
  public:
-  // `num_slots` floats of optimizer state for each trained weight; with `trainable` false there are no gradients either.
+  // `num_slots` floats of optimizer state for each trained weight; with `trainable` false there are no gradients
+  // either.
   ParameterStore(const Graph& graph, bool trainable, int num_slots);
 
   // In the order of the graph.

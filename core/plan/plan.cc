@@ -6,7 +6,8 @@
 
 namespace traind::core {
 
-absl::StatusOr<std::unique_ptr<Plan>> Plan::Make(const Graph& graph, ParameterStore& store, const PlanOptions& options) {
+absl::StatusOr<std::unique_ptr<Plan>> Plan::Make(const Graph& graph, ParameterStore& store,
+                                                 const PlanOptions& options) {
   return PlanBuilder(graph, store, options).Build();
 }
 
@@ -18,8 +19,8 @@ absl::Status Plan::Execute(const std::vector<Operation>& operations, bool observ
       continue;
     }
     // The C interface takes the arguments as they are; the C++ one would build a map of them in each call.
-    const dnnl_status_t status = dnnl_primitive_execute(operation.primitive.get(), stream_.get(),
-                                                        static_cast<int>(operation.bound.size()), operation.bound.data());
+    const dnnl_status_t status = dnnl_primitive_execute(
+        operation.primitive.get(), stream_.get(), static_cast<int>(operation.bound.size()), operation.bound.data());
     if (status != dnnl_success) {
       return absl::InternalError(absl::StrCat("oneDNN failed in \"", operation.label, "\" with status ", status));
     }

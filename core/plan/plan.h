@@ -1,9 +1,9 @@
 // A step of a network, planned once and run many times: every primitive made, every value placed, every argument bound.
 // Running it allocates nothing, looks nothing up by name, and takes no lock.
 //
-// A training plan computes output, loss and the gradients of all parameters (into the store); an inference plan computes
-// the output and, given a loss, the loss. Both read the parameters of one store. Not thread-safe: one Run at a time over
-// a store; the work inside is spread by OpenMP. The graph, the store and the loss outlive the plan.
+// A training plan computes output, loss and the gradients of all parameters (into the store); an inference plan
+// computes the output and, given a loss, the loss. Both read the parameters of one store. Not thread-safe: one Run at a
+// time over a store; the work inside is spread by OpenMP. The graph, the store and the loss outlive the plan.
 #pragma once
 
 #include <cstdint>
@@ -53,7 +53,7 @@ class Plan {
   // --- Of the last Run.
   const float* output() const { return frame_.at<float>(output_); }  // [batch, outputs], row-major.
   int64_t outputs() const { return outputs_; }
-  double loss_sum() const { return loss_sum_; }                      // Over `count` examples.
+  double loss_sum() const { return loss_sum_; }  // Over `count` examples.
   // The statistics of every layer, in the order of the graph; only after a Run with `observe`.
   void Report(v1::StatisticsReport* report) const;
 
@@ -96,16 +96,16 @@ class Plan {
 
   Frame frame_;
   Value input_;
-  std::vector<int> input_values_;        // input_ and the views of it.
+  std::vector<int> input_values_;  // input_ and the views of it.
   Value output_;
   int64_t outputs_ = 0;
-  std::vector<dnnl::memory> memories_;   // By Value::id; empty for values that no primitive touches.
-  std::vector<Operation> refresh_;       // Of an inference plan: parameters into the layouts of the kernels.
+  std::vector<dnnl::memory> memories_;  // By Value::id; empty for values that no primitive touches.
+  std::vector<Operation> refresh_;      // Of an inference plan: parameters into the layouts of the kernels.
   std::vector<Operation> operations_;
   std::vector<Observed> observers_;
   Buffer arena_;
   Buffer scratchpad_;
-  std::vector<Buffer> constants_;        // What refresh_ writes.
+  std::vector<Buffer> constants_;  // What refresh_ writes.
   dnnl::stream stream_;
 
   Targets targets_;

@@ -24,7 +24,8 @@ TRAIND_VECTORIZED void AddLoop(const T* a, const T* b, T* sum, int64_t n) {
 template <class T>
 void Add(const void* a, const void* b, void* sum, int64_t n) {
   ParallelFor(n, 4096, [&](int64_t begin, int64_t end, int) {
-    AddLoop(static_cast<const T*>(a) + begin, static_cast<const T*>(b) + begin, static_cast<T*>(sum) + begin, end - begin);
+    AddLoop(static_cast<const T*>(a) + begin, static_cast<const T*>(b) + begin, static_cast<T*>(sum) + begin,
+            end - begin);
   });
 }
 
@@ -297,7 +298,10 @@ absl::Status PlanBuilder::PlanNode(int index, Value network_input) {
     planned.layer.output_shape = &node.pre_activation;
     if (absl::Status status = RunStage(planned.layer, *node.layer); !status.ok()) return status;
     planned.output = planned.layer.output;
-    first = {.node = &node, .inputs = {planned.output}, .input_shapes = {node.pre_activation}, .wants_gradient = {planned.needs_gradient}};
+    first = {.node = &node,
+             .inputs = {planned.output},
+             .input_shapes = {node.pre_activation},
+             .wants_gradient = {planned.needs_gradient}};
   }
   planned.taken = taken_;
   if (node.activation && planned.taken == Taken::kNo) {
@@ -423,9 +427,8 @@ Value PlanBuilder::Sum(const std::vector<Value>& gradients) {
     const Value to = k == 1 ? New(desc) : sum;  // The first sum of the values is ours to add to.
     const bool bf16 = onednn::TypeOf(desc) == memory::data_type::bf16;
     const int64_t n = static_cast<int64_t>(desc.get_size() / (bf16 ? 2 : 4));
-    Run("sum of gradients", {a, b}, {to}, [=](const Frame& frame) {
-      (bf16 ? Add<Bfloat16> : Add<float>)(frame.at(a), frame.at(b), frame.at(to), n);
-    });
+    Run("sum of gradients", {a, b}, {to},
+        [=](const Frame& frame) { (bf16 ? Add<Bfloat16> : Add<float>)(frame.at(a), frame.at(b), frame.at(to), n); });
     sum = to;
   }
   return sum;
@@ -451,7 +454,8 @@ absl::Status PlanBuilder::SettleCopies() {
     StoredParameter& parameter = *pending.parameter;
     const memory::desc wanted = Desc(pending.value);
     if (!parameter.placed) {
-      const absl::Status placed = store_.Place(parameter, onednn::Plain(onednn::DimsOf(wanted), memory::data_type::f32));
+      const absl::Status placed =
+          store_.Place(parameter, onednn::Plain(onednn::DimsOf(wanted), memory::data_type::f32));
       if (!placed.ok()) return placed;
     }
     Plan::Operation& operation = plan_->operations_[pending.operation];
@@ -488,8 +492,10 @@ absl::Status PlanBuilder::Place() {
     }
   }
   plan_->scratchpad_ = Buffer(scratchpad);
-  if ((layout.bytes > 0 && plan_->arena_.data() == nullptr) || (scratchpad > 0 && plan_->scratchpad_.data() == nullptr)) {
-    return absl::ResourceExhaustedError(absl::StrCat("no memory for ", layout.bytes + scratchpad, " bytes of activations"));
+  if ((layout.bytes > 0 && plan_->arena_.data() == nullptr) ||
+      (scratchpad > 0 && plan_->scratchpad_.data() == nullptr)) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("no memory for ", layout.bytes + scratchpad, " bytes of activations"));
   }
   for (size_t k = 0; k < roots.size(); ++k) values_[roots[k]].fixed = plan_->arena_.data<char>() + layout.offsets[k];
 

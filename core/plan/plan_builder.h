@@ -1,5 +1,5 @@
-// Makes a Plan from a graph: walks the layers forward, then backward, lets each append its operations, and decides where
-// every value lives. The Planner that the layers see.
+// Makes a Plan from a graph: walks the layers forward, then backward, lets each append its operations, and decides
+// where every value lives. The Planner that the layers see.
 #pragma once
 
 #include <cstdint>
@@ -52,11 +52,11 @@ class PlanBuilder : public Planner {
   // A value of the plan under construction.
   struct Slot {
     dnnl::memory::desc desc;
-    int root;                 // Whose memory it is: itself, or the value it is a view of.
-    void* fixed = nullptr;    // Memory outside the arena.
-    bool constant = false;    // Depends on parameters alone.
-    bool external = false;    // The caller's memory, another one in each step.
-    int first = -1;           // Operations that touch it, over all views; -1: none.
+    int root;               // Whose memory it is: itself, or the value it is a view of.
+    void* fixed = nullptr;  // Memory outside the arena.
+    bool constant = false;  // Depends on parameters alone.
+    bool external = false;  // The caller's memory, another one in each step.
+    int first = -1;         // Operations that touch it, over all views; -1: none.
     int last = -1;
   };
   // One call of a layer's or an activation's Plan, and later of its BackwardPlan.
