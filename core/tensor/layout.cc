@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/onednn/desc.h"
+
 namespace traind::core {
 namespace {
 
@@ -26,7 +28,7 @@ bool StridesFit(const onednn::Blocking& blocking, const Layout& layout) {
 
 std::optional<Layout> Layout::Of(const dnnl::memory::desc& desc) {
   using Type = dnnl::memory::data_type;
-  const Type type = desc.data_type();
+  const Type type = onednn::TypeOf(desc);
   if (type != Type::f32 && type != Type::bf16) return std::nullopt;
   const std::optional<onednn::Blocking> blocking = onednn::BlockingOf(desc);
   if (!blocking || blocking->dims.size() < 2 || blocking->offset != 0) return std::nullopt;
