@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """How much faster a training step is in traind than in PyTorch, both measured now, on this machine, in turns.
 
-    /usr/bin/python3 tests/bench/compare_pytorch.py [--threads 2] [--rounds 3] [--precision f32|bf16 ...] [NETWORK ...]
+    /usr/bin/python3 tests/bench/compare_pytorch.py [--threads 2] [--rounds 3] [--precision f32|bf16|both] [NETWORK ...]
 
 Machines change their clock and share their cores, so numbers of two different moments do not compare. In each round
 every network is timed by traind-bench and right after it by PyTorch; the ratio is taken within the round, and the
@@ -33,7 +33,7 @@ def main():
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help=", ".join(NETWORKS) + "; all by default")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--precision", choices=["f32", "bf16"], nargs="+", default=["f32", "bf16"])
+    parser.add_argument("--precision", choices=["f32", "bf16", "both"], default="both")
     parser.add_argument("--bench", default=str(ROOT / "build/release/bin/traind-bench"))
     parser.add_argument("--python", default="/usr/bin/python3", help="the interpreter that has torch")
     parser.add_argument("--json", action="store_true")
@@ -42,7 +42,7 @@ def main():
     peer = [args.python, str(ROOT / "tests/bench/pytorch_peer.py")]
     if not args.json:
         print(f"{'network':12} {'precision':9} {'traind ms':>10} {'PyTorch ms':>10} {'ratio':>6}   ratio of each round")
-    for precision in args.precision:
+    for precision in ("f32", "bf16") if args.precision == "both" else (args.precision,):
         for network in args.networks or NETWORKS:
             ours, theirs = [], []
             for _ in range(args.rounds):
@@ -55,8 +55,9 @@ def main():
             if args.json:
                 print(json.dumps(row), flush=True)
             else:
-                print(f"{network:12} {precision:9} {row['traind_ms']:10.2f} {row['pytorch_ms']:10.2f} {row['ratio']:5.2f}x"
-                      f"   {' '.join(f'{r:.2f}' for r in ratios)}", flush=True)
+                each = " ".join(f"{ratio:.2f}" for ratio in ratios)
+                print(f"{network:12} {precision:9} {row['traind_ms']:10.2f} {row['pytorch_ms']:10.2f} "
+                      f"{row['ratio']:5.2f}x   {each}", flush=True)
 
 
 if __name__ == "__main__":
