@@ -1,0 +1,145 @@
+#include "core/data/array_reader.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <cstring>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+
+namespace traind::core {
+namespace {
+
+constexpr absl::string_view kGzipMagic("\x1f\x8b", 2);
+constexpr absl::string_view kZipMagic("PK\x03\x04", 4);
+constexpr absl::string_view kEmptyZipMagic("PK\x05\x06", 4);
+constexpr absl::string_view kNpyMagic("\x93NUMPY", 6);
+
+struct TypeInfo {
+  absl::string_view name;
+  int64_t size;
+};
+constexpr std::array<TypeInfo, 10> kTypes = {{{"uint8", 1},
+                                              {"int8", 1},
+                                              {"uint16", 2},
+                                              {"int16", 2},
+                                              {"uint32", 4},
+                                              {"int32", 4},
+                                              {"uint64", 8},
+                                              {"int64", 8},
+                                              {"float32", 4},
+                                              {"float64", 8}}};
+
+// The first bytes of a (possibly compressed) stream.
+absl::StatusOr<std::string> Prefix(ByteSource& source) {
+  std::string prefix(kNpyMagic.size(), '\0');
+  auto n = source.Read(prefix.data(), prefix.size());
+  if (!n.ok()) return n.status();
+  prefix.resize(*n);
+  return prefix;
+}
+
+bool IsZip(absl::string_view prefix) {
+  return absl::StartsWith(prefix, kZipMagic) || absl::StartsWith(prefix, kEmptyZipMagic);
+}
+
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenUnpacked(const std::string& path, bool gzip) {
+  auto file = OpenFile(path);
+  if (!file.ok() || !gzip) return file;
+  return OpenCompressed(*std::move(file), Compression::kGzip);
+}
+
+}  // namespace
+
+absl::string_view ToString(NumberType type) { return kTypes[static_cast<size_t>(type)].name; }
+int64_t SizeOf(NumberType type) { return kTypes[static_cast<size_t>(type)].size; }
+
+absl::StatusOr<bool> IsNpz(const std::string& path) {
+  auto file = OpenFile(path);
+  if (!file.ok()) return file.status();
+  auto prefix = Prefix(**file);
+  if (!prefix.ok()) return prefix.status();
+  return IsZip(*prefix);
+}
+
+absl::Status ReadExactly(ByteSource& source, char* buffer, size_t size, int64_t offset) {
+  auto n = source.Read(buffer, size);
+  if (!n.ok()) return n.status();
+  if (*n < size) {
+    return BadBytes(source.name(), offset + static_cast<int64_t>(*n), "ends in the middle of the header");
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<ArrayReader> ArrayReader::Open(const std::string& path, absl::Span<const std::string> members) {
+  auto file = OpenFile(path);
+  if (!file.ok()) return file.status();
+  auto prefix = Prefix(**file);
+  if (!prefix.ok()) return prefix.status();
+  if (prefix->empty()) return BadBytes(path, 0, "the file is empty");
+  const bool zip = IsZip(*prefix);
+  const bool gzip = absl::StartsWith(*prefix, kGzipMagic);
+
+  // The stream is opened once to see its first bytes and once more to be read from the start.
+  auto open = [&] { return zip ? OpenNpzMember(path, members) : OpenUnpacked(path, gzip); };
+  if (zip || gzip) {
+    auto source = open();
+    if (!source.ok()) return source.status();
+    prefix = Prefix(**source);
+    if (!prefix.ok()) return prefix.status();
+  }
+  auto source = open();
+  if (!source.ok()) return source.status();
+  absl::StatusOr<ArrayHeader> header;
+  if (absl::StartsWith(*prefix, kNpyMagic)) {
+    header = ReadNpyHeader(**source);
+  } else if (prefix->size() >= 2 && (*prefix)[0] == 0 && (*prefix)[1] == 0) {
+    header = ReadIdxHeader(**source);
+  } else {
+    return BadBytes((*source)->name(), 0, "the first bytes are not those of an IDX, NPY or NPZ file");
+  }
+  if (!header.ok()) return header.status();
+
+  const int64_t count = CheckedElements(header->shape);
+  if (count < 0) {
+    return BadBytes((*source)->name(), 0, absl::StrCat("the shape ", ToString(header->shape), " is too large"));
+  }
+  const int64_t wanted = count * SizeOf(header->type);
+  const int64_t found = (*source)->remaining();
+  if (found >= 0 && found != wanted) {
+    return BadBytes((*source)->name(), header->data_offset + std::min(wanted, found),
+                    absl::StrCat("the shape ", ToString(header->shape), " of ", ToString(header->type), " needs ",
+                                 wanted, " bytes after the header, but there are ", found));
+  }
+  return ArrayReader(*std::move(header), *std::move(source));
+}
+
+absl::Status ArrayReader::Read(void* numbers, int64_t count) {
+  const int64_t width = SizeOf(header_.type);
+  char* bytes = static_cast<char*>(numbers);
+  auto n = source_->Read(bytes, static_cast<size_t>(count * width));
+  if (!n.ok()) return n.status();
+  position_ += static_cast<int64_t>(*n);
+  if (static_cast<int64_t>(*n) < count * width) {
+    return BadBytes(name(), position_,
+                    absl::StrCat("the data ends before the array of shape ", ToString(header_.shape), " is complete"));
+  }
+  const bool machine_is_big = std::endian::native == std::endian::big;
+  if (width > 1 && header_.big_endian != machine_is_big) {
+    for (int64_t i = 0; i < count; ++i) std::reverse(bytes + i * width, bytes + (i + 1) * width);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ArrayReader::Finish() {
+  char extra;
+  auto n = source_->Read(&extra, 1);
+  if (!n.ok()) return n.status();
+  if (*n != 0) {
+    return BadBytes(name(), position_, absl::StrCat("bytes follow the array of shape ", ToString(header_.shape)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace traind::core

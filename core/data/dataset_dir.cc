@@ -1,0 +1,161 @@
+#include "core/data/dataset_dir.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/base/checksum.h"
+#include "core/data/array_reader.h"
+#include "core/data/dataset_files.h"
+#include "google/protobuf/util/json_util.h"
+
+namespace traind::core {
+namespace {
+
+constexpr int64_t kMaxJsonSize = int64_t{64} << 20;  // A million class names.
+constexpr int64_t kAlignment = 64;
+
+absl::Status Damaged(absl::string_view path, absl::string_view what) {
+  return absl::DataLossError(absl::StrCat(path, ": ", what));
+}
+
+// Maps an NPY file of ours and checks that it is exactly what the dataset's description says.
+absl::Status MapArray(const std::string& path, NumberType type, const Shape& shape, MappedFile* file,
+                      const char** data) {
+  auto mapped = MappedFile::Open(path);
+  if (!mapped.ok()) return Damaged(path, mapped.status().message());
+  auto source = OpenFile(path);
+  if (!source.ok()) return Damaged(path, source.status().message());
+  auto header = ReadNpyHeader(**source);
+  if (!header.ok()) return absl::DataLossError(header.status().message());
+  if (header->type != type || header->shape != shape || header->big_endian || header->data_offset % kAlignment != 0) {
+    return Damaged(path, absl::StrCat("holds ", ToString(header->type), " ", ToString(header->shape), ", not ",
+                                      ToString(type), " ", ToString(shape)));
+  }
+  const int64_t wanted = header->data_offset + Elements(shape) * SizeOf(type);
+  if (mapped->size() != wanted) return Damaged(path, absl::StrCat(mapped->size(), " bytes instead of ", wanted));
+  *data = mapped->data().data() + header->data_offset;
+  *file = *std::move(mapped);
+  return absl::OkStatus();
+}
+
+// The sizes in a dataset.json are used in arithmetic: they must be what an import can have written.
+bool IsPlausible(const v1::Dataset& dataset) {
+  const Shape shape(dataset.example_shape().begin(), dataset.example_shape().end());
+  if ((shape.size() != 1 && shape.size() != 3) || CheckedElements(shape, kMaxExampleElements) < 1) return false;
+  if (dataset.element_type() != v1::UINT8 && dataset.element_type() != v1::FLOAT32) return false;
+  const int64_t classes = dataset.num_classes();
+  const int64_t width = dataset.target_width();
+  if (classes < 0 || classes > kMaxClasses || width < 0 || width > kMaxExampleElements) return false;
+  if ((classes == 0) == (width == 0) || dataset.splits().empty()) return false;
+  return std::all_of(dataset.splits().begin(), dataset.splits().end(), [](const v1::DatasetSplit& split) {
+    return IsSplitName(split.name()) && split.num_examples() >= 1 && split.num_examples() <= kMaxExamples;
+  });
+}
+
+}  // namespace
+
+std::string DatasetJsonPath(const std::string& dir) { return absl::StrCat(dir, "/dataset.json"); }
+std::string ExamplesPath(const std::string& dir, absl::string_view split) {
+  return absl::StrCat(dir, "/", split, ".examples.npy");
+}
+std::string LabelsPath(const std::string& dir, absl::string_view split) {
+  return absl::StrCat(dir, "/", split, ".labels.npy");
+}
+
+bool IsSplitName(absl::string_view name) {
+  return !name.empty() && name.size() <= 32 && std::all_of(name.begin(), name.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
+  });
+}
+
+absl::string_view NpyType(v1::ElementType type) { return type == v1::UINT8 ? "|u1" : "<f4"; }
+
+std::string NpyHeader(absl::string_view type, const Shape& shape) {
+  std::string text = absl::StrCat("{'descr': '", type, "', 'fortran_order': False, 'shape': (",
+                                  absl::StrJoin(shape, ", "), shape.size() == 1 ? ",), }" : "), }");
+  constexpr size_t kPrefix = 10;  // Magic string, version, length of what follows.
+  const size_t total = (kPrefix + text.size() + 1 + kAlignment - 1) / kAlignment * kAlignment;
+  text.append(total - kPrefix - text.size() - 1, ' ');
+  text.push_back('\n');
+  std::string header("\x93NUMPY\x01\x00", 8);
+  header.push_back(static_cast<char>(text.size() & 0xff));
+  header.push_back(static_cast<char>(text.size() >> 8));
+  return header + text;
+}
+
+absl::StatusOr<v1::Dataset> LoadDataset(const std::string& dir) {
+  const std::string path = DatasetJsonPath(dir);
+  auto json = ReadFile(path, kMaxJsonSize);
+  if (!json.ok()) return json.status();
+  v1::Dataset dataset;
+  if (auto parsed = google::protobuf::util::JsonStringToMessage(*json, &dataset); !parsed.ok()) {
+    return Damaged(path, parsed.ToString());
+  }
+  if (!IsPlausible(dataset)) return Damaged(path, "does not describe a dataset");
+  return dataset;
+}
+
+absl::Span<const int32_t> Split::labels() const {
+  if (!has_labels()) return {};
+  return {reinterpret_cast<const int32_t*>(labels_data_), static_cast<size_t>(size_)};
+}
+
+absl::Span<const float> Split::targets() const {
+  if (has_labels()) return {};
+  return {reinterpret_cast<const float*>(labels_data_), static_cast<size_t>(size_ * target_width_)};
+}
+
+void Split::Limit(uint64_t count) {
+  if (count > 0 && count < static_cast<uint64_t>(size_)) size_ = static_cast<int64_t>(count);
+}
+
+absl::Status Split::Verify() const {
+  Crc32 crc;
+  crc.Update(examples_.data());
+  crc.Update(labels_.data());
+  if (absl::StrCat("crc32:", crc.hex()) == checksum_) return absl::OkStatus();
+  return Damaged(examples_.path(), absl::StrCat("with its labels the checksum is crc32:", crc.hex(),
+                                                ", but the import recorded ", checksum_));
+}
+
+absl::StatusOr<Split> OpenSplit(const std::string& dir, const std::string& name) {
+  auto dataset = LoadDataset(dir);
+  if (!dataset.ok()) return dataset.status();
+  auto found = std::find_if(dataset->splits().begin(), dataset->splits().end(),
+                            [&](const v1::DatasetSplit& split) { return split.name() == name; });
+  if (found == dataset->splits().end()) {
+    const std::string known =
+        absl::StrJoin(dataset->splits(), ", ",
+                      [](std::string* out, const v1::DatasetSplit& split) { absl::StrAppend(out, split.name()); });
+    return absl::NotFoundError(absl::StrCat("no split '", name, "' in ", dataset->name(), "; it has: ", known));
+  }
+  Split split;
+  split.checksum_ = found->checksum();
+  split.size_ = found->num_examples();
+  split.example_shape_.assign(dataset->example_shape().begin(), dataset->example_shape().end());
+  split.element_type_ = dataset->element_type();
+  split.target_width_ = dataset->target_width();
+  split.num_classes_ = dataset->num_classes();
+
+  Shape shape = split.example_shape_;
+  shape.insert(shape.begin(), split.size_);
+  const NumberType type = split.element_type_ == v1::UINT8 ? NumberType::kUint8 : NumberType::kFloat32;
+  absl::Status status = MapArray(ExamplesPath(dir, name), type, shape, &split.examples_, &split.examples_data_);
+  if (!status.ok()) return status;
+  const Shape label_shape = split.has_labels() ? Shape{split.size_} : Shape{split.size_, split.target_width_};
+  status = MapArray(LabelsPath(dir, name), split.has_labels() ? NumberType::kInt32 : NumberType::kFloat32, label_shape,
+                    &split.labels_, &split.labels_data_);
+  if (!status.ok()) return status;
+  // A loss indexes by label: a damaged one must not get that far.
+  for (int32_t label : split.labels()) {
+    if (label < 0 || label >= split.num_classes_) {
+      return Damaged(split.labels_.path(), absl::StrCat("label ", label, " is not in [0, ", split.num_classes_, ")"));
+    }
+  }
+  return split;
+}
+
+}  // namespace traind::core

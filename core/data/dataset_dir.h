@@ -1,0 +1,91 @@
+// Datasets as the server keeps them: a folder with
+//   dataset.json            v1::Dataset
+//   <split>.examples.npy    [N, features] or [N, channels, height, width], uint8 or float32
+//   <split>.labels.npy      [N] int32 labels, or [N, outputs] float32 targets
+// whose NPY data begins at a multiple of 64 bytes and is mapped, never copied (docs/checkpoint-format.md).
+// Functions are thread-safe; a Split is immutable and may be shared by threads.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "core/base/file.h"
+#include "core/tensor/tensor.h"
+#include "traind/v1/dataset.pb.h"
+#include "traind/v1/dataset_service.pb.h"
+
+namespace traind::core {
+
+inline constexpr int64_t kMaxClasses = 1'000'000;
+inline constexpr int64_t kMaxExampleElements = int64_t{1} << 24;
+inline constexpr int64_t kMaxExamples = int64_t{1} << 31;
+
+struct ImportOptions {
+  // The absolute path of a file to read, or the error to answer with (PERMISSION_DENIED outside the dataset root).
+  std::function<absl::StatusOr<std::string>(const v1::DataFile&)> resolve;
+  std::string dir;  // Where the dataset shall be: a path that does not exist, in an existing folder.
+  absl::Time create_time = absl::Now();
+  int64_t max_bytes =
+      int64_t{1} << 40;  // Of the dataset on disk; RESOURCE_EXHAUSTED beyond, whatever a file unpacks to.
+};
+
+// Reads, checks and copies the files of `request`; the dataset is in `dir` whole and durable, or not at all.
+// Images may be [N, height, width] (one channel), [N, channels, height, width] or [N, height, width, channels]: the
+// last is meant when the last dimension is 1, 3 or 4 and the second is not. float64 becomes float32; a target [N] is
+// [N, 1]. INVALID_ARGUMENT with a BadRequest payload names the field, the file and the byte. NOT_FOUND: a file is not
+// there. ALREADY_EXISTS: `dir` is. RESOURCE_EXHAUSTED: the disk is full. Other errors come from `resolve`.
+absl::StatusOr<v1::Dataset> ImportDataset(const v1::ImportDatasetRequest& request, const ImportOptions& options);
+
+// Removes what imports that a crash ended have left in the folder of all datasets. Only while none is running.
+absl::Status RemoveUnfinishedImports(const std::string& datasets_dir);
+
+// The dataset in a folder. NOT_FOUND without one; DATA_LOSS when it is damaged.
+absl::StatusOr<v1::Dataset> LoadDataset(const std::string& dir);
+
+// One split, mapped.
+class Split {
+ public:
+  int64_t size() const { return size_; }                         // Examples.
+  const Shape& example_shape() const { return example_shape_; }  // [features] or [channels, height, width].
+  int64_t example_elements() const { return Elements(example_shape_); }
+  v1::ElementType element_type() const { return element_type_; }
+  // Row-major, size() examples, of the element type.
+  const uint8_t* uint8_examples() const { return reinterpret_cast<const uint8_t*>(examples_data_); }
+  const float* float_examples() const { return reinterpret_cast<const float*>(examples_data_); }
+
+  bool has_labels() const { return target_width_ == 0; }
+  absl::Span<const int32_t> labels() const;  // [size], in [0, num_classes); empty with targets.
+  absl::Span<const float> targets() const;   // [size, target_width], row-major; empty with labels.
+  int64_t target_width() const { return target_width_; }
+  int64_t num_classes() const { return num_classes_; }
+
+  // Leaves the first `count` examples; 0 leaves all.
+  void Limit(uint64_t count);
+  // Reads everything once and compares with the checksum of the import: DATA_LOSS when bytes have changed.
+  absl::Status Verify() const;
+
+ private:
+  friend absl::StatusOr<Split> OpenSplit(const std::string& dir, const std::string& name);
+
+  MappedFile examples_;
+  MappedFile labels_;
+  std::string checksum_;
+  const char* examples_data_ = nullptr;
+  const char* labels_data_ = nullptr;
+  int64_t size_ = 0;
+  Shape example_shape_;
+  v1::ElementType element_type_ = v1::ELEMENT_TYPE_UNSPECIFIED;
+  int64_t target_width_ = 0;
+  int64_t num_classes_ = 0;
+};
+
+// NOT_FOUND when the dataset has no such split (the message lists those it has); DATA_LOSS when its files do not fit
+// the dataset's description or a label is out of range.
+absl::StatusOr<Split> OpenSplit(const std::string& dir, const std::string& name);
+
+}  // namespace traind::core
