@@ -1,0 +1,21 @@
+// How activations find their input in a plan.
+#pragma once
+
+#include "core/plan/planner.h"
+#include "core/tensor/layout.h"
+
+namespace traind::core {
+
+// A value and the form of its layout.
+struct PlacedValue {
+  Value value;
+  Layout layout;
+};
+
+// The layer's input in the plan's compute type, in the layout in which it comes where that has a Layout, else plain.
+PlacedValue PlacedInput(Planner& planner);
+
+// The same for an activation that looks at channels: a flattened image is brought to [batch, features].
+PlacedValue PlacedChannels(Planner& planner);
+
+}  // namespace traind::core

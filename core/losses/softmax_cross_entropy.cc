@@ -1,0 +1,120 @@
+// -sum_c t_c log softmax(x)_c. With m = max x and z = sum exp(x - m), log softmax(x)_c = x_c - m - log z, which neither
+// overflows nor loses the largest term; the gradient is (sum t) softmax(x) - t.
+#include <algorithm>
+#include <cmath>
+#include <memory>
+
+#include "core/base/math.h"
+#include "core/base/require.h"
+#include "core/base/vectorize.h"
+#include "core/losses/example_sum.h"
+#include "core/losses/loss.h"
+
+namespace traind::core {
+namespace {
+
+// The largest logit; NaN if one is.
+TRAIND_VECTORIZED float Largest(const float* x, int64_t n) {
+  float largest = x[0];
+  int32_t nans = 0;
+#pragma omp simd reduction(max : largest) reduction(+ : nans)
+  for (int64_t c = 0; c < n; ++c) {
+    largest = x[c] > largest ? x[c] : largest;
+    nans += x[c] != x[c] ? 1 : 0;
+  }
+  return nans > 0 ? std::nanf("") : largest;
+}
+
+// out = exp(x - m) and the sum of it.
+TRAIND_VECTORIZED double ExpAndSum(const float* __restrict x, float m, int64_t n, float* __restrict out) {
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t c = 0; c < n; ++c) {
+    const float e = Exp(x[c] - m);
+    out[c] = e;
+    sum += static_cast<double>(e);
+  }
+  return sum;
+}
+
+// The sum of exp(x - m), where nobody wants the terms.
+TRAIND_VECTORIZED double SumOfExp(const float* x, float m, int64_t n) {
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t c = 0; c < n; ++c) sum += static_cast<double>(Exp(x[c] - m));
+  return sum;
+}
+
+class SoftmaxCrossEntropyLoss final : public Loss {
+ public:
+  explicit SoftmaxCrossEntropyLoss(double smoothing) : smoothing_(smoothing) {}
+
+  double Compute(const float* output, const Targets& targets, int64_t n, int64_t outputs,
+                 float* gradient) const override {
+    return SumOverExamples(n, outputs, [&](int64_t i) {
+      const float* x = output + i * outputs;
+      float* g = gradient == nullptr ? nullptr : gradient + i * outputs;
+      const float m = Largest(x, outputs);
+      const double z = g == nullptr ? SumOfExp(x, m, outputs) : ExpAndSum(x, m, outputs, g);
+      const double log_z = std::log(z);
+      return targets.labels != nullptr ? OfLabel(x, m, z, log_z, targets.labels[i], n, outputs, g)
+                                       : OfRow(x, m, z, log_z, targets.values + i * outputs, n, outputs, g);
+    });
+  }
+
+ private:
+  // The target of class c is (1 - s) [c == label] + s / outputs. `g` holds exp(x - m) and becomes the gradient.
+  double OfLabel(const float* x, double m, double z, double log_z, int32_t label, int64_t n, int64_t outputs,
+                 float* g) const {
+    const double rest = smoothing_ / static_cast<double>(outputs);
+    double loss = (1 - smoothing_) * (log_z - (x[label] - m));
+    if (rest > 0) {
+      double sum = 0;
+      for (int64_t c = 0; c < outputs; ++c) sum += log_z - (x[c] - m);
+      loss += rest * sum;
+    }
+    if (g != nullptr) {
+      const double scale = 1 / static_cast<double>(n);
+      const auto share = static_cast<float>(scale / z);
+      const auto shift = static_cast<float>(scale * rest);
+      const double of_label = scale * (g[label] / z - rest - (1 - smoothing_));
+      for (int64_t c = 0; c < outputs; ++c) g[c] = g[c] * share - shift;
+      g[label] = static_cast<float>(of_label);
+    }
+    return loss;
+  }
+
+  // The target of class c is (1 - s) t_c + s / outputs; rows need not sum to 1.
+  double OfRow(const float* x, double m, double z, double log_z, const float* t, int64_t n, int64_t outputs,
+               float* g) const {
+    const double rest = smoothing_ / static_cast<double>(outputs);
+    double loss = 0, total = 0;
+    for (int64_t c = 0; c < outputs; ++c) {
+      const double target = (1 - smoothing_) * t[c] + rest;
+      total += target;
+      if (target != 0) loss += target * (log_z - (x[c] - m));  // A logit of minus infinity without a target is fine.
+    }
+    if (g != nullptr) {
+      const double scale = 1 / static_cast<double>(n);
+      for (int64_t c = 0; c < outputs; ++c) {
+        const double target = (1 - smoothing_) * t[c] + rest;
+        g[c] = static_cast<float>(scale * (total * g[c] / z - target));
+      }
+    }
+    // The class of a NaN logit may have no target: the loss is NaN all the same.
+    return std::isnan(m) ? m : loss;
+  }
+
+  const double smoothing_;
+};
+
+const Registered<Loss, v1::SoftmaxCrossEntropy> kSoftmaxCrossEntropy(
+    "-sum t log softmax(logits), for class labels or soft labels, with label smoothing.",
+    [](v1::SoftmaxCrossEntropy& config, const FieldErrors& errors) {
+      Require(config.label_smoothing() >= 0 && config.label_smoothing() < 1, errors, "label_smoothing", "in [0, 1)",
+              config.label_smoothing());
+      return std::make_unique<SoftmaxCrossEntropyLoss>(config.label_smoothing());
+    });
+
+}  // namespace
+}  // namespace traind::core

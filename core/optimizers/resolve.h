@@ -1,0 +1,23 @@
+// From an Optimizer message to the objects a training run needs.
+#pragma once
+
+#include <memory>
+
+#include "core/base/errors.h"
+#include "core/optimizers/learning_rate.h"
+#include "core/optimizers/optimizer.h"
+
+namespace traind::core {
+
+struct ResolvedOptimizer {
+  std::unique_ptr<Optimizer> optimizer;
+  std::unique_ptr<LearningRate> learning_rate;
+  double weight_decay = 0;  // Decoupled.
+  double clip_norm = 0;     // 0: no clipping.
+};
+
+// Checks the whole message, fills in its defaults, and builds what it says. Violations go to `errors`, the scope of the
+// message; the pointers may then be null.
+ResolvedOptimizer ResolveOptimizer(v1::Optimizer& config, const FieldErrors& errors);
+
+}  // namespace traind::core

@@ -1,0 +1,246 @@
+#include "core/optimizers/update.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "core/base/math.h"
+#include "core/base/parallel.h"
+#include "core/base/vectorize.h"
+
+namespace traind::core {
+namespace {
+
+constexpr int64_t kPiece = 2048;
+// Pieces that one thread takes at least: enough work to be worth waking a thread for.
+constexpr int64_t kGrain = 8;
+
+// out = scale * (g + penalty gradient)
+TRAIND_VECTORIZED void CombineLoop(const float* __restrict g, const float* __restrict w, int64_t n, float l1, float l2,
+                                   float scale, float* __restrict out) {
+  const float twice = 2 * l2;
+  for (int64_t i = 0; i < n; ++i) {
+    const float sign = static_cast<float>(w[i] > 0.0f) - static_cast<float>(w[i] < 0.0f);
+    out[i] = scale * (g[i] + l1 * sign + twice * w[i]);
+  }
+}
+
+TRAIND_VECTORIZED void ScaleLoop(const float* __restrict g, int64_t n, float scale, float* __restrict out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = scale * g[i];
+}
+
+// sum |w| and sum w^2
+TRAIND_VECTORIZED void PenaltyLoop(const float* w, int64_t n, double* sum, double* squares) {
+  double s = 0, q = 0;
+#pragma omp simd reduction(+ : s, q)
+  for (int64_t i = 0; i < n; ++i) {
+    const double x = w[i];
+    s += std::abs(x);
+    q += x * x;
+  }
+  *sum = s;
+  *squares = q;
+}
+
+TRAIND_VECTORIZED double SquaresLoop(const float* g, int64_t n) {
+  double squares = 0;
+#pragma omp simd reduction(+ : squares)
+  for (int64_t i = 0; i < n; ++i) squares += static_cast<double>(g[i]) * static_cast<double>(g[i]);
+  return squares;
+}
+
+TRAIND_VECTORIZED double DifferenceLoop(const float* a, const float* b, int64_t n) {
+  double squares = 0;
+#pragma omp simd reduction(+ : squares)
+  for (int64_t i = 0; i < n; ++i) {
+    const double d = static_cast<double>(a[i]) - static_cast<double>(b[i]);
+    squares += std::abs(d) <= std::numeric_limits<double>::max() ? d * d : 0.0;
+  }
+  return squares;
+}
+
+struct Moments {
+  double sum = 0;
+  double squares = 0;
+  int64_t nan_count = 0;
+  int64_t inf_count = 0;
+};
+
+// Sums of the finite values, and counts of the others.
+TRAIND_VECTORIZED Moments MomentsLoop(const float* x, int64_t n) {
+  double s = 0, q = 0;
+  int32_t nans = 0, finite_count = 0;
+#pragma omp simd reduction(+ : s, q, nans, finite_count)
+  for (int64_t i = 0; i < n; ++i) {
+    const bool finite = Abs(x[i]) <= std::numeric_limits<float>::max();
+    const double v = finite ? x[i] : 0.0f;
+    s += v;
+    q += v * v;
+    nans += x[i] != x[i] ? 1 : 0;
+    finite_count += finite ? 1 : 0;
+  }
+  return {.sum = s, .squares = q, .nan_count = nans, .inf_count = n - finite_count - nans};
+}
+
+TRAIND_VECTORIZED void RoundLoop(const float* __restrict w, int64_t n, Bfloat16* __restrict out) {
+  for (int64_t i = 0; i < n; ++i) out[i] = FromFloat<Bfloat16>(w[i]);
+}
+
+bool IsPenalized(const ParameterTensor& tensor) { return tensor.penalty.l1 != 0 || tensor.penalty.l2 != 0; }
+
+double PenaltyOf(const ParameterTensor& tensor, const float* w, int64_t n) {
+  double sum = 0, squares = 0;
+  PenaltyLoop(w, n, &sum, &squares);
+  return tensor.penalty.l1 * sum + tensor.penalty.l2 * squares;
+}
+
+void Combine(const ParameterTensor& tensor, const float* g, const float* w, int64_t n, double scale, float* out) {
+  if (IsPenalized(tensor)) {
+    CombineLoop(g, w, n, static_cast<float>(tensor.penalty.l1), static_cast<float>(tensor.penalty.l2),
+                static_cast<float>(scale), out);
+  } else {
+    ScaleLoop(g, n, static_cast<float>(scale), out);
+  }
+}
+
+void Observe(const float* w, const float* g, int64_t n, ParameterNumbers* numbers) {
+  const Moments weights = MomentsLoop(w, n);
+  const Moments gradients = MomentsLoop(g, n);
+  *numbers = {.weight_sum = weights.sum,
+              .weight_squares = weights.squares,
+              .gradient_sum = gradients.sum,
+              .gradient_squares = gradients.squares,
+              .nan_count = weights.nan_count + gradients.nan_count,
+              .inf_count = weights.inf_count + gradients.inf_count};
+}
+
+}  // namespace
+
+UpdatePass::UpdatePass(const Optimizer& optimizer, std::vector<ParameterTensor> tensors)
+    : optimizer_(optimizer), tensors_(std::move(tensors)) {
+  for (size_t t = 0; t < tensors_.size(); ++t) {
+    for (int64_t offset = 0; offset < tensors_[t].stored; offset += kPiece) {
+      const int64_t n = std::min(kPiece, tensors_[t].stored - offset);
+      pieces_.push_back({.tensor = static_cast<int32_t>(t), .n = static_cast<int32_t>(n), .offset = offset});
+    }
+    penalized_ |= IsPenalized(tensors_[t]);
+  }
+  penalties_.resize(pieces_.size());
+  squares_.resize(pieces_.size());
+  numbers_.resize(pieces_.size());
+}
+
+UpdatePass::Measures UpdatePass::Measure() {
+  ParallelFor(static_cast<int64_t>(pieces_.size()), kGrain, [this](int64_t begin, int64_t end, int) {
+    float combined[kPiece];
+    for (int64_t p = begin; p < end; ++p) {
+      const Piece piece = pieces_[p];
+      const ParameterTensor& tensor = tensors_[piece.tensor];
+      const float* g = tensor.gradients + piece.offset;
+      penalties_[p] = 0;
+      if (IsPenalized(tensor)) {
+        const float* w = tensor.weights + piece.offset;
+        penalties_[p] = PenaltyOf(tensor, w, piece.n);
+        Combine(tensor, g, w, piece.n, 1, combined);
+        g = combined;
+      }
+      squares_[p] = SquaresLoop(g, piece.n);
+    }
+  });
+  double squares = 0;
+  for (double s : squares_) squares += s;
+  return {.gradient_norm = std::sqrt(squares), .penalty = SumOfPenalties()};
+}
+
+double UpdatePass::Penalty() {
+  if (!penalized_) return 0;
+  ParallelFor(static_cast<int64_t>(pieces_.size()), kGrain, [this](int64_t begin, int64_t end, int) {
+    for (int64_t p = begin; p < end; ++p) {
+      const Piece piece = pieces_[p];
+      const ParameterTensor& tensor = tensors_[piece.tensor];
+      penalties_[p] = IsPenalized(tensor) ? PenaltyOf(tensor, tensor.weights + piece.offset, piece.n) : 0;
+    }
+  });
+  return SumOfPenalties();
+}
+
+double UpdatePass::Run(const Optimizer::Step& step, double gradient_scale, std::vector<ParameterNumbers>* observe) {
+  Optimizer::Step undecayed = step;
+  undecayed.weight_decay = 0;
+  ParallelFor(static_cast<int64_t>(pieces_.size()), kGrain, [&](int64_t begin, int64_t end, int) {
+    float combined[kPiece];
+    float before[kPiece];
+    for (int64_t p = begin; p < end; ++p) {
+      const Piece piece = pieces_[p];
+      const ParameterTensor& tensor = tensors_[piece.tensor];
+      const bool penalized = IsPenalized(tensor);
+      float* w = tensor.weights + piece.offset;
+      const float* g = tensor.gradients + piece.offset;
+      penalties_[p] = penalized ? PenaltyOf(tensor, w, piece.n) : 0;
+      if (observe != nullptr) {
+        if (penalized) {
+          Combine(tensor, g, w, piece.n, 1, combined);
+          Observe(w, combined, piece.n, &numbers_[p]);
+        } else {
+          Observe(w, g, piece.n, &numbers_[p]);
+        }
+        std::copy(w, w + piece.n, before);
+      }
+      if (penalized || gradient_scale != 1) {
+        Combine(tensor, g, w, piece.n, gradient_scale, combined);
+        g = combined;
+      }
+      Optimizer::Chunk chunk = {.weights = w, .gradients = g, .slots = {}, .n = piece.n};
+      for (int slot = 0; slot < Optimizer::kMaxSlots; ++slot) {
+        if (tensor.slots[slot] != nullptr) chunk.slots[slot] = tensor.slots[slot] + piece.offset;
+      }
+      optimizer_.Update(tensor.decayed ? step : undecayed, chunk);
+      if (observe != nullptr) numbers_[p].update_squares = DifferenceLoop(w, before, piece.n);
+      if (tensor.bf16_copy != nullptr) RoundLoop(w, piece.n, tensor.bf16_copy + piece.offset);
+    }
+  });
+  if (observe != nullptr) {
+    std::fill(observe->begin(), observe->end(), ParameterNumbers());
+    for (size_t p = 0; p < pieces_.size(); ++p) {
+      ParameterNumbers& total = (*observe)[pieces_[p].tensor];
+      total.weight_sum += numbers_[p].weight_sum;
+      total.weight_squares += numbers_[p].weight_squares;
+      total.gradient_sum += numbers_[p].gradient_sum;
+      total.gradient_squares += numbers_[p].gradient_squares;
+      total.update_squares += numbers_[p].update_squares;
+      total.nan_count += numbers_[p].nan_count;
+      total.inf_count += numbers_[p].inf_count;
+    }
+  }
+  return SumOfPenalties();
+}
+
+double UpdatePass::SumOfPenalties() const {
+  double sum = 0;
+  for (double penalty : penalties_) sum += penalty;
+  return sum;
+}
+
+double ClipScale(double norm, double clip_norm) { return clip_norm > 0 && norm > clip_norm ? clip_norm / norm : 1; }
+
+void ToStatistics(const ParameterNumbers& numbers, int64_t elements, v1::ParameterStatistics* statistics) {
+  const double n = static_cast<double>(std::max<int64_t>(1, elements));
+  const auto std_of = [n](double sum, double squares) {
+    const double mean = sum / n;
+    return static_cast<float>(std::sqrt(std::max(0.0, squares / n - mean * mean)));
+  };
+  const double weight_norm = std::sqrt(numbers.weight_squares);
+  statistics->set_weight_norm(static_cast<float>(weight_norm));
+  statistics->set_weight_mean(static_cast<float>(numbers.weight_sum / n));
+  statistics->set_weight_std(std_of(numbers.weight_sum, numbers.weight_squares));
+  statistics->set_gradient_norm(static_cast<float>(std::sqrt(numbers.gradient_squares)));
+  statistics->set_gradient_mean(static_cast<float>(numbers.gradient_sum / n));
+  statistics->set_gradient_std(std_of(numbers.gradient_sum, numbers.gradient_squares));
+  statistics->set_update_ratio(weight_norm > 0 ? static_cast<float>(std::sqrt(numbers.update_squares) / weight_norm)
+                                               : 0.0f);
+  statistics->set_nan_count(numbers.nan_count);
+  statistics->set_inf_count(numbers.inf_count);
+}
+
+}  // namespace traind::core

@@ -1,0 +1,90 @@
+// The update: one pass over all parameters that adds the penalties' gradients, clips, takes the statistics, runs the
+// optimizer and refreshes the bfloat16 copies, a chunk at a time, so that each array is read from memory once.
+//
+// Allocates only when it is made. Deterministic: sums are kept for each chunk, so nothing depends on the number of
+// threads. Not thread-safe; splits its own work with ParallelFor. Owns no tensor: the arrays and the optimizer must
+// outlive it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "core/base/bfloat16.h"
+#include "core/optimizers/optimizer.h"
+#include "core/regularizers/regularizer.h"
+#include "traind/v1/statistics.pb.h"
+
+namespace traind::core {
+
+// One trained tensor in the layout of its kernels; weights, gradients and slots have the same one. What the layout pads
+// is zero in the weights and in the gradients.
+struct ParameterTensor {
+  float* weights = nullptr;
+  const float* gradients = nullptr;
+  std::array<float*, Optimizer::kMaxSlots> slots = {};
+  Bfloat16* bf16_copy = nullptr;  // Kept equal to the rounded weights; null for none.
+  int64_t stored = 0;             // Elements of each array, padding included.
+  int64_t elements = 0;           // Real ones.
+  PenaltyStrength penalty;
+  bool decayed = false;  // Decoupled weight decay acts on it.
+};
+
+// What one Run saw of a tensor. Non-finite values are counted and left out of the sums.
+struct ParameterNumbers {
+  double weight_sum = 0;  // Of the weights before the update.
+  double weight_squares = 0;
+  double gradient_sum = 0;  // Of the gradient of loss and penalties, before clipping.
+  double gradient_squares = 0;
+  double update_squares = 0;  // sum (w after - w before)^2
+  int64_t nan_count = 0;      // In weight and gradient together.
+  int64_t inf_count = 0;
+};
+
+class UpdatePass {
+ public:
+  UpdatePass(const Optimizer& optimizer, std::vector<ParameterTensor> tensors);
+
+  // The joint 2-norm of all gradients, penalties added, and the value of the penalties: one pass. Clipping needs it.
+  struct Measures {
+    double gradient_norm = 0;
+    double penalty = 0;
+  };
+  Measures Measure();
+
+  // The value of the penalties at the current weights; touches only the penalized tensors.
+  double Penalty();
+
+  // Updates everything; `step.weight_decay` acts where the tensor is decayed, and `gradient_scale` (see ClipScale)
+  // multiplies the gradients, penalties included. With `observe`, which has one element for each tensor in the order
+  // given, also takes the statistics. Returns the value of the penalties before the update.
+  double Run(const Optimizer::Step& step, double gradient_scale, std::vector<ParameterNumbers>* observe);
+
+  const std::vector<ParameterTensor>& tensors() const { return tensors_; }
+
+ private:
+  // A piece of a tensor small enough that all its arrays stay in the first-level cache.
+  struct Piece {
+    int32_t tensor;
+    int32_t n;
+    int64_t offset;
+  };
+  double SumOfPenalties() const;
+
+  const Optimizer& optimizer_;
+  const std::vector<ParameterTensor> tensors_;
+  std::vector<Piece> pieces_;
+  bool penalized_ = false;
+  // For each piece.
+  std::vector<double> penalties_;
+  std::vector<double> squares_;
+  std::vector<ParameterNumbers> numbers_;
+};
+
+// The factor that brings a gradient of this norm to at most `clip_norm`; 1 where clip_norm is 0.
+double ClipScale(double norm, double clip_norm);
+
+// The statistics as the API has them, without the name; `elements` is the tensor's real size.
+void ToStatistics(const ParameterNumbers& numbers, int64_t elements, v1::ParameterStatistics* statistics);
+
+}  // namespace traind::core
