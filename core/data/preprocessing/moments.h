@@ -1,0 +1,39 @@
+// Mean and standard deviation of each feature or channel over the training split, in double, two passes.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/base/errors.h"
+#include "core/data/preprocessing/transform.h"
+#include "core/tensor/tensor.h"
+#include "traind/v1/preprocessing.pb.h"
+
+namespace traind::core {
+
+// The numbers that share one mean: a feature's own, or those of a channel.
+struct Groups {
+  int64_t count = 0;
+  int64_t width = 0;  // Consecutive features of one group.
+  Shape shape;        // Of the parameters: the example's, or [channels].
+
+  int64_t features() const { return count * width; }
+};
+
+// PER_CHANNEL needs an image; anything else is a violation of the field `grouping`.
+Groups MakeGroups(v1::Grouping grouping, const Shape& example_shape, const FieldErrors& errors);
+
+// PER_FEATURE when it is unspecified; a value this build does not know is a violation of the field `grouping`.
+v1::Grouping ResolveGrouping(v1::Grouping grouping, const FieldErrors& errors);
+
+// The value of each feature's group.
+std::vector<float> ExpandToFeatures(const std::vector<float>& by_group, const Groups& groups);
+
+struct Moments {
+  std::vector<double> mean;
+  std::vector<double> std;  // Of the population: divided by the number of values.
+};
+
+Moments ComputeMoments(const TrainingExamples& examples, const Groups& groups);
+
+}  // namespace traind::core

@@ -1,0 +1,54 @@
+// The ordered list of transforms of a job: fitted on the training split once, stored with the model, applied to every
+// example the network sees. Immutable after Fit or Load, and then thread-safe.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "core/base/errors.h"
+#include "core/data/dataset_dir.h"
+#include "core/data/preprocessing/transform.h"
+#include "core/tensor/tensor.h"
+#include "google/protobuf/repeated_ptr_field.h"
+#include "traind/v1/preprocessing.pb.h"
+
+namespace traind::core {
+
+class Preprocessor {
+ public:
+  using Config = google::protobuf::RepeatedPtrField<v1::Preprocessing>;
+
+  // Checks `config` and fills in its defaults. `example_shape` is null when it is not known (then only the config is
+  // checked, and the result is of no further use). Violations go to `errors`, the scope of the message that holds the
+  // field `preprocessing`; the result is meaningful only when there were none.
+  static Preprocessor Create(Config* config, const Shape* example_shape, const FieldErrors& errors);
+
+  // Learns what there is to learn, one transform after the other, from all examples of `split`. Deterministic.
+  // DATA_LOSS when the split has another shape; INVALID_ARGUMENT when what was learned is not finite.
+  absl::Status Fit(const Split& split);
+
+  // What was learned, as "preprocessing.0.mean", "preprocessing.1.std", ...; empty when nothing needs learning.
+  std::vector<Tensor> parameters() const;
+  // Takes parameters() back. DATA_LOSS names a tensor that is missing, has another shape or is not finite.
+  absl::Status Load(absl::Span<const Tensor> parameters);
+
+  // One example as float32, transformed: bytes or floats in, Elements(example_shape) floats out. Allocates nothing.
+  void Apply(const uint8_t* example, float* out) const;
+  void Apply(const float* example, float* out) const;
+  // The example `index` of a split with the same shape.
+  void Apply(const Split& split, int64_t index, float* out) const;
+
+  int64_t example_elements() const { return elements_; }
+
+ private:
+  // The first `count` transforms.
+  void ApplyFirst(size_t count, const Split& split, int64_t index, float* out) const;
+
+  Shape shape_;
+  int64_t elements_ = 0;
+  std::vector<std::unique_ptr<Transform>> transforms_;
+};
+
+}  // namespace traind::core

@@ -1,0 +1,44 @@
+// What every kind of preprocessing is (lecture slides 36-42): it may learn from the training split, and then maps each
+// example, here and for good. One kind is one .cc file in this folder, registered for its message of v1::Preprocessing.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "core/base/registry.h"
+#include "core/tensor/tensor.h"
+#include "traind/v1/preprocessing.pb.h"
+
+namespace traind::core {
+
+// The examples to learn from, as the transforms before leave them. Each call goes through all of them in the stored
+// order, in one thread.
+struct TrainingExamples {
+  int64_t count = 0;
+  std::function<void(const std::function<void(const float* example)>&)> for_each;
+};
+
+class Transform {
+ public:
+  virtual ~Transform() = default;
+
+  // The shape of every example; called once, before all others. A shape that does not suit is a violation.
+  virtual void SetShape(const Shape& shape, const FieldErrors& errors) = 0;
+  virtual bool needs_fit() const { return false; }
+  virtual void Fit(const TrainingExamples& /*examples*/) {}
+
+  // What Fit learned, by names such as "mean"; empty when there is nothing to learn.
+  virtual std::vector<Tensor> parameters() const { return {}; }
+  // The names and shapes that parameters() has after Fit, without values.
+  virtual std::vector<Tensor> parameter_shapes() const { return {}; }
+  // Takes them back, in the same order. The values are finite.
+  virtual void SetParameters(absl::Span<const Tensor> /*parameters*/) {}
+
+  // Maps one example in place. Allocates nothing; may be called by several threads.
+  virtual void Apply(float* example) const = 0;
+};
+
+}  // namespace traind::core

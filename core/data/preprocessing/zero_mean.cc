@@ -1,0 +1,53 @@
+// y = x - mean, the mean of each feature or channel over the training split.
+#include <memory>
+#include <vector>
+
+#include "core/base/vectorize.h"
+#include "core/data/preprocessing/moments.h"
+#include "core/data/preprocessing/transform.h"
+
+namespace traind::core {
+namespace {
+
+TRAIND_VECTORIZED void Subtract(float* x, const float* mean, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) x[i] -= mean[i];
+}
+
+class ZeroMeanTransform final : public Transform {
+ public:
+  explicit ZeroMeanTransform(const v1::ZeroMean& config) : grouping_(config.grouping()) {}
+
+  void SetShape(const Shape& shape, const FieldErrors& errors) override {
+    groups_ = MakeGroups(grouping_, shape, errors);
+  }
+  bool needs_fit() const override { return true; }
+  void Fit(const TrainingExamples& examples) override {
+    const Moments moments = ComputeMoments(examples, groups_);
+    SetMean(std::vector<float>(moments.mean.begin(), moments.mean.end()));
+  }
+  std::vector<Tensor> parameters() const override { return {{"mean", groups_.shape, mean_}}; }
+  std::vector<Tensor> parameter_shapes() const override { return {{"mean", groups_.shape, {}}}; }
+  void SetParameters(absl::Span<const Tensor> parameters) override { SetMean(parameters[0].values); }
+  void Apply(float* example) const override { Subtract(example, feature_mean_.data(), groups_.features()); }
+
+ private:
+  void SetMean(std::vector<float> mean) {
+    mean_ = std::move(mean);
+    feature_mean_ = ExpandToFeatures(mean_, groups_);
+  }
+
+  const v1::Grouping grouping_;
+  Groups groups_;
+  std::vector<float> mean_;          // By group.
+  std::vector<float> feature_mean_;  // By feature.
+};
+
+const Registered<Transform, v1::ZeroMean> kRegistered("x - mean over the training split, per feature or per channel",
+                                                      [](v1::ZeroMean& config,
+                                                         const FieldErrors& errors) -> std::unique_ptr<Transform> {
+                                                        config.set_grouping(ResolveGrouping(config.grouping(), errors));
+                                                        return std::make_unique<ZeroMeanTransform>(config);
+                                                      });
+
+}  // namespace
+}  // namespace traind::core
