@@ -1,0 +1,49 @@
+# syntax=docker/dockerfile:1
+# traind in a container: built from source in one stage, run in another that holds only what runs.
+#
+#   docker build -t traind .                                       Debian 12, oneDNN 2.6
+#   docker build -t traind --build-arg BASE=debian:trixie-slim .   Debian 13, oneDNN 3.7
+#   docker build --target test .                                   builds, and passes the tests of the engine
+#
+# The server runs as the user `traind`, needs a writable volume at /data only (and a tmpfs at /tmp), and listens on
+# loopback unless it is told otherwise; deploy/compose.yaml shows a whole deployment.
+ARG BASE=debian:bookworm-slim
+
+FROM ${BASE} AS build
+COPY deploy/setup.sh /src/deploy/setup.sh
+RUN /src/deploy/setup.sh --build && rm -rf /var/lib/apt/lists/*
+WORKDIR /src
+COPY CMakeLists.txt CMakePresets.json ./
+COPY proto proto
+COPY core core
+COPY server server
+COPY client client
+COPY tests tests
+COPY examples examples
+RUN cmake --preset release && cmake --build --preset release
+RUN cmake --install build/release --strip --prefix /opt/traind
+# The packages that hold the shared libraries of the programs: Debian names them after the library's version.
+RUN ldd /opt/traind/bin/* | awk '$2 == "=>" { print $3 }' | sort -u | xargs readlink -f | \
+    while read -r library; do dpkg -S "$library" 2>/dev/null || dpkg -S "/usr$library"; done | \
+    cut -d: -f1 | sort -u > /opt/traind/packages
+
+FROM build AS test
+RUN OMP_WAIT_POLICY=passive ctest --preset release --no-tests=error -L 'core|conformance|golden'
+
+FROM ${BASE}
+RUN --mount=type=bind,from=build,source=/opt/traind,target=/opt/build \
+    apt-get update -q && \
+    xargs apt-get install -q -y --no-install-recommends < /opt/build/packages && \
+    rm -rf /var/lib/apt/lists/* && \
+    useradd --system --uid 10001 --user-group --no-create-home --home-dir /data traind && \
+    install -d -o traind -g traind /data
+COPY --from=build /opt/traind/bin /usr/local/bin
+USER traind
+WORKDIR /data
+VOLUME /data
+EXPOSE 50051
+# `trainctl list` is answered only while the server serves and its store can be read.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s --retries=3 CMD ["trainctl", "list"]
+STOPSIGNAL SIGTERM
+ENTRYPOINT ["traind"]
+CMD ["--data-dir", "/data", "--listen", "127.0.0.1:50051"]
