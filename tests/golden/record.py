@@ -256,8 +256,8 @@ SGD_TEXT, SGD = "sgd { momentum: 0.9 } learning_rate: 0.05", sgd(0.05, momentum=
 
 def cases():
     yield Case("mlp_sgd_momentum", MLP_LAYERS, mlp(), SGD_TEXT, SGD)
-    yield Case("mlp_sgd_plain_decay", MLP_LAYERS, mlp(), "sgd {} learning_rate: 0.1 weight_decay: 0.05",
-               sgd(0.1, decay=0.05))
+    yield Case("mlp_sgd_plain_decay", MLP_LAYERS, mlp(),
+               "sgd {} learning_rate: 0.1 weight_decay: 0.05 schedule { constant {} }", sgd(0.1, decay=0.05))
     yield Case("mlp_sgd_nesterov_clip", MLP_LAYERS, mlp(),
                "sgd { momentum: 0.9 nesterov: true } learning_rate: 0.05 clip_norm: 0.3",
                sgd(0.05, momentum=0.9, nesterov=True), clip=0.3)
