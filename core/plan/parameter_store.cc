@@ -97,7 +97,7 @@ absl::Status ParameterStore::WantCopy(StoredParameter& parameter) {
   if (parameter.copy != nullptr) return absl::OkStatus();
   auto memory = Allocate((parameter.stored_elements() + 1) / 2);
   if (!memory.ok()) return memory.status();
-  parameter.copy = reinterpret_cast<uint16_t*>(*memory);
+  parameter.copy = reinterpret_cast<Bfloat16*>(*memory);
   return absl::OkStatus();
 }
 
@@ -138,6 +138,22 @@ void ParameterStore::UpdateCopies() {
     Reorder(parameter.desc, parameter.master, onednn::WithType(parameter.desc, dnnl::memory::data_type::bf16),
             parameter.copy);
   }
+}
+
+std::vector<ParameterTensor> UpdateTensors(const ParameterStore& store) {
+  std::vector<ParameterTensor> tensors;
+  for (const StoredParameter& parameter : store.parameters()) {
+    if (!parameter.spec->trained) continue;
+    tensors.push_back({.weights = parameter.master,
+                       .gradients = parameter.gradient,
+                       .slots = parameter.slots,
+                       .bf16_copy = parameter.copy,
+                       .stored = parameter.stored_elements(),
+                       .elements = Elements(parameter.spec->shape),
+                       .penalty = parameter.penalty,
+                       .decayed = parameter.spec->penalized});
+  }
+  return tensors;
 }
 
 int64_t ParameterStore::bytes() const {

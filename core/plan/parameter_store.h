@@ -15,8 +15,10 @@
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
+#include "core/base/bfloat16.h"
 #include "core/graph/graph.h"
 #include "core/optimizers/optimizer.h"
+#include "core/optimizers/update.h"
 #include "core/tensor/buffer.h"
 #include "core/tensor/tensor.h"
 
@@ -32,7 +34,7 @@ struct StoredParameter {
   bool joined = false;      // Part of a group that a kernel reads as one tensor.
   float* master = nullptr;
   float* gradient = nullptr;  // Null unless trained.
-  uint16_t* copy = nullptr;   // bfloat16 in the same layout, kept up to date by the optimizer; null if not wanted.
+  Bfloat16* copy = nullptr;   // bfloat16 in the same layout, kept up to date by the optimizer; null if not wanted.
   std::array<float*, Optimizer::kMaxSlots> slots = {};
   int64_t stored_elements() const { return static_cast<int64_t>(desc.get_size() / sizeof(float)); }
 };
@@ -73,5 +75,8 @@ class ParameterStore {
   std::vector<StoredParameter> parameters_;
   std::vector<Buffer> buffers_;
 };
+
+// What the optimizer's pass works on: the trained parameters in the order of the store.
+std::vector<ParameterTensor> UpdateTensors(const ParameterStore& store);
 
 }  // namespace traind::core

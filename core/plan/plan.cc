@@ -1,5 +1,8 @@
 #include "core/plan/plan.h"
 
+#include <algorithm>
+#include <chrono>
+
 #include "absl/strings/str_cat.h"
 #include "core/plan/plan_builder.h"
 #include "oneapi/dnnl/dnnl.h"
@@ -11,24 +14,28 @@ absl::StatusOr<std::unique_ptr<Plan>> Plan::Make(const Graph& graph, ParameterSt
   return PlanBuilder(graph, store, options).Build();
 }
 
+absl::Status Plan::Execute(const Operation& operation) {
+  if (operation.kernel) {
+    operation.kernel(frame_);
+    return absl::OkStatus();
+  }
+  // The C interface takes the arguments as they are; the C++ one would build a map of them in each call.
+  const dnnl_status_t status =
+      dnnl_primitive_execute(operation.primitive.get(), stream_.get(), static_cast<int>(operation.bound.size()),
+                             operation.bound.data());
+  if (status == dnnl_success) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("oneDNN failed in \"", operation.label, "\" with status ", status));
+}
+
 absl::Status Plan::Execute(const std::vector<Operation>& operations, bool observe) {
   for (const Operation& operation : operations) {
     if (operation.observes && !observe) continue;
-    if (operation.kernel) {
-      operation.kernel(frame_);
-      continue;
-    }
-    // The C interface takes the arguments as they are; the C++ one would build a map of them in each call.
-    const dnnl_status_t status = dnnl_primitive_execute(
-        operation.primitive.get(), stream_.get(), static_cast<int>(operation.bound.size()), operation.bound.data());
-    if (status != dnnl_success) {
-      return absl::InternalError(absl::StrCat("oneDNN failed in \"", operation.label, "\" with status ", status));
-    }
+    if (absl::Status status = Execute(operation); !status.ok()) return status;
   }
   return absl::OkStatus();
 }
 
-absl::Status Plan::Run(const Input& input) {
+void Plan::Bind(const Input& input) {
   frame_.step_ = input.step;
   for (int id : input_values_) {
     frame_.pointers_[id] = const_cast<float*>(input.examples);
@@ -36,7 +43,30 @@ absl::Status Plan::Run(const Input& input) {
   }
   targets_ = input.targets;
   count_ = input.count;
+}
+
+absl::Status Plan::Run(const Input& input) {
+  Bind(input);
   return Execute(operations_, input.observe);
+}
+
+absl::StatusOr<std::vector<Plan::OperationTime>> Plan::MeasureOperations(const Input& input, int repetitions) {
+  if (absl::Status status = Run(input); !status.ok()) return status;
+  std::vector<OperationTime> times;
+  for (const Operation& operation : operations_) {
+    std::vector<double> milliseconds;
+    for (int i = 0; i < repetitions; ++i) {
+      const auto begin = std::chrono::steady_clock::now();
+      if (absl::Status status = Execute(operation); !status.ok()) return status;
+      milliseconds.push_back(
+          std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
+    }
+    std::nth_element(milliseconds.begin(), milliseconds.begin() + repetitions / 2, milliseconds.end());
+    const bool compute = operation.primitive && (operation.primitive.get_kind() == dnnl::primitive::kind::convolution ||
+                                                 operation.primitive.get_kind() == dnnl::primitive::kind::inner_product);
+    times.push_back({operation.label, compute, milliseconds[repetitions / 2]});
+  }
+  return times;
 }
 
 absl::Status Plan::RefreshParameters() { return Execute(refresh_, /*observe=*/true); }

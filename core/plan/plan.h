@@ -26,10 +26,10 @@ namespace traind::core {
 
 struct PlanOptions {
   int64_t batch = 1;
-  bool training = false;  // Needs `loss` and a trainable store.
+  bool training = false;       // Test mode otherwise. With a loss it goes backward too and needs a trainable store.
   v1::Precision precision = v1::F32;
   uint64_t seed = 0;
-  std::map<std::string, v1::ConvolutionAlgorithm, std::less<>> algorithms;  // By layer; DIRECT where absent.
+  std::map<std::string, v1::ConvolutionAlgorithm, std::less<>> algorithms = {};  // By layer; DIRECT where absent.
   const Loss* loss = nullptr;
   bool observe = false;  // Make the observers for steps with Input::observe.
   int histogram_bins = 64;
@@ -43,7 +43,7 @@ class Plan {
 
   struct Input {
     const float* examples = nullptr;  // [batch, ...], row-major.
-    Targets targets;                  // Of the first `count` examples; read only if there is a loss.
+    Targets targets = {};             // Of the first `count` examples; read only if there is a loss.
     int64_t count = 0;                // At most the batch; less only for inference. What follows is padding.
     uint64_t step = 0;                // Steps done before: keys the masks.
     bool observe = false;
@@ -66,6 +66,14 @@ class Plan {
     absl::Span<float> silent_steps;
   };
   std::vector<ObserverState> observer_states();
+
+  // How long each operation takes when it is repeated alone, with everything it reads in its place; for benchmarks.
+  struct OperationTime {
+    std::string label;
+    bool compute = false;  // A convolution or an inner product.
+    double milliseconds = 0;  // The median of the repetitions.
+  };
+  absl::StatusOr<std::vector<OperationTime>> MeasureOperations(const Input& input, int repetitions);
 
   // What runs, in order: "conv1: convolution", "conv1: reorder", "relu1: relu". For tests and people.
   std::vector<std::string> operations() const;
@@ -92,6 +100,8 @@ class Plan {
   };
 
   Plan() : stream_(onednn::Engine()) {}
+  void Bind(const Input& input);
+  absl::Status Execute(const Operation& operation);
   absl::Status Execute(const std::vector<Operation>& operations, bool observe);
 
   Frame frame_;

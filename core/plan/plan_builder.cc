@@ -290,7 +290,7 @@ absl::Status PlanBuilder::PlanNode(int index, Value network_input) {
     first.wants_gradient.push_back(wanted);
     upstream |= wanted;
   }
-  planned.needs_gradient = training() && (upstream || HasTrained(node));
+  planned.needs_gradient = backward() && (upstream || HasTrained(node));
 
   taken_ = Taken::kNo;
   if (node.layer) {
@@ -354,7 +354,7 @@ absl::Status PlanBuilder::AddLoss() {
   plan_->output_ = logits_;
   plan_->outputs_ = onednn::DimsOf(desc)[1];
   if (options_.loss == nullptr) return absl::OkStatus();
-  if (training()) logits_gradient_ = New(desc);
+  if (backward()) logits_gradient_ = New(desc);
   Run("loss", {logits_}, {logits_gradient_},
       [plan = plan_.get(), loss = options_.loss, logits = logits_, gradient = logits_gradient_](const Frame& frame) {
         plan->loss_sum_ = loss->Compute(frame.at<float>(logits), plan->targets_, plan->count_, plan->outputs_,
@@ -366,7 +366,7 @@ absl::Status PlanBuilder::AddLoss() {
 // --- Backward.
 
 absl::Status PlanBuilder::Backward() {
-  if (!training()) return absl::OkStatus();
+  if (!backward()) return absl::OkStatus();
   PlannedNode& last = planned_[graph_.output_index()];
   const memory::dims dims = onednn::DimsOf(Desc(last.output));
   const Value shaped = Reshaped(logits_gradient_, Desc(last.output));

@@ -93,6 +93,7 @@ class PlanBuilder : public Planner {
     Value to;
   };
 
+  bool backward() const { return training() && options_.loss != nullptr; }
   absl::Status Forward();
   absl::Status PlanNode(int index, Value network_input);
   absl::Status RunStage(Stage& stage, const Layer& layer);
