@@ -449,7 +449,11 @@ absl::StatusOr<v1::Dataset> ImportDataset(const v1::ImportDatasetRequest& reques
   }
   if (absl::Status status = WriteFile(DatasetJsonPath(temporary), json); !status.ok()) return status;
   if (absl::Status status = SyncFolder(temporary); !status.ok()) return status;
-  if (absl::Status status = Rename(temporary, options.dir); !status.ok()) return status;
+  if (absl::Status status = Rename(temporary, options.dir); !status.ok()) {
+    // Renamed, but not durably: the caller must not find it after an error.
+    if (!std::filesystem::exists(temporary, ignored)) RemoveAll(options.dir).IgnoreError();
+    return status;
+  }
   return dataset;
 }
 
