@@ -39,7 +39,7 @@ struct ConvolutionOptions {
   Dims dilation;       // Distance between taps: 1 is a dense kernel.
   Dims padding_begin;  // Above and to the left ...
   Dims padding_end;    // ... below and to the right.
-  std::optional<PostOp> post_op;
+  std::optional<PostOp> post_op = std::nullopt;
 };
 using ConvolutionForward = Op<dnnl::convolution_forward>;
 using ConvolutionBackwardData = Op<dnnl::convolution_backward_data>;
@@ -56,7 +56,7 @@ struct InnerProductOptions {
   Desc weights;  // [o, f] or [o, c, h, w]
   Desc bias;     // [o], or empty for none.
   Desc dst;      // [n, o]
-  std::optional<PostOp> post_op;
+  std::optional<PostOp> post_op = std::nullopt;
 };
 using InnerProductForward = Op<dnnl::inner_product_forward>;
 using InnerProductBackwardData = Op<dnnl::inner_product_backward_data>;

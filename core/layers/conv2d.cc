@@ -1,0 +1,179 @@
+// Cross-correlation over [channels, height, width]: a oneDNN convolution with the bias and, where it can be, the
+// activation inside. Direct or Winograd as the planner says (core/plan/convolution_rule.h).
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/layers/checks.h"
+#include "core/layers/fusion.h"
+#include "core/layers/values.h"
+#include "core/layers/window.h"
+#include "core/onednn/desc.h"
+#include "core/onednn/primitives.h"
+
+namespace traind::core {
+namespace {
+
+using onednn::Dims;
+using onednn::Type;
+
+class Conv2dLayer : public Layer {
+ public:
+  Conv2dLayer(const v1::Conv2d& config, const Window& window) : config_(config), window_(window) {}
+
+  bool Widen(int64_t pieces) override {
+    pieces_ = pieces;
+    return true;
+  }
+
+  LayerShape Infer(absl::Span<const Shape> inputs, const FieldErrors& errors) const override {
+    LayerShape shape;
+    const Shape* input = SingleImage(inputs, errors);
+    if (input == nullptr) return shape;
+    const int64_t in = (*input)[0];
+    const int64_t out = out_channels();
+    if (pieces_ > 1) CheckChannels(out, errors.At("out_channels"));
+    if (in % groups() != 0) {
+      errors.At("groups").Add(absl::StrCat("must divide the input's channels: ", in, " / ", groups()));
+    }
+    if (out % groups() != 0) {
+      errors.At("groups").Add(absl::StrCat("must divide the output's channels: ", out, " / ", groups()));
+    }
+    const PlacedWindow placed = window_.Place(*input, errors);
+    const int64_t taps = window_.kernel[0] * window_.kernel[1];
+    const int64_t fan_in = CheckedElements({in / groups(), taps});
+    const int64_t fan_out = CheckedElements({out / groups(), taps});
+    shape.output = {out, placed.output[0], placed.output[1]};
+    shape.parameters.push_back({.name = "weight",
+                                .shape = {out, in / groups(), window_.kernel[0], window_.kernel[1]},
+                                .initializer = config_.weight_init(),
+                                .fan_in = fan_in,
+                                .fan_out = fan_out,
+                                .penalized = true});
+    if (config_.bias()) {
+      shape.parameters.push_back(
+          {.name = "bias", .shape = {out}, .initializer = config_.bias_init(), .fan_in = fan_in, .fan_out = fan_out});
+    }
+    CheckParameter(shape.parameters[0], errors.At("kernel"));
+    const int64_t outputs = CheckedElements(shape.output);
+    if (outputs < 0) errors.At("padding").Add(absl::StrCat("gives an output of ", ToString(shape.output)));
+    if (outputs > 0 && fan_in > 0) {
+      shape.forward_flops = CheckedFlops(outputs, fan_in, config_.bias() ? 1 : 0, errors.At("kernel"));
+    }
+    return shape;
+  }
+
+  absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
+    const Value input = planner.Input();
+    onednn::ConvolutionOptions options = Options(planner);
+    options.winograd = planner.convolution_algorithm() == v1::WINOGRAD;
+    auto forward = WithFusedActivation(planner, options, onednn::Convolution);
+    if (!forward.ok() && options.winograd) {
+      options.winograd = false;
+      forward = WithFusedActivation(planner, options, onednn::Convolution);
+    }
+    if (!forward.ok()) return forward.status();
+
+    const auto& chosen = forward->desc;
+    const Value source = planner.In(input, chosen.src_desc());
+    const Value weight = planner.Parameter("weight", chosen.weights_desc());
+    Value bias;
+    if (config_.bias()) bias = planner.Parameter("bias", chosen.bias_desc());
+    const Value output = planner.New(chosen.dst_desc());
+    planner.Run(forward->primitive,
+                {{DNNL_ARG_SRC, source}, {DNNL_ARG_WEIGHTS, weight}, {DNNL_ARG_BIAS, bias}, {DNNL_ARG_DST, output}},
+                chosen.scratchpad_desc());
+    planner.SetOutput(output);
+    options.post_op.reset();
+    return [this, source, options, forward = *std::move(forward)](Planner& back) {
+      return Backward(back, source, options, forward);
+    };
+  }
+
+ private:
+  int64_t groups() const { return config_.groups(); }
+  int64_t out_channels() const { return config_.out_channels() * pieces_; }
+
+  // All layouts are the kernels' choice.
+  onednn::ConvolutionOptions Options(Planner& planner) const {
+    const Shape& input = planner.InputShape();
+    const PlacedWindow placed = window_.Place(input);
+    const Type type = planner.compute_type();
+    const auto& kernel = window_.kernel;
+    const Dims weights = groups() == 1
+                             ? Dims{out_channels(), input[0], kernel[0], kernel[1]}
+                             : Dims{groups(), out_channels() / groups(), input[0] / groups(), kernel[0], kernel[1]};
+    const auto dims = [](const std::array<int64_t, 2>& pair) { return Dims(pair.begin(), pair.end()); };
+    return {.src = onednn::Any({planner.batch(), input[0], input[1], input[2]}, type),
+            .weights = onednn::Any(weights, type),
+            .bias = config_.bias() ? onednn::Plain({out_channels()}, Type::f32) : onednn::Desc(),
+            .dst = onednn::Any({planner.batch(), out_channels(), placed.output[0], placed.output[1]}, type),
+            .stride = dims(window_.stride),
+            .dilation = dims(window_.dilation),
+            .padding_begin = dims(placed.padding_begin),
+            .padding_end = dims(placed.padding_end)};
+  }
+
+  // make(options), by direct kernels where Winograd has none for this direction.
+  template <class Make>
+  static auto WithFallback(onednn::ConvolutionOptions options, const onednn::ConvolutionForward& forward,
+                           const Make& make) -> decltype(make(options, forward)) {
+    auto made = make(options, forward);
+    if (made.ok() || !options.winograd) return made;
+    options.winograd = false;
+    return make(options, forward);
+  }
+
+  absl::Status Backward(Planner& planner, Value source, onednn::ConvolutionOptions options,
+                        const onednn::ConvolutionForward& forward) const {
+    const Value gradient = GradientAs(planner, forward.desc.dst_desc());
+
+    if (planner.NeedsInputGradient()) {
+      auto data = WithFallback(options, forward, onednn::ConvolutionGradientOfData);
+      if (!data.ok()) return data.status();
+      const Value input_gradient = planner.New(data->desc.diff_src_desc());
+      planner.Run(data->primitive,
+                  {{DNNL_ARG_DIFF_DST, planner.In(gradient, data->desc.diff_dst_desc())},
+                   {DNNL_ARG_WEIGHTS, planner.Parameter("weight", data->desc.weights_desc())},
+                   {DNNL_ARG_DIFF_SRC, input_gradient}},
+                  data->desc.scratchpad_desc());
+      GiveInputGradient(planner, 0, input_gradient);
+    }
+
+    options.weights = onednn::Any(onednn::DimsOf(options.weights), Type::f32);
+    auto weights = WithFallback(options, forward, onednn::ConvolutionGradientOfWeights);
+    if (!weights.ok()) return weights.status();
+    Value bias_gradient;
+    if (config_.bias()) bias_gradient = planner.ParameterGradient("bias", weights->desc.diff_bias_desc());
+    planner.Run(weights->primitive,
+                {{DNNL_ARG_SRC, planner.In(source, weights->desc.src_desc())},
+                 {DNNL_ARG_DIFF_DST, planner.In(gradient, weights->desc.diff_dst_desc())},
+                 {DNNL_ARG_DIFF_WEIGHTS, planner.ParameterGradient("weight", weights->desc.diff_weights_desc())},
+                 {DNNL_ARG_DIFF_BIAS, bias_gradient}},
+                weights->desc.scratchpad_desc());
+    return absl::OkStatus();
+  }
+
+  const v1::Conv2d config_;
+  const Window window_;
+  int64_t pieces_ = 1;
+};
+
+const Registered<Layer, v1::Conv2d> kConv2d(
+    "Cross-correlation over height and width.",
+    [](v1::Conv2d& config, const FieldErrors& errors) -> std::unique_ptr<Layer> {
+      const int before = errors.count();
+      CheckChannels(config.out_channels(), errors.At("out_channels"));
+      const Window window = ResolveWindow({.kernel = config.mutable_kernel(),
+                                           .stride = config.mutable_stride(),
+                                           .dilation = config.mutable_dilation(),
+                                           .padding = config.mutable_padding()},
+                                          errors);
+      if (!config.has_groups()) config.set_groups(1);
+      if (config.groups() < 1) errors.At("groups").Add("must be at least 1");
+      ResolveWeights(config, errors);
+      return errors.count() > before ? nullptr : std::make_unique<Conv2dLayer>(config, window);
+    });
+
+}  // namespace
+}  // namespace traind::core

@@ -1,0 +1,153 @@
+// y = W x + b: a oneDNN inner product with the bias and, where it can be, the activation inside.
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/layers/checks.h"
+#include "core/layers/fusion.h"
+#include "core/layers/values.h"
+#include "core/onednn/desc.h"
+#include "core/onednn/primitives.h"
+
+namespace traind::core {
+namespace {
+
+using onednn::Dims;
+using onednn::Type;
+
+class DenseLayer : public Layer {
+ public:
+  explicit DenseLayer(const v1::Dense& config) : config_(config) {}
+
+  bool Widen(int64_t pieces) override {
+    pieces_ = pieces;
+    return true;
+  }
+
+  LayerShape Infer(absl::Span<const Shape> inputs, const FieldErrors& errors) const override {
+    LayerShape shape;
+    const Shape* input = SingleInput(inputs, errors);
+    if (input == nullptr) return shape;
+    const int64_t in = Elements(*input);
+    const int64_t out = units();
+    if (pieces_ > 1) CheckChannels(out, errors.At("units"));
+    shape.output = {out};
+    shape.parameters.push_back({.name = "weight",
+                                .shape = {out, in},
+                                .initializer = config_.weight_init(),
+                                .fan_in = in,
+                                .fan_out = out,
+                                .penalized = true});
+    if (config_.bias()) {
+      shape.parameters.push_back(
+          {.name = "bias", .shape = {out}, .initializer = config_.bias_init(), .fan_in = in, .fan_out = out});
+    }
+    CheckParameter(shape.parameters[0], errors.At("units"));
+    shape.forward_flops = CheckedFlops(out, in, config_.bias() ? 1 : 0, errors.At("units"));
+    return shape;
+  }
+
+  // Measured on oneDNN 2.6.3 with AVX-512, f32 and bf16, 4096x4096 at batch 256 and 784x512 at batch 128: with the
+  // weights in the layout of the kernels' choice (blocked, the same for forward and both backward passes at f32),
+  // forward takes 0.55 to 0.75 of the time that it takes on row-major weights, backward 0.75 to 1.1, and the step has
+  // no reorder. Asking for row-major or transposed weights loses in sum, at bf16 by a factor of 1.5.
+  absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
+    Value input = Source(planner);
+    absl::StatusOr<onednn::InnerProductForward> forward = Forward(planner, planner.Desc(input));
+    if (!forward.ok() || IsReference(*forward)) {
+      input = planner.Flat(input);
+      forward = Forward(planner, planner.Desc(input));
+    }
+    if (!forward.ok()) return forward.status();
+
+    const auto& chosen = forward->desc;
+    const Value source = planner.In(input, chosen.src_desc());
+    const Value weight = planner.Parameter("weight", chosen.weights_desc());
+    Value bias;
+    if (config_.bias()) bias = planner.Parameter("bias", chosen.bias_desc());
+    const Value output = planner.New(chosen.dst_desc());
+    planner.Run(forward->primitive,
+                {{DNNL_ARG_SRC, source}, {DNNL_ARG_WEIGHTS, weight}, {DNNL_ARG_BIAS, bias}, {DNNL_ARG_DST, output}},
+                chosen.scratchpad_desc());
+    planner.SetOutput(output);
+    return [this, source, forward = *std::move(forward)](Planner& back) { return Backward(back, source, forward); };
+  }
+
+ private:
+  int64_t units() const { return config_.units() * pieces_; }
+
+  // An image in blocked layout stays as it is, its weights take the same blocks; else the input is [n, features].
+  static Value Source(Planner& planner) {
+    const Value input = planner.Input();
+    const auto blocking = onednn::BlockingOf(planner.Desc(input));
+    const bool blocked = blocking && blocking->dims.size() == 4 && !blocking->inner_blocks.empty();
+    return blocked ? input : planner.Flat(input);
+  }
+
+  onednn::InnerProductOptions Options(const Planner& planner, const dnnl::memory::desc& source) const {
+    const Dims source_dims = onednn::DimsOf(source);
+    Dims weight_dims = source_dims;
+    weight_dims[0] = units();
+    return {.src = source,
+            .weights = onednn::Any(weight_dims, planner.compute_type()),
+            .bias = config_.bias() ? onednn::Plain({units()}, Type::f32) : onednn::Desc(),
+            .dst = onednn::Plain({source_dims[0], units()}, planner.compute_type())};
+  }
+
+  absl::StatusOr<onednn::InnerProductForward> Forward(Planner& planner, const dnnl::memory::desc& source) const {
+    onednn::InnerProductOptions options = Options(planner, source);
+    return WithFusedActivation(planner, options, onednn::InnerProduct);
+  }
+
+  absl::Status Backward(Planner& planner, Value source, const onednn::InnerProductForward& forward) const {
+    onednn::InnerProductOptions options = Options(planner, forward.desc.src_desc());
+    const Value gradient = GradientAs(planner, options.dst);
+
+    if (planner.NeedsInputGradient()) {
+      // On the forward pass's weights, unless only the slow reference kernel would read them.
+      options.weights = forward.desc.weights_desc();
+      auto data = onednn::InnerProductGradientOfData(options, forward);
+      if (!data.ok() || IsReference(*data)) {
+        options.weights = onednn::Any(onednn::DimsOf(options.weights), planner.compute_type());
+        data = onednn::InnerProductGradientOfData(options, forward);
+      }
+      if (!data.ok()) return data.status();
+      const Value input_gradient = planner.New(data->desc.diff_src_desc());
+      planner.Run(data->primitive,
+                  {{DNNL_ARG_DIFF_DST, planner.In(gradient, data->desc.diff_dst_desc())},
+                   {DNNL_ARG_WEIGHTS, planner.Parameter("weight", data->desc.weights_desc())},
+                   {DNNL_ARG_DIFF_SRC, input_gradient}},
+                  data->desc.scratchpad_desc());
+      GiveInputGradient(planner, 0, input_gradient);
+    }
+
+    options.weights = onednn::Any(onednn::DimsOf(options.weights), Type::f32);
+    auto weights = onednn::InnerProductGradientOfWeights(options, forward);
+    if (!weights.ok()) return weights.status();
+    Value bias_gradient;
+    if (config_.bias()) bias_gradient = planner.ParameterGradient("bias", weights->desc.diff_bias_desc());
+    planner.Run(weights->primitive,
+                {{DNNL_ARG_SRC, planner.In(source, weights->desc.src_desc())},
+                 {DNNL_ARG_DIFF_DST, planner.In(gradient, weights->desc.diff_dst_desc())},
+                 {DNNL_ARG_DIFF_WEIGHTS, planner.ParameterGradient("weight", weights->desc.diff_weights_desc())},
+                 {DNNL_ARG_DIFF_BIAS, bias_gradient}},
+                weights->desc.scratchpad_desc());
+    return absl::OkStatus();
+  }
+
+  const v1::Dense config_;
+  int64_t pieces_ = 1;
+};
+
+const Registered<Layer, v1::Dense> kDense("Fully connected: y = W x + b.",
+                                          [](v1::Dense& config, const FieldErrors& errors) -> std::unique_ptr<Layer> {
+                                            const int before = errors.count();
+                                            CheckChannels(config.units(), errors.At("units"));
+                                            ResolveWeights(config, errors);
+                                            return errors.count() > before ? nullptr
+                                                                           : std::make_unique<DenseLayer>(config);
+                                          });
+
+}  // namespace
+}  // namespace traind::core

@@ -1,0 +1,47 @@
+// The sliding window of convolutions and pooling: kernel, stride, dilation and padding as the user writes them, checked
+// and laid over an input. Value types; thread-safe.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "core/base/errors.h"
+#include "core/tensor/tensor.h"
+#include "traind/v1/network.pb.h"
+
+namespace traind::core {
+
+// A window laid over [channels, height, width]. Index 0 is the vertical direction.
+struct PlacedWindow {
+  std::array<int64_t, 2> padding_begin;  // Above and left.
+  std::array<int64_t, 2> padding_end;    // Below and right.
+  std::array<int64_t, 2> output;         // Height and width; below 1 where the window does not fit.
+};
+
+struct Window {
+  std::array<int64_t, 2> kernel = {1, 1};
+  std::array<int64_t, 2> stride = {1, 1};
+  std::array<int64_t, 2> dilation = {1, 1};
+  bool same = false;                          // Padding follows from the input's size.
+  std::array<int64_t, 2> padding_begin = {};  // Else these.
+  std::array<int64_t, 2> padding_end = {};
+
+  // Rows or columns from the first tap to the last.
+  int64_t extent(int axis) const { return (kernel[axis] - 1) * dilation[axis] + 1; }
+  PlacedWindow Place(const Shape& input) const;
+  // The same, with a violation (at `kernel`) where the output would be empty.
+  PlacedWindow Place(const Shape& input, const FieldErrors& errors) const;
+};
+
+// The fields that conv2d and the pooling layers share; `dilation` is null for pooling, whose stride defaults to the
+// kernel and whose padding must be smaller than the kernel. Writes the resolved form back: two values each, four for
+// the padding. Violations go below `errors`, the scope of the config.
+struct WindowFields {
+  google::protobuf::RepeatedField<uint32_t>* kernel;
+  google::protobuf::RepeatedField<uint32_t>* stride;
+  google::protobuf::RepeatedField<uint32_t>* dilation;
+  v1::Padding* padding;
+};
+Window ResolveWindow(const WindowFields& fields, const FieldErrors& errors);
+
+}  // namespace traind::core
