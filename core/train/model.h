@@ -1,0 +1,40 @@
+// A network with its parameters, ready to be planned: what training, evaluation, prediction and probing share.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/graph/graph.h"
+#include "core/losses/loss.h"
+#include "core/plan/parameter_store.h"
+#include "core/plan/plan.h"
+#include "traind/v1/job.pb.h"
+
+namespace traind::core {
+
+// The parts in the order in which they depend on each other. Movable; plans made over it keep pointers into its parts,
+// which do not move.
+struct Model {
+  std::unique_ptr<Graph> graph;
+  std::unique_ptr<Loss> loss;  // Null where there is none to compute.
+  std::unique_ptr<ParameterStore> store;
+};
+
+// Sets the number of OpenMP threads of the process, and checks that this CPU has what `precision` needs
+// (FAILED_PRECONDITION).
+absl::Status PrepareEngine(uint32_t threads, v1::Precision precision);
+
+// Builds graph and store; the specs are resolved ones, whose violations are a fault (INVALID_ARGUMENT).
+// `num_slots` is that of the optimizer; a model that is not trainable has none.
+absl::StatusOr<Model> MakeModel(v1::Network network, const v1::Loss* loss, bool trainable, int num_slots);
+
+// Options of a plan for this job.
+PlanOptions PlanOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::LayerAlgorithm> algorithms);
+
+// Fills the parameters from a safetensors file with the network's names and shapes. INVALID_ARGUMENT lists every tensor
+// that is missing (unless `allow_missing`), unknown, or of another shape. Call after all plans were made.
+absl::Status LoadWeights(const std::string& path, bool allow_missing, ParameterStore& store);
+
+}  // namespace traind::core

@@ -1,0 +1,88 @@
+// One run of a job, from its newest checkpoint (or from initialization) to its end. See train.h for the contract; this
+// class holds what the loop needs between steps. Not thread-safe.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/checkpoint/checkpoint_dir.h"
+#include "core/data/batch_loader.h"
+#include "core/data/dataset_dir.h"
+#include "core/data/preprocessing/preprocessor.h"
+#include "core/optimizers/resolve.h"
+#include "core/optimizers/update.h"
+#include "core/train/evaluator.h"
+#include "core/train/model.h"
+#include "core/train/train.h"
+
+namespace traind::core {
+
+class Trainer {
+ public:
+  Trainer(const TrainRequest& request, EventSink& sink) : request_(request), spec_(request.spec), sink_(sink) {}
+
+  absl::StatusOr<TrainResult> Run(const std::atomic<bool>& stop);
+
+ private:
+  using Clock = std::chrono::steady_clock;
+
+  // What happens after a step besides the step itself.
+  struct Due {
+    bool metrics = false;
+    bool statistics = false;
+    bool evaluation = false;
+    bool checkpoint = false;  // By steps; time is asked separately.
+  };
+
+  absl::Status Prepare();
+  absl::Status Restore();  // From the newest checkpoint, or the start.
+  absl::Status Start();
+  absl::Status Resume(const LoadedCheckpoint& checkpoint);
+  Due DueAfter(uint64_t step) const;
+  absl::Status Step(const Batch& batch);
+  absl::Status NotFinite(Plan::Input input);
+  absl::Status Evaluate();
+  absl::Status SaveCheckpoint();
+  bool CheckpointTimeIsUp() const;
+  void InitializeSlots(StoredParameter& parameter);
+  std::string SlotName(const StoredParameter& parameter, int slot) const;
+  int num_slots() const;
+
+  v1::Event NewEvent() const;
+  void EmitMetrics(double loss, const UpdatePass::Measures& measures, double learning_rate, const Batch& batch);
+  void EmitStatistics();
+  void EmitCheckpoint();
+  void EmitLog(v1::LogLine::Level level, const std::string& text);
+
+  const TrainRequest& request_;
+  const v1::JobSpec& spec_;
+  EventSink& sink_;
+
+  std::optional<Split> train_split_;
+  std::optional<Preprocessor> preprocessor_;
+  Model model_;
+  ResolvedOptimizer optimizer_;
+  std::unique_ptr<Plan> plan_;
+  std::unique_ptr<UpdatePass> update_;
+  std::unique_ptr<Evaluator> evaluator_;  // Null where nothing is evaluated.
+  std::unique_ptr<BatchLoader> loader_;
+
+  uint64_t steps_per_epoch_ = 0;
+  uint64_t total_steps_ = 0;
+  uint64_t step_ = 0;             // Steps done.
+  std::optional<uint64_t> saved_step_;      // Of the newest checkpoint.
+  std::optional<uint64_t> evaluated_step_;  // Of the newest evaluation.
+  v1::CheckpointManifest manifest_;  // Of the newest checkpoint, and what the next one will say.
+  std::vector<ParameterNumbers> numbers_;
+
+  Clock::time_point last_checkpoint_;
+  Clock::time_point last_metrics_;
+  uint64_t last_metrics_step_ = 0;
+};
+
+}  // namespace traind::core

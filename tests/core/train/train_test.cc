@@ -1,0 +1,231 @@
+// The step loop as a worker runs it: on the recorded data of tests/golden, through checkpoints and resumes.
+#include "core/train/train.h"
+
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "core/checkpoint/checkpoint_dir.h"
+#include "core/data/dataset_dir.h"
+#include "core/onednn/onednn.h"
+#include "core/train/resolve.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+
+namespace traind::core {
+namespace {
+
+using testing::HasSubstr;
+
+class TrainTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = testing::TempDir() + "/train_" + testing::UnitTest::GetInstance()->current_test_info()->name();
+    std::filesystem::remove_all(dir_);
+    std::filesystem::create_directories(dir_);
+    v1::ImportDatasetRequest request;
+    request.set_dataset_id("images");
+    for (const char* name : {"train", "test"}) {
+      auto* split = request.add_splits();
+      split->set_name(name);
+      split->mutable_examples()->set_path(TRAIND_SOURCE_DIR "/tests/golden/data/images.npz");
+    }
+    ImportOptions options;
+    options.resolve = [](const v1::DataFile& file) { return absl::StatusOr<std::string>(file.path()); };
+    options.dir = dir_ + "/images";
+    auto dataset = ImportDataset(request, options);
+    ASSERT_TRUE(dataset.ok()) << dataset.status();
+    dataset_ = *dataset;
+  }
+  void TearDown() override { std::filesystem::remove_all(dir_); }
+
+  static constexpr char kNetwork[] = R"(
+      layers { name: "conv" conv2d { out_channels: 5 kernel: 3 padding { mode: SAME } bias: false } }
+      layers { name: "norm" batch_norm {} activation { relu {} } }
+      layers { name: "pool" max_pool { kernel: 2 } }
+      layers { name: "drop" dropout { rate: 0.2 } }
+      layers { name: "hidden" dense { units: 16 } activation { tanh {} } }
+      layers { name: "out" dense { units: 5 } })";
+
+  // A resolved request; `more` is added to a job that trains the network above for 30 steps.
+  TrainRequest Request(const std::string& name, const std::string& more = "") {
+    v1::JobSpec spec;
+    const std::string text = absl::StrCat("network { ", kNetwork, " } data { dataset: 'images' preprocessing { scale {} } } ",
+                                          "optimizer { sgd { momentum: 0.9 } learning_rate: 0.05 } batch_size: 8 seed: 7 ",
+                                          "statistics { every_steps: 4 } checkpoint { every { seconds: 0 } } ",
+                                          "metrics_every_steps: 1 ", more);
+    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &spec));
+    if (spec.duration_case() == v1::JobSpec::DURATION_NOT_SET) spec.set_steps(30);
+    FieldErrors::Root errors;
+    ResolvedJob job = ResolveJob(spec, &dataset_, 2, errors.scope());
+    EXPECT_TRUE(errors.ok()) << errors.ToStatus();
+    TrainRequest request;
+    request.job = "jobs/" + name;
+    request.spec = job.spec;
+    request.algorithms = job.algorithms;
+    request.dataset_dir = dir_ + "/images";
+    request.checkpoint_dir = dir_ + "/" + name;
+    request.threads = 2;
+    return request;
+  }
+
+  std::string dir_;
+  v1::Dataset dataset_;
+};
+
+// Keeps what a server would store, and can stop the run after a step.
+class Recorder : public EventSink {
+ public:
+  void Emit(v1::Event event) override {
+    event.clear_timing();
+    if (event.has_checkpoint()) return;  // When they come depends on the stop.
+    events[absl::StrCat(event.kind_case(), " ", event.step())] = event.SerializeAsString();
+    last[event.kind_case()] = event;
+  }
+  absl::Status Flush() override { return absl::OkStatus(); }
+  void Heartbeat(uint64_t step) override {
+    if (step == stop_after) stop = true;
+  }
+
+  std::map<std::string, std::string> events;  // By kind and step.
+  std::map<int, v1::Event> last;              // By kind.
+  uint64_t stop_after = 0;
+  std::atomic<bool> stop = false;
+};
+
+std::map<std::string, std::vector<float>> Weights(const TrainRequest& request) {
+  auto newest = LoadNewestCheckpoint(request.checkpoint_dir);
+  EXPECT_TRUE(newest.ok()) << newest.status();
+  std::map<std::string, std::vector<float>> weights;
+  for (Tensor& tensor : newest->weights.LoadAll()) weights[tensor.name] = std::move(tensor.values);
+  return weights;
+}
+
+TEST_F(TrainTest, LearnsAndReports) {
+  const TrainRequest request = Request("learns", "epochs: 12");
+  Recorder recorder;
+  const auto result = Train(request, recorder, recorder.stop);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->step, 120u);
+  EXPECT_FALSE(result->stopped);
+  const v1::EvaluationMetrics& evaluation = recorder.last[v1::Event::kEvaluation].evaluation();
+  EXPECT_EQ(evaluation.examples(), 80);
+  EXPECT_GT(evaluation.accuracy(), 0.9);
+  const v1::StatisticsReport& statistics = recorder.last[v1::Event::kStatistics].statistics();
+  ASSERT_EQ(statistics.layers_size(), 6);
+  EXPECT_EQ(statistics.layers(0).layer(), "conv");
+  EXPECT_EQ(statistics.layers(0).count(), 8 * 5 * 8 * 8);
+  EXPECT_TRUE(statistics.layers(1).has_dead_units());
+  ASSERT_EQ(statistics.parameters_size(), 7);
+  EXPECT_EQ(statistics.parameters(0).name(), "conv.weight");
+  EXPECT_GT(statistics.parameters(0).update_ratio(), 0);
+  EXPECT_EQ(recorder.events.count(absl::StrCat(static_cast<int>(v1::Event::kTrain), " 1")), 1u);
+}
+
+// Stopping at any step and going on gives the same bits as never stopping, in weights and in events.
+TEST_F(TrainTest, ResumeIsExact) {
+  for (const std::string precision : {"F32", "BF16"}) {
+    if (precision == "BF16" && !onednn::SupportsBf16()) continue;
+    for (const std::string optimizer : {"sgd { momentum: 0.9 }", "adamw {}"}) {
+      const std::string more = absl::StrCat("precision: ", precision, " optimizer { ", optimizer, " learning_rate: 0.01 }");
+      const TrainRequest whole = Request("whole", more);
+      Recorder undisturbed;
+      ASSERT_TRUE(Train(whole, undisturbed, undisturbed.stop).ok());
+      const auto expected = Weights(whole);
+
+      const TrainRequest broken = Request("broken", more);
+      Recorder recorder;
+      for (uint64_t stop : {1, 7, 10, 23, 0}) {
+        recorder.stop = false;
+        recorder.stop_after = stop;
+        const auto result = Train(broken, recorder, recorder.stop);
+        ASSERT_TRUE(result.ok()) << result.status();
+        EXPECT_EQ(result->stopped, stop != 0);
+      }
+      EXPECT_EQ(Weights(broken), expected) << more;
+      EXPECT_EQ(recorder.events, undisturbed.events) << more;
+      std::filesystem::remove_all(whole.checkpoint_dir);
+      std::filesystem::remove_all(broken.checkpoint_dir);
+    }
+  }
+}
+
+TEST_F(TrainTest, AnotherSeedGivesOtherWeights) {
+  const TrainRequest one = Request("one", "steps: 0");
+  TrainRequest two = Request("two", "steps: 0");
+  two.spec.set_seed(8);
+  Recorder recorder;
+  ASSERT_TRUE(Train(one, recorder, recorder.stop).ok());
+  ASSERT_TRUE(Train(two, recorder, recorder.stop).ok());
+  EXPECT_NE(Weights(one)["conv.weight"], Weights(two)["conv.weight"]);
+}
+
+TEST_F(TrainTest, ZeroStepsGiveTheInitialWeightsBack) {
+  const TrainRequest trained = Request("trained", "steps: 5");
+  Recorder recorder;
+  ASSERT_TRUE(Train(trained, recorder, recorder.stop).ok());
+  TrainRequest copy = Request("copy", "steps: 0");
+  copy.weights_path = FindCheckpoint(trained.checkpoint_dir, "latest")->weights_path();
+  const auto result = Train(copy, recorder, recorder.stop);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(Weights(copy), Weights(trained));
+}
+
+TEST_F(TrainTest, WeightsThatDoNotFitAreListed) {
+  const TrainRequest trained = Request("trained", "steps: 0");
+  Recorder recorder;
+  ASSERT_TRUE(Train(trained, recorder, recorder.stop).ok());
+  TrainRequest other = Request("other", "steps: 0");
+  other.weights_path = FindCheckpoint(trained.checkpoint_dir, "latest")->weights_path();
+  other.spec.mutable_network()->mutable_layers(4)->set_name("renamed");
+  other.spec.mutable_network()->mutable_layers(0)->mutable_conv2d()->set_out_channels(6);
+  const auto result = Train(other, recorder, recorder.stop);
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(result.status().message()),
+              testing::AllOf(HasSubstr("renamed.weight: is missing"), HasSubstr("conv.weight: has shape [5, 3, 3, 3]"),
+                             HasSubstr("hidden.weight: the network has no such tensor")));
+}
+
+TEST_F(TrainTest, ALossThatIsNotFiniteEndsTheJobAndNamesTheLayer) {
+  const TrainRequest request = Request("diverges", "optimizer { sgd {} learning_rate: 1e30 }");
+  Recorder recorder;
+  const auto result = Train(request, recorder, recorder.stop);
+  EXPECT_EQ(result.status().code(), absl::StatusCode::kAborted);
+  EXPECT_THAT(std::string(result.status().message()), HasSubstr("is not a finite number"));
+}
+
+TEST_F(TrainTest, EvaluateAndPredictAgreeWithTraining) {
+  const TrainRequest request = Request("trained", "epochs: 3");
+  Recorder recorder;
+  ASSERT_TRUE(Train(request, recorder, recorder.stop).ok());
+  const auto files = FindCheckpoint(request.checkpoint_dir, "latest");
+  ASSERT_TRUE(files.ok());
+  InferenceRequest inference{.spec = request.spec,
+                             .dataset_dir = request.dataset_dir,
+                             .weights_path = files->weights_path(),
+                             .preprocessing_path = files->preprocessing_path(),
+                             .threads = 2};
+  const auto metrics = Evaluate(inference);
+  ASSERT_TRUE(metrics.ok()) << metrics.status();
+  const v1::EvaluationMetrics& reported = recorder.last[v1::Event::kEvaluation].evaluation();
+  EXPECT_EQ(metrics->loss(), reported.loss());
+  EXPECT_EQ(metrics->accuracy(), reported.accuracy());
+
+  v1::PredictRequest input;
+  input.mutable_range()->set_split("test");
+  input.mutable_range()->set_count(1000);
+  const auto predicted = Predict(inference, input);
+  ASSERT_TRUE(predicted.ok()) << predicted.status();
+  ASSERT_EQ(predicted->classes_size(), 80);
+  int right = 0;
+  for (int i = 0; i < 80; ++i) right += predicted->classes(i) == predicted->labels(i);
+  EXPECT_EQ(right / 80.0, metrics->accuracy());
+  EXPECT_EQ(predicted->shape(1), 5);
+}
+
+}  // namespace
+}  // namespace traind::core
