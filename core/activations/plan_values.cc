@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "core/onednn/desc.h"
 #include "core/onednn/onednn.h"
 
 namespace traind::core {
@@ -34,6 +35,18 @@ PlacedValue PlacedInput(Planner& planner) { return Place(planner, planner.Input(
 
 PlacedValue PlacedChannels(Planner& planner) {
   return Place(planner, planner.InputShape().size() == 1 ? planner.Flat(planner.Input()) : planner.Input());
+}
+
+PlacedValue PlacedPlain(Planner& planner) { return Place(planner, Plain(planner)); }
+
+Value OutputGradientIn(Planner& planner, const dnnl::memory::desc& wanted) {
+  Value gradient = planner.OutputGradient();
+  const onednn::Dims dims = onednn::DimsOf(wanted);
+  if (onednn::DimsOf(planner.Desc(gradient)) != dims) {
+    const auto type = onednn::TypeOf(planner.Desc(gradient));
+    gradient = planner.View(planner.Flat(gradient), onednn::Plain(dims, type));
+  }
+  return planner.In(gradient, wanted);
 }
 
 }  // namespace traind::core

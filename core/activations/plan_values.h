@@ -18,4 +18,10 @@ PlacedValue PlacedInput(Planner& planner);
 // The same for an activation that looks at channels: a flattened image is brought to [batch, features].
 PlacedValue PlacedChannels(Planner& planner);
 
+// The same, always row-major.
+PlacedValue PlacedPlain(Planner& planner);
+
+// The output's gradient in the layout wanted, also where its reader saw an image as a row.
+Value OutputGradientIn(Planner& planner, const dnnl::memory::desc& wanted);
+
 }  // namespace traind::core
