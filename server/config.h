@@ -1,0 +1,49 @@
+// What the server can be told: flags, environment variables (TRAIND_DATA_DIR for --data-dir, ...) and a configuration
+// file (--config), in this order of precedence.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace traind::server {
+
+struct Config {
+  std::string listen = "127.0.0.1:50051";
+  std::string port_file;  // Where to write the port; empty: nowhere.
+  bool insecure = false;
+  std::string data_dir = "./traind-data";
+  std::vector<std::string> dataset_roots = {"/usr/share/datasets"};
+  uint32_t threads = 0;      // 0: all cores.
+  int64_t memory_limit = 0;  // Bytes for all jobs together; 0: 80 % of the machine's or the container's.
+  uint32_t max_restarts = 3;
+  absl::Duration heartbeat_timeout = absl::Seconds(60);
+  int max_evaluations = 2;
+  std::string worker;  // Program; empty: traind-worker beside this one.
+  std::string log_level = "info";
+  std::string log_format = "text";
+};
+
+// What to do after the command line was read.
+struct ParsedConfig {
+  Config config;
+  bool exit = false;  // --help or --version, or an error: print and end.
+  int exit_code = 0;
+  std::string output;  // To print then; to stderr when exit_code is not 0.
+};
+ParsedConfig ParseConfig(int argc, const char* const* argv);
+
+// True for an address that only this machine can reach: 127.0.0.0/8, ::1, localhost, unix:.
+bool IsLoopback(const std::string& address);
+
+// Fills in what was left to the machine and checks the rest: FAILED_PRECONDITION for an address that needs --insecure.
+absl::Status CompleteConfig(Config& config);
+
+// Memory that this process may use: the machine's, or the limit of its cgroup. `root` is "/" but for tests.
+int64_t AvailableMemory(const std::string& root);
+
+}  // namespace traind::server

@@ -1,0 +1,87 @@
+#include "server/events/replay.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "google/protobuf/util/time_util.h"
+#include "server/store/store.h"
+
+namespace traind::server {
+namespace {
+
+bool IsReplayed(v1::EventKind kind) {
+  return kind == v1::TRAIN || kind == v1::EVALUATION || kind == v1::STATISTICS || kind == v1::CHECKPOINT;
+}
+
+v1::Event Difference(const v1::Event& event, v1::EventKind kind, absl::string_view what) {
+  v1::Event log;
+  log.set_step(event.step());
+  log.set_epoch(event.epoch());
+  log.mutable_log()->set_level(v1::LogLine::ERROR);
+  log.mutable_log()->set_text(absl::StrCat("the resume is not exact: the ", v1::EventKind_Name(kind), " event of step ",
+                                           event.step(), " ", what));
+  return log;
+}
+
+}  // namespace
+
+std::string ReplayFingerprint(const v1::Event& event) {
+  v1::Event copy = event;
+  copy.clear_sequence();
+  copy.clear_time();
+  copy.clear_timing();
+  if (copy.has_checkpoint()) copy.mutable_checkpoint()->clear_size_bytes();
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    copy.SerializeToCodedStream(&coded);
+  }
+  return bytes;
+}
+
+absl::StatusOr<std::vector<v1::Event>> Sequence(std::vector<v1::Event> incoming, absl::Time now, const FindStored& find,
+                                                LogPosition& position) {
+  const auto time = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(now));
+  std::vector<v1::Event> result;
+  const auto append = [&](v1::Event event) {
+    event.set_sequence(++position.last_sequence);
+    *event.mutable_time() = time;
+    result.push_back(std::move(event));
+  };
+  position.last_steps.resize(v1::EventKind_ARRAYSIZE);
+  for (v1::Event& event : incoming) {
+    const v1::EventKind kind = KindOf(event);
+    std::optional<uint64_t>& last = position.last_steps[kind];
+    if (!IsReplayed(kind) || !last.has_value() || event.step() > *last) {
+      if (IsReplayed(kind)) last = event.step();
+      append(std::move(event));
+      continue;
+    }
+    // An event of this very batch is not in the store yet.
+    std::optional<v1::Event> stored;
+    const auto same = std::find_if(result.begin(), result.end(), [&](const v1::Event& other) {
+      return KindOf(other) == kind && other.step() == event.step();
+    });
+    if (same != result.end()) {
+      stored = *same;
+    } else {
+      auto found = find(kind, event.step());
+      if (!found.ok()) return found.status();
+      stored = *std::move(found);
+    }
+    if (!stored.has_value() && kind == v1::CHECKPOINT) {
+      append(std::move(event));  // Checkpoints by time come at other steps in another run.
+      continue;
+    }
+    if (stored.has_value() && ReplayFingerprint(*stored) == ReplayFingerprint(event)) continue;
+    if (!position.differences.emplace(kind, event.step()).second) continue;
+    append(Difference(event, kind, stored.has_value() ? "differs from the one stored before" : "was not there before"));
+  }
+  return result;
+}
+
+}  // namespace traind::server

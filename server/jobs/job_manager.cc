@@ -1,0 +1,234 @@
+// The calls of clients; job_supervisor.cc has what happens by itself.
+#include "server/jobs/job_manager.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
+#include "core/base/errors.h"
+#include "server/jobs/transitions.h"
+#include "server/names.h"
+
+namespace traind::server {
+namespace {
+
+constexpr int kDefaultPageSize = 50;
+constexpr int kMaxPageSize = 500;
+
+std::string MadeUpId() {
+  std::random_device random;
+  return absl::StrFormat("job-%08x%04x", random(), random() & 0xffff);
+}
+
+absl::Status ShuttingDown() { return absl::UnavailableError("the server is shutting down"); }
+
+// A page token: where to go on, and the filter it belongs to.
+uint64_t StatesMask(const v1::ListJobsRequest& request) {
+  uint64_t mask = 0;
+  for (int state : request.states()) mask |= uint64_t{1} << state;
+  return mask;
+}
+std::string MakeToken(JobKey before, uint64_t mask) { return absl::StrFormat("%x-%x", before, mask); }
+bool ParseToken(const std::string& token, uint64_t mask, JobKey* before) {
+  const std::vector<std::string> parts = absl::StrSplit(token, '-');
+  uint64_t key = 0;
+  if (parts.size() != 2 || !absl::SimpleHexAtoi(parts[0], &key)) return false;
+  *before = static_cast<JobKey>(key);
+  return *before > 0 && MakeToken(*before, mask) == token;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Job> JobManager::Create(NewJob request) {
+  v1::Job& job = request.job;
+  absl::ReaderMutexLock files(&files_mu_);
+  if (shutting_down()) return ShuttingDown();
+  if (!job.request_id().empty()) {
+    auto earlier = GetByRequest(job.request_id());
+    if (earlier.ok() || !absl::IsNotFound(earlier.status())) return earlier;
+  }
+  if (absl::Status status = CheckFits(job.threads(), job.memory_bound_bytes(), options_.capacity); !status.ok()) {
+    return status;
+  }
+  // The dataset was there when the job was checked; from here on nothing removes it.
+  const std::string dataset = job.resolved_spec().data().dataset();
+  if (auto id = ParseName("datasets", dataset, "spec.data.dataset"); !id.ok() || !folder_->Exists("datasets", *id)) {
+    return FieldError("spec.data.dataset", absl::StrCat("there is no ", dataset));
+  }
+  if (job.name().empty()) job.set_name(absl::StrCat("jobs/", MadeUpId()));
+  const std::string id = job.name().substr(sizeof("jobs/") - 1);
+  if (auto taken = store_->GetJob(id); taken.ok()) return AlreadyExistsError("Job", job.name());
+  if (!request.weights_file.empty()) {
+    if (absl::Status status = folder_->KeepInitialWeights(request.weights_file, id); !status.ok()) return status;
+  }
+
+  job.set_state(v1::QUEUED);
+  LogPosition position;
+  v1::Event queued;
+  queued.mutable_state()->set_state(v1::QUEUED);
+  const auto not_stored = [](v1::EventKind, uint64_t) -> absl::StatusOr<std::optional<v1::Event>> {
+    return std::nullopt;
+  };
+  auto events = Sequence({queued}, absl::Now(), not_stored, position);
+  if (!events.ok()) return events.status();
+  *job.mutable_create_time() = events->front().time();
+  job.set_last_sequence(position.last_sequence);
+  auto key = store_->CreateJob(job, *events);
+  if (absl::IsAlreadyExists(key.status())) {
+    // Another call was faster with the request_id, or with the id.
+    if (!job.request_id().empty()) {
+      auto earlier = GetByRequest(job.request_id());
+      if (earlier.ok() || !absl::IsNotFound(earlier.status())) return earlier;
+    }
+    return AlreadyExistsError("Job", job.name());
+  }
+  if (!key.ok()) return key.status();
+
+  auto live = std::make_shared<LiveJob>(*key, id);
+  {
+    absl::MutexLock lock(&live->mu);
+    live->job = job;
+    live->position = std::move(position);
+    log_->Publish(*key, *events);
+  }
+  absl::MutexLock lock(&mu_);
+  live_.emplace(*key, std::move(live));
+  changed_ = true;
+  return job;
+}
+
+absl::StatusOr<v1::Job> JobManager::GetByRequest(const std::string& request_id) {
+  auto id = store_->FindRequest(request_id);
+  if (!id.ok()) return id.status();
+  if (!id->has_value()) return absl::NotFoundError("no job was created by this request");
+  return Get(**id);
+}
+
+absl::StatusOr<v1::Job> JobManager::Get(const std::string& id) {
+  auto stored = store_->GetJob(id);
+  if (!stored.ok()) return stored.status();
+  if (HasWorker(stored->job.state())) {
+    if (auto live = FindLive(id); live != nullptr) {
+      v1::JobProgress& progress = *stored->job.mutable_progress();
+      progress.set_step(std::max(progress.step(), live->heartbeat_step.load()));
+    }
+  }
+  return std::move(stored->job);
+}
+
+absl::StatusOr<v1::ListJobsResponse> JobManager::List(const v1::ListJobsRequest& request) {
+  core::FieldErrors::Root errors;
+  if (request.page_size() < 0) errors.scope().At("page_size").Add("must not be negative");
+  std::vector<v1::JobState> states;
+  for (int i = 0; i < request.states_size(); ++i) {
+    if (!v1::JobState_IsValid(request.states(i)) || request.states(i) == v1::JOB_STATE_UNSPECIFIED) {
+      errors.scope().At("states", i).Add("is not a state of a job");
+      continue;
+    }
+    states.push_back(request.states(i));
+  }
+  JobKey before = 0;
+  if (errors.ok() && !request.page_token().empty() && !ParseToken(request.page_token(), StatesMask(request), &before)) {
+    errors.scope().At("page_token").Add("is not the next_page_token of a response to the same filter");
+  }
+  if (!errors.ok()) return errors.ToStatus();
+
+  const int size = request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
+  auto jobs = store_->ListJobs(before, states, size + 1);
+  if (!jobs.ok()) return jobs.status();
+  v1::ListJobsResponse response;
+  if (jobs->size() > static_cast<size_t>(size)) {
+    jobs->pop_back();
+    response.set_next_page_token(MakeToken(jobs->back().key, StatesMask(request)));
+  }
+  for (StoredJob& stored : *jobs) {
+    stored.job.clear_resolved_spec();
+    *response.add_jobs() = std::move(stored.job);
+  }
+  return response;
+}
+
+absl::StatusOr<v1::Job> JobManager::Cancel(const std::string& id) {
+  if (shutting_down()) return ShuttingDown();
+  const std::shared_ptr<LiveJob> live = FindLive(id);
+  if (live == nullptr) {
+    auto stored = store_->GetJob(id);
+    if (!stored.ok()) return stored.status();
+    if (stored->job.state() == v1::CANCELLED) return std::move(stored->job);
+    return absl::FailedPreconditionError(
+        absl::StrCat(stored->job.name(), " is ", v1::JobState_Name(stored->job.state()), " already"));
+  }
+  absl::MutexLock lock(&live->mu);
+  switch (live->job.state()) {
+    case v1::QUEUED:
+      if (absl::Status status = Move(*live, v1::CANCELLED, "cancelled by a client"); !status.ok()) return status;
+      Forget(live->key);
+      break;
+    case v1::RUNNING:
+      if (absl::Status status = Move(*live, v1::CANCELLING, "cancelled by a client"); !status.ok()) return status;
+      if (live->worker != nullptr) live->worker->Stop(internal::Stop::CANCEL);
+      break;
+    case v1::CANCELLING:
+    case v1::CANCELLED:
+      break;
+    default:
+      return absl::FailedPreconditionError(
+          absl::StrCat(live->job.name(), " is ", v1::JobState_Name(live->job.state()), " already"));
+  }
+  return live->job;
+}
+
+absl::Status JobManager::Delete(const std::string& id) {
+  absl::MutexLock files(&files_mu_);
+  auto stored = store_->GetJob(id);
+  if (!stored.ok()) return stored.status();
+  if (!IsTerminal(stored->job.state())) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        stored->job.name(), " is ", v1::JobState_Name(stored->job.state()), "; cancel it and wait for its end first"));
+  }
+  // Rows first: a crash in between leaves files without a job, which the next start removes.
+  if (absl::Status status = store_->DeleteJob(stored->key); !status.ok()) return status;
+  log_->Remove(stored->key);
+  return folder_->Remove("jobs", id);
+}
+
+absl::Status JobManager::RemoveDataset(const std::string& dataset, const std::function<absl::Status()>& remove) {
+  absl::MutexLock files(&files_mu_);
+  for (const auto& [key, live] : live_jobs()) {
+    absl::MutexLock lock(&live->mu);
+    if (!IsTerminal(live->job.state()) && live->job.resolved_spec().data().dataset() == dataset) {
+      return absl::FailedPreconditionError(absl::StrCat(live->job.name(), " needs ", dataset));
+    }
+  }
+  return remove();
+}
+
+std::shared_ptr<JobManager::LiveJob> JobManager::FindLive(const std::string& id) {
+  absl::MutexLock lock(&mu_);
+  for (const auto& [key, live] : live_) {
+    if (live->id == id) return live;
+  }
+  return nullptr;
+}
+
+JobManager::LiveJobs JobManager::live_jobs() {
+  absl::MutexLock lock(&mu_);
+  return live_;
+}
+
+void JobManager::Forget(JobKey key) {
+  absl::MutexLock lock(&mu_);
+  live_.erase(key);
+  changed_ = true;
+}
+
+bool JobManager::shutting_down() {
+  absl::MutexLock lock(&mu_);
+  return shutting_down_;
+}
+
+}  // namespace traind::server

@@ -1,0 +1,135 @@
+// The jobs of this server: creates, runs, restarts, cancels and deletes them. Every change of a job's state goes
+// through here, by the table in transitions.h, and is in the store together with its STATE event before anybody sees
+// it. Jobs that are not terminal are held in memory, all others in the store only.
+//
+// Restarts: a worker that crashes, hangs or cannot be started is started again from its last checkpoint, at most
+// max_restarts times in the life of the job (the count is never reset); then the job is FAILED. A stop of the server is
+// no crash and is not counted.
+//
+// One supervisor thread starts jobs, handles the ends of workers and disposes of them. Thread-safe; every call may
+// block on the disk.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "server/events/event_log.h"
+#include "server/events/replay.h"
+#include "server/jobs/launcher.h"
+#include "server/scheduler/scheduler.h"
+#include "server/store/data_folder.h"
+#include "server/store/store.h"
+#include "traind/v1/training_service.pb.h"
+
+namespace traind::server {
+
+class JobManager {
+ public:
+  struct Options {
+    Capacity capacity;
+    uint32_t max_restarts = 3;
+    absl::Duration retry_interval = absl::Seconds(1);  // Between attempts to store what the disk refused.
+  };
+  // A job that was checked: everything the user decides and admission found out.
+  struct NewJob {
+    v1::Job job;               // spec, resolved_spec, algorithms, threads, memory_bound_bytes, warnings, request_id and
+                               // progress totals; the name, or empty to have one made up.
+    std::string weights_file;  // Where the initial weights are; empty: none.
+  };
+
+  // Takes up the jobs of the store: RUNNING ones are queued again, CANCELLING ones are CANCELLED. The arguments outlive
+  // the manager.
+  static absl::StatusOr<std::unique_ptr<JobManager>> Start(const Options& options, Store* store, EventLog* log,
+                                                           DataFolder* folder, Launcher* launcher);
+  // Shutdown without patience, if it was not called.
+  ~JobManager();
+
+  // Queues the job. With a request_id that was used before, the job of that call. ALREADY_EXISTS: the id is taken.
+  // RESOURCE_EXHAUSTED: it can never fit. UNAVAILABLE: the server is shutting down.
+  absl::StatusOr<v1::Job> Create(NewJob request);
+  // The job of an earlier request, or NOT_FOUND.
+  absl::StatusOr<v1::Job> GetByRequest(const std::string& request_id);
+  absl::StatusOr<v1::Job> Get(const std::string& id);
+  absl::StatusOr<v1::ListJobsResponse> List(const v1::ListJobsRequest& request);
+  absl::StatusOr<v1::Job> Cancel(const std::string& id);
+  absl::Status Delete(const std::string& id);
+  // Runs `remove` unless a job that is not terminal uses the dataset (FAILED_PRECONDITION); no job that uses it is
+  // created meanwhile.
+  absl::Status RemoveDataset(const std::string& dataset, const std::function<absl::Status()>& remove);
+
+  // Starts no more workers, tells those that run to write a checkpoint and end, and waits for them; at the deadline
+  // they are killed. Their jobs are QUEUED again for the next server.
+  void Shutdown(absl::Duration patience);
+
+  const Capacity& capacity() const { return options_.capacity; }
+
+ private:
+  struct LiveJob {
+    LiveJob(JobKey job_key, std::string job_id) : key(job_key), id(std::move(job_id)) {}
+    const JobKey key;
+    const std::string id;
+    std::atomic<uint64_t> heartbeat_step{0};
+    absl::Mutex mu;  // Held over a change and its commit: changes of a job happen one after the other.
+    v1::Job job ABSL_GUARDED_BY(mu);
+    LogPosition position ABSL_GUARDED_BY(mu);
+    std::unique_ptr<Worker> worker ABSL_GUARDED_BY(mu);
+  };
+  using LiveJobs = std::map<JobKey, std::shared_ptr<LiveJob>>;
+  struct Ended {
+    std::shared_ptr<LiveJob> job;
+    WorkerExit exit;
+  };
+
+  JobManager(const Options& options, Store* store, EventLog* log, DataFolder* folder, Launcher* launcher)
+      : options_(options), store_(store), log_(log), folder_(folder), launcher_(launcher) {}
+
+  absl::Status Recover();
+  void Supervise();
+  void StartWaiting();
+  void Launch(const std::shared_ptr<LiveJob>& live);
+  // False: the store refused; to be tried again.
+  bool HandleExit(const Ended& ended);
+  absl::Status OnEvents(LiveJob& live, std::vector<v1::Event> events);
+  absl::Status Append(LiveJob& live, const std::vector<v1::Event>& events);
+  // The STATE event and the record in one transaction. `change` fills in more of the job's record.
+  absl::Status Move(LiveJob& live, v1::JobState to, std::string reason,
+                    const std::function<void(v1::Job&)>& change = nullptr) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
+  std::shared_ptr<LiveJob> FindLive(const std::string& id);
+  LiveJobs live_jobs();
+  void Forget(JobKey key);
+  bool shutting_down();
+
+  const Options options_;
+  Store* const store_;
+  EventLog* const log_;
+  DataFolder* const folder_;
+  Launcher* const launcher_;
+
+  // Shared: a job is being created. Exclusive: files that jobs may refer to are being removed. Before LiveJob::mu and
+  // mu_.
+  absl::Mutex files_mu_;
+
+  absl::Mutex mu_ ABSL_ACQUIRED_AFTER(files_mu_);
+  LiveJobs live_ ABSL_GUARDED_BY(mu_);
+  std::deque<Ended> ended_ ABSL_GUARDED_BY(mu_);
+  bool changed_ ABSL_GUARDED_BY(mu_) = true;  // The supervisor has something to look at.
+  bool shutting_down_ ABSL_GUARDED_BY(mu_) = false;
+  bool workers_gone_ ABSL_GUARDED_BY(mu_) = false;  // For Shutdown: a worker ended since it last looked.
+  bool retry_start_ ABSL_GUARDED_BY(mu_) = false;   // A start could not be stored.
+  bool quit_ ABSL_GUARDED_BY(mu_) = false;
+  std::thread supervisor_;
+};
+
+}  // namespace traind::server

@@ -1,0 +1,343 @@
+// What happens to jobs by itself: starts, events, ends of workers, restarts, the start and the end of the server.
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/jobs/job_manager.h"
+#include "server/jobs/progress.h"
+#include "server/jobs/transitions.h"
+#include "spdlog/spdlog.h"
+
+namespace traind::server {
+namespace {
+
+std::string GoingOn(const v1::Job& job) {
+  return job.progress().checkpoint_step() > 0 ? absl::StrCat("going on from step ", job.progress().checkpoint_step())
+                                              : std::string("starting over, there was no checkpoint yet");
+}
+
+// Worth trying again: the disk is full or failed for a moment.
+bool IsTransient(const absl::Status& status) {
+  return absl::IsResourceExhausted(status) || absl::IsUnavailable(status);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<JobManager>> JobManager::Start(const Options& options, Store* store, EventLog* log,
+                                                              DataFolder* folder, Launcher* launcher) {
+  auto manager = std::unique_ptr<JobManager>(new JobManager(options, store, log, folder, launcher));
+  if (absl::Status status = manager->Recover(); !status.ok()) return status;
+  manager->supervisor_ = std::thread([raw = manager.get()] { raw->Supervise(); });
+  return manager;
+}
+
+JobManager::~JobManager() {
+  if (!supervisor_.joinable()) return;
+  Shutdown(absl::ZeroDuration());
+}
+
+absl::Status JobManager::Recover() {
+  // Folders without a job: a job that was deleted, or never came to be.
+  auto ids = store_->JobIds();
+  if (!ids.ok()) return ids.status();
+  std::sort(ids->begin(), ids->end());
+  auto folders = folder_->List("jobs");
+  if (!folders.ok()) return folders.status();
+  for (const std::string& id : *folders) {
+    if (std::binary_search(ids->begin(), ids->end(), id)) continue;
+    if (absl::Status status = folder_->Remove("jobs", id); !status.ok()) return status;
+  }
+
+  auto jobs = store_->ListJobs(0, {v1::QUEUED, v1::RUNNING, v1::CANCELLING}, std::numeric_limits<int>::max());
+  if (!jobs.ok()) return jobs.status();
+  for (StoredJob& stored : *jobs) {
+    auto live = std::make_shared<LiveJob>(stored.key, stored.job.name().substr(sizeof("jobs/") - 1));
+    auto last_steps = store_->LastSteps(stored.key);
+    if (!last_steps.ok()) return last_steps.status();
+    absl::MutexLock lock(&live->mu);
+    live->job = std::move(stored.job);
+    live->position.last_sequence = live->job.last_sequence();
+    live->position.last_steps = *std::move(last_steps);
+    absl::Status moved;
+    if (live->job.state() == v1::RUNNING) {
+      moved = Move(*live, v1::QUEUED, absl::StrCat("the server was started again; ", GoingOn(live->job)));
+    } else if (live->job.state() == v1::CANCELLING) {
+      moved = Move(*live, v1::CANCELLED, "the server ended while the job was being cancelled");
+    }
+    if (!moved.ok()) return moved;
+    if (IsTerminal(live->job.state())) continue;
+    absl::MutexLock lock_all(&mu_);
+    live_.emplace(live->key, live);
+  }
+  return absl::OkStatus();
+}
+
+void JobManager::Shutdown(absl::Duration patience) {
+  const absl::Time deadline = absl::Now() + patience;
+  {
+    absl::MutexLock lock(&mu_);
+    shutting_down_ = true;
+    changed_ = true;
+  }
+  for (const auto& [key, live] : live_jobs()) {
+    absl::MutexLock lock(&live->mu);
+    if (live->worker == nullptr) continue;
+    live->worker->Stop(live->job.state() == v1::CANCELLING ? internal::Stop::CANCEL : internal::Stop::SHUTDOWN);
+  }
+  const auto running = [this] {
+    int workers = 0;
+    for (const auto& [key, live] : live_jobs()) {
+      absl::MutexLock lock(&live->mu);
+      workers += live->worker != nullptr;
+    }
+    return workers;
+  };
+  while (running() > 0 && absl::Now() < deadline) {
+    absl::MutexLock lock(&mu_);
+    const auto progress = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return workers_gone_; };
+    mu_.AwaitWithDeadline(absl::Condition(&progress), deadline);
+    workers_gone_ = false;
+  }
+  {
+    absl::MutexLock lock(&mu_);
+    quit_ = true;
+    changed_ = true;
+  }
+  if (supervisor_.joinable()) supervisor_.join();
+  // Who has not ended by now is killed by its destructor; the job stays RUNNING in the store and is queued again by the
+  // next start.
+  for (const auto& [key, live] : live_jobs()) {
+    std::unique_ptr<Worker> worker;
+    {
+      absl::MutexLock lock(&live->mu);
+      worker = std::move(live->worker);
+    }
+  }
+}
+
+void JobManager::Supervise() {
+  while (true) {
+    std::deque<Ended> ended;
+    bool quit = false;
+    {
+      absl::MutexLock lock(&mu_);
+      const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return changed_; };
+      // What could not be stored is tried again; otherwise only a change wakes this thread.
+      if (ended_.empty() && !retry_start_) {
+        mu_.Await(absl::Condition(&has_work));
+      } else {
+        mu_.AwaitWithTimeout(absl::Condition(&has_work), options_.retry_interval);
+      }
+      changed_ = false;
+      retry_start_ = false;
+      ended.swap(ended_);
+      quit = quit_;
+    }
+    for (Ended& end : ended) {
+      const bool stored = HandleExit(end);
+      absl::MutexLock lock(&mu_);
+      if (!stored) ended_.push_back(std::move(end));
+      workers_gone_ = true;
+    }
+    if (quit) return;
+    if (!shutting_down()) StartWaiting();
+  }
+}
+
+void JobManager::StartWaiting() {
+  const LiveJobs jobs = live_jobs();
+  std::vector<JobSnapshot> snapshots;
+  for (const auto& [key, live] : jobs) {
+    absl::MutexLock lock(&live->mu);
+    if (IsTerminal(live->job.state())) continue;
+    snapshots.push_back({.key = key,
+                         .priority = live->job.resolved_spec().priority(),
+                         .threads = live->job.threads(),
+                         .memory_bytes = live->job.memory_bound_bytes(),
+                         .has_worker = HasWorker(live->job.state())});
+  }
+  for (JobKey key : Decide(snapshots, options_.capacity)) Launch(jobs.at(key));
+}
+
+void JobManager::Launch(const std::shared_ptr<LiveJob>& live) {
+  absl::MutexLock lock(&live->mu);
+  // Cancelled just now, or too late: Shutdown looks at the job after it has set its flag.
+  if (live->job.state() != v1::QUEUED || shutting_down()) return;
+  const uint32_t attempt = live->job.attempts() + 1;
+  const absl::Status moved = Move(*live, v1::RUNNING, attempt == 1 ? "" : absl::StrCat("attempt ", attempt),
+                                  [&](v1::Job& job) { job.set_attempts(attempt); });
+  if (!moved.ok()) {
+    spdlog::error("{} cannot be started: {}", live->job.name(), moved.ToString());
+    // Tried again when something changes; make sure that something does.
+    absl::MutexLock lock_all(&mu_);
+    retry_start_ = true;
+    return;
+  }
+  live->heartbeat_step = live->job.progress().checkpoint_step();
+
+  internal::Task task;
+  const v1::JobSpec& spec = live->job.resolved_spec();
+  task.set_dataset_dir(absl::StrCat(folder_->path(), "/", spec.data().dataset()));
+  if (spec.has_initial_weights()) task.set_weights_path(folder_->InitialWeights(live->id));
+  task.set_threads(live->job.threads());
+  task.mutable_train()->set_job(live->job.name());
+  *task.mutable_train()->mutable_spec() = spec;
+  task.mutable_train()->set_checkpoint_dir(folder_->CheckpointDir(live->id));
+  *task.mutable_train()->mutable_algorithms() = live->job.algorithms();
+
+  WorkerProcess::Callbacks callbacks;
+  callbacks.on_events = [this, live](std::vector<v1::Event> events) { return OnEvents(*live, std::move(events)); };
+  callbacks.on_heartbeat = [live](uint64_t step) { live->heartbeat_step = step; };
+  callbacks.on_log = [name = live->job.name()](auto line) {
+    spdlog::debug("{}: {}", name, std::string(line.data(), line.size()));
+  };
+  const auto ended = [this, live](const WorkerExit& exit) {
+    absl::MutexLock lock_all(&mu_);
+    ended_.push_back({live, exit});
+    changed_ = true;
+  };
+  callbacks.on_exit = ended;
+  auto worker = launcher_->Start(live->job.memory_bound_bytes(), std::move(task), std::move(callbacks));
+  if (worker.ok()) {
+    live->worker = *std::move(worker);
+    spdlog::info("{} runs, attempt {}", live->job.name(), attempt);
+    return;
+  }
+  WorkerExit exit;
+  exit.kind = WorkerExit::Kind::kCrashed;
+  exit.status = worker.status();
+  exit.description = absl::StrCat("could not be started: ", worker.status().message());
+  ended(exit);
+}
+
+bool JobManager::HandleExit(const Ended& ended) {
+  using Kind = WorkerExit::Kind;
+  LiveJob& live = *ended.job;
+  const WorkerExit& exit = ended.exit;
+  std::unique_ptr<Worker> worker;  // Its destructor must run without the lock.
+  absl::MutexLock lock(&live.mu);
+  if (!HasWorker(live.job.state())) return true;
+
+  const bool cancelling = live.job.state() == v1::CANCELLING;
+  const bool stopping = shutting_down();
+  const uint32_t attempt = live.job.attempts();
+  v1::JobState to = v1::FAILED;
+  std::string reason;
+  v1::JobError error;
+  bool restart = false;
+  if (exit.kind == Kind::kFinished) {
+    to = v1::SUCCEEDED;
+  } else if (exit.kind == Kind::kTaskFailed) {
+    error.set_code(static_cast<int>(exit.status.code()));
+    error.set_message(std::string(exit.status.message()));
+  } else if (cancelling) {
+    to = v1::CANCELLED;
+    if (exit.kind != Kind::kStopped)
+      reason = absl::StrCat("the worker ended while it was stopping: ", exit.description);
+  } else if (exit.kind == Kind::kStopped || stopping) {
+    to = v1::QUEUED;
+    reason = "the server is shutting down";
+  } else {
+    const std::string what = exit.kind == Kind::kHung ? "gave no sign of life and was killed"
+                             : exit.kind == Kind::kRejected
+                                 ? absl::StrCat("sent an event that was refused: ", exit.status.message())
+                                 : exit.description;
+    reason = absl::StrCat("worker ", attempt, " of at most ", options_.max_restarts + attempt - live.job.restarts(),
+                          what.rfind("killed", 0) == 0 ? " was " : ": ", what);
+    if (live.job.restarts() < options_.max_restarts) {
+      to = v1::QUEUED;
+      restart = true;
+      absl::StrAppend(&reason, "; ", GoingOn(live.job));
+    } else {
+      error.set_code(static_cast<int>(absl::StatusCode::kInternal));
+      error.set_message(absl::StrCat(reason, "; it was restarted ", live.job.restarts(), " times"));
+    }
+  }
+  if (to == v1::FAILED) {
+    for (const std::string& line : exit.last_log_lines) error.add_last_log_lines(line);
+    reason = error.message();
+  }
+  const absl::Status moved = Move(live, to, reason, [&](v1::Job& job) {
+    if (to == v1::FAILED) *job.mutable_error() = error;
+    if (restart) job.set_restarts(job.restarts() + 1);
+  });
+  if (!moved.ok()) {
+    spdlog::error("the end of {} cannot be stored yet: {}", live.job.name(), moved.ToString());
+    return !IsTransient(moved);
+  }
+  worker = std::move(live.worker);
+  spdlog::info("{} is {}{}{}", live.job.name(), v1::JobState_Name(to), reason.empty() ? "" : ": ", reason);
+  if (IsTerminal(to)) Forget(live.key);
+  return true;
+}
+
+absl::Status JobManager::OnEvents(LiveJob& live, std::vector<v1::Event> events) {
+  for (const v1::Event& event : events) {
+    if (event.has_state() || event.kind_case() == v1::Event::KIND_NOT_SET) {
+      return absl::InvalidArgumentError("a worker may not send an event of this kind");
+    }
+  }
+  while (true) {
+    const absl::Status status = Append(live, events);
+    if (!IsTransient(status)) return status;
+    spdlog::error("events cannot be stored yet, the job waits: {}", status.ToString());
+    absl::MutexLock lock(&mu_);
+    if (mu_.AwaitWithTimeout(absl::Condition(&shutting_down_), options_.retry_interval)) return status;
+  }
+}
+
+absl::Status JobManager::Append(LiveJob& live, const std::vector<v1::Event>& events) {
+  absl::MutexLock lock(&live.mu);
+  LogPosition position = live.position;
+  auto sequenced = Sequence(
+      events, absl::Now(), [&](v1::EventKind kind, uint64_t step) { return store_->FindEvent(live.key, kind, step); },
+      position);
+  if (!sequenced.ok()) return sequenced.status();
+  if (sequenced->empty()) return absl::OkStatus();
+  v1::JobProgress before = live.job.progress();
+  for (const v1::Event& event : *sequenced) ApplyEvent(event, *live.job.mutable_progress());
+  live.job.set_last_sequence(position.last_sequence);
+  if (absl::Status status = store_->AppendEvents(live.key, live.job, *sequenced); !status.ok()) {
+    *live.job.mutable_progress() = std::move(before);
+    live.job.set_last_sequence(live.position.last_sequence);
+    return status;
+  }
+  live.position = std::move(position);
+  log_->Publish(live.key, *sequenced);
+  return absl::OkStatus();
+}
+
+absl::Status JobManager::Move(LiveJob& live, v1::JobState to, std::string reason,
+                              const std::function<void(v1::Job&)>& change) {
+  if (!IsLegal(live.job.state(), to)) {
+    return absl::InternalError(
+        absl::StrCat("a job cannot go from ", v1::JobState_Name(live.job.state()), " to ", v1::JobState_Name(to)));
+  }
+  v1::Job job = live.job;
+  job.set_state(to);
+  if (change != nullptr) change(job);
+  v1::Event event;
+  event.set_step(job.progress().step());
+  if (job.progress().steps_per_epoch() > 0) {
+    event.set_epoch(static_cast<double>(event.step()) / static_cast<double>(job.progress().steps_per_epoch()));
+  }
+  event.mutable_state()->set_state(to);
+  event.mutable_state()->set_reason(std::move(reason));
+  event.mutable_state()->set_attempt(job.attempts());
+  if (job.has_error()) *event.mutable_state()->mutable_error() = job.error();
+  LogPosition position = live.position;
+  auto events = Sequence({event}, absl::Now(), nullptr, position);
+  if (!events.ok()) return events.status();
+  ApplyEvent(events->front(), *job.mutable_progress());
+  if (to == v1::RUNNING && !job.has_start_time()) *job.mutable_start_time() = events->front().time();
+  if (IsTerminal(to)) *job.mutable_end_time() = events->front().time();
+  job.set_last_sequence(position.last_sequence);
+  if (absl::Status status = store_->UpdateJob(live.key, job, *events); !status.ok()) return status;
+  live.job = std::move(job);
+  live.position = std::move(position);
+  log_->Publish(live.key, *events);
+  return absl::OkStatus();
+}
+
+}  // namespace traind::server

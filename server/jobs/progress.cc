@@ -1,0 +1,42 @@
+#include "server/jobs/progress.h"
+
+#include <algorithm>
+
+namespace traind::server {
+
+void ApplyEvent(const v1::Event& event, v1::JobProgress& progress) {
+  if (!event.has_state() && !event.has_log()) progress.set_step(std::max(progress.step(), event.step()));
+  if (event.timing().has_remaining()) *progress.mutable_remaining() = event.timing().remaining();
+  switch (event.kind_case()) {
+    case v1::Event::kTrain:
+      progress.set_loss(event.train().loss());
+      break;
+    case v1::Event::kEvaluation:
+      progress.set_evaluation_loss(event.evaluation().loss());
+      if (event.evaluation().has_accuracy()) progress.set_evaluation_accuracy(event.evaluation().accuracy());
+      break;
+    case v1::Event::kCheckpoint:
+      progress.set_checkpoint_step(event.step());
+      break;
+    case v1::Event::kState:
+      if (event.state().state() != v1::RUNNING) progress.clear_remaining();
+      break;
+    default:
+      break;
+  }
+}
+
+void SetTotals(const v1::JobSpec& resolved, const v1::Dataset& dataset, v1::JobProgress& progress) {
+  uint64_t examples = 0;
+  for (const v1::DatasetSplit& split : dataset.splits()) {
+    if (split.name() == resolved.data().train_split()) examples = static_cast<uint64_t>(split.num_examples());
+  }
+  if (resolved.data().max_train_examples() > 0) examples = std::min(examples, resolved.data().max_train_examples());
+  // The last, smaller batch is dropped.
+  progress.set_steps_per_epoch(resolved.batch_size() > 0 ? examples / resolved.batch_size() : 0);
+  progress.set_total_steps(resolved.duration_case() == v1::JobSpec::kSteps
+                               ? resolved.steps()
+                               : resolved.epochs() * progress.steps_per_epoch());
+}
+
+}  // namespace traind::server

@@ -1,0 +1,16 @@
+// What a job's events say about its progress. Pure functions.
+#pragma once
+
+#include "traind/v1/dataset.pb.h"
+#include "traind/v1/event.pb.h"
+#include "traind/v1/job.pb.h"
+
+namespace traind::server {
+
+// Brings `progress` up to the event.
+void ApplyEvent(const v1::Event& event, v1::JobProgress& progress);
+
+// Steps of an epoch and of the whole job, for a resolved spec and the dataset it trains on.
+void SetTotals(const v1::JobSpec& resolved, const v1::Dataset& dataset, v1::JobProgress& progress);
+
+}  // namespace traind::server

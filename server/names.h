@@ -1,0 +1,41 @@
+// Resource names ("jobs/{id}") and the errors that name a resource, in one place so that every method says the same.
+// Pure functions, thread-safe.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace traind::server {
+
+// Under this key a NOT_FOUND or ALREADY_EXISTS status carries a serialized google.rpc.ResourceInfo.
+inline constexpr absl::string_view kResourceInfoUrl = "type.googleapis.com/google.rpc.ResourceInfo";
+
+// What an id may look like, for messages.
+inline constexpr absl::string_view kIdPattern = "[a-z]([a-z0-9-]{0,61}[a-z0-9])?";
+
+// True for [a-z]([a-z0-9-]{0,61}[a-z0-9])?: safe as the name of a file, too.
+bool IsValidId(absl::string_view id);
+
+// The id in "<collection>/<id>"; INVALID_ARGUMENT for `field` (with a BadRequest) when the name has another form.
+absl::StatusOr<std::string> ParseName(absl::string_view collection, absl::string_view name, absl::string_view field);
+
+// "jobs/{id}/checkpoints/{step}", or "models/{id}".
+struct WeightsName {
+  std::string job;         // Empty for a model.
+  std::string model;       // Empty for a checkpoint.
+  std::string checkpoint;  // Digits, "latest" or "best".
+};
+// `allow_job`: "jobs/{id}" alone is taken as its latest checkpoint.
+absl::StatusOr<WeightsName> ParseWeightsName(absl::string_view name, bool allow_job, absl::string_view field);
+
+// INVALID_ARGUMENT with a BadRequest of one violation.
+absl::Status FieldError(absl::string_view field, absl::string_view description);
+
+// `type` is the message's name: "Job"; `name` the resource's: "jobs/a".
+absl::Status NotFoundError(absl::string_view type, absl::string_view name);
+absl::Status AlreadyExistsError(absl::string_view type, absl::string_view name);
+
+}  // namespace traind::server

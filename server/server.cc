@@ -1,0 +1,125 @@
+#include "server/server.h"
+
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/health_check_service_interface.h>
+
+#include <chrono>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/data/dataset_dir.h"
+#include "server/services/dataset_service.h"
+#include "server/services/model_service.h"
+#include "server/services/training_service.h"
+#include "spdlog/spdlog.h"
+
+namespace traind::server {
+namespace {
+
+// Predict takes 4 MiB of values, chunks are 1 MiB, networks are text: 8 MiB has room for all.
+constexpr int kMaxRequestBytes = 8 << 20;
+constexpr int kMaxStreamsOfAConnection = 1024;
+// What calls get to end after the workers have.
+constexpr absl::Duration kCallPatience = absl::Seconds(2);
+
+}  // namespace
+
+// In the order in which they are made; destroyed the other way round.
+struct Server::Parts {
+  std::unique_ptr<DataFolder> folder;
+  std::unique_ptr<Store> store;
+  std::unique_ptr<EventLog> log;
+  std::unique_ptr<JobManager> jobs;
+  std::unique_ptr<TaskRunner> tasks;
+  std::unique_ptr<Executor> quick;
+  std::unique_ptr<Executor> slow;
+  std::unique_ptr<TrainingService> training;
+  std::unique_ptr<DatasetService> datasets;
+  std::unique_ptr<ModelService> models;
+  std::unique_ptr<grpc::Server> grpc;
+  int port = 0;
+};
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Launcher* launcher) {
+  auto parts = std::make_unique<Parts>();
+  auto folder = DataFolder::Open(config.data_dir);
+  if (!folder.ok()) return folder.status();
+  parts->folder = *std::move(folder);
+  if (absl::Status status = core::RemoveUnfinishedImports(parts->folder->path() + "/datasets"); !status.ok()) {
+    return status;
+  }
+  auto store = Store::Open({.path = parts->folder->Database()});
+  if (!store.ok()) return store.status();
+  parts->store = *std::move(store);
+  parts->log = std::make_unique<EventLog>(parts->store.get());
+  JobManager::Options options;
+  options.capacity = {.threads = config.threads, .memory_bytes = config.memory_limit};
+  options.max_restarts = config.max_restarts;
+  auto jobs = JobManager::Start(options, parts->store.get(), parts->log.get(), parts->folder.get(), launcher);
+  if (!jobs.ok()) return jobs.status();
+  parts->jobs = *std::move(jobs);
+  parts->tasks = std::make_unique<TaskRunner>(launcher, config.max_evaluations);
+  parts->quick = std::make_unique<Executor>(4);
+  // Each evaluation waits on a thread; two more keep imports, uploads and new jobs going.
+  parts->slow = std::make_unique<Executor>(config.max_evaluations + 2);
+  const Backend backend{.store = parts->store.get(),
+                        .log = parts->log.get(),
+                        .folder = parts->folder.get(),
+                        .jobs = parts->jobs.get(),
+                        .tasks = parts->tasks.get(),
+                        .quick = parts->quick.get(),
+                        .slow = parts->slow.get()};
+  parts->training = std::make_unique<TrainingService>(backend);
+  parts->datasets = std::make_unique<DatasetService>(backend, config.dataset_roots);
+  parts->models = std::make_unique<ModelService>(backend);
+
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(config.listen, grpc::InsecureServerCredentials(), &parts->port);
+  builder.RegisterService(parts->training.get());
+  builder.RegisterService(parts->datasets.get());
+  builder.RegisterService(parts->models.get());
+  builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
+  builder.SetMaxSendMessageSize(-1);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // A port in use is an error, not a lottery.
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsOfAConnection);
+  // A client that has vanished is found within a minute; clients may ping every 10 s, with or without a call.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 40'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 10'000);
+  parts->grpc = builder.BuildAndStart();
+  auto server = std::unique_ptr<Server>(new Server(std::move(parts)));
+  if (server->parts_->grpc == nullptr) {
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", config.listen, "; is another server there?"));
+  }
+  return server;
+}
+
+Server::Server(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Server::~Server() {
+  if (parts_->jobs != nullptr) Shutdown(absl::ZeroDuration());
+}
+
+int Server::port() const { return parts_->port; }
+
+std::shared_ptr<grpc::Channel> Server::InProcessChannel() { return parts_->grpc->InProcessChannel({}); }
+
+void Server::Shutdown(absl::Duration patience) {
+  if (parts_->grpc != nullptr) parts_->grpc->GetHealthCheckService()->SetServingStatus(false);
+  parts_->jobs->Shutdown(patience);
+  parts_->log->Close();
+  if (parts_->grpc != nullptr) {
+    // Calls that have not ended by then are cancelled; their handlers still run to their ends.
+    parts_->grpc->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(kCallPatience));
+    parts_->grpc->Wait();
+  }
+  parts_->slow.reset();
+  parts_->quick.reset();
+  parts_->grpc.reset();
+  parts_->jobs.reset();
+}
+
+}  // namespace traind::server

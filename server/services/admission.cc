@@ -1,0 +1,79 @@
+#include "server/services/admission.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "core/data/dataset_dir.h"
+#include "core/train/resolve.h"
+#include "server/jobs/progress.h"
+#include "server/names.h"
+#include "server/services/weights.h"
+
+namespace traind::server {
+
+std::optional<v1::Dataset> FindDataset(const DataFolder& folder, const std::string& name,
+                                       const core::FieldErrors& field) {
+  const std::string id(absl::StripPrefix(name, "datasets/"));
+  if (IsValidId(id)) {
+    auto dataset = core::LoadDataset(folder.Item("datasets", id));
+    if (dataset.ok()) {
+      dataset->set_name(absl::StrCat("datasets/", id));
+      return *std::move(dataset);
+    }
+    if (!absl::IsNotFound(dataset.status())) {
+      field.Add(absl::StrCat("datasets/", id, " cannot be read: ", dataset.status().message()));
+      return std::nullopt;
+    }
+  }
+  const auto known = folder.List("datasets");
+  const std::string others = known.ok() && !known->empty() ? absl::StrCat("there are: ", absl::StrJoin(*known, ", "))
+                                                           : "there are none yet: import one first";
+  field.Add(name.empty() ? absl::StrCat("is required; ", others)
+                         : absl::StrCat("there is no dataset \"", name, "\"; ", others));
+  return std::nullopt;
+}
+
+absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, const DataFolder& folder,
+                                         uint32_t max_threads) {
+  core::FieldErrors::Root errors;
+  const core::FieldErrors scope = errors.scope();
+  const core::FieldErrors spec = scope.At("spec");
+  if (!request.job_id().empty() && !IsValidId(request.job_id())) {
+    scope.At("job_id").Add("must have the form " + std::string(kIdPattern.data(), kIdPattern.size()));
+  }
+  if (request.request_id().size() > 64) scope.At("request_id").Add("must have at most 64 characters");
+
+  const std::optional<v1::Dataset> dataset =
+      FindDataset(folder, request.spec().data().dataset(), spec.At("data").At("dataset"));
+  JobManager::NewJob admitted;
+  if (request.spec().has_initial_weights()) {
+    auto weights = FindWeights(folder, request.spec().initial_weights().model(), /*allow_job=*/true, "model");
+    if (weights.ok()) {
+      admitted.weights_file = weights->path;
+    } else if (absl::IsInvalidArgument(weights.status()) || absl::IsNotFound(weights.status())) {
+      spec.At("initial_weights").At("model").Add(std::string(weights.status().message()));
+    } else {
+      return weights.status();
+    }
+  }
+  core::ResolvedJob resolved =
+      core::ResolveJob(request.spec(), dataset.has_value() ? &*dataset : nullptr, max_threads, spec);
+  if (!errors.ok()) return errors.ToStatus();
+
+  v1::Job& job = admitted.job;
+  if (!request.job_id().empty()) job.set_name(absl::StrCat("jobs/", request.job_id()));
+  *job.mutable_spec() = request.spec();
+  *job.mutable_resolved_spec() = std::move(resolved.spec);
+  job.set_state(v1::QUEUED);
+  job.set_threads(job.resolved_spec().threads());
+  job.set_memory_bound_bytes(resolved.memory_bound_bytes);
+  job.set_request_id(request.request_id());
+  for (std::string& warning : resolved.warnings) job.add_warnings(std::move(warning));
+  for (v1::LayerAlgorithm& algorithm : resolved.algorithms) *job.add_algorithms() = std::move(algorithm);
+  SetTotals(job.resolved_spec(), *dataset, *job.mutable_progress());
+  return admitted;
+}
+
+}  // namespace traind::server

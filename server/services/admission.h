@@ -1,0 +1,27 @@
+// What the server knows when it checks a request: its datasets and weights, and what it may give to a job.
+// Thread-safe as the folder is; reads files.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "core/base/errors.h"
+#include "server/jobs/job_manager.h"
+#include "server/store/data_folder.h"
+#include "traind/v1/dataset.pb.h"
+#include "traind/v1/training_service.pb.h"
+
+namespace traind::server {
+
+// The dataset named "datasets/{id}" or "{id}". Without one, a violation of `field` lists those there are, and the
+// result is empty.
+std::optional<v1::Dataset> FindDataset(const DataFolder& folder, const std::string& name,
+                                       const core::FieldErrors& field);
+
+// Checks everything about a new job, with every violation at once, and finds out what it needs.
+absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, const DataFolder& folder,
+                                         uint32_t max_threads);
+
+}  // namespace traind::server

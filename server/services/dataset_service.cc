@@ -1,0 +1,170 @@
+#include "server/services/dataset_service.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/base/errors.h"
+#include "core/base/file.h"
+#include "core/data/dataset_dir.h"
+#include "server/names.h"
+#include "server/services/unary_call.h"
+#include "server/services/upload_call.h"
+
+namespace traind::server {
+namespace {
+
+constexpr int kDefaultPageSize = 50;
+constexpr int kMaxPageSize = 500;
+
+}  // namespace
+
+absl::StatusOr<std::string> ResolveDataPath(const std::vector<std::string>& roots, const std::string& path) {
+  namespace fs = std::filesystem;
+  const absl::Status denied = absl::PermissionDeniedError(
+      absl::StrCat("\"", path, "\" is not below the server's --dataset-root (", absl::StrJoin(roots, ", "), ")"));
+  absl::Status missing = denied;
+  for (const std::string& root : roots) {
+    auto real_root = core::RealPath(root);
+    if (!real_root.ok()) continue;
+    // An absolute path replaces the root. Before the file system is asked, the text must lie below the root.
+    const fs::path candidate = (fs::path(root) / path).lexically_normal();
+    const auto lies_below = [&](const fs::path& folder) {
+      const fs::path relative = candidate.lexically_relative(folder.lexically_normal());
+      return !relative.empty() && *relative.begin() != "..";
+    };
+    if (!lies_below(root) && !lies_below(*real_root)) continue;
+    auto below = core::IsBelow(*real_root, candidate.string());
+    if (!below.ok()) {
+      missing = below.status();
+    } else if (*below) {
+      return core::RealPath(candidate.string());
+    }
+  }
+  return missing;
+}
+
+grpc::ServerUnaryReactor* DatasetService::ImportDataset(grpc::CallbackServerContext* context,
+                                                        const v1::ImportDatasetRequest* request,
+                                                        v1::Dataset* response) {
+  return AnswerOn(*backend_.slow, context,
+                  [this, request, response](Cancellation&) { return Import(*request, response); });
+}
+
+absl::Status DatasetService::Import(const v1::ImportDatasetRequest& request, v1::Dataset* response) {
+  const std::string& id = request.dataset_id();
+  if (!IsValidId(id)) {
+    return FieldError("dataset_id", "must have the form " + std::string(kIdPattern.data(), kIdPattern.size()));
+  }
+  const std::string name = absl::StrCat("datasets/", id);
+  if (backend_.folder->Exists("datasets", id)) return AlreadyExistsError("Dataset", name);
+  std::vector<std::string> used;
+  core::ImportOptions options;
+  options.dir = backend_.folder->Item("datasets", id);
+  options.resolve = [&](const v1::DataFile& file) -> absl::StatusOr<std::string> {
+    if (file.source_case() != v1::DataFile::kUpload) return ResolveDataPath(dataset_roots_, file.path());
+    auto upload = ParseName("uploads", file.upload(), "upload");
+    if (!upload.ok()) return upload.status();
+    used.push_back(*upload);
+    return uploads_.CompletePath(*upload);
+  };
+  auto dataset = core::ImportDataset(request, options);
+  if (absl::IsAlreadyExists(dataset.status())) return AlreadyExistsError("Dataset", name);
+  if (!dataset.ok()) return dataset.status();
+  dataset->set_name(name);
+  *response = *std::move(dataset);
+  // The uploads have served their purpose; what cannot be removed only takes room.
+  for (const std::string& upload : used) uploads_.Remove(upload).IgnoreError();
+  return absl::OkStatus();
+}
+
+grpc::ServerReadReactor<v1::UploadDatasetRequest>* DatasetService::UploadDataset(grpc::CallbackServerContext* context,
+                                                                                 v1::Upload* response) {
+  auto id = std::make_shared<std::string>();
+  return new UploadCall<v1::UploadDatasetRequest, v1::UploadHeader>(
+      *backend_.slow, context,
+      [this, id](const v1::UploadHeader& header) {
+        *id = header.upload_id();
+        return uploads_.Begin(header);
+      },
+      [this, id, response]() -> absl::Status {
+        auto upload = uploads_.Get(*id);
+        if (upload.ok()) *response = *std::move(upload);
+        return upload.status();
+      });
+}
+
+grpc::ServerUnaryReactor* DatasetService::GetUpload(grpc::CallbackServerContext* context,
+                                                    const v1::GetUploadRequest* request, v1::Upload* response) {
+  return AnswerOn(*backend_.quick, context, [this, request, response](Cancellation&) -> absl::Status {
+    auto id = ParseName("uploads", request->name(), "name");
+    if (!id.ok()) return id.status();
+    auto upload = uploads_.Get(*id);
+    if (upload.ok()) *response = *std::move(upload);
+    return upload.status();
+  });
+}
+
+absl::StatusOr<v1::Dataset> DatasetService::Load(const std::string& id) {
+  auto dataset = core::LoadDataset(backend_.folder->Item("datasets", id));
+  if (absl::IsNotFound(dataset.status())) return NotFoundError("Dataset", absl::StrCat("datasets/", id));
+  if (dataset.ok()) dataset->set_name(absl::StrCat("datasets/", id));
+  return dataset;
+}
+
+grpc::ServerUnaryReactor* DatasetService::GetDataset(grpc::CallbackServerContext* context,
+                                                     const v1::GetDatasetRequest* request, v1::Dataset* response) {
+  return AnswerOn(*backend_.quick, context, [this, request, response](Cancellation&) -> absl::Status {
+    auto id = ParseName("datasets", request->name(), "name");
+    if (!id.ok()) return id.status();
+    auto dataset = Load(*id);
+    if (dataset.ok()) *response = *std::move(dataset);
+    return dataset.status();
+  });
+}
+
+grpc::ServerUnaryReactor* DatasetService::ListDatasets(grpc::CallbackServerContext* context,
+                                                       const v1::ListDatasetsRequest* request,
+                                                       v1::ListDatasetsResponse* response) {
+  return AnswerOn(*backend_.quick, context,
+                  [this, request, response](Cancellation&) { return List(*request, response); });
+}
+
+absl::Status DatasetService::List(const v1::ListDatasetsRequest& request, v1::ListDatasetsResponse* response) {
+  core::FieldErrors::Root errors;
+  if (request.page_size() < 0) errors.scope().At("page_size").Add("must not be negative");
+  // The token is the last id of the page before: it stays good when datasets come and go.
+  if (!request.page_token().empty() && !IsValidId(request.page_token())) {
+    errors.scope().At("page_token").Add("is not a next_page_token");
+  }
+  if (!errors.ok()) return errors.ToStatus();
+  auto ids = backend_.folder->List("datasets");
+  if (!ids.ok()) return ids.status();
+  const int size = request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
+  auto next = std::upper_bound(ids->begin(), ids->end(), request.page_token());
+  std::string last;
+  for (; next != ids->end() && response->datasets_size() < size; ++next) {
+    last = *next;
+    auto dataset = Load(*next);
+    if (absl::IsNotFound(dataset.status())) continue;  // Deleted just now.
+    if (!dataset.ok()) return dataset.status();
+    *response->add_datasets() = *std::move(dataset);
+  }
+  if (next != ids->end()) response->set_next_page_token(last);
+  return absl::OkStatus();
+}
+
+grpc::ServerUnaryReactor* DatasetService::DeleteDataset(grpc::CallbackServerContext* context,
+                                                        const v1::DeleteDatasetRequest* request,
+                                                        google::protobuf::Empty*) {
+  return AnswerOn(*backend_.slow, context, [this, request](Cancellation&) -> absl::Status {
+    auto id = ParseName("datasets", request->name(), "name");
+    if (!id.ok()) return id.status();
+    if (!backend_.folder->Exists("datasets", *id)) return NotFoundError("Dataset", request->name());
+    return backend_.jobs->RemoveDataset(request->name(), [&] { return backend_.folder->Remove("datasets", *id); });
+  });
+}
+
+}  // namespace traind::server

@@ -1,0 +1,48 @@
+// DatasetService on the data folder. Thread-safe; everything given to it outlives it.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "server/services/training_service.h"
+#include "server/store/upload_store.h"
+#include "traind/v1/dataset_service.grpc.pb.h"
+
+namespace traind::server {
+
+// The absolute path of a file that a client named, with all symbolic links resolved: `path` itself or relative to one
+// of the roots. PERMISSION_DENIED outside of all roots, whether there is such a file or not.
+absl::StatusOr<std::string> ResolveDataPath(const std::vector<std::string>& roots, const std::string& path);
+
+class DatasetService final : public v1::DatasetService::CallbackService {
+ public:
+  DatasetService(const Backend& backend, std::vector<std::string> dataset_roots)
+      : backend_(backend), dataset_roots_(std::move(dataset_roots)), uploads_(backend.folder) {}
+
+  grpc::ServerUnaryReactor* ImportDataset(grpc::CallbackServerContext* context, const v1::ImportDatasetRequest* request,
+                                          v1::Dataset* response) override;
+  grpc::ServerReadReactor<v1::UploadDatasetRequest>* UploadDataset(grpc::CallbackServerContext* context,
+                                                                   v1::Upload* response) override;
+  grpc::ServerUnaryReactor* GetUpload(grpc::CallbackServerContext* context, const v1::GetUploadRequest* request,
+                                      v1::Upload* response) override;
+  grpc::ServerUnaryReactor* GetDataset(grpc::CallbackServerContext* context, const v1::GetDatasetRequest* request,
+                                       v1::Dataset* response) override;
+  grpc::ServerUnaryReactor* ListDatasets(grpc::CallbackServerContext* context, const v1::ListDatasetsRequest* request,
+                                         v1::ListDatasetsResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteDataset(grpc::CallbackServerContext* context, const v1::DeleteDatasetRequest* request,
+                                          google::protobuf::Empty* response) override;
+
+ private:
+  absl::Status Import(const v1::ImportDatasetRequest& request, v1::Dataset* response);
+  absl::Status List(const v1::ListDatasetsRequest& request, v1::ListDatasetsResponse* response);
+  absl::StatusOr<v1::Dataset> Load(const std::string& id);
+
+  const Backend backend_;
+  const std::vector<std::string> dataset_roots_;
+  UploadStore uploads_;
+};
+
+}  // namespace traind::server

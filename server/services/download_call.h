@@ -1,0 +1,18 @@
+// One DownloadCheckpoint stream: one chunk in flight, whatever the size of the file. The file is mapped, so a
+// checkpoint that is pruned meanwhile still comes to its end.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include "server/services/executor.h"
+#include "server/store/data_folder.h"
+#include "traind/v1/model_service.pb.h"
+
+namespace traind::server {
+
+// The reactor owns itself. All arguments but the request outlive it.
+grpc::ServerWriteReactor<v1::DownloadCheckpointResponse>* Download(Executor& executor, const DataFolder& folder,
+                                                                   grpc::CallbackServerContext* context,
+                                                                   const v1::DownloadCheckpointRequest& request);
+
+}  // namespace traind::server

@@ -1,0 +1,46 @@
+// ModelService: checkpoints and uploaded weights, taken out, brought in and used. Thread-safe; everything given to it
+// outlives it.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include "server/services/training_service.h"
+#include "traind/v1/model_service.grpc.pb.h"
+
+namespace traind::server {
+
+class ModelService final : public v1::ModelService::CallbackService {
+ public:
+  explicit ModelService(const Backend& backend) : backend_(backend) {}
+
+  grpc::ServerUnaryReactor* ListCheckpoints(grpc::CallbackServerContext* context,
+                                            const v1::ListCheckpointsRequest* request,
+                                            v1::ListCheckpointsResponse* response) override;
+  grpc::ServerWriteReactor<v1::DownloadCheckpointResponse>* DownloadCheckpoint(
+      grpc::CallbackServerContext* context, const v1::DownloadCheckpointRequest* request) override;
+  grpc::ServerReadReactor<v1::UploadModelRequest>* UploadModel(grpc::CallbackServerContext* context,
+                                                               v1::Model* response) override;
+  grpc::ServerUnaryReactor* Evaluate(grpc::CallbackServerContext* context, const v1::EvaluateRequest* request,
+                                     v1::EvaluationMetrics* response) override;
+  grpc::ServerUnaryReactor* Predict(grpc::CallbackServerContext* context, const v1::PredictRequest* request,
+                                    v1::PredictResponse* response) override;
+
+ private:
+  // Weights with the network they belong to.
+  struct Trained {
+    std::string weights_path;
+    std::string preprocessing_path;
+    v1::JobSpec spec;  // Resolved.
+    int64_t memory_bound_bytes = 0;
+  };
+  absl::StatusOr<Trained> FindTrained(const v1::ModelRef& ref) const;
+  absl::Status List(const v1::ListCheckpointsRequest& request, v1::ListCheckpointsResponse* response) const;
+  absl::Status Evaluate(const v1::EvaluateRequest& request, Cancellation& cancellation,
+                        v1::EvaluationMetrics* response) const;
+  absl::Status Predict(const v1::PredictRequest& request, Cancellation& cancellation,
+                       v1::PredictResponse* response) const;
+
+  const Backend backend_;
+};
+
+}  // namespace traind::server

@@ -1,0 +1,14 @@
+// absl::Status to grpc::Status, in one place. Pure.
+#pragma once
+
+#include <grpcpp/support/status.h>
+
+#include "absl/status/status.h"
+
+namespace traind::server {
+
+// The same code and message; payloads become the details of a google.rpc.Status, as clients of rich errors expect
+// (BadRequest with every violation, ResourceInfo with the resource).
+grpc::Status ToGrpcStatus(const absl::Status& status);
+
+}  // namespace traind::server

@@ -1,0 +1,57 @@
+// TrainingService on the job manager. Thread-safe; everything given to it outlives it.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include "server/events/event_log.h"
+#include "server/jobs/job_manager.h"
+#include "server/services/executor.h"
+#include "server/services/task_runner.h"
+#include "server/store/data_folder.h"
+#include "server/store/store.h"
+#include "traind/v1/training_service.grpc.pb.h"
+
+namespace traind::server {
+
+// What the services work with. `quick` is for calls of milliseconds, `slow` for those that read much or wait for a
+// worker.
+struct Backend {
+  Store* store;
+  EventLog* log;
+  DataFolder* folder;
+  JobManager* jobs;
+  TaskRunner* tasks;
+  Executor* quick;
+  Executor* slow;
+};
+
+class TrainingService final : public v1::TrainingService::CallbackService {
+ public:
+  explicit TrainingService(const Backend& backend) : backend_(backend) {}
+
+  grpc::ServerUnaryReactor* CreateJob(grpc::CallbackServerContext* context, const v1::CreateJobRequest* request,
+                                      v1::Job* response) override;
+  grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* context, const v1::GetJobRequest* request,
+                                   v1::Job* response) override;
+  grpc::ServerUnaryReactor* ListJobs(grpc::CallbackServerContext* context, const v1::ListJobsRequest* request,
+                                     v1::ListJobsResponse* response) override;
+  grpc::ServerWriteReactor<v1::WatchJobResponse>* WatchJob(grpc::CallbackServerContext* context,
+                                                           const v1::WatchJobRequest* request) override;
+  grpc::ServerUnaryReactor* CancelJob(grpc::CallbackServerContext* context, const v1::CancelJobRequest* request,
+                                      v1::Job* response) override;
+  grpc::ServerUnaryReactor* DeleteJob(grpc::CallbackServerContext* context, const v1::DeleteJobRequest* request,
+                                      google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* DescribeNetwork(grpc::CallbackServerContext* context,
+                                            const v1::DescribeNetworkRequest* request,
+                                            v1::NetworkDescription* response) override;
+  grpc::ServerUnaryReactor* ProbeNetwork(grpc::CallbackServerContext* context, const v1::ProbeNetworkRequest* request,
+                                         v1::ProbeNetworkResponse* response) override;
+  grpc::ServerUnaryReactor* ListComponents(grpc::CallbackServerContext* context,
+                                           const v1::ListComponentsRequest* request,
+                                           v1::ListComponentsResponse* response) override;
+
+ private:
+  const Backend backend_;
+};
+
+}  // namespace traind::server

@@ -1,0 +1,173 @@
+#include "server/services/watch_call.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "core/base/errors.h"
+#include "server/jobs/transitions.h"
+#include "server/names.h"
+#include "server/services/status.h"
+#include "server/services/unary_call.h"
+
+namespace traind::server {
+namespace {
+
+class WatchCall : public grpc::ServerWriteReactor<v1::WatchJobResponse> {
+ public:
+  WatchCall(Executor& executor, Store& store, EventLog& log, grpc::CallbackServerContext* context,
+            const v1::WatchJobRequest& request)
+      : executor_(executor), store_(store), log_(log), context_(context), request_(request) {
+    layers_.insert(request.layers().begin(), request.layers().end());
+    executor_.Submit([this] { Begin(); });
+  }
+
+  // At most one of these is under way at any time: a pump on the executor, or a write.
+  void OnWriteDone(bool ok) override {
+    if (!ok) return End(absl::CancelledError("the caller has gone"));
+    if (terminal_sent_) return End(absl::OkStatus());
+    executor_.Submit([this] { Pump(); });
+  }
+
+  void OnCancel() override {
+    absl::MutexLock lock(&mu_);
+    cancelled_ = true;
+    WakeLocked();
+  }
+
+  void OnDone() override {
+    if (subscription_.has_value()) log_.Unsubscribe(key_, *subscription_);
+    delete this;
+  }
+
+ private:
+  void Begin() {
+    const absl::Status status = Check();
+    if (!status.ok() || terminal_sent_) return End(status);
+    Pump();
+  }
+
+  absl::Status Check() {
+    core::FieldErrors::Root errors;
+    for (int i = 0; i < request_.kinds_size(); ++i) {
+      if (!v1::EventKind_IsValid(request_.kinds(i)) || request_.kinds(i) == v1::EVENT_KIND_UNSPECIFIED) {
+        errors.scope().At("kinds", i).Add("is not a kind of event");
+        continue;
+      }
+      read_.kinds = (i == 0 ? 1u << v1::STATE : read_.kinds) | 1u << request_.kinds(i);
+    }
+    if (request_.after_sequence() < 0) errors.scope().At("after_sequence").Add("must not be negative");
+    if (!errors.ok()) return errors.ToStatus();
+    auto id = ParseName("jobs", request_.name(), "name");
+    if (!id.ok()) return id.status();
+    auto job = store_.GetJob(*id);
+    if (!job.ok()) return job.status();
+    // Subscribe first, then look how far the log is: what comes in between wakes the stream.
+    key_ = job->key;
+    subscription_ = log_.Subscribe(key_, [this] {
+      absl::MutexLock lock(&mu_);
+      WakeLocked();
+    });
+    job = store_.GetJob(*id);
+    if (!job.ok()) return job.status();
+    read_.after_sequence = request_.after_sequence();
+    if (read_.after_sequence > job->job.last_sequence()) {
+      return absl::OutOfRangeError(absl::StrCat("after_sequence is ", read_.after_sequence, ", the newest event of ",
+                                                request_.name(), " is ", job->job.last_sequence()));
+    }
+    terminal_sent_ = IsTerminal(job->job.state()) && read_.after_sequence == job->job.last_sequence();
+    return absl::OkStatus();
+  }
+
+  // Sends the next batch, or waits for a wake-up.
+  void Pump() {
+    while (true) {
+      if (TakeWakeUp()) return End(absl::CancelledError("the caller has gone"));
+      if (log_.closed()) return End(absl::UnavailableError("the server is shutting down; watch again later"));
+      auto batch = log_.Read(key_, read_);
+      if (!batch.ok()) return End(batch.status());
+      const bool more = batch->last_scanned > read_.after_sequence;
+      read_.after_sequence = batch->last_scanned;
+      if (!batch->events.empty()) {
+        response_.Clear();
+        for (const auto& event : batch->events) AddEvent(*event);
+        const v1::Event& last = *batch->events.back();
+        terminal_sent_ = last.has_state() && IsTerminal(last.state().state());
+        return StartWrite(&response_);
+      }
+      if (more) continue;  // All of them were of other kinds.
+      absl::MutexLock lock(&mu_);
+      if (woken_ || cancelled_) continue;
+      waiting_ = true;
+      return;
+    }
+  }
+
+  void AddEvent(const v1::Event& event) {
+    v1::Event& added = *response_.add_events();
+    added = event;
+    if (layers_.empty() || !added.has_statistics()) return;
+    v1::StatisticsReport kept;
+    for (v1::LayerStatistics& layer : *added.mutable_statistics()->mutable_layers()) {
+      if (layers_.contains(layer.layer())) *kept.add_layers() = std::move(layer);
+    }
+    for (v1::ParameterStatistics& parameter : *added.mutable_statistics()->mutable_parameters()) {
+      if (layers_.contains(parameter.name().substr(0, parameter.name().rfind('.')))) {
+        *kept.add_parameters() = std::move(parameter);
+      }
+    }
+    *added.mutable_statistics() = std::move(kept);
+  }
+
+  void WakeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    woken_ = true;
+    if (!waiting_) return;
+    waiting_ = false;
+    executor_.Submit([this] { Pump(); });
+  }
+
+  // Forgets wake-ups up to now; true when the caller has gone.
+  bool TakeWakeUp() {
+    absl::MutexLock lock(&mu_);
+    woken_ = false;
+    return cancelled_;
+  }
+
+  void End(const absl::Status& status) {
+    LogCall(context_, status);
+    Finish(ToGrpcStatus(status));  // The last touch: OnDone may delete this at once.
+  }
+
+  Executor& executor_;
+  Store& store_;
+  EventLog& log_;
+  grpc::CallbackServerContext* const context_;
+  const v1::WatchJobRequest request_;
+  absl::flat_hash_set<std::string> layers_;
+
+  // Of whoever pumps or writes; never two at a time.
+  JobKey key_ = 0;
+  std::optional<int64_t> subscription_;
+  Store::ReadOptions read_;
+  v1::WatchJobResponse response_;
+  bool terminal_sent_ = false;
+
+  absl::Mutex mu_;
+  bool waiting_ ABSL_GUARDED_BY(mu_) = false;  // Nothing is under way: the next wake-up starts a pump.
+  bool woken_ ABSL_GUARDED_BY(mu_) = false;    // Since the pump last read.
+  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+}  // namespace
+
+grpc::ServerWriteReactor<v1::WatchJobResponse>* WatchJob(Executor& executor, Store& store, EventLog& log,
+                                                         grpc::CallbackServerContext* context,
+                                                         const v1::WatchJobRequest& request) {
+  return new WatchCall(executor, store, log, context, request);
+}
+
+}  // namespace traind::server

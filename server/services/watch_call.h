@@ -1,0 +1,19 @@
+// One WatchJob stream. It reads a bounded batch from the event log, has one write in flight, and reads on when that is
+// done: a slow client costs one batch of memory, whatever the job produces.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include "server/events/event_log.h"
+#include "server/services/executor.h"
+#include "server/store/store.h"
+#include "traind/v1/training_service.pb.h"
+
+namespace traind::server {
+
+// The reactor owns itself. All arguments but the request outlive it.
+grpc::ServerWriteReactor<v1::WatchJobResponse>* WatchJob(Executor& executor, Store& store, EventLog& log,
+                                                         grpc::CallbackServerContext* context,
+                                                         const v1::WatchJobRequest& request);
+
+}  // namespace traind::server

@@ -1,0 +1,38 @@
+#include "server/services/weights.h"
+
+#include <utility>
+
+#include "core/base/file.h"
+#include "core/checkpoint/checkpoint_dir.h"
+#include "server/names.h"
+
+namespace traind::server {
+
+absl::StatusOr<Weights> FindWeights(const DataFolder& folder, const std::string& name, bool allow_job,
+                                    absl::string_view field) {
+  auto parsed = ParseWeightsName(name, allow_job, field);
+  if (!parsed.ok()) return parsed.status();
+  Weights weights;
+  if (!parsed->model.empty()) {
+    const std::string dir = folder.Item("models", parsed->model);
+    auto sum = core::ReadFile(dir + "/" + kModelSumFile, 1 << 20);
+    if (absl::IsNotFound(sum.status())) return NotFoundError("Model", name);
+    if (!sum.ok()) return sum.status();
+    if (!weights.file.ParseFromString(*sum)) return absl::DataLossError(name + " is damaged");
+    weights.path = dir + "/" + weights.file.name();
+    return weights;
+  }
+  auto checkpoint = core::FindCheckpoint(folder.CheckpointDir(parsed->job), parsed->checkpoint);
+  if (absl::IsNotFound(checkpoint.status())) {
+    return NotFoundError("Checkpoint", "jobs/" + parsed->job + "/checkpoints/" + parsed->checkpoint);
+  }
+  if (!checkpoint.ok()) return checkpoint.status();
+  weights.path = checkpoint->weights_path();
+  weights.file = checkpoint->weights_file();
+  weights.job = parsed->job;
+  weights.preprocessing_path = checkpoint->preprocessing_path();
+  weights.spec = std::move(*checkpoint->manifest.mutable_spec());
+  return weights;
+}
+
+}  // namespace traind::server

@@ -1,0 +1,29 @@
+// Weights that a request names: a checkpoint of a job or an uploaded model. Thread-safe; reads files.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "server/store/data_folder.h"
+#include "traind/v1/checkpoint.pb.h"
+
+namespace traind::server {
+
+inline constexpr char kModelFile[] = "model.pb";       // v1::Model
+inline constexpr char kModelSumFile[] = "weights.pb";  // v1::CheckpointFile of the weights
+
+struct Weights {
+  std::string path;                // safetensors.
+  v1::CheckpointFile file;         // Its size and checksum.
+  std::string job;                 // Id of the checkpoint's job; empty for a model.
+  v1::JobSpec spec;                // Resolved, of a checkpoint.
+  std::string preprocessing_path;  // Of a checkpoint; empty: it has none.
+};
+
+// INVALID_ARGUMENT (for `field`): not a name of weights. NOT_FOUND: there are none of this name.
+absl::StatusOr<Weights> FindWeights(const DataFolder& folder, const std::string& name, bool allow_job,
+                                    absl::string_view field);
+
+}  // namespace traind::server

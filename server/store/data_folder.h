@@ -1,0 +1,59 @@
+// The server's data folder. Everything the server keeps is below it:
+//   lock                  held while a server runs, so that two never share the folder
+//   traind.db             jobs and events (store.h)
+//   datasets/{id}/        core/data/dataset_dir.h
+//   jobs/{id}/            checkpoints/, initial_weights.safetensors
+//   models/{id}/          weights.safetensors, model.pb
+//   uploads/{id}/         data, upload.pb
+//   trash/                what is being removed: emptied at every start
+// Thread-safe.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace traind::server {
+
+class DataFolder {
+ public:
+  // Creates the folder if absent and takes its lock. FAILED_PRECONDITION: another server has it.
+  static absl::StatusOr<std::unique_ptr<DataFolder>> Open(const std::string& path);
+  ~DataFolder();
+
+  const std::string& path() const { return path_; }
+  std::string Database() const { return path_ + "/traind.db"; }
+  // The folder of one thing; `collection` is "datasets", "jobs", "models" or "uploads".
+  std::string Item(absl::string_view collection, absl::string_view id) const;
+  std::string CheckpointDir(absl::string_view job) const { return Item("jobs", job) + "/checkpoints"; }
+  std::string InitialWeights(absl::string_view job) const { return Item("jobs", job) + "/initial_weights.safetensors"; }
+
+  // The ids in a collection, sorted. Names that are no ids (temporary folders) are left out.
+  absl::StatusOr<std::vector<std::string>> List(absl::string_view collection) const;
+  bool Exists(absl::string_view collection, absl::string_view id) const;
+
+  // A new, empty folder on the same file system, to fill and then Publish.
+  absl::StatusOr<std::string> NewTemporary();
+  // Makes a filled temporary folder the item, atomically and durably. ALREADY_EXISTS: there is one.
+  absl::Status Publish(const std::string& temporary, absl::string_view collection, absl::string_view id);
+
+  // Keeps `file` as the job's initial weights, whatever happens to the checkpoint it belongs to.
+  absl::Status KeepInitialWeights(const std::string& file, absl::string_view job);
+
+  // Removes the item: gone at once and durably, its bytes freed afterwards. OK when there was none.
+  absl::Status Remove(absl::string_view collection, absl::string_view id);
+
+ private:
+  DataFolder(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}
+
+  const std::string path_;
+  const int lock_;  // File descriptor.
+  std::atomic<uint64_t> next_name_{0};
+};
+
+}  // namespace traind::server
