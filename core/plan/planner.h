@@ -100,8 +100,8 @@ class Planner {
   virtual Value JoinedParameters(absl::Span<const std::string_view> names, const dnnl::memory::desc& wanted) = 0;
 
   // --- Operations, in the order of execution.
-  using Arguments =
-      std::initializer_list<std::pair<int, Value>>;  // DNNL_ARG_... and the value; invalid ones are left out.
+  // DNNL_ARG_... and the value; invalid values are left out.
+  using Arguments = std::vector<std::pair<int, Value>>;
   // `scratchpad` is the primitive's scratchpad_desc() (primitives are made with scratchpad_mode::user).
   virtual void Run(const dnnl::primitive& primitive, Arguments arguments, const dnnl::memory::desc& scratchpad) = 0;
   // `writes` may repeat a value of `reads`: updated in place.

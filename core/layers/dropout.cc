@@ -1,0 +1,192 @@
+// Dropout (slides 70-80). Which values are dropped depends on (seed, layer name, step, example, element) alone, the
+// element counted channel by channel as users see the tensor, so the mask is the same in every layout, with any number
+// of threads, and after any resume.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "core/base/bfloat16.h"
+#include "core/base/parallel.h"
+#include "core/base/random.h"
+#include "core/base/vectorize.h"
+#include "core/layers/checks.h"
+#include "core/layers/values.h"
+#include "core/onednn/desc.h"
+#include "core/plan/planner.h"
+#include "core/tensor/layout.h"
+
+namespace traind::core {
+namespace {
+
+// Elements whose mask is drawn at once: a multiple of the four numbers of a random block.
+constexpr int64_t kDraw = 1024;
+
+// keep[i] = 1 where element first + i of the example stays, else 0; `first` is a multiple of 4, `n` at most kDraw and
+// rounded up to a multiple of 4. An element stays with probability 1 - threshold / 2^24.
+TRAIND_VECTORIZED void DrawMask(const RandomStream& random, uint64_t step, uint32_t example, int64_t first, int64_t n,
+                                uint32_t threshold, uint8_t* keep) {
+  const uint32_t block = static_cast<uint32_t>(first / 4);
+  const uint32_t blocks = static_cast<uint32_t>((n + 3) / 4);
+  for (uint32_t b = 0; b < blocks; ++b) {
+    const auto words = random.Block(step, example, block + b);
+    keep[4 * b] = (words[0] >> 8) >= threshold;
+    keep[4 * b + 1] = (words[1] >> 8) >= threshold;
+    keep[4 * b + 2] = (words[2] >> 8) >= threshold;
+    keep[4 * b + 3] = (words[3] >> 8) >= threshold;
+  }
+}
+
+template <class T>
+TRAIND_VECTORIZED void ApplyMask(const T* x, const uint8_t* keep, float scale, T* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = FromFloat<T>(keep[i] ? ToFloat(x[i]) * scale : 0.0f);
+}
+
+template <class T>
+TRAIND_VECTORIZED void ScaleAll(const T* x, float scale, T* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = FromFloat<T>(ToFloat(x[i]) * scale);
+}
+
+// What a plan's kernels know of one dropout layer.
+struct Drop {
+  Layout layout;
+  RandomStream random;
+  uint32_t threshold;
+  float scale;  // Of the values that stay.
+
+  // The mask of one example in the layout of the values; padding, zero before and after, may hold anything valid.
+  void FillExample(uint64_t step, int64_t example, uint8_t* mask) const {
+    uint8_t drawn[kDraw];
+    const int64_t elements = layout.channels * layout.spatial;
+    for (int64_t first = 0; first < elements; first += kDraw) {
+      const int64_t n = std::min(kDraw, elements - first);
+      DrawMask(random, step, static_cast<uint32_t>(example), first, n, threshold, drawn);
+      if (layout.width == 1 || layout.spatial == 1) {  // Memory is in the elements' own order.
+        std::copy_n(drawn, n, mask + first);
+        continue;
+      }
+      int64_t channel = first / layout.spatial;
+      int64_t s = first % layout.spatial;
+      for (int64_t i = 0; i < n;) {
+        const int64_t run = std::min(n - i, layout.spatial - s);
+        uint8_t* to = mask + (channel / layout.width * layout.spatial + s) * layout.width + channel % layout.width;
+        for (int64_t k = 0; k < run; ++k) to[k * layout.width] = drawn[i + k];
+        i += run;
+        s = 0;
+        ++channel;
+      }
+    }
+  }
+
+  template <class T>
+  void Apply(const void* x, const uint8_t* keep, void* y) const {
+    ParallelFor(layout.stored_elements(), 4096, [&](int64_t begin, int64_t end, int) {
+      ApplyMask(static_cast<const T*>(x) + begin, keep + begin, scale, static_cast<T*>(y) + begin, end - begin);
+    });
+  }
+  void Apply(const void* x, const uint8_t* keep, void* y) const {
+    if (layout.type == dnnl::memory::data_type::bf16) return Apply<Bfloat16>(x, keep, y);
+    Apply<float>(x, keep, y);
+  }
+
+  template <class T>
+  void Scale(const void* x, void* y) const {
+    ParallelFor(layout.stored_elements(), 4096, [&](int64_t begin, int64_t end, int) {
+      ScaleAll(static_cast<const T*>(x) + begin, scale, static_cast<T*>(y) + begin, end - begin);
+    });
+  }
+  void Scale(const void* x, void* y) const {
+    if (layout.type == dnnl::memory::data_type::bf16) return Scale<Bfloat16>(x, y);
+    Scale<float>(x, y);
+  }
+};
+
+class DropoutLayer : public Layer {
+ public:
+  explicit DropoutLayer(const v1::Dropout& config) : config_(config) {}
+
+  LayerShape Infer(absl::Span<const Shape> inputs, const FieldErrors& errors) const override {
+    LayerShape shape;
+    const Shape* input = SingleInput(inputs, errors);
+    if (input == nullptr) return shape;
+    shape.output = *input;
+    shape.forward_flops = CheckedFlops(Elements(*input), 0, 1, errors);
+    return shape;
+  }
+
+  absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
+    const bool classic = config_.form() == v1::Dropout::CLASSIC;
+    const bool unchanged = config_.rate() == 0 || (!planner.training() && !classic);
+    if (unchanged) {
+      const Value input = planner.Input();
+      planner.SetOutput(planner.View(input, planner.Desc(input)));
+      return [](Planner& back) {
+        GiveInputGradient(back, 0, back.OutputGradient());
+        return absl::OkStatus();
+      };
+    }
+
+    const Value source = Source(planner);
+    const dnnl::memory::desc desc = planner.Desc(source);
+    const float keep_probability = static_cast<float>(1 - config_.rate());
+    Drop drop{.layout = *Layout::Of(desc),
+              .random = RandomStream(planner.seed(), Purpose::kDropout, StreamOf(planner.layer_name())),
+              .threshold = static_cast<uint32_t>(std::ceil(config_.rate() * 0x1p24)),
+              .scale = classic ? 1.0f : 1.0f / keep_probability};
+    const Value output = planner.New(desc);
+    planner.SetOutput(output);
+    if (!planner.training()) {
+      drop.scale = keep_probability;
+      planner.Run("dropout", {source}, {output},
+                  [=](const Frame& frame) { drop.Scale(frame.at(source), frame.at(output)); });
+      return BackwardPlan();
+    }
+
+    const Value mask = planner.New(onednn::Plain({drop.layout.stored_elements()}, dnnl::memory::data_type::u8));
+    planner.Run("dropout", {source}, {mask, output}, [=](const Frame& frame) {
+      uint8_t* keep = frame.at<uint8_t>(mask);
+      ParallelFor(drop.layout.batch, 1, [&](int64_t begin, int64_t end, int) {
+        for (int64_t n = begin; n < end; ++n) {
+          drop.FillExample(frame.step(), n, keep + n * drop.layout.example_stride());
+        }
+      });
+      drop.Apply(frame.at(source), keep, frame.at(output));
+    });
+    return [drop, desc, mask](Planner& back) {
+      const Value gradient = GradientAs(back, desc);
+      const Value input_gradient = back.New(desc);
+      back.Run("dropout gradient", {gradient, mask}, {input_gradient}, [=](const Frame& frame) {
+        drop.Apply(frame.at(gradient), frame.at<uint8_t>(mask), frame.at(input_gradient));
+      });
+      GiveInputGradient(back, 0, input_gradient);
+      return absl::OkStatus();
+    };
+  }
+
+ private:
+  static Value Source(Planner& planner) {
+    const Value input = planner.Input();
+    if (Layout::Of(planner.Desc(input))) return input;
+    return planner.In(input, onednn::Plain(onednn::DimsOf(planner.Desc(input)), planner.compute_type()));
+  }
+
+  const v1::Dropout config_;
+};
+
+const Registered<Layer, v1::Dropout> kDropout(
+    "Sets values to zero at random while training (slides 70-80).",
+    [](v1::Dropout& config, const FieldErrors& errors) -> std::unique_ptr<Layer> {
+      const int before = errors.count();
+      if (!config.has_rate()) config.set_rate(0.5);
+      if (!(config.rate() >= 0 && config.rate() < 1)) errors.At("rate").Add("must be in [0, 1)");
+      if (config.form() == v1::Dropout::FORM_UNSPECIFIED) config.set_form(v1::Dropout::INVERTED);
+      if (config.form() != v1::Dropout::INVERTED && config.form() != v1::Dropout::CLASSIC) {
+        errors.At("form").Add("must be INVERTED or CLASSIC");
+      }
+      return errors.count() > before ? nullptr : std::make_unique<DropoutLayer>(config);
+    });
+
+}  // namespace
+}  // namespace traind::core

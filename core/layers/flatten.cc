@@ -1,0 +1,36 @@
+// [C, H, W] -> [C * H * W], channel by channel. Nothing moves: the layers that read it know that a flattened image may
+// still have its four dimensions in memory (Planner::InputShape).
+#include <memory>
+
+#include "core/layers/checks.h"
+#include "core/layers/values.h"
+#include "core/plan/planner.h"
+
+namespace traind::core {
+namespace {
+
+class FlattenLayer : public Layer {
+ public:
+  LayerShape Infer(absl::Span<const Shape> inputs, const FieldErrors& errors) const override {
+    LayerShape shape;
+    const Shape* input = SingleInput(inputs, errors);
+    if (input != nullptr) shape.output = {Elements(*input)};
+    return shape;
+  }
+
+  absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
+    const Value input = planner.Input();
+    planner.SetOutput(planner.View(input, planner.Desc(input)));
+    return [](Planner& back) {
+      GiveInputGradient(back, 0, back.OutputGradient());
+      return absl::OkStatus();
+    };
+  }
+};
+
+const Registered<Layer, v1::Flatten> kFlatten("[C, H, W] to [C * H * W].", [](v1::Flatten&, const FieldErrors&) {
+  return std::make_unique<FlattenLayer>();
+});
+
+}  // namespace
+}  // namespace traind::core
