@@ -26,10 +26,12 @@
 namespace traind::server {
 
 struct WorkerOptions {
-  std::string program;  // Path of traind-worker; empty: the one beside the running executable.
+  std::string program = "";  // Path of traind-worker; empty: the one beside the running executable.
   // No sign of progress for this long means hung: the process is killed.
   absl::Duration heartbeat_timeout = absl::Seconds(60);
-  std::vector<int> cpus;           // CPUs it may run on; empty: those of the server.
+  // What it may take to end after its result, or after it has closed its socket, before it is killed.
+  absl::Duration exit_grace = absl::Seconds(10);
+  std::vector<int> cpus = {};      // CPUs it may run on; empty: those of the server.
   int64_t memory_limit_bytes = 0;  // Of private writable memory (RLIMIT_DATA); 0: none.
   int nice = 0;                    // Added to the server's niceness; 0 to 19.
 };
