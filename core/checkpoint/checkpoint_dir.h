@@ -30,16 +30,16 @@ inline constexpr char kPreprocessingFile[] = "preprocessing.safetensors";
 
 struct CheckpointContent {
   // With step; format_version, files and create_time are filled in by SaveCheckpoint.
-  v1::CheckpointManifest manifest;
-  absl::Span<const TensorSource> weights;
-  absl::Span<const TensorSource> state;
-  absl::Span<const TensorSource> preprocessing;  // Empty: no file.
+  v1::CheckpointManifest manifest = {};
+  absl::Span<const TensorSource> weights = {};
+  absl::Span<const TensorSource> state = {};
+  absl::Span<const TensorSource> preprocessing = {};  // Empty: no file.
 };
 
 struct SaveOptions {
   int keep_last = 3;  // At least 1. The best by evaluation loss is kept beside them.
   // Called when all files are durable, before the checkpoint can be seen. Its error ends the save without a trace.
-  std::function<absl::Status()> before_publish;
+  std::function<absl::Status()> before_publish = {};
 };
 
 // Writes a checkpoint into `dir` (created if absent), replaces one of the same step, removes those that are not kept.

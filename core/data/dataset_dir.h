@@ -27,8 +27,8 @@ inline constexpr int64_t kMaxExamples = int64_t{1} << 31;
 
 struct ImportOptions {
   // The absolute path of a file to read, or the error to answer with (PERMISSION_DENIED outside the dataset root).
-  std::function<absl::StatusOr<std::string>(const v1::DataFile&)> resolve;
-  std::string dir;  // Where the dataset shall be: a path that does not exist, in an existing folder.
+  std::function<absl::StatusOr<std::string>(const v1::DataFile&)> resolve = {};
+  std::string dir = {};  // Where the dataset shall be: a path that does not exist, in an existing folder.
   absl::Time create_time = absl::Now();
   int64_t max_bytes =
       int64_t{1} << 40;  // Of the dataset on disk; RESOURCE_EXHAUSTED beyond, whatever a file unpacks to.

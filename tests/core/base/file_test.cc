@@ -1,0 +1,164 @@
+#include "core/base/file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <filesystem>
+#include <string>
+
+#include "core/base/checksum.h"
+#include "tests/core/test_files.h"
+
+namespace traind::core {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(FileTest, AtomicWriteReplacesAndLeavesNoTemporary) {
+  TemporaryFolder folder;
+  const std::string path = folder / "a";
+  ASSERT_TRUE(AtomicWrite(path, "one").ok());
+  ASSERT_TRUE(AtomicWrite(path, std::string("t\0o", 3)).ok());
+  EXPECT_EQ(*ReadFile(path, 100), std::string("t\0o", 3));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
+}
+
+TEST(FileTest, AFailureOfAnyStepKeepsTheOldContent) {
+  TemporaryFolder folder;
+  const std::string path = folder / "a";
+  ASSERT_TRUE(AtomicWrite(path, "old").ok());
+  for (const char* operation : {"create", "write", "fsync", "rename"}) {
+    static const char* failing;
+    failing = operation;
+    SetFileFaultForTest([](absl::string_view what, const std::string&) { return what == failing ? ENOSPC : 0; });
+    const absl::Status status = AtomicWrite(path, "new");
+    SetFileFaultForTest(nullptr);
+    EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << operation;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("No space left on device"));
+    EXPECT_EQ(ReadBytes(path), "old") << operation;
+    EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1) << operation;
+  }
+}
+
+// The limit on file sizes is a full disk that the kernel itself plays, in a process of its own.
+TEST(FileTest, TheKernelsOwnFailureKeepsTheOldContent) {
+  TemporaryFolder folder;
+  const std::string path = folder / "a";
+  ASSERT_TRUE(AtomicWrite(path, "old").ok());
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit = {4096, 4096};
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0) _exit(2);
+    _exit(AtomicWrite(path, std::string(5000, 'x')).code() == absl::StatusCode::kResourceExhausted ? 0 : 1);
+  }
+  int result = -1;
+  ASSERT_EQ(waitpid(child, &result, 0), child);
+  EXPECT_TRUE(WIFEXITED(result));
+  EXPECT_EQ(WEXITSTATUS(result), 0);
+  EXPECT_EQ(ReadBytes(path), "old");
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
+}
+
+TEST(FileTest, ResumeDropsWhatIsPastTheSize) {
+  TemporaryFolder folder;
+  const std::string path = folder / "upload";
+  WriteBytes(path, "0123456789");
+  auto file = OutputFile::Resume(path, 4);
+  ASSERT_TRUE(file.ok()) << file.status();
+  ASSERT_TRUE(file->Append("ab").ok());
+  ASSERT_TRUE(file->Close().ok());
+  EXPECT_EQ(ReadBytes(path), "0123ab");
+  EXPECT_EQ(OutputFile::Resume(path, 7).status().code(), absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(OutputFile::Resume(path, -1).status().code(), absl::StatusCode::kOutOfRange);
+  EXPECT_TRUE(OutputFile::Resume(folder / "fresh", 0).ok());
+}
+
+TEST(FileTest, ReadFileLimitsAndNamesThePath) {
+  TemporaryFolder folder;
+  WriteBytes(folder / "a", "12345");
+  EXPECT_EQ(*ReadFile(folder / "a", 5), "12345");
+  EXPECT_EQ(ReadFile(folder / "a", 4).status().code(), absl::StatusCode::kResourceExhausted);
+  const absl::Status missing = ReadFile(folder / "b", 5).status();
+  EXPECT_EQ(missing.code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(missing.message(), "cannot open " + (folder / "b") + ": No such file or directory");
+  EXPECT_EQ(ReadFile(folder.path(), 5).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(FileTest, NeitherReaderWaitsForAFifo) {
+  TemporaryFolder folder;
+  ASSERT_EQ(mkfifo((folder / "fifo").c_str(), 0600), 0);
+  EXPECT_EQ(ReadFile(folder / "fifo", 5).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(MappedFile::Open(folder / "fifo").status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(FileTest, MappingOutlivesTheName) {
+  TemporaryFolder folder;
+  WriteBytes(folder / "a", "mapped");
+  auto file = MappedFile::Open(folder / "a");
+  ASSERT_TRUE(file.ok());
+  std::filesystem::remove(folder / "a");
+  MappedFile moved = *std::move(file);
+  EXPECT_EQ(moved.data(), "mapped");
+  WriteBytes(folder / "empty", "");
+  EXPECT_EQ(MappedFile::Open(folder / "empty")->size(), 0);
+}
+
+TEST(FileTest, IsBelowResolvesLinksAndDots) {
+  TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "root/in");
+  std::filesystem::create_directories(folder / "root-other");
+  WriteBytes(folder / "root/in/file", "");
+  WriteBytes(folder / "root-other/file", "");
+  std::filesystem::create_symlink(folder / "root-other", folder / "root/link");
+  std::filesystem::create_symlink(folder / "root/in", folder / "entry");
+  const std::string root = folder / "root";
+  EXPECT_TRUE(*IsBelow(root, root));
+  EXPECT_TRUE(*IsBelow(root, root + "/in/file"));
+  EXPECT_TRUE(*IsBelow(root + "/", root + "/./in/../in/file"));
+  EXPECT_TRUE(*IsBelow(root, folder / "entry/file"));
+  EXPECT_FALSE(*IsBelow(root, folder / "root-other/file"));
+  EXPECT_FALSE(*IsBelow(root, root + "/../root-other/file"));
+  EXPECT_FALSE(*IsBelow(root, root + "/link/file"));
+  EXPECT_TRUE(*IsBelow("/", root));
+  EXPECT_EQ(IsBelow(root, root + "/none").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(IsBelow(root, root + std::string("/in\0/x", 6)).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(FileTest, RemoveAllDoesNotFollowLinks) {
+  TemporaryFolder folder;
+  std::filesystem::create_directories(folder / "kept");
+  WriteBytes(folder / "kept/file", "x");
+  std::filesystem::create_directories(folder / "gone/deep");
+  std::filesystem::create_symlink(folder / "kept", folder / "gone/link");
+  EXPECT_TRUE(RemoveAll(folder / "gone").ok());
+  EXPECT_FALSE(std::filesystem::exists(folder / "gone"));
+  EXPECT_EQ(ReadBytes(folder / "kept/file"), "x");
+  EXPECT_TRUE(RemoveAll(folder / "gone").ok());
+}
+
+TEST(FileTest, ErrorsHaveTheCodesCallersActOn) {
+  EXPECT_EQ(ErrnoStatus(ENOSPC, "write", "p").code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(ErrnoStatus(ENOENT, "open", "p").code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(ErrnoStatus(EACCES, "open", "p").code(), absl::StatusCode::kPermissionDenied);
+  EXPECT_EQ(ErrnoStatus(EIO, "open", "p").code(), absl::StatusCode::kInternal);
+}
+
+TEST(ChecksumTest, MatchesTheStandardsCheckValue) {
+  EXPECT_EQ(Crc32Hex("123456789"), "cbf43926");  // The check value of CRC-32/ISO-HDLC.
+  EXPECT_EQ(Crc32Hex(""), "00000000");
+  Crc32 pieces;
+  pieces.Update("1234");
+  pieces.Update("56789");
+  EXPECT_EQ(pieces.hex(), "cbf43926");
+}
+
+}  // namespace
+}  // namespace traind::core

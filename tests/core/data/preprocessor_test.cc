@@ -1,0 +1,196 @@
+#include "core/data/preprocessing/preprocessor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "google/protobuf/text_format.h"
+#include "tests/core/data/split_builder.h"
+
+namespace traind::core {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+Preprocessor::Config Parse(const std::vector<std::string>& transforms) {
+  Preprocessor::Config config;
+  for (const std::string& text : transforms) {
+    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, config.Add())) << text;
+  }
+  return config;
+}
+
+class PreprocessorTest : public ::testing::Test {
+ protected:
+  Preprocessor Create(Preprocessor::Config config, const Shape& shape) {
+    FieldErrors::Root root;
+    Preprocessor preprocessor = Preprocessor::Create(&config, &shape, root.scope("data"));
+    EXPECT_TRUE(root.ok()) << root.ToStatus();
+    return preprocessor;
+  }
+  std::string Errors(Preprocessor::Config config, const Shape& shape) {
+    FieldErrors::Root root;
+    Preprocessor::Create(&config, &shape, root.scope("data"));
+    return std::string(root.ToStatus().message());
+  }
+  template <class T>
+  Split MakeSplit(const Shape& shape, const std::vector<T>& examples) {
+    return builder_.Make<T>(shape, examples, SplitBuilder::Labels(std::vector<int32_t>(shape[0], 0)));
+  }
+  static std::vector<float> ApplyAll(const Preprocessor& preprocessor, const Split& split) {
+    const int64_t elements = split.example_elements();
+    std::vector<float> all(static_cast<size_t>(split.size() * elements));
+    for (int64_t i = 0; i < split.size(); ++i) preprocessor.Apply(split, i, all.data() + i * elements);
+    return all;
+  }
+  SplitBuilder builder_;
+};
+
+TEST_F(PreprocessorTest, NothingConvertsBytes) {
+  const Split split = MakeSplit<uint8_t>({2, 2}, {0, 1, 128, 255});
+  EXPECT_THAT(ApplyAll(Create({}, {2}), split), ElementsAre(0, 1, 128, 255));
+}
+
+TEST_F(PreprocessorTest, ScaleBringsBytesToOneAndShowsItsDefault) {
+  Preprocessor::Config config = Parse({"scale {}"});
+  const Shape shape = {2};
+  FieldErrors::Root root;
+  const Preprocessor preprocessor = Preprocessor::Create(&config, &shape, root.scope());
+  EXPECT_EQ(config[0].scale().factor(), 1.0 / 255);
+  const Split split = MakeSplit<uint8_t>({1, 2}, {0, 255});
+  EXPECT_THAT(ApplyAll(preprocessor, split), ElementsAre(0.0f, 1.0f));
+  EXPECT_THAT(ApplyAll(Create(Parse({"scale { factor: 2 offset: -3 }"}), shape), split), ElementsAre(-3, 507));
+  EXPECT_TRUE(preprocessor.parameters().empty());
+}
+
+// Against the definition, in double, for values with a large common offset.
+TEST_F(PreprocessorTest, StandardizeMatchesTheDefinition) {
+  constexpr int kExamples = 1000;
+  constexpr int kFeatures = 2 * 3 * 5;
+  std::vector<float> examples;
+  for (int i = 0; i < kExamples; ++i) {
+    for (int f = 0; f < kFeatures; ++f) {
+      examples.push_back(static_cast<float>(100 + 10 * f + (f + 1) * std::sin(0.7 * i + f)));
+    }
+  }
+  const Split split = MakeSplit<float>({kExamples, 2, 3, 5}, examples);
+  for (const bool per_channel : {false, true}) {
+    const int width = per_channel ? kFeatures / 2 : 1;
+    Preprocessor preprocessor =
+        Create(Parse({std::string("standardize { grouping: ") + (per_channel ? "PER_CHANNEL" : "PER_FEATURE") + " }"}),
+               {2, 3, 5});
+    ASSERT_TRUE(preprocessor.Fit(split).ok());
+    const std::vector<float> result = ApplyAll(preprocessor, split);
+    for (int group = 0; group < kFeatures / width; ++group) {
+      long double mean = 0, square = 0;
+      for (int i = 0; i < kExamples; ++i) {
+        for (int f = group * width; f < (group + 1) * width; ++f) mean += examples[i * kFeatures + f];
+      }
+      mean /= kExamples * width;
+      for (int i = 0; i < kExamples; ++i) {
+        for (int f = group * width; f < (group + 1) * width; ++f) {
+          const long double d = examples[i * kFeatures + f] - mean;
+          square += d * d;
+        }
+      }
+      const long double std = sqrtl(square / (kExamples * width));
+      for (int i = 0; i < kExamples; i += 97) {
+        for (int f = group * width; f < (group + 1) * width; ++f) {
+          const double expected = static_cast<double>((examples[i * kFeatures + f] - mean) / std);
+          // The mean is kept as float32: 6e-8 of it, seen in units of the deviation.
+          const double tolerance = 1e-6 + 6e-8 * static_cast<double>(mean / std);
+          EXPECT_NEAR(result[i * kFeatures + f], expected, tolerance)
+              << "feature " << f << " per_channel " << per_channel;
+        }
+      }
+    }
+    EXPECT_EQ(preprocessor.parameters()[0].shape, per_channel ? Shape{2} : (Shape{2, 3, 5}));
+  }
+}
+
+TEST_F(PreprocessorTest, ZeroMeanPerFeatureAndPerChannel) {
+  const Split split = MakeSplit<uint8_t>({2, 1, 1, 2}, {0, 10, 4, 30});
+  Preprocessor per_feature = Create(Parse({"zero_mean {}"}), {1, 1, 2});
+  ASSERT_TRUE(per_feature.Fit(split).ok());
+  EXPECT_THAT(ApplyAll(per_feature, split), ElementsAre(-2, -10, 2, 10));
+  Preprocessor per_channel = Create(Parse({"zero_mean { grouping: PER_CHANNEL }"}), {1, 1, 2});
+  ASSERT_TRUE(per_channel.Fit(split).ok());
+  EXPECT_THAT(ApplyAll(per_channel, split), ElementsAre(-11, -1, -7, 19));
+}
+
+TEST_F(PreprocessorTest, AFeatureThatNeverChangesStaysZero) {
+  std::vector<uint8_t> examples;
+  for (int value = 0; value < 256; ++value) {
+    examples.push_back(static_cast<uint8_t>(value));
+  }
+  std::vector<uint8_t> twice(examples);
+  twice.insert(twice.end(), examples.begin(), examples.end());
+  twice.insert(twice.end(), examples.begin(), examples.end());
+  const Split split = MakeSplit<uint8_t>({3, 256}, twice);
+  Preprocessor preprocessor = Create(Parse({"scale {}", "standardize {}"}), {256});
+  ASSERT_TRUE(preprocessor.Fit(split).ok());
+  for (float value : ApplyAll(preprocessor, split)) EXPECT_EQ(value, 0.0f);
+}
+
+TEST_F(PreprocessorTest, ReloadedParametersGiveTheSameBits) {
+  std::vector<uint8_t> examples;
+  for (int i = 0; i < 50 * 12; ++i) examples.push_back(static_cast<uint8_t>(i * 37 % 251));
+  const Split split = MakeSplit<uint8_t>({50, 3, 2, 2}, examples);
+  const std::vector<std::string> list = {"scale { offset: 0.1 }", "zero_mean {}",
+                                         "standardize { grouping: PER_CHANNEL }"};
+  Preprocessor fitted = Create(Parse(list), {3, 2, 2});
+  ASSERT_TRUE(fitted.Fit(split).ok());
+  const std::vector<Tensor> parameters = fitted.parameters();
+  ASSERT_EQ(parameters.size(), 3u);
+  EXPECT_EQ(parameters[0].name, "preprocessing.1.mean");
+  EXPECT_EQ(parameters[1].name, "preprocessing.2.mean");
+  EXPECT_EQ(parameters[2].name, "preprocessing.2.std");
+  Preprocessor loaded = Create(Parse(list), {3, 2, 2});
+  ASSERT_TRUE(loaded.Load(parameters).ok());
+  EXPECT_EQ(ApplyAll(loaded, split), ApplyAll(fitted, split));
+
+  std::vector<Tensor> damaged = parameters;
+  damaged[1].shape = {2};
+  EXPECT_THAT(std::string(loaded.Load(damaged).message()), HasSubstr("preprocessing.2.mean has the shape [2]"));
+  damaged = parameters;
+  damaged[2].values[0] = std::nanf("");
+  EXPECT_EQ(loaded.Load(damaged).code(), absl::StatusCode::kDataLoss);
+  damaged.pop_back();
+  EXPECT_THAT(std::string(loaded.Load(damaged).message()), HasSubstr("preprocessing.2.std is missing"));
+}
+
+TEST_F(PreprocessorTest, OnlyTheFirstExamplesCountWhenLimited) {
+  Split split = MakeSplit<uint8_t>({3, 1}, {2, 4, 90});
+  split.Limit(2);
+  Preprocessor preprocessor = Create(Parse({"zero_mean {}"}), {1});
+  ASSERT_TRUE(preprocessor.Fit(split).ok());
+  EXPECT_THAT(preprocessor.parameters()[0].values, ElementsAre(3));
+}
+
+TEST_F(PreprocessorTest, NamesTheFieldOfEachViolation) {
+  EXPECT_THAT(Errors(Parse({"", "standardize { epsilon: 0 }"}), {4}),
+              HasSubstr("data.preprocessing[0]: must be one of: scale, zero_mean, standardize"));
+  EXPECT_THAT(Errors(Parse({"", "standardize { epsilon: 0 }"}), {4}),
+              HasSubstr("data.preprocessing[1].standardize.epsilon: must be a positive float32"));
+  EXPECT_THAT(Errors(Parse({"zero_mean { grouping: PER_CHANNEL }"}), {4}),
+              HasSubstr("data.preprocessing[0].zero_mean.grouping: PER_CHANNEL needs images"));
+  EXPECT_THAT(Errors(Parse({"scale { factor: nan offset: 1e300 }"}), {4}),
+              HasSubstr("data.preprocessing[0].scale.offset: must be a finite float32"));
+  EXPECT_THAT(Errors(Parse(std::vector<std::string>(17, "scale {}")), {4}), HasSubstr("at most 16 transforms"));
+}
+
+TEST_F(PreprocessorTest, RefusesAnotherShapeAndOverflow) {
+  Preprocessor preprocessor = Create(Parse({"zero_mean {}"}), {3});
+  EXPECT_EQ(preprocessor.Fit(MakeSplit<uint8_t>({1, 2}, {1, 2})).code(), absl::StatusCode::kDataLoss);
+  Preprocessor overflow = Create(Parse({"scale { factor: 1e38 }", "zero_mean {}"}), {1});
+  EXPECT_THAT(std::string(overflow.Fit(MakeSplit<float>({1, 1}, {1e30f})).message()),
+              HasSubstr("preprocessing.1.mean is not finite"));
+}
+
+}  // namespace
+}  // namespace traind::core
