@@ -1,0 +1,190 @@
+// What a plan promises besides right numbers (those are tests/conformance and tests/golden): no allocation in a step, no
+// needless reorder, memory shared by lifetime, gradients of several readers added up.
+#include "core/plan/plan.h"
+
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <string>
+#include <vector>
+
+#include "core/optimizers/update.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+#include "oneapi/dnnl/dnnl.h"
+#include "tests/bench/networks.h"
+
+namespace {
+
+// Counts allocations made by this program's code while it is on; oneDNN allocates its argument lists by itself.
+std::atomic<bool> counting = false;
+std::atomic<int> allocations = 0;
+
+const void* LibraryOf(const void* address) {
+  Dl_info info;
+  return dladdr(address, &info) ? info.dli_fbase : nullptr;
+}
+
+}  // namespace
+
+void* operator new(size_t size) {
+  if (counting) {
+    static const void* const kernels = LibraryOf(reinterpret_cast<const void*>(&dnnl_version));
+    if (LibraryOf(__builtin_return_address(0)) != kernels) ++allocations;
+  }
+  void* memory = std::malloc(size);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+void operator delete(void* memory) noexcept { std::free(memory); }
+void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+
+namespace traind::core {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::Not;
+
+class PlanTest : public testing::Test {
+ protected:
+  // Plans a training step of `network` (text format) with softmax cross-entropy.
+  void Make(const std::string& network, int64_t batch, bool observe = false) {
+    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(network, &network_));
+    FieldErrors::Root errors;
+    graph_ = Graph::Build(network_, errors.scope());
+    v1::Loss loss;
+    loss.mutable_softmax_cross_entropy();
+    loss_ = Registry<Loss>::Get().Create(loss, errors.scope());
+    ASSERT_TRUE(errors.ok()) << errors.ToStatus();
+    store_ = std::make_unique<ParameterStore>(*graph_, /*trainable=*/true, 0);
+    PlanOptions options{.batch = batch, .training = true, .seed = 3};
+    options.loss = loss_.get();
+    options.observe = observe;
+    auto plan = Plan::Make(*graph_, *store_, options);
+    ASSERT_TRUE(plan.ok()) << plan.status();
+    plan_ = *std::move(plan);
+    store_->Initialize(5);
+    examples_.resize(batch * Elements(graph_->input_shape()));
+    for (size_t i = 0; i < examples_.size(); ++i) examples_[i] = static_cast<float>((i * 7919) % 1000) / 500.0f - 1.0f;
+    for (int64_t i = 0; i < batch; ++i) labels_.push_back(static_cast<int32_t>(i % plan_->outputs()));
+  }
+  Plan::Input Input(bool observe = false) {
+    return {.examples = examples_.data(),
+            .targets = {.labels = labels_.data()},
+            .count = static_cast<int64_t>(labels_.size()),
+            .observe = observe};
+  }
+  std::vector<float> Gradient(const std::string& name) {
+    for (const StoredParameter& parameter : store_->parameters()) {
+      if (parameter.name != name) continue;
+      std::vector<float> values(Elements(parameter.spec->shape));
+      store_->Get(parameter, parameter.gradient, absl::MakeSpan(values));
+      return values;
+    }
+    ADD_FAILURE() << "no parameter " << name;
+    return {};
+  }
+  int Count(const std::string& what) const {
+    const auto labels = plan_->operations();
+    return static_cast<int>(std::count_if(labels.begin(), labels.end(),
+                                          [&](const std::string& label) { return label.find(what) != std::string::npos; }));
+  }
+
+  v1::Network network_;
+  std::unique_ptr<Graph> graph_;
+  std::unique_ptr<Loss> loss_;
+  std::unique_ptr<ParameterStore> store_;
+  std::unique_ptr<Plan> plan_;
+  std::vector<float> examples_;
+  std::vector<int32_t> labels_;
+};
+
+std::string ReferenceNetwork(const std::string& name) {
+  for (const auto& reference : bench::ReferenceNetworks()) {
+    if (reference.name == name) return reference.network;
+  }
+  return "";
+}
+
+TEST_F(PlanTest, AStepAllocatesNothing) {
+  Make(ReferenceNetwork("cnn28") , 16, /*observe=*/true);
+  v1::Optimizer config;
+  config.mutable_sgd();
+  FieldErrors::Root errors;
+  const auto optimizer = Registry<Optimizer>::Get().Create(config, errors.scope());
+  UpdatePass update(*optimizer, UpdateTensors(*store_));
+  std::vector<ParameterNumbers> numbers(update.tensors().size());
+  for (int i = 0; i < 3; ++i) {
+    counting = i > 0;  // The first step warms up OpenMP's threads.
+    const absl::Status status = plan_->Run(Input(/*observe=*/true));
+    update.Measure();
+    update.Run({.learning_rate = 0.01, .weight_decay = 0, .number = 1}, 1, &numbers);
+    counting = false;
+    ASSERT_TRUE(status.ok()) << status;
+  }
+  EXPECT_EQ(allocations.load(), 0);
+}
+
+TEST_F(PlanTest, AConvolutionalStepReordersOnlyTheWeightsOfBackwardData) {
+  Make(ReferenceNetwork("cnn28"), 128);
+  // conv2, conv3, conv4: the kernels of backward data want the weights' channels the other way round.
+  EXPECT_LE(Count("reorder"), 5) << testing::PrintToString(plan_->operations());
+  EXPECT_EQ(Count("activation gradient"), 0) << "batch norm should do its relu by itself";
+}
+
+TEST_F(PlanTest, ADenseStepReordersNothing) {
+  Make(ReferenceNetwork("mlp_small"), 128);
+  EXPECT_EQ(Count("reorder"), 0) << testing::PrintToString(plan_->operations());
+}
+
+TEST_F(PlanTest, TheFirstLayerComputesNoGradientForItsInput) {
+  Make(ReferenceNetwork("mlp_small"), 128);
+  EXPECT_EQ(Count("fc1: inner product"), 2);  // Forward, and backward for the weights.
+  EXPECT_EQ(Count("fc2: inner product"), 3);
+}
+
+TEST_F(PlanTest, ActivationsAndGradientsShareMemory) {
+  std::string deep = "input_shape: 256 ";
+  for (int i = 0; i < 12; ++i) deep += "layers { name: 'l" + std::to_string(i) + "' dense { units: 256 } activation { relu {} } } ";
+  Make(deep, 64);
+  const int64_t one = 64 * 256 * sizeof(float);
+  // Twelve outputs must be kept for the way back; of the gradients only a few are alive at a time.
+  EXPECT_LT(plan_->arena_bytes(), 12 * one + 6 * one);
+}
+
+// y = x + x has twice the gradient of y = x.
+TEST_F(PlanTest, GradientsOfSeveralReadersAreAddedUp) {
+  const std::string head = "input_shape: 8 layers { name: 'a' dense { units: 6 } } ";
+  Make(head + "layers { name: 'twice' inputs: ['a', 'a'] add {} } layers { name: 'half' dense { units: 3 weight_init "
+              "{ constant { value: 0.5 } } } }",
+       4);
+  ASSERT_TRUE(plan_->Run(Input()).ok());
+  const std::vector<float> twice = Gradient("a.weight");
+  const double twice_loss = plan_->loss_sum();
+  labels_.clear();
+  Make(head + "layers { name: 'half' dense { units: 3 weight_init { constant { value: 1 } } } }", 4);
+  ASSERT_TRUE(plan_->Run(Input()).ok());
+  EXPECT_NEAR(plan_->loss_sum(), twice_loss, 1e-5);
+  EXPECT_THAT(Gradient("a.weight"), testing::Pointwise(testing::FloatNear(1e-6f), twice));
+}
+
+TEST_F(PlanTest, AViewOfTheInputFollowsTheCallersMemory) {
+  Make("input_shape: [2, 3, 3] layers { name: 'flat' flatten {} } layers { name: 'out' dense { units: 3 } }", 4);
+  ASSERT_TRUE(plan_->Run(Input()).ok());
+  const double first = plan_->loss_sum();
+  const std::vector<float> other(examples_.size(), 0.25f);
+  Plan::Input input = Input();
+  input.examples = other.data();
+  ASSERT_TRUE(plan_->Run(input).ok());
+  EXPECT_NE(plan_->loss_sum(), first);
+  ASSERT_TRUE(plan_->Run(Input()).ok());
+  EXPECT_EQ(plan_->loss_sum(), first);
+}
+
+}  // namespace
+}  // namespace traind::core
