@@ -1,0 +1,73 @@
+#include "client/cli/app.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <exception>
+
+#include "client/cli/commands.h"
+
+namespace traind::client {
+namespace {
+
+constexpr char kFooter[] =
+    "Start here:\n"
+    "  trainctl run job.textproto               submit a job and watch it train\n"
+    "  trainctl describe job.textproto          its layers, shapes, parameters and memory\n"
+    "  trainctl components                      what a job file can be made of\n"
+    "  trainctl COMMAND --help                  each command, with examples\n"
+    "\n"
+    "Exit codes: 0 done (run, watch: the job SUCCEEDED), 1 the server refused or was not reached, 2 wrong command\n"
+    "line or job file, 3 the job FAILED, 4 the job was CANCELLED, 130 Ctrl-C: detached, the job goes on.";
+
+// Where a subcommand ends up with a wrong command line, its own --help is the one to point at.
+std::string CommandPath(const CLI::App& app) {
+  for (const CLI::App* chosen : app.get_subcommands()) return " " + chosen->get_name() + CommandPath(*chosen);
+  return "";
+}
+
+}  // namespace
+
+int RunTrainctl(const std::vector<std::string>& arguments, const Console& console) {
+  Context context(console);
+  CLI::App app(
+      "trainctl talks to a traind server: it submits training jobs, watches them learn, and brings data in and\n"
+      "models out.",
+      "trainctl");
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  app.fallthrough();
+  app.set_version_flag("--version", "trainctl 0.1.0");
+  app.add_option("--server", context.server, "Address of the server")
+      ->envname("TRAIND_SERVER")
+      ->capture_default_str()
+      ->type_name("HOST:PORT");
+  app.add_option("--timeout", context.timeout_seconds, "Longest wait for one answer; default 30, for long calls 900")
+      ->check(CLI::PositiveNumber)
+      ->type_name("SECONDS");
+  app.add_flag("--json", context.json, "Print JSON, one object per line, with the field names of the API");
+  app.add_flag("--no-color", context.no_color, "No colours; the environment variable NO_COLOR does the same");
+  app.add_flag("-q,--quiet", context.quiet, "Print names only, no hints and no progress");
+  AddJobCommands(app, context);
+  AddNetworkCommands(app, context);
+  AddDatasetCommands(app, context);
+  AddModelCommands(app, context);
+  AddCompletionCommand(app, context);
+
+  // CLI11 reports through exceptions; they end here.
+  try {
+    std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+    app.parse(std::move(reversed));
+  } catch (const CLI::Success& success) {  // --help, --version.
+    app.exit(success, console.out, console.err);
+    return kOk;
+  } catch (const CLI::ParseError& error) {
+    console.err << "error: " << error.what() << "\nsee: trainctl" << CommandPath(app) << " --help\n";
+    return kUsage;
+  } catch (const std::exception& error) {
+    console.err << "error: " << error.what() << "\n";
+    return kUsage;
+  }
+  return context.action();
+}
+
+}  // namespace traind::client

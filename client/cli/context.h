@@ -1,0 +1,65 @@
+// What every command of trainctl shares: the global options, the outputs, errors as people (or --json) see them.
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <functional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "client/client.h"
+#include "client/job_file.h"
+
+namespace traind::client {
+
+// The program's exit codes, which --help documents.
+enum ExitCode : int {
+  kOk = 0,
+  kFailed = 1,        // The server refused, or could not be reached; a file could not be read or written.
+  kUsage = 2,         // The command line or a job file is wrong; nothing was asked of the server.
+  kJobFailed = 3,     // run, watch: the job ended FAILED.
+  kJobCancelled = 4,  // run, watch: the job ended CANCELLED.
+  kDetached = 130,    // run, watch: Ctrl-C; the job goes on.
+};
+
+// Where trainctl writes. The streams must outlive it.
+struct Console {
+  std::ostream& out;
+  std::ostream& err;
+  bool out_is_terminal = false;
+  bool err_is_terminal = false;
+  bool color = false;  // Both streams.
+  int width = 100;     // Of tables; the terminal's, where there is one.
+};
+
+struct Context {
+  explicit Context(const Console& outputs) : console(outputs) {}
+
+  Console console;
+  std::string server = "127.0.0.1:50051";
+  double timeout_seconds = 0;  // 0: the library's defaults.
+  bool json = false;
+  bool no_color = false;
+  bool quiet = false;
+  std::function<int()> action;  // Of the subcommand that was chosen.
+
+  std::ostream& out() const { return console.out; }
+  std::ostream& err() const { return console.err; }
+  bool color() const { return console.color && !no_color; }
+
+  Client MakeClient(RetryObserver on_retry = nullptr) const;
+  // Says what went wrong, with the place in `file` for each field that the error names, and gives the exit code.
+  int Fail(const absl::Status& status, const JobFile* file = nullptr) const;
+  // One line of JSON with the proto's field names.
+  void PrintJson(const google::protobuf::Message& message) const;
+  // Something beside the result: to the error stream, not with --quiet or --json.
+  void Note(absl::string_view text) const;
+  void Warnings(const google::protobuf::RepeatedPtrField<std::string>& warnings) const;
+};
+
+// Reads a job file and applies the --set assignments.
+absl::StatusOr<JobFile> ReadJobFile(const std::string& path, const std::vector<std::string>& assignments);
+
+}  // namespace traind::client

@@ -1,0 +1,84 @@
+// What a watcher knows of a job: its record and the events so far, in bounded memory. Thread-compatible.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "client/cli/styled.h"
+#include "client/cli/text.h"
+#include "traind/v1/event.pb.h"
+#include "traind/v1/job.pb.h"
+
+namespace traind::client {
+
+bool IsTerminal(v1::JobState state);
+absl::Time ToTime(const google::protobuf::Timestamp& time);
+absl::Duration ToDuration(const google::protobuf::Duration& duration);
+// "91.2 %" or nothing; what a person says about an evaluation.
+std::string DescribeEvaluation(const v1::EvaluationMetrics& metrics);
+
+// One line of the list of events.
+struct Note {
+  absl::Time time;
+  uint64_t step = 0;
+  std::string text;
+  Style style = Style::kPlain;
+};
+
+class JobView {
+ public:
+  explicit JobView(const v1::Job& job) { SetJob(job); }
+
+  // A newer record of the job. The state is that of the events once there was one.
+  void SetJob(const v1::Job& job);
+  void Apply(const v1::Event& event);
+
+  const v1::Job& job() const { return job_; }
+  v1::JobState state() const { return state_; }
+  uint64_t step() const { return step_; }
+  double epoch() const { return epoch_; }
+  const v1::Timing& timing() const { return timing_; }  // Of the newest TRAIN event.
+  const std::optional<v1::TrainMetrics>& train() const { return train_; }
+  const std::optional<v1::EvaluationMetrics>& evaluation() const { return evaluation_; }
+  const v1::StatisticsReport& statistics() const { return statistics_; }
+  uint64_t statistics_step() const { return statistics_step_; }
+  const std::string& checkpoint() const { return checkpoint_; }            // Newest; empty before the first.
+  const std::string& best_checkpoint() const { return best_checkpoint_; }  // Empty when none was called best.
+  const std::deque<Note>& notes() const { return notes_; }                 // Newest last.
+  const std::optional<v1::JobError>& error() const { return error_; }
+  // From the first RUNNING to the end, or to `now`.
+  absl::Duration Elapsed(absl::Time now) const;
+
+  const Series& train_loss() const { return train_loss_; }
+  const Series& train_accuracy() const { return train_accuracy_; }
+  const Series& gradient_norm() const { return gradient_norm_; }
+  const Series& evaluation_loss() const { return evaluation_loss_; }
+  const Series& evaluation_accuracy() const { return evaluation_accuracy_; }
+
+ private:
+  static constexpr size_t kNotes = 64;
+
+  void AddNote(const v1::Event& event, absl::string_view text, Style style = Style::kPlain);
+
+  v1::Job job_;
+  v1::JobState state_ = v1::JOB_STATE_UNSPECIFIED;
+  bool state_from_event_ = false;
+  uint64_t step_ = 0;
+  double epoch_ = 0;
+  v1::Timing timing_;
+  std::optional<v1::TrainMetrics> train_;
+  std::optional<v1::EvaluationMetrics> evaluation_;
+  v1::StatisticsReport statistics_;
+  uint64_t statistics_step_ = 0;
+  std::string checkpoint_, best_checkpoint_;
+  std::deque<Note> notes_;
+  std::optional<v1::JobError> error_;
+  std::optional<absl::Time> start_, end_;
+  Series train_loss_, train_accuracy_, gradient_norm_, evaluation_loss_, evaluation_accuracy_;
+};
+
+}  // namespace traind::client

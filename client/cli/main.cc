@@ -1,0 +1,27 @@
+// trainctl: the command line of traind.
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <iostream>
+#include <string>
+#include <vector>
+
+#include "client/cli/app.h"
+#include "client/cli/terminal.h"
+
+int main(int argc, char** argv) {
+  // A reader that went away is an error of the write, not the end of the program.
+  std::signal(SIGPIPE, SIG_IGN);
+  const char* no_color = std::getenv("NO_COLOR");
+  const bool out_is_terminal = isatty(STDOUT_FILENO) == 1;
+  const traind::client::Console console = {
+      .out = std::cout,
+      .err = std::cerr,
+      .out_is_terminal = out_is_terminal,
+      .err_is_terminal = isatty(STDERR_FILENO) == 1,
+      .color = out_is_terminal && (no_color == nullptr || *no_color == '\0'),
+      .width = traind::client::GetTerminalSize(STDOUT_FILENO).width,
+  };
+  return traind::client::RunTrainctl(std::vector<std::string>(argv + 1, argv + argc), console);
+}

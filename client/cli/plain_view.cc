@@ -1,0 +1,107 @@
+#include "client/cli/plain_view.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "client/cli/job_view.h"
+#include "client/cli/text.h"
+
+namespace traind::client {
+namespace {
+
+std::string State(const v1::StateChange& change) {
+  std::string text = absl::StrCat("state ", v1::JobState_Name(change.state()));
+  if (change.attempt() > 0) absl::StrAppend(&text, " attempt=", change.attempt());
+  if (!change.reason().empty()) absl::StrAppend(&text, " reason=\"", Printable(change.reason()), "\"");
+  if (change.has_error()) absl::StrAppend(&text, " error=\"", Printable(change.error().message()), "\"");
+  return text;
+}
+
+std::string Train(const v1::TrainMetrics& train, const v1::Timing& timing) {
+  std::string text = absl::StrFormat("train loss=%.6g", train.loss());
+  if (train.has_accuracy()) absl::StrAppendFormat(&text, " accuracy=%.4f", train.accuracy());
+  if (train.penalty() != 0) absl::StrAppendFormat(&text, " penalty=%.6g", train.penalty());
+  absl::StrAppendFormat(&text, " learning_rate=%.6g gradient_norm=%.4g", train.learning_rate(), train.gradient_norm());
+  if (timing.examples_per_second() > 0) {
+    absl::StrAppendFormat(&text, " examples_per_second=%.0f step_ms=%.4g", timing.examples_per_second(),
+                          timing.step_ms());
+  }
+  if (timing.has_remaining()) {
+    absl::StrAppendFormat(&text, " remaining_seconds=%.0f", absl::ToDoubleSeconds(ToDuration(timing.remaining())));
+  }
+  return text;
+}
+
+std::string Evaluation(const v1::EvaluationMetrics& evaluation) {
+  std::string text = absl::StrFormat("evaluation split=%s loss=%.6g", evaluation.split(), evaluation.loss());
+  if (evaluation.has_accuracy()) absl::StrAppendFormat(&text, " accuracy=%.4f", evaluation.accuracy());
+  absl::StrAppend(&text, " examples=", evaluation.examples(), evaluation.best() ? " best" : "");
+  return text;
+}
+
+// The report's worst in one line.
+std::string Statistics(const v1::StatisticsReport& report) {
+  int64_t dead = 0, non_finite = 0;
+  const v1::LayerStatistics* saturated = nullptr;
+  for (const v1::LayerStatistics& layer : report.layers()) {
+    dead += layer.dead_units();
+    non_finite += layer.nan_count() + layer.inf_count();
+    if (layer.has_saturated_fraction() &&
+        (saturated == nullptr || layer.saturated_fraction() > saturated->saturated_fraction())) {
+      saturated = &layer;
+    }
+  }
+  std::string text =
+      absl::StrCat("statistics layers=", report.layers_size(), " dead_units=", dead, " nan_or_inf=", non_finite);
+  if (saturated != nullptr) {
+    absl::StrAppendFormat(&text, " most_saturated=%s:%.4f", saturated->layer(), saturated->saturated_fraction());
+  }
+  return text;
+}
+
+std::string Layer(const v1::LayerStatistics& layer) {
+  std::string text = absl::StrFormat("layer name=%s mean=%.4g std=%.4g min=%.4g max=%.4g zeros=%.4f", layer.layer(),
+                                     layer.mean(), layer.std(), layer.min(), layer.max(), layer.zero_fraction());
+  if (layer.has_saturated_fraction()) absl::StrAppendFormat(&text, " saturated=%.4f", layer.saturated_fraction());
+  if (layer.has_dead_units()) absl::StrAppend(&text, " dead=", layer.dead_units(), "/", layer.units());
+  absl::StrAppend(&text, " nan=", layer.nan_count(), " inf=", layer.inf_count());
+  return text;
+}
+
+}  // namespace
+
+std::string PlainLines(const v1::Event& event, bool every_layer) {
+  const std::string prefix = absl::StrFormat(
+      "%s step=%d epoch=%.2f ", absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", ToTime(event.time()), absl::UTCTimeZone()),
+      event.step(), event.epoch());
+  switch (event.kind_case()) {
+    case v1::Event::kState:
+      return absl::StrCat(prefix, State(event.state()), "\n");
+    case v1::Event::kTrain:
+      return absl::StrCat(prefix, Train(event.train(), event.timing()), "\n");
+    case v1::Event::kEvaluation:
+      return absl::StrCat(prefix, Evaluation(event.evaluation()), "\n");
+    case v1::Event::kStatistics: {
+      std::string lines = absl::StrCat(prefix, Statistics(event.statistics()), "\n");
+      if (every_layer) {
+        for (const v1::LayerStatistics& layer : event.statistics().layers()) {
+          absl::StrAppend(&lines, prefix, Layer(layer), "\n");
+        }
+      }
+      return lines;
+    }
+    case v1::Event::kCheckpoint:
+      return absl::StrCat(prefix, "checkpoint name=", event.checkpoint().name(),
+                          " size_bytes=", event.checkpoint().size_bytes(), event.checkpoint().best() ? " best" : "",
+                          "\n");
+    case v1::Event::kLog:
+      return absl::StrCat(prefix, "log level=", v1::LogLine::Level_Name(event.log().level()), " text=\"",
+                          Printable(event.log().text()), "\"\n");
+    case v1::Event::KIND_NOT_SET:
+      break;
+  }
+  return "";
+}
+
+}  // namespace traind::client

@@ -1,0 +1,169 @@
+#include "client/cli/watch.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <thread>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "client/cli/event_queue.h"
+#include "client/cli/live_view.h"
+#include "client/cli/plain_view.h"
+#include "client/cli/terminal.h"
+#include "client/names.h"
+
+namespace traind::client {
+namespace {
+
+constexpr absl::Duration kFrameTime = absl::Milliseconds(100);
+constexpr size_t kQueueEvents = 1024;
+constexpr int kUnlimited = 1 << 20;
+
+// What the retries last said, for the thread that draws.
+class ConnectionState {
+ public:
+  void Lost(const absl::Status& failure) {
+    absl::MutexLock lock(&mutex_);
+    text_ = absl::StrCat("connection lost, trying again: ", failure.message());
+  }
+  void Restored() {
+    absl::MutexLock lock(&mutex_);
+    text_.clear();
+  }
+  std::string text() {
+    absl::MutexLock lock(&mutex_);
+    return text_;
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::string text_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Receives events in a thread of its own for as long as it lives.
+class Receiver {
+ public:
+  Receiver(std::unique_ptr<JobWatch> watch, ConnectionState& connection)
+      : watch_(std::move(watch)), connection_(connection), queue_(kQueueEvents), thread_([this] { Run(); }) {}
+  ~Receiver() {
+    watch_->Cancel();
+    queue_.Close(absl::CancelledError());
+    thread_.join();
+  }
+  EventQueue& queue() { return queue_; }
+
+ private:
+  void Run() {
+    while (true) {
+      absl::StatusOr<std::optional<v1::Event>> event = watch_->Next();
+      if (!event.ok() || !event->has_value()) return queue_.Close(event.status());
+      connection_.Restored();
+      if (!queue_.Push(**std::move(event))) return;
+    }
+  }
+
+  std::unique_ptr<JobWatch> watch_;
+  ConnectionState& connection_;
+  EventQueue queue_;
+  std::thread thread_;
+};
+
+int ExitCodeOf(v1::JobState state) {
+  return state == v1::SUCCEEDED ? kOk : state == v1::CANCELLED ? kJobCancelled : kJobFailed;
+}
+
+int Snapshot(const Context& context, Client& client, const v1::Job& job, const v1::WatchJobRequest& request,
+             const WatchOptions& options) {
+  JobView view(job);
+  const std::unique_ptr<JobWatch> watch = client.WatchJob(request);
+  while (watch->last_sequence() < job.last_sequence()) {
+    const absl::StatusOr<std::optional<v1::Event>> event = watch->Next();
+    if (!event.ok()) return context.Fail(event.status());
+    if (!event->has_value()) break;
+    view.Apply(**event);
+  }
+  context.out() << RenderLiveView(view, {.width = context.console.width,
+                                         .height = kUnlimited,
+                                         .color = context.color() && context.console.out_is_terminal,
+                                         .logarithmic = !options.linear,
+                                         .now = absl::Now(),
+                                         .connection = ""});
+  return kOk;
+}
+
+int Detach(const Context& context, const std::string& name) {
+  const std::string id = ShortName(name);
+  context.Note(absl::StrCat("detached: ", name, " goes on at the server\n  trainctl watch ", id,
+                            "    look at it again\n  trainctl cancel ", id, "   stop it"));
+  return kDetached;
+}
+
+}  // namespace
+
+int WatchJob(const Context& context, const std::string& name, const WatchOptions& options) {
+  ConnectionState connection;
+  const char* term = std::getenv("TERM");
+  const bool live = context.console.out_is_terminal && !context.json && !context.quiet && !options.plain &&
+                    !(term != nullptr && absl::string_view(term) == "dumb");
+  const bool lines = !live && !context.json && !context.quiet;
+  Client client = context.MakeClient([&](const absl::Status& failure, absl::Duration) {
+    if (!live && connection.text().empty()) context.Note("connection lost, trying again");
+    connection.Lost(failure);
+  });
+  absl::StatusOr<v1::Job> job = client.GetJob(name);
+  if (!job.ok()) return context.Fail(job.status());
+
+  v1::WatchJobRequest request;
+  request.set_name(name);
+  request.set_after_sequence(options.after_sequence);
+  for (const v1::EventKind kind : options.kinds) request.add_kinds(kind);
+  for (const std::string& layer : options.layers) request.add_layers(layer);
+  if (options.snapshot) return Snapshot(context, client, *job, request, options);
+
+  JobView view(*job);
+  Signals signals;
+  std::unique_ptr<LiveScreen> screen = live ? std::make_unique<LiveScreen>(context.out()) : nullptr;
+  Receiver receiver(client.WatchJob(request), connection);
+  absl::Time next_frame = absl::InfinitePast();
+  const auto draw = [&] {
+    if (signals.TakeResized()) screen->Clear();
+    const TerminalSize size = GetTerminalSize(STDOUT_FILENO);
+    screen->Draw(RenderLiveView(view, {.width = size.width,
+                                       .height = size.height - 1,
+                                       .color = context.color(),
+                                       .logarithmic = !options.linear,
+                                       .now = absl::Now(),
+                                       .connection = connection.text()}));
+    next_frame = absl::Now() + kFrameTime;
+  };
+  std::optional<absl::Status> ended;
+  while (!ended && !signals.interrupted()) {
+    for (const v1::Event& event : receiver.queue().Take(kFrameTime)) {
+      view.Apply(event);
+      if (context.json) context.PrintJson(event);
+      if (lines) context.out() << PlainLines(event, !options.layers.empty()) << std::flush;
+      // Totals, attempts and restarts are in the record alone.
+      if (live && event.has_state()) {
+        if (job = client.GetJob(name); job.ok()) view.SetJob(*job);
+      }
+    }
+    if (live && absl::Now() >= next_frame) draw();
+    ended = receiver.queue().Ended();
+    // A reader that went away ends the watch, as it ends other programs.
+    if (!live && context.out().fail()) return kFailed;
+  }
+  if (live) draw();
+  screen.reset();
+  if (!ended) return Detach(context, name);
+  if (!ended->ok()) return context.Fail(*ended);
+  if (!context.json && !context.quiet) {
+    context.out() << (live ? "\n" : "") << RenderSummary(view, context.color() && live);
+  }
+  return ExitCodeOf(view.state());
+}
+
+}  // namespace traind::client

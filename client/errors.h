@@ -1,0 +1,28 @@
+// What an error from the server says beyond its code and message. Pure functions.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace traind::client {
+
+// The payload key of a google.rpc.BadRequest in an absl::Status, as the server and the engine use it.
+inline constexpr absl::string_view kBadRequestUrl = "type.googleapis.com/google.rpc.BadRequest";
+
+struct FieldViolation {
+  std::string field;        // "spec.network.layers[3].conv2d.kernel"; empty: the request as a whole.
+  std::string description;  // What is wrong and what would be right.
+};
+
+// An absl::Status from the parts of a gRPC status: `details` is the serialized google.rpc.Status of the
+// `grpc-status-details-bin` trailer (may be empty); each of its details becomes a payload. Details that do not parse
+// are left out; code and message stand.
+absl::Status MakeStatus(int code, absl::string_view message, absl::string_view details);
+
+// The violations that the status carries, in the server's order. Empty when it carries none.
+std::vector<FieldViolation> FieldViolations(const absl::Status& status);
+
+}  // namespace traind::client

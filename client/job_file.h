@@ -1,0 +1,59 @@
+// A job as people write it: a traind.v1.JobSpec (or a bare Network) in protobuf text format, which remembers where each
+// field stood, so that an error of the server can point into the file. Thread-compatible.
+#pragma once
+
+#include <google/protobuf/text_format.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "client/errors.h"
+#include "traind/v1/job.pb.h"
+
+namespace traind::client {
+
+class JobFile {
+ public:
+  // Reads the file at `path`; "-" is the standard input.
+  static absl::StatusOr<JobFile> Read(const std::string& path);
+  // `name` stands for the file in errors. A file whose top-level fields are those of a Network becomes a spec with that
+  // network alone. INVALID_ARGUMENT: "name:line:column: what", with the line and, for an unknown field or enum value,
+  // the known ones.
+  static absl::StatusOr<JobFile> Parse(absl::string_view text, std::string name);
+
+  // Applies "field.path=value", the value in text format: steps=100, optimizer.adam.beta1=0.8, data.dataset=fashion,
+  // network.layers[2].conv2d.kernel=[3,3]. An element of a list is chosen by its index or its name
+  // (network.layers[conv1]), messages on the way are made, an empty value clears the field.
+  absl::Status Set(absl::string_view assignment);
+
+  const v1::JobSpec& spec() const { return spec_; }
+  bool is_network() const { return is_network_; }  // The file held a bare Network.
+
+  // "job.textproto:17:5: network.layers[3].conv2d.kernel: must be at least 1" and the line of the file; the place is
+  // that of the nearest enclosing field which the file has, or the --set that made the field.
+  std::string Explain(const FieldViolation& violation) const;
+
+ private:
+  using Locations = google::protobuf::TextFormat::ParseInfoTree;
+
+  JobFile(std::string name, absl::string_view text);
+
+  // Where the field stood; line -1 when neither it nor a field around it is in the file.
+  google::protobuf::TextFormat::ParseLocation Locate(absl::string_view path) const;
+  std::string Excerpt(int line, int column) const;
+  absl::Status ParseAs(absl::string_view text, google::protobuf::Message* message);
+
+  std::string name_;
+  std::vector<std::string> lines_;  // With tabs expanded, as the parser counts columns.
+  v1::JobSpec spec_;
+  bool is_network_ = false;
+  std::unique_ptr<Locations> locations_;
+  std::vector<std::pair<std::string, std::string>> overrides_;  // Field path and assignment, newest last.
+};
+
+}  // namespace traind::client

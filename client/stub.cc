@@ -1,0 +1,187 @@
+#include "client/stub.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/support/sync_stream.h>
+
+#include "absl/strings/str_cat.h"
+#include "client/errors.h"
+#include "traind/v1/dataset_service.grpc.pb.h"
+#include "traind/v1/model_service.grpc.pb.h"
+#include "traind/v1/training_service.grpc.pb.h"
+
+namespace traind::client {
+namespace {
+
+absl::Status FromGrpc(const grpc::Status& status) {
+  return MakeStatus(status.error_code(), status.error_message(), status.error_details());
+}
+
+// Runs one blocking unary call.
+template <typename Service, typename Request, typename Response>
+absl::StatusOr<Response> Call(Service& service,
+                              grpc::Status (Service::*method)(grpc::ClientContext*, const Request&, Response*),
+                              const Request& request, absl::Time deadline) {
+  grpc::ClientContext context;
+  if (deadline != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(deadline));
+  Response response;
+  const grpc::Status status = (service.*method)(&context, request, &response);
+  if (!status.ok()) return FromGrpc(status);
+  return response;
+}
+
+template <typename Response>
+class GrpcReadStream : public ReadStream<Response> {
+ public:
+  // `open` begins the call with the context it is given.
+  template <typename Open>
+  explicit GrpcReadStream(Open open) : reader_(open(&context_)) {}
+  // A stream that is left early is cancelled, so that the server stops sending.
+  ~GrpcReadStream() override {
+    if (!finished_) {
+      context_.TryCancel();
+      reader_->Finish();
+    }
+  }
+  bool Read(Response* response) override { return reader_->Read(response); }
+  absl::Status Finish() override {
+    finished_ = true;
+    return FromGrpc(reader_->Finish());
+  }
+  void Cancel() override { context_.TryCancel(); }
+
+ private:
+  grpc::ClientContext context_;
+  std::unique_ptr<grpc::ClientReader<Response>> reader_;
+  bool finished_ = false;
+};
+
+template <typename Request, typename Response>
+class GrpcWriteStream : public WriteStream<Request, Response> {
+ public:
+  // `open` begins the call with the context and the place for the answer.
+  template <typename Open>
+  explicit GrpcWriteStream(Open open) : writer_(open(&context_, &response_)) {}
+  ~GrpcWriteStream() override {
+    if (!finished_) {
+      context_.TryCancel();
+      writer_->Finish();
+    }
+  }
+  bool Write(const Request& request) override { return writer_->Write(request); }
+  absl::StatusOr<Response> Finish() override {
+    finished_ = true;
+    writer_->WritesDone();
+    const grpc::Status status = writer_->Finish();
+    if (!status.ok()) return FromGrpc(status);
+    return response_;
+  }
+
+ private:
+  grpc::ClientContext context_;
+  Response response_;
+  std::unique_ptr<grpc::ClientWriter<Request>> writer_;
+  bool finished_ = false;
+};
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& server) {
+  grpc::ChannelArguments arguments;
+  // The channel's own pauses between connection attempts stay below those of our retries, which would otherwise
+  // find it still waiting.
+  arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);  // The time one connection attempt may take.
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  // A statistics report of a wide network is larger than gRPC's 4 MB.
+  arguments.SetMaxReceiveMessageSize(64 << 20);
+  return grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), arguments);
+}
+
+}  // namespace
+
+struct Stub::Services {
+  explicit Services(const std::shared_ptr<grpc::Channel>& channel)
+      : training(channel), datasets(channel), models(channel) {}
+  v1::TrainingService::Stub training;
+  v1::DatasetService::Stub datasets;
+  v1::ModelService::Stub models;
+};
+
+Stub::Stub(const std::string& server) : services_(std::make_unique<Services>(MakeChannel(server))) {}
+Stub::~Stub() = default;
+
+absl::StatusOr<v1::Job> Stub::CreateJob(const v1::CreateJobRequest& request, absl::Time deadline) {
+  return Call(services_->training, &v1::TrainingService::Stub::CreateJob, request, deadline);
+}
+absl::StatusOr<v1::Job> Stub::GetJob(const v1::GetJobRequest& request, absl::Time deadline) {
+  return Call(services_->training, &v1::TrainingService::Stub::GetJob, request, deadline);
+}
+absl::StatusOr<v1::ListJobsResponse> Stub::ListJobs(const v1::ListJobsRequest& request, absl::Time deadline) {
+  return Call(services_->training, &v1::TrainingService::Stub::ListJobs, request, deadline);
+}
+absl::StatusOr<v1::Job> Stub::CancelJob(const v1::CancelJobRequest& request, absl::Time deadline) {
+  return Call(services_->training, &v1::TrainingService::Stub::CancelJob, request, deadline);
+}
+absl::StatusOr<google::protobuf::Empty> Stub::DeleteJob(const v1::DeleteJobRequest& request, absl::Time deadline) {
+  return Call(services_->training, &v1::TrainingService::Stub::DeleteJob, request, deadline);
+}
+absl::StatusOr<v1::NetworkDescription> Stub::DescribeNetwork(const v1::DescribeNetworkRequest& request,
+                                                             absl::Time deadline) {
+  return Call(services_->training, &v1::TrainingService::Stub::DescribeNetwork, request, deadline);
+}
+absl::StatusOr<v1::ProbeNetworkResponse> Stub::ProbeNetwork(const v1::ProbeNetworkRequest& request,
+                                                            absl::Time deadline) {
+  return Call(services_->training, &v1::TrainingService::Stub::ProbeNetwork, request, deadline);
+}
+absl::StatusOr<v1::ListComponentsResponse> Stub::ListComponents(const v1::ListComponentsRequest& request,
+                                                                absl::Time deadline) {
+  return Call(services_->training, &v1::TrainingService::Stub::ListComponents, request, deadline);
+}
+std::unique_ptr<ReadStream<v1::WatchJobResponse>> Stub::WatchJob(const v1::WatchJobRequest& request) {
+  return std::make_unique<GrpcReadStream<v1::WatchJobResponse>>(
+      [&](grpc::ClientContext* context) { return services_->training.WatchJob(context, request); });
+}
+
+absl::StatusOr<v1::Dataset> Stub::ImportDataset(const v1::ImportDatasetRequest& request, absl::Time deadline) {
+  return Call(services_->datasets, &v1::DatasetService::Stub::ImportDataset, request, deadline);
+}
+absl::StatusOr<v1::Upload> Stub::GetUpload(const v1::GetUploadRequest& request, absl::Time deadline) {
+  return Call(services_->datasets, &v1::DatasetService::Stub::GetUpload, request, deadline);
+}
+absl::StatusOr<v1::Dataset> Stub::GetDataset(const v1::GetDatasetRequest& request, absl::Time deadline) {
+  return Call(services_->datasets, &v1::DatasetService::Stub::GetDataset, request, deadline);
+}
+absl::StatusOr<v1::ListDatasetsResponse> Stub::ListDatasets(const v1::ListDatasetsRequest& request,
+                                                            absl::Time deadline) {
+  return Call(services_->datasets, &v1::DatasetService::Stub::ListDatasets, request, deadline);
+}
+absl::StatusOr<google::protobuf::Empty> Stub::DeleteDataset(const v1::DeleteDatasetRequest& request,
+                                                            absl::Time deadline) {
+  return Call(services_->datasets, &v1::DatasetService::Stub::DeleteDataset, request, deadline);
+}
+std::unique_ptr<WriteStream<v1::UploadDatasetRequest, v1::Upload>> Stub::UploadDataset() {
+  return std::make_unique<GrpcWriteStream<v1::UploadDatasetRequest, v1::Upload>>(
+      [&](grpc::ClientContext* context, v1::Upload* upload) {
+        return services_->datasets.UploadDataset(context, upload);
+      });
+}
+
+absl::StatusOr<v1::ListCheckpointsResponse> Stub::ListCheckpoints(const v1::ListCheckpointsRequest& request,
+                                                                  absl::Time deadline) {
+  return Call(services_->models, &v1::ModelService::Stub::ListCheckpoints, request, deadline);
+}
+absl::StatusOr<v1::EvaluationMetrics> Stub::Evaluate(const v1::EvaluateRequest& request, absl::Time deadline) {
+  return Call(services_->models, &v1::ModelService::Stub::Evaluate, request, deadline);
+}
+absl::StatusOr<v1::PredictResponse> Stub::Predict(const v1::PredictRequest& request, absl::Time deadline) {
+  return Call(services_->models, &v1::ModelService::Stub::Predict, request, deadline);
+}
+std::unique_ptr<ReadStream<v1::DownloadCheckpointResponse>> Stub::DownloadCheckpoint(
+    const v1::DownloadCheckpointRequest& request) {
+  return std::make_unique<GrpcReadStream<v1::DownloadCheckpointResponse>>(
+      [&](grpc::ClientContext* context) { return services_->models.DownloadCheckpoint(context, request); });
+}
+std::unique_ptr<WriteStream<v1::UploadModelRequest, v1::Model>> Stub::UploadModel() {
+  return std::make_unique<GrpcWriteStream<v1::UploadModelRequest, v1::Model>>(
+      [&](grpc::ClientContext* context, v1::Model* model) { return services_->models.UploadModel(context, model); });
+}
+
+}  // namespace traind::client

@@ -1,0 +1,74 @@
+// The lowest layer of the client: one method for each RPC, absl::Status in place of grpc::Status, no retries. gRPC is
+// seen in stub.cc alone. Thread-safe; a stream is used by one thread, but Cancel may come from any.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "traind/v1/dataset_service.pb.h"
+#include "traind/v1/model_service.pb.h"
+#include "traind/v1/training_service.pb.h"
+
+namespace traind::client {
+
+// What a server stream is to its reader.
+template <typename Response>
+class ReadStream {
+ public:
+  virtual ~ReadStream() = default;
+  virtual bool Read(Response* response) = 0;  // False: the stream is over.
+  virtual absl::Status Finish() = 0;          // How it ended; after Read was false, or to give up early.
+  virtual void Cancel() = 0;
+};
+
+// What a client stream is to its writer.
+template <typename Request, typename Response>
+class WriteStream {
+ public:
+  virtual ~WriteStream() = default;
+  virtual bool Write(const Request& request) = 0;  // False: the server hung up; Finish says why.
+  virtual absl::StatusOr<Response> Finish() = 0;   // Ends the stream and waits for the answer.
+};
+
+class Stub {
+ public:
+  // `server` is an address as gRPC takes it: "host:port", "unix:/path". Connects at the first call.
+  explicit Stub(const std::string& server);
+  ~Stub();
+
+  template <typename Response>
+  using Answer = absl::StatusOr<Response>;
+
+  Answer<v1::Job> CreateJob(const v1::CreateJobRequest& request, absl::Time deadline);
+  Answer<v1::Job> GetJob(const v1::GetJobRequest& request, absl::Time deadline);
+  Answer<v1::ListJobsResponse> ListJobs(const v1::ListJobsRequest& request, absl::Time deadline);
+  Answer<v1::Job> CancelJob(const v1::CancelJobRequest& request, absl::Time deadline);
+  Answer<google::protobuf::Empty> DeleteJob(const v1::DeleteJobRequest& request, absl::Time deadline);
+  Answer<v1::NetworkDescription> DescribeNetwork(const v1::DescribeNetworkRequest& request, absl::Time deadline);
+  Answer<v1::ProbeNetworkResponse> ProbeNetwork(const v1::ProbeNetworkRequest& request, absl::Time deadline);
+  Answer<v1::ListComponentsResponse> ListComponents(const v1::ListComponentsRequest& request, absl::Time deadline);
+  std::unique_ptr<ReadStream<v1::WatchJobResponse>> WatchJob(const v1::WatchJobRequest& request);
+
+  Answer<v1::Dataset> ImportDataset(const v1::ImportDatasetRequest& request, absl::Time deadline);
+  Answer<v1::Upload> GetUpload(const v1::GetUploadRequest& request, absl::Time deadline);
+  Answer<v1::Dataset> GetDataset(const v1::GetDatasetRequest& request, absl::Time deadline);
+  Answer<v1::ListDatasetsResponse> ListDatasets(const v1::ListDatasetsRequest& request, absl::Time deadline);
+  Answer<google::protobuf::Empty> DeleteDataset(const v1::DeleteDatasetRequest& request, absl::Time deadline);
+  std::unique_ptr<WriteStream<v1::UploadDatasetRequest, v1::Upload>> UploadDataset();
+
+  Answer<v1::ListCheckpointsResponse> ListCheckpoints(const v1::ListCheckpointsRequest& request, absl::Time deadline);
+  Answer<v1::EvaluationMetrics> Evaluate(const v1::EvaluateRequest& request, absl::Time deadline);
+  Answer<v1::PredictResponse> Predict(const v1::PredictRequest& request, absl::Time deadline);
+  std::unique_ptr<ReadStream<v1::DownloadCheckpointResponse>> DownloadCheckpoint(
+      const v1::DownloadCheckpointRequest& request);
+  std::unique_ptr<WriteStream<v1::UploadModelRequest, v1::Model>> UploadModel();
+
+ private:
+  struct Services;  // The generated stubs over one channel.
+  std::unique_ptr<Services> services_;
+};
+
+}  // namespace traind::client
