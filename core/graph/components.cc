@@ -1,0 +1,112 @@
+#include "core/graph/components.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "core/activations/activation.h"
+#include "core/base/registry.h"
+#include "core/data/preprocessing/transform.h"
+#include "core/initializers/initializer.h"
+#include "core/layers/layer.h"
+#include "core/losses/loss.h"
+#include "core/optimizers/optimizer.h"
+#include "core/regularizers/regularizer.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/descriptor.pb.h"
+
+// All .proto files, compiled with their comments; made by proto/embed.cmake.
+extern const unsigned char kDescriptorSet[];
+extern const unsigned long kDescriptorSetSize;
+
+namespace traind::core {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::DescriptorPool;
+using google::protobuf::FieldDescriptor;
+
+// The descriptors with their comments, which generated code leaves out. Lives as long as the process.
+const DescriptorPool& Commented() {
+  static const DescriptorPool* const kPool = [] {
+    auto* pool = new DescriptorPool;
+    google::protobuf::FileDescriptorSet files;
+    files.ParseFromArray(kDescriptorSet, static_cast<int>(kDescriptorSetSize));
+    for (const auto& file : files.file()) pool->BuildFile(file);  // In the order of their imports.
+    return pool;
+  }();
+  return *kPool;
+}
+
+// A comment as one line: the one behind the declaration, or the one before it.
+template <class Described>
+std::string Comment(const Described& described) {
+  google::protobuf::SourceLocation location;
+  if (!described.GetSourceLocation(&location)) return "";
+  const std::string& text = location.trailing_comments.empty() ? location.leading_comments : location.trailing_comments;
+  std::vector<std::string> words = absl::StrSplit(text, absl::ByAnyChar(" \n\t"), absl::SkipEmpty());
+  return absl::StrJoin(words, " ");
+}
+
+std::string TypeName(const FieldDescriptor& field) {
+  std::string type = field.type_name();
+  if (field.message_type() != nullptr) type = field.message_type()->name();
+  if (field.enum_type() != nullptr) type = field.enum_type()->name();
+  return absl::StrCat(field.is_repeated() ? "repeated " : "", type);
+}
+
+// The comment; for an enum also the names to choose from, with theirs.
+std::string Summary(const FieldDescriptor& field) {
+  std::string summary = Comment(field);
+  if (field.enum_type() == nullptr) return summary;
+  std::vector<std::string> values;
+  for (int i = 0; i < field.enum_type()->value_count(); ++i) {
+    const auto& value = *field.enum_type()->value(i);
+    const std::string comment = Comment(value);
+    values.push_back(comment.empty() ? std::string(value.name()) : absl::StrCat(value.name(), " (", comment, ")"));
+  }
+  return absl::StrCat(summary, summary.empty() ? "" : " ", "One of: ", absl::StrJoin(values, "; "));
+}
+
+template <class Interface>
+void AddCategory(const std::string& category, const Descriptor& holder, v1::ListComponentsResponse& response) {
+  const auto* kinds = holder.FindOneofByName("kind");
+  for (int i = 0; i < kinds->field_count(); ++i) {
+    const FieldDescriptor& branch = *kinds->field(i);
+    const auto& entries = Registry<Interface>::Get().entries();
+    const auto entry = entries.find(branch.message_type()->full_name());
+    if (entry == entries.end()) continue;
+    v1::Component& component = *response.add_components();
+    component.set_category(category);
+    component.set_name(branch.name());
+    component.set_message(entry->first);
+    component.set_summary(entry->second.summary);
+    const Descriptor& message = *Commented().FindMessageTypeByName(entry->first);
+    for (int k = 0; k < message.field_count(); ++k) {
+      auto* field = component.add_fields();
+      field->set_name(message.field(k)->name());
+      field->set_type(TypeName(*message.field(k)));
+      field->set_summary(Summary(*message.field(k)));
+    }
+  }
+}
+
+}  // namespace
+
+v1::ListComponentsResponse ListComponents() {
+  v1::ListComponentsResponse response;
+  AddCategory<Layer>("layer", *v1::Layer::descriptor(), response);
+  AddCategory<Activation>("activation", *v1::Activation::descriptor(), response);
+  AddCategory<Initializer>("initializer", *v1::Initializer::descriptor(), response);
+  AddCategory<Regularizer>("regularizer", *v1::Regularizer::descriptor(), response);
+  AddCategory<Loss>("loss", *v1::Loss::descriptor(), response);
+  AddCategory<Optimizer>("optimizer", *v1::Optimizer::descriptor(), response);
+  AddCategory<Schedule>("schedule", *v1::Schedule::descriptor(), response);
+  AddCategory<Transform>("preprocessing", *v1::Preprocessing::descriptor(), response);
+  return response;
+}
+
+}  // namespace traind::core

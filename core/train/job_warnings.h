@@ -1,0 +1,21 @@
+// What a configuration allows but a person should know before training starts (lecture slides 38-63, 79).
+// Pure; thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/graph/graph.h"
+#include "traind/v1/dataset.pb.h"
+#include "traind/v1/job.pb.h"
+
+namespace traind::core {
+
+// About the network alone, for minibatches of `batch`.
+std::vector<std::string> NetworkWarnings(const Graph& graph, int64_t batch);
+
+// About a resolved job: the network's, and those about its data and loss.
+std::vector<std::string> JobWarnings(const v1::JobSpec& spec, const Graph& graph, const v1::Dataset& dataset);
+
+}  // namespace traind::core

@@ -1,0 +1,65 @@
+#include "core/train/resolve_data.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "core/data/preprocessing/preprocessor.h"
+#include "core/tensor/tensor.h"
+#include "core/train/resource_names.h"
+
+namespace traind::core {
+namespace {
+
+constexpr char kNoSplit[] = "none";
+
+const v1::DatasetSplit* FindSplit(const v1::Dataset& dataset, const std::string& name) {
+  for (const auto& split : dataset.splits()) {
+    if (split.name() == name) return &split;
+  }
+  return nullptr;
+}
+
+// The split, or null after a violation that lists those there are.
+const v1::DatasetSplit* RequireSplit(const v1::Dataset& dataset, const std::string& name, const FieldErrors& errors) {
+  const v1::DatasetSplit* found = FindSplit(dataset, name);
+  if (found == nullptr) {
+    std::vector<std::string> known;
+    for (const auto& split : dataset.splits()) known.push_back(split.name());
+    errors.Add(absl::StrCat(dataset.name(), " has no split \"", name, "\"; it has: ", absl::StrJoin(known, ", ")));
+  }
+  return found;
+}
+
+}  // namespace
+
+int64_t ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const FieldErrors& errors) {
+  const std::string name = DatasetName(data.dataset());
+  if (name.empty()) {
+    errors.At("dataset").Add("must be \"datasets/{id}\", the id being [a-z]([a-z0-9-]{0,61}[a-z0-9])?");
+  } else {
+    data.set_dataset(name);
+  }
+  if (data.train_split().empty()) data.set_train_split("train");
+  if (data.evaluation_split().empty()) {
+    data.set_evaluation_split(dataset == nullptr || FindSplit(*dataset, "test") != nullptr ? "test" : kNoSplit);
+  }
+  if (dataset == nullptr) {
+    Preprocessor::Create(data.mutable_preprocessing(), nullptr, errors);
+    return 0;
+  }
+  const Shape shape(dataset->example_shape().begin(), dataset->example_shape().end());
+  Preprocessor::Create(data.mutable_preprocessing(), &shape, errors);
+  if (data.evaluation_split() != kNoSplit) {
+    RequireSplit(*dataset, data.evaluation_split(), errors.At("evaluation_split"));
+  }
+  const v1::DatasetSplit* train = RequireSplit(*dataset, data.train_split(), errors.At("train_split"));
+  if (train == nullptr) return 0;
+  if (train->num_examples() == 0) errors.At("train_split").Add(absl::StrCat("\"", train->name(), "\" is empty"));
+  const int64_t limit = static_cast<int64_t>(std::min<uint64_t>(data.max_train_examples(), INT64_MAX));
+  return limit > 0 ? std::min(limit, train->num_examples()) : train->num_examples();
+}
+
+}  // namespace traind::core
