@@ -18,24 +18,25 @@ struct GeluErf {
   }
 };
 
-// y = x (1 + t) / 2 with t = tanh(u), u = sqrt(2 / pi) (x + 0.044715 x^3).
+// y = x (1 + tanh(u)) / 2 = x sigmoid(2 u), with u = sqrt(2 / pi) (x + 0.044715 x^3): the sigmoid keeps the digits that
+// 1 + tanh(u) loses below 0.
 struct GeluTanh {
   static constexpr auto kSource = Activation::Source::kInput;
-  static constexpr float kRoot = 0.797884561f;  // sqrt(2 / pi)
+  static constexpr float kTwiceRoot = 1.59576912f;  // 2 sqrt(2 / pi)
   static constexpr float kCubic = 0.044715f;
-  // Beyond 10, t is 1 to the last bit; the limit keeps the powers finite.
+  // Beyond 10 the sigmoid is 1 to the last bit; the limit keeps the powers finite.
   static TRAIND_INLINE float Limit(float x) {
     x = x > 10.0f ? 10.0f : x;
     return x < -10.0f ? -10.0f : x;
   }
   TRAIND_INLINE float Forward(float x) const {
     const float z = Limit(x);
-    return 0.5f * x * (1.0f + Tanh(kRoot * (z + kCubic * z * z * z)));
+    return x * Sigmoid(kTwiceRoot * (z + kCubic * z * z * z));
   }
   TRAIND_INLINE float Derivative(float x) const {
     const float z = Limit(x);
-    const float t = Tanh(kRoot * (z + kCubic * z * z * z));
-    return 0.5f * (1.0f + t) + 0.5f * z * (1.0f - t * t) * (kRoot * (1.0f + 3.0f * kCubic * z * z));
+    const float s = Sigmoid(kTwiceRoot * (z + kCubic * z * z * z));
+    return s + z * (s * (1.0f - s)) * (kTwiceRoot * (1.0f + 3.0f * kCubic * z * z));
   }
 };
 

@@ -9,18 +9,19 @@ namespace {
 
 struct Mish {
   static constexpr auto kSource = Activation::Source::kInput;
-  // From 20 on, n / (n + 2) is 1 to the last bit; the limit keeps n^2 finite.
-  static TRAIND_INLINE float LimitedExp(float x) { return Exp(x > 20.0f ? 20.0f : x); }
+  // From 20 on, n / (n + 2) and the derivative are 1 to the last bit; the limit keeps n^2 finite.
+  static TRAIND_INLINE float Limit(float x) { return x > 20.0f ? 20.0f : x; }
   TRAIND_INLINE float Forward(float x) const {
-    const float e = LimitedExp(x);
+    const float e = Exp(Limit(x));
     const float n = e * (e + 2.0f);
     return x * (n / (n + 2.0f));
   }
   TRAIND_INLINE float Derivative(float x) const {
-    const float e = LimitedExp(x);
+    const float z = Limit(x);
+    const float e = Exp(z);
     const float n = e * (e + 2.0f);
     const float inverse = 1.0f / (n + 2.0f);
-    return n * inverse + x * (4.0f * e * (e + 1.0f) * inverse * inverse);
+    return n * inverse + z * (4.0f * e * (e + 1.0f) * inverse * inverse);
   }
 };
 

@@ -12,8 +12,11 @@ struct SwishFunction {
   float beta;
   TRAIND_INLINE float Forward(float x) const { return x * Sigmoid(beta * x); }
   TRAIND_INLINE float Derivative(float x) const {
-    const float s = Sigmoid(beta * x);
-    return s + beta * x * (s * (1.0f - s));
+    float z = beta * x;
+    z = z > 100.0f ? 100.0f : z;  // Where s (1 - s) is 0, z must stay finite.
+    z = z < -100.0f ? -100.0f : z;
+    const float s = Sigmoid(z);
+    return s + z * (s * (1.0f - s));
   }
 };
 

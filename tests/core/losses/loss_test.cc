@@ -1,0 +1,212 @@
+#include "core/losses/loss.h"
+
+#include <omp.h>
+
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+
+namespace traind::core {
+namespace {
+
+std::unique_ptr<Loss> Make(const std::string& text) {
+  v1::Loss config;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  FieldErrors::Root errors;
+  auto loss = Registry<Loss>::Get().Create(config, errors.scope());
+  EXPECT_TRUE(errors.ok()) << errors.ToStatus();
+  return loss;
+}
+
+// A minibatch with class labels and with rows of floats.
+struct Batch {
+  int64_t n;
+  int64_t outputs;
+  std::vector<float> x;
+  std::vector<int32_t> labels;
+  std::vector<float> rows;
+
+  Batch(int64_t examples, int64_t classes, float scale, uint32_t seed = 1) : n(examples), outputs(classes) {
+    std::mt19937 random(seed);
+    std::normal_distribution<float> normal(0, scale);
+    for (int64_t i = 0; i < n * outputs; ++i) {
+      x.push_back(normal(random));
+      rows.push_back(std::abs(normal(random)) / scale);
+    }
+    for (int64_t i = 0; i < n; ++i) labels.push_back(static_cast<int32_t>(random() % outputs));
+  }
+  Targets label_targets() const { return {.labels = labels.data()}; }
+  Targets row_targets() const { return {.values = rows.data()}; }
+};
+
+// The definitions of loss.proto in double, for one example with the target t.
+using Reference = std::function<double(const std::vector<double>& x, const std::vector<double>& t, int label)>;
+
+Reference CrossEntropy(double smoothing) {
+  return [smoothing](const std::vector<double>& x, const std::vector<double>& t, int) {
+    double largest = -INFINITY, sum = 0, loss = 0;
+    for (double v : x) largest = std::max(largest, v);
+    for (double v : x) sum += std::exp(v - largest);
+    for (size_t c = 0; c < x.size(); ++c) {
+      const double target = (1 - smoothing) * t[c] + smoothing / static_cast<double>(x.size());
+      loss -= target * (x[c] - largest - std::log(sum));
+    }
+    return loss;
+  };
+}
+
+double SquaredError(const std::vector<double>& x, const std::vector<double>& t, int) {
+  double sum = 0;
+  for (size_t c = 0; c < x.size(); ++c) sum += (x[c] - t[c]) * (x[c] - t[c]);
+  return sum / static_cast<double>(x.size());
+}
+
+Reference Hinge(double margin) {
+  return [margin](const std::vector<double>& x, const std::vector<double>&, int label) {
+    double sum = 0;
+    for (int c = 0; c < static_cast<int>(x.size()); ++c) {
+      if (c != label) sum += std::max(0.0, x[c] - x[label] + margin);
+    }
+    return sum;
+  };
+}
+
+// Compares value and gradient with the reference; the gradient by central differences of the reference.
+void Check(const std::string& text, const Reference& reference, const Batch& batch, bool use_labels) {
+  SCOPED_TRACE(text + (use_labels ? ", labels" : ", rows"));
+  const auto loss = Make(text);
+  std::vector<float> gradient(batch.x.size(), NAN);
+  const Targets targets = use_labels ? batch.label_targets() : batch.row_targets();
+  const double value = loss->Compute(batch.x.data(), targets, batch.n, batch.outputs, gradient.data());
+  EXPECT_EQ(loss->Compute(batch.x.data(), targets, batch.n, batch.outputs, nullptr), value);
+
+  double expected = 0;
+  for (int64_t i = 0; i < batch.n; ++i) {
+    std::vector<double> x(batch.x.begin() + i * batch.outputs, batch.x.begin() + (i + 1) * batch.outputs);
+    std::vector<double> t(batch.rows.begin() + i * batch.outputs, batch.rows.begin() + (i + 1) * batch.outputs);
+    if (use_labels) {
+      t.assign(batch.outputs, 0);
+      t[batch.labels[i]] = 1;
+    }
+    expected += reference(x, t, batch.labels[i]);
+    for (int64_t c = 0; c < batch.outputs; ++c) {
+      constexpr double kStep = 1e-5;
+      const double at = x[c];
+      x[c] = at + kStep;
+      const double up = reference(x, t, batch.labels[i]);
+      x[c] = at - kStep;
+      const double down = reference(x, t, batch.labels[i]);
+      x[c] = at;
+      const double slope = (up - down) / (2 * kStep) / static_cast<double>(batch.n);
+      ASSERT_NEAR(gradient[i * batch.outputs + c], slope, 1e-6 * (1 + std::abs(slope))) << "example " << i << ", " << c;
+    }
+  }
+  EXPECT_NEAR(value, expected, 1e-6 * (1 + std::abs(expected)));
+}
+
+TEST(LossTest, AgreesWithTheDefinitionAndItsDifferences) {
+  for (const Batch& batch : {Batch(5, 10, 1), Batch(3, 1, 1), Batch(37, 100, 3), Batch(2, 1000, 1)}) {
+    for (bool use_labels : {true, false}) {
+      Check("softmax_cross_entropy {}", CrossEntropy(0), batch, use_labels);
+      Check("softmax_cross_entropy { label_smoothing: 0.1 }", CrossEntropy(0.1), batch, use_labels);
+      Check("mean_squared_error {}", SquaredError, batch, use_labels);
+    }
+    Check("multiclass_hinge {}", Hinge(1), batch, true);
+    Check("multiclass_hinge { margin: 0.3 }", Hinge(0.3), batch, true);
+  }
+}
+
+TEST(LossTest, SoftmaxIsStableForHugeLogits) {
+  const auto loss = Make("softmax_cross_entropy {}");
+  const std::vector<float> x = {1e4f, -1e4f, 0, -1e4f, 1e4f, 0};
+  const std::vector<int32_t> labels = {0, 0};
+  std::vector<float> gradient(6);
+  EXPECT_DOUBLE_EQ(loss->Compute(x.data(), {.labels = labels.data()}, 2, 3, gradient.data()), 2e4);
+  EXPECT_EQ(gradient, (std::vector<float>{0, 0, 0, -0.5f, 0.5f, 0}));
+}
+
+TEST(LossTest, NonFiniteOutputsReachTheLoss) {
+  const std::vector<int32_t> labels = {1};
+  const std::vector<float> rows = {0, 1, 0};
+  for (float bad : {std::nanf(""), std::numeric_limits<float>::infinity()}) {
+    const std::vector<float> x = {0, 1, bad};
+    for (const std::string text : {"softmax_cross_entropy {}", "mean_squared_error {}", "multiclass_hinge {}"}) {
+      EXPECT_FALSE(std::isfinite(Make(text)->Compute(x.data(), {.labels = labels.data()}, 1, 3, nullptr))) << text;
+    }
+    EXPECT_FALSE(
+        std::isfinite(Make("softmax_cross_entropy {}")->Compute(x.data(), {.values = rows.data()}, 1, 3, nullptr)));
+  }
+}
+
+TEST(LossTest, DoesNotDependOnTheNumberOfThreads) {
+  const Batch batch(3000, 10, 2);
+  const int threads = omp_get_max_threads();
+  for (const std::string text : {"softmax_cross_entropy {}", "mean_squared_error {}", "multiclass_hinge {}"}) {
+    std::vector<double> values;
+    std::vector<std::vector<float>> gradients;
+    for (int n : {1, 2, 3}) {
+      omp_set_num_threads(n);
+      gradients.emplace_back(batch.x.size());
+      values.push_back(
+          Make(text)->Compute(batch.x.data(), batch.label_targets(), batch.n, batch.outputs, gradients.back().data()));
+    }
+    EXPECT_EQ(values[0], values[1]) << text;
+    EXPECT_EQ(values[0], values[2]) << text;
+    EXPECT_EQ(gradients[0], gradients[1]) << text;
+    EXPECT_EQ(gradients[0], gradients[2]) << text;
+  }
+  omp_set_num_threads(threads);
+}
+
+TEST(LossTest, SaysWhichTargetsItTakes) {
+  EXPECT_TRUE(Make("softmax_cross_entropy {}")->takes_values());
+  EXPECT_TRUE(Make("mean_squared_error {}")->takes_labels());
+  EXPECT_TRUE(Make("multiclass_hinge {}")->takes_labels());
+  EXPECT_FALSE(Make("multiclass_hinge {}")->takes_values());
+}
+
+TEST(LossTest, NamesTheFieldThatIsWrong) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"softmax_cross_entropy { label_smoothing: 1 }", "softmax_cross_entropy.label_smoothing"},
+      {"softmax_cross_entropy { label_smoothing: -0.1 }", "softmax_cross_entropy.label_smoothing"},
+      {"softmax_cross_entropy { label_smoothing: nan }", "softmax_cross_entropy.label_smoothing"},
+      {"multiclass_hinge { margin: 0 }", "multiclass_hinge.margin"},
+      {"multiclass_hinge { margin: inf }", "multiclass_hinge.margin"},
+      {"", ""},
+  };
+  for (const auto& [text, field] : cases) {
+    v1::Loss config;
+    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+    FieldErrors::Root errors;
+    Registry<Loss>::Get().Create(config, errors.scope());
+    ASSERT_FALSE(errors.ok()) << text;
+    EXPECT_EQ(errors.violations().field_violations(0).field(), field) << text;
+  }
+}
+
+TEST(CountCorrectTest, TheFirstOfEqualsCountsAndNanNever) {
+  const float nan = std::nanf("");
+  const auto correct = [](std::vector<float> x, int32_t label) {
+    return CountCorrect(x.data(), &label, 1, static_cast<int64_t>(x.size()));
+  };
+  EXPECT_EQ(correct({0, 2, 1}, 1), 1);
+  EXPECT_EQ(correct({0, 2, 1}, 2), 0);
+  EXPECT_EQ(correct({2, 2, 1}, 0), 1);
+  EXPECT_EQ(correct({2, 2, 1}, 1), 0);
+  EXPECT_EQ(correct({nan, 2, 1}, 1), 0);
+  EXPECT_EQ(correct({nan, 2, 1}, 0), 0);
+  EXPECT_EQ(correct({0, 2, nan}, 1), 0);
+  const std::vector<float> x = {1, 0, 0, 1, 0, 1};
+  const std::vector<int32_t> labels = {0, 1, 0};
+  EXPECT_EQ(CountCorrect(x.data(), labels.data(), 3, 2), 2);
+}
+
+}  // namespace
+}  // namespace traind::core

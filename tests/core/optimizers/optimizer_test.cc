@@ -1,0 +1,199 @@
+#include "core/optimizers/optimizer.h"
+
+#include <cmath>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/optimizers/resolve.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+
+namespace traind::core {
+namespace {
+
+v1::Optimizer Parse(const std::string& text) {
+  v1::Optimizer config;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  return config;
+}
+
+ResolvedOptimizer Resolve(v1::Optimizer& config) {
+  FieldErrors::Root errors;
+  ResolvedOptimizer resolved = ResolveOptimizer(config, errors.scope());
+  EXPECT_TRUE(errors.ok()) << errors.ToStatus();
+  return resolved;
+}
+
+ResolvedOptimizer Resolve(const std::string& text) {
+  v1::Optimizer config = Parse(text);
+  return Resolve(config);
+}
+
+// The slots of n weights, as they start.
+std::vector<std::vector<float>> Slots(const Optimizer& optimizer, int64_t n) {
+  std::vector<std::vector<float>> slots;
+  for (int slot = 0; slot < static_cast<int>(optimizer.slots().size()); ++slot) {
+    slots.emplace_back(n, optimizer.initial_value(slot));
+  }
+  return slots;
+}
+
+struct Recorded {
+  std::string config;
+  double weight_decay;
+  std::vector<double> weights;
+};
+const std::vector<Recorded>& Table() {
+  static const auto& table = *new std::vector<Recorded>{
+#include "tests/core/optimizers/recorded.inc"
+  };
+  return table;
+}
+
+TEST(OptimizerTest, StepsAsPyTorchDoes) {
+  for (const Recorded& recorded : Table()) {
+    SCOPED_TRACE(recorded.config);
+    const ResolvedOptimizer resolved = Resolve(recorded.config);
+    std::vector<float> weights, gradients(5);
+    for (int i = 0; i < 5; ++i) weights.push_back(static_cast<float>(std::cos(i)));
+    auto slots = Slots(*resolved.optimizer, 5);
+    Optimizer::Chunk chunk = {.weights = weights.data(), .gradients = gradients.data(), .slots = {}, .n = 5};
+    for (size_t slot = 0; slot < slots.size(); ++slot) chunk.slots[slot] = slots[slot].data();
+    for (uint64_t step = 1; step <= 10; ++step) {
+      for (int i = 0; i < 5; ++i) {
+        gradients[i] = static_cast<float>(std::sin(1 + i + 3 * static_cast<double>(step)) * std::pow(10.0, i - 2));
+      }
+      resolved.optimizer->Update({.learning_rate = 0.05, .weight_decay = recorded.weight_decay, .number = step}, chunk);
+    }
+    for (int i = 0; i < 5; ++i) {
+      EXPECT_NEAR(weights[i], recorded.weights[i], 2e-6 * (1 + std::abs(recorded.weights[i]))) << i;
+    }
+  }
+}
+
+// Long enough for the vector loop and its remainder to take part, and compared with a loop in double.
+TEST(OptimizerTest, EveryWeightOfALongChunkIsUpdated) {
+  for (const Recorded& recorded : Table()) {
+    SCOPED_TRACE(recorded.config);
+    const ResolvedOptimizer resolved = Resolve(recorded.config);
+    constexpr int64_t kN = 1003;
+    std::vector<float> weights(kN), gradients(kN);
+    for (int64_t i = 0; i < kN; ++i) {
+      weights[i] = static_cast<float>(std::cos(static_cast<double>(i)));
+      gradients[i] = static_cast<float>(std::sin(static_cast<double>(3 * i)));
+    }
+    const std::vector<float> before = weights;
+    auto slots = Slots(*resolved.optimizer, kN);
+    Optimizer::Chunk chunk = {.weights = weights.data(), .gradients = gradients.data(), .slots = {}, .n = kN};
+    for (size_t slot = 0; slot < slots.size(); ++slot) chunk.slots[slot] = slots[slot].data();
+    const Optimizer::Step step = {.learning_rate = 0.1, .weight_decay = 0.2, .number = 1};
+    resolved.optimizer->Update(step, chunk);
+    // One weight at a time, through the same interface.
+    for (int64_t i = 0; i < kN; ++i) {
+      float weight = before[i];
+      auto slot_values = Slots(*resolved.optimizer, 1);
+      Optimizer::Chunk one = {.weights = &weight, .gradients = &gradients[i], .slots = {}, .n = 1};
+      for (size_t slot = 0; slot < slot_values.size(); ++slot) one.slots[slot] = slot_values[slot].data();
+      resolved.optimizer->Update(step, one);
+      ASSERT_NEAR(weights[i], weight, 1e-6) << i;
+      ASSERT_NE(weights[i], before[i]) << i;
+    }
+  }
+}
+
+TEST(OptimizerTest, NamesItsState) {
+  using Names = std::vector<std::string_view>;
+  EXPECT_EQ(Resolve("sgd {}").optimizer->slots(), Names());
+  EXPECT_EQ(Resolve("sgd { momentum: 0.5 }").optimizer->slots(), Names{"momentum"});
+  EXPECT_EQ(Resolve("adam {}").optimizer->slots(), (Names{"exp_avg", "exp_avg_sq"}));
+  EXPECT_EQ(Resolve("rmsprop {}").optimizer->slots(), Names{"square_avg"});
+  EXPECT_EQ(Resolve("rmsprop { momentum: 0.5 }").optimizer->slots(), (Names{"square_avg", "momentum"}));
+  EXPECT_EQ(Resolve("adagrad { initial_accumulator: 2 }").optimizer->initial_value(0), 2);
+}
+
+TEST(ResolveOptimizerTest, WritesDefaultsBack) {
+  v1::Optimizer sgd = Parse("sgd {}");
+  Resolve(sgd);
+  EXPECT_EQ(sgd.learning_rate(), 0.01);
+  EXPECT_TRUE(sgd.has_weight_decay());
+  EXPECT_TRUE(sgd.schedule().has_constant());
+  v1::Optimizer adamw = Parse("adamw {}");
+  const ResolvedOptimizer resolved = Resolve(adamw);
+  EXPECT_EQ(adamw.learning_rate(), 0.001);
+  EXPECT_EQ(adamw.weight_decay(), 0.01);
+  EXPECT_EQ(adamw.adamw().beta2(), 0.999);
+  EXPECT_EQ(resolved.weight_decay, 0.01);
+  v1::Optimizer off = Parse("adamw {} weight_decay: 0 schedule { step { every_steps: 3 } }");
+  EXPECT_EQ(Resolve(off).weight_decay, 0);
+  EXPECT_EQ(off.schedule().step().factor(), 0.1);
+}
+
+TEST(ResolveOptimizerTest, NamesTheFieldThatIsWrong) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"", ""},
+      {"sgd { momentum: 1 }", "sgd.momentum"},
+      {"sgd { nesterov: true }", "sgd.nesterov"},
+      {"adam { beta1: -0.1 }", "adam.beta1"},
+      {"adam { epsilon: 0 }", "adam.epsilon"},
+      {"adam { epsilon: 1e-60 }", "adam.epsilon"},
+      {"adamw { beta2: 1 }", "adamw.beta2"},
+      {"rmsprop { alpha: nan }", "rmsprop.alpha"},
+      {"rmsprop { momentum: 2 }", "rmsprop.momentum"},
+      {"adagrad { initial_accumulator: -1 }", "adagrad.initial_accumulator"},
+      {"sgd {} learning_rate: 0", "learning_rate"},
+      {"sgd {} learning_rate: inf", "learning_rate"},
+      {"sgd {} learning_rate: nan", "learning_rate"},
+      {"sgd {} weight_decay: -1", "weight_decay"},
+      {"sgd {} clip_norm: -1", "clip_norm"},
+      {"sgd {} clip_norm: nan", "clip_norm"},
+      {"sgd {} schedule { step {} }", "schedule.step.every_steps"},
+      {"sgd {} schedule { step { every_steps: 1 factor: 0 } }", "schedule.step.factor"},
+      {"sgd {} schedule { cosine { final_factor: 2 } }", "schedule.cosine.final_factor"},
+      {"sgd {} schedule { linear { final_factor: -1 } }", "schedule.linear.final_factor"},
+  };
+  for (const auto& [text, field] : cases) {
+    v1::Optimizer config = Parse(text);
+    FieldErrors::Root errors;
+    ResolveOptimizer(config, errors.scope());
+    ASSERT_EQ(errors.violations().field_violations_size(), 1) << text;
+    EXPECT_EQ(errors.violations().field_violations(0).field(), field) << text;
+  }
+}
+
+TEST(ResolveOptimizerTest, ReportsEverythingAtOnce) {
+  v1::Optimizer config = Parse("sgd { momentum: 1 } learning_rate: -1 weight_decay: -1 schedule { step {} }");
+  FieldErrors::Root errors;
+  ResolveOptimizer(config, errors.scope());
+  EXPECT_EQ(errors.violations().field_violations_size(), 4);
+}
+
+TEST(LearningRateTest, FollowsTheSchedule) {
+  const auto rate = [](const std::string& schedule) {
+    return Resolve("sgd {} learning_rate: 2 schedule { " + schedule + " }").learning_rate;
+  };
+  EXPECT_EQ(rate("constant {}")->At(99, 100), 2);
+  EXPECT_EQ(rate("step { every_steps: 10 factor: 0.5 }")->At(9, 100), 2);
+  EXPECT_EQ(rate("step { every_steps: 10 factor: 0.5 }")->At(10, 100), 1);
+  EXPECT_EQ(rate("step { every_steps: 10 factor: 0.5 }")->At(29, 100), 0.5);
+  EXPECT_EQ(rate("linear { final_factor: 0.5 }")->At(0, 100), 2);
+  EXPECT_EQ(rate("linear { final_factor: 0.5 }")->At(50, 100), 1.5);
+  EXPECT_EQ(rate("linear {}")->At(200, 100), 0);
+  EXPECT_EQ(rate("cosine {}")->At(0, 100), 2);
+  EXPECT_NEAR(rate("cosine {}")->At(50, 100), 1, 1e-12);
+  EXPECT_NEAR(rate("cosine { final_factor: 0.5 }")->At(25, 100), 2 * (0.5 + 0.25 * (1 + std::sqrt(0.5))), 1e-12);
+  EXPECT_EQ(rate("cosine {}")->At(0, 0), 2);
+}
+
+TEST(LearningRateTest, WarmsUpAndThenRunsOverWhatRemains) {
+  const auto warm = Resolve("sgd {} learning_rate: 2 schedule { linear {} warmup_steps: 4 }").learning_rate;
+  EXPECT_EQ(warm->At(0, 14), 0.5);
+  EXPECT_EQ(warm->At(3, 14), 2);
+  EXPECT_EQ(warm->At(4, 14), 2);
+  EXPECT_EQ(warm->At(9, 14), 1);
+  EXPECT_EQ(warm->At(3, 2), 2);  // A run shorter than its warm-up.
+}
+
+}  // namespace
+}  // namespace traind::core
