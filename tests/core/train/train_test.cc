@@ -54,10 +54,10 @@ class TrainTest : public testing::Test {
   // A resolved request; `more` is added to a job that trains the network above for 30 steps.
   TrainRequest Request(const std::string& name, const std::string& more = "") {
     v1::JobSpec spec;
-    const std::string text = absl::StrCat("network { ", kNetwork, " } data { dataset: 'images' preprocessing { scale {} } } ",
-                                          "optimizer { sgd { momentum: 0.9 } learning_rate: 0.05 } batch_size: 8 seed: 7 ",
-                                          "statistics { every_steps: 4 } checkpoint { every { seconds: 0 } } ",
-                                          "metrics_every_steps: 1 ", more);
+    const std::string text = absl::StrCat(
+        "network { ", kNetwork, " } data { dataset: 'images' preprocessing { scale {} } } ",
+        "optimizer { sgd { momentum: 0.9 } learning_rate: 0.05 } batch_size: 8 seed: 7 ",
+        "statistics { every_steps: 4 } checkpoint { every { seconds: 0 } } ", "metrics_every_steps: 1 ", more);
     EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &spec));
     if (spec.duration_case() == v1::JobSpec::DURATION_NOT_SET) spec.set_steps(30);
     FieldErrors::Root errors;
@@ -131,7 +131,8 @@ TEST_F(TrainTest, ResumeIsExact) {
   for (const std::string precision : {"F32", "BF16"}) {
     if (precision == "BF16" && !onednn::SupportsBf16()) continue;
     for (const std::string optimizer : {"sgd { momentum: 0.9 }", "adamw {}"}) {
-      const std::string more = absl::StrCat("precision: ", precision, " optimizer { ", optimizer, " learning_rate: 0.01 }");
+      const std::string more =
+          absl::StrCat("precision: ", precision, " optimizer { ", optimizer, " learning_rate: 0.01 }");
       const TrainRequest whole = Request("whole", more);
       Recorder undisturbed;
       ASSERT_TRUE(Train(whole, undisturbed, undisturbed.stop).ok());
