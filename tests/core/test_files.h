@@ -18,8 +18,12 @@ namespace traind::core {
 
 class TemporaryFolder {
  public:
-  TemporaryFolder() {
-    std::string name = (std::filesystem::temp_directory_path() / "traind-test-XXXXXX").string();
+  enum class Place { kDisk, kMemory };
+  // In memory, where there is such a place, fsync costs nothing: for tests that call it thousands of times.
+  explicit TemporaryFolder(Place place = Place::kDisk) {
+    const bool memory = place == Place::kMemory && std::filesystem::is_directory("/dev/shm");
+    const std::filesystem::path parent = memory ? "/dev/shm" : std::filesystem::temp_directory_path();
+    std::string name = (parent / "traind-test-XXXXXX").string();
     if (mkdtemp(name.data()) != nullptr) path_ = name;
   }
   TemporaryFolder(const TemporaryFolder&) = delete;
@@ -88,8 +92,8 @@ inline std::string Deflate(const std::string& data, int window_bits) {
 inline std::string Gzip(const std::string& data) { return Deflate(data, 31); }
 
 struct ZipMember {
-  std::string name;
-  std::string data;
+  std::string name = {};
+  std::string data = {};
   bool deflated = true;
   int method = -1;    // Written instead of the true one when >= 0.
   int64_t size = -1;  // Announced instead of the true one when >= 0.

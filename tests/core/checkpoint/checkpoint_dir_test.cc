@@ -78,7 +78,7 @@ class CheckpointDirTest : public ::testing::Test {
   }
   std::string StepFile(const std::string& step, const std::string& name) { return dir_ + "/step-" + step + "/" + name; }
 
-  TemporaryFolder folder_;
+  TemporaryFolder folder_{TemporaryFolder::Place::kMemory};
   const std::string dir_ = folder_ / "jobs/a/checkpoints";
 };
 
