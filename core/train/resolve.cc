@@ -13,10 +13,10 @@
 #include "core/losses/loss.h"
 #include "core/onednn/onednn.h"
 #include "core/optimizers/resolve.h"
+#include "core/plan/choose_algorithms.h"
 #include "core/train/check_values.h"
 #include "core/train/job_warnings.h"
 #include "core/train/resolve_data.h"
-#include "core/train/resource_names.h"
 
 namespace traind::core {
 namespace {
@@ -78,17 +78,6 @@ void CheckWithoutShape(v1::Network& network, const FieldErrors& errors) {
 
 void ResolveOptimizerDefault(v1::Optimizer& optimizer) {
   if (optimizer.kind_case() == v1::Optimizer::KIND_NOT_SET) optimizer.mutable_sgd()->set_momentum(0.9);
-}
-
-// The kernels of each convolution.
-std::vector<v1::LayerAlgorithm> ConvolutionAlgorithms(const Graph& graph) {
-  std::vector<v1::LayerAlgorithm> algorithms;
-  for (const Node& node : graph.nodes()) {
-    if (node.kind != "conv2d") continue;
-    algorithms.emplace_back().set_layer(node.name);
-    algorithms.back().set_algorithm(v1::DIRECT);
-  }
-  return algorithms;
 }
 
 // The loss fits the dataset, and the network's output both.
@@ -167,11 +156,6 @@ void ResolveSettings(v1::JobSpec& spec, uint32_t max_threads, const FieldErrors&
   if (!spec.has_metrics_every_steps()) spec.set_metrics_every_steps(10);
   ResolveStatistics(*spec.mutable_statistics(), errors.At("statistics"));
   ResolveCheckpoint(*spec.mutable_checkpoint(), errors.At("checkpoint"));
-  if (spec.has_initial_weights() && !IsWeightsName(spec.initial_weights().model())) {
-    errors.At("initial_weights")
-        .At("model")
-        .Add("must be \"jobs/{id}/checkpoints/{step}\", \"jobs/{id}\" or \"models/{id}\"");
-  }
 }
 
 }  // namespace
@@ -207,7 +191,8 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
   CheckOutput(*graph, *dataset, errors.At("network").At("layers", network.layers_size() - 1));
   if (errors.count() > before) return job;
 
-  job.algorithms = ConvolutionAlgorithms(*graph);
+  job.algorithms =
+      ChooseAlgorithms(*graph, network, resolved.batch_size(), resolved.precision(), resolved.convolution_algorithm());
   job.description = Describe(*graph, network,
                              {.batch = resolved.batch_size(),
                               .optimizer_slots = static_cast<int>(optimizer.optimizer->slots().size()),
@@ -235,7 +220,8 @@ v1::NetworkDescription DescribeNetwork(const v1::DescribeNetworkRequest& request
   const auto graph = BuildNetwork(*resolved.mutable_network(), nullptr, errors.At("network"));
   if (graph == nullptr || errors.count() > before) return {};
 
-  const auto algorithms = ConvolutionAlgorithms(*graph);
+  const auto algorithms =
+      ChooseAlgorithms(*graph, resolved.network(), batch, resolved.precision(), resolved.convolution_algorithm());
   v1::NetworkDescription description =
       Describe(*graph, resolved.network(),
                {.batch = batch,

@@ -24,7 +24,8 @@ struct ResolvedJob {
 
 // Checks `spec` against the dataset it names; `dataset` is null when it does not exist, which the caller has reported
 // (everything that does not depend on it is still checked). `max_threads` is what the server grants one job.
-// Violations go to `errors`, the scope of the spec; the result is meaningful only when there were none.
+// Whether initial_weights.model exists is the caller's to check. Violations go to `errors`, the scope of the spec; the
+// result is meaningful only when there were none.
 ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint32_t max_threads,
                        const FieldErrors& errors);
 

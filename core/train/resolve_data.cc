@@ -8,7 +8,6 @@
 #include "absl/strings/str_join.h"
 #include "core/data/preprocessing/preprocessor.h"
 #include "core/tensor/tensor.h"
-#include "core/train/resource_names.h"
 
 namespace traind::core {
 namespace {
@@ -36,12 +35,7 @@ const v1::DatasetSplit* RequireSplit(const v1::Dataset& dataset, const std::stri
 }  // namespace
 
 int64_t ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const FieldErrors& errors) {
-  const std::string name = DatasetName(data.dataset());
-  if (name.empty()) {
-    errors.At("dataset").Add("must be \"datasets/{id}\", the id being [a-z]([a-z0-9-]{0,61}[a-z0-9])?");
-  } else {
-    data.set_dataset(name);
-  }
+  if (dataset != nullptr) data.set_dataset(dataset->name());
   if (data.train_split().empty()) data.set_train_split("train");
   if (data.evaluation_split().empty()) {
     data.set_evaluation_split(dataset == nullptr || FindSplit(*dataset, "test") != nullptr ? "test" : kNoSplit);
