@@ -1,0 +1,93 @@
+// traind: the training server. See --help.
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <string>
+
+#include "absl/time/clock.h"
+#include "core/base/file.h"
+#include "server/config.h"
+#include "server/logging.h"
+#include "server/server.h"
+#include "spdlog/spdlog.h"
+
+namespace {
+
+// The exit is promised within 30 s of the signal; the rest of the time is for calls and files.
+constexpr absl::Duration kWorkerPatience = absl::Seconds(25);
+
+int signal_pipe[2];
+volatile sig_atomic_t signals = 0;
+
+// The first signal wakes main; the second ends the process at once, which loses nothing that was acknowledged.
+extern "C" void OnSignal(int number) {
+  const int saved = errno;
+  signals = signals + 1;
+  if (signals > 1) _exit(128 + number);
+  [[maybe_unused]] const ssize_t written = write(signal_pipe[1], "", 1);
+  errno = saved;
+}
+
+void WaitForSignal() {
+  char byte = 0;
+  while (read(signal_pipe[0], &byte, 1) < 0 && errno == EINTR) {
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  using traind::server::Server;
+  const absl::Time begin = absl::Now();
+  traind::server::ParsedConfig parsed = traind::server::ParseConfig(argc, argv);
+  if (parsed.exit) {
+    std::fputs(parsed.output.c_str(), parsed.exit_code == 0 ? stdout : stderr);
+    return parsed.exit_code;
+  }
+  traind::server::Config& config = parsed.config;
+  traind::server::SetUpLogging(config.log_level, config.log_format);
+  if (absl::Status status = traind::server::CompleteConfig(config); !status.ok()) {
+    std::fprintf(stderr, "traind: %s\n", std::string(status.message()).c_str());
+    return 2;
+  }
+
+  if (pipe2(signal_pipe, O_CLOEXEC) != 0) {
+    std::perror("traind: pipe");
+    return 1;
+  }
+  struct sigaction action = {};
+  action.sa_handler = OnSignal;
+  sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGINT, &action, nullptr);
+
+  traind::server::WorkerOptions worker;
+  worker.program = config.worker;
+  worker.heartbeat_timeout = config.heartbeat_timeout;
+  traind::server::ProcessLauncher launcher(worker);
+  auto server = Server::Start(config, &launcher);
+  if (!server.ok()) {
+    spdlog::critical("cannot start: {}", std::string(server.status().message()));
+    return 1;
+  }
+  spdlog::info("serving on port {} ({}), data in {}, {} threads and {} MiB for jobs, started in {} ms",
+               (*server)->port(), config.listen, config.data_dir, config.threads, config.memory_limit >> 20,
+               absl::ToInt64Milliseconds(absl::Now() - begin));
+  if (!config.port_file.empty()) {
+    const std::string line = std::to_string((*server)->port()) + "\n";
+    if (absl::Status status = traind::core::AtomicWrite(config.port_file, line); !status.ok()) {
+      spdlog::critical("{}", std::string(status.message()));
+      return 1;
+    }
+  }
+
+  WaitForSignal();
+  spdlog::info("shutting down: the jobs write checkpoints; a second signal ends at once");
+  (*server)->Shutdown(kWorkerPatience);
+  spdlog::info("bye");
+  return 0;
+}
