@@ -156,6 +156,7 @@ TEST(ChecksumTest, MatchesTheStandardsCheckValue) {
   EXPECT_EQ(Crc32Hex(""), "00000000");
   Crc32 pieces;
   pieces.Update("1234");
+  pieces.Update(nullptr, 0);  // Nothing changes nothing.
   pieces.Update("56789");
   EXPECT_EQ(pieces.hex(), "cbf43926");
 }

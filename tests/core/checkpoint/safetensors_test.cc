@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/base/checksum.h"
 #include "tests/core/test_files.h"
 
 namespace traind::core {
@@ -44,6 +45,7 @@ TEST_F(SafetensorsTest, WrittenFilesComeBackInOrder) {
   ASSERT_TRUE(written.ok()) << written.status();
   const std::string bytes = ReadBytes(path_);
   EXPECT_EQ(written->size_bytes, static_cast<int64_t>(bytes.size()));
+  EXPECT_EQ(written->crc32, Crc32Hex(bytes));  // Also with a tensor that has no numbers.
   auto file = Safetensors::Open(path_);
   ASSERT_TRUE(file.ok()) << file.status();
   EXPECT_EQ(file->metadata().at("k\n"), "v");
