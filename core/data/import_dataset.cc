@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cmath>
-#include <cstring>
 #include <filesystem>
 #include <optional>
 #include <set>
@@ -14,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/checksum.h"
 #include "core/base/errors.h"
+#include "core/data/array_copy.h"
 #include "core/data/array_reader.h"
 #include "core/data/dataset_dir.h"
 #include "core/data/dataset_files.h"
@@ -23,16 +22,7 @@ namespace traind::core {
 namespace {
 
 constexpr int kMaxSplits = 16;
-constexpr int64_t kChunk = 1 << 16;  // Numbers copied at a time.
 constexpr absl::string_view kTemporaryPrefix = ".importing-";
-
-// How the examples of a split are stored from what the file has.
-struct ExampleLayout {
-  int64_t count = 0;
-  Shape shape;  // Of one stored example.
-  v1::ElementType type = v1::ELEMENT_TYPE_UNSPECIFIED;
-  bool channels_last = false;  // In the file.
-};
 
 struct SplitInput {
   SplitInput(const v1::SplitSource* split, FieldErrors errors) : source(split), field(std::move(errors)) {}
@@ -182,156 +172,6 @@ void CheckAlike(const std::vector<SplitInput>& inputs) {
   }
 }
 
-// A file of the dataset: every byte goes into the split's checksum too.
-class ChecksummedFile {
- public:
-  static absl::StatusOr<ChecksummedFile> Create(const std::string& path, Crc32* crc) {
-    auto file = OutputFile::Create(path);
-    if (!file.ok()) return file.status();
-    return ChecksummedFile(*std::move(file), crc);
-  }
-  absl::Status Append(absl::string_view data) {
-    crc_->Update(data);
-    size_ += static_cast<int64_t>(data.size());
-    return file_.Append(data);
-  }
-  template <class T>
-  absl::Status Append(const T* numbers, int64_t count) {
-    return Append({reinterpret_cast<const char*>(numbers), static_cast<size_t>(count) * sizeof(T)});
-  }
-  absl::Status Close() { return file_.Close(); }
-  int64_t size() const { return size_; }
-
- private:
-  ChecksummedFile(OutputFile file, Crc32* crc) : file_(std::move(file)), crc_(crc) {}
-
-  OutputFile file_;
-  Crc32* crc_;
-  int64_t size_ = 0;
-};
-
-// Reads floats of either width. `first` is the index of the first one in the array.
-absl::Status ReadFloats(ArrayReader& reader, int64_t first, int64_t count, std::vector<double>& wide, float* values) {
-  if (reader.header().type == NumberType::kFloat32) {
-    if (absl::Status status = reader.Read(values, count); !status.ok()) return status;
-  } else {
-    wide.resize(static_cast<size_t>(count));
-    if (absl::Status status = reader.Read(wide.data(), count); !status.ok()) return status;
-    for (int64_t i = 0; i < count; ++i) values[i] = static_cast<float>(wide[i]);
-  }
-  for (int64_t i = 0; i < count; ++i) {
-    if (std::isfinite(values[i])) continue;
-    const int64_t row = (first + i) / std::max<int64_t>(Elements(reader.header().shape) / reader.header().shape[0], 1);
-    return BadBytes(reader.name(), reader.ByteOf(first + i),
-                    absl::StrCat("number ", first + i, " (example ", row, ") is ",
-                                 std::isnan(values[i]) ? "NaN" : "infinite in float32"));
-  }
-  return absl::OkStatus();
-}
-
-template <class T>
-void ToChannelsFirst(const T* from, const Shape& shape, T* to) {
-  const int64_t channels = shape[0];
-  const int64_t pixels = shape[1] * shape[2];
-  for (int64_t c = 0; c < channels; ++c) {
-    for (int64_t p = 0; p < pixels; ++p) to[c * pixels + p] = from[p * channels + c];
-  }
-}
-
-template <class T>
-absl::Status CopyExamples(SplitInput& input, ChecksummedFile& file) {
-  const ExampleLayout& layout = input.layout;
-  const int64_t elements = Elements(layout.shape);
-  const int64_t total = layout.count * elements;
-  // One example at a time when its numbers must be put in another order.
-  const int64_t chunk = std::min(total, layout.channels_last ? elements : kChunk);
-  std::vector<T> numbers(static_cast<size_t>(chunk));
-  std::vector<T> ordered(static_cast<size_t>(layout.channels_last ? chunk : 0));
-  std::vector<double> wide;
-  for (int64_t first = 0; first < total; first += chunk) {
-    const int64_t count = std::min(chunk, total - first);
-    absl::Status status;
-    if constexpr (std::is_same_v<T, float>) {
-      status = ReadFloats(*input.examples, first, count, wide, numbers.data());
-    } else {
-      status = input.examples->Read(numbers.data(), count);
-    }
-    if (!status.ok()) return status;
-    if (layout.channels_last) {
-      ToChannelsFirst(numbers.data(), layout.shape, ordered.data());
-      numbers.swap(ordered);
-    }
-    if (status = file.Append(numbers.data(), count); !status.ok()) return status;
-  }
-  return input.examples->Finish();
-}
-
-// The integer at `bytes`; -1 for what does not fit.
-int64_t Integer(NumberType type, const char* bytes) {
-  auto load = [bytes](auto value) {
-    std::memcpy(&value, bytes, sizeof(value));
-    return std::in_range<int64_t>(value) ? static_cast<int64_t>(value) : int64_t{-1};
-  };
-  switch (type) {
-    case NumberType::kUint8:
-      return load(uint8_t{});
-    case NumberType::kInt8:
-      return load(int8_t{});
-    case NumberType::kUint16:
-      return load(uint16_t{});
-    case NumberType::kInt16:
-      return load(int16_t{});
-    case NumberType::kUint32:
-      return load(uint32_t{});
-    case NumberType::kInt32:
-      return load(int32_t{});
-    case NumberType::kUint64:
-      return load(uint64_t{});
-    case NumberType::kInt64:
-      return load(int64_t{});
-    case NumberType::kFloat32:
-    case NumberType::kFloat64:
-      break;
-  }
-  return -1;
-}
-
-// Also finds the largest label.
-absl::Status CopyLabels(ArrayReader& reader, ChecksummedFile& file, int64_t* largest) {
-  const int64_t total = reader.header().shape[0];
-  const int64_t width = SizeOf(reader.header().type);
-  std::vector<char> bytes(static_cast<size_t>(std::min(total, kChunk) * width));
-  std::vector<int32_t> labels(static_cast<size_t>(std::min(total, kChunk)));
-  for (int64_t first = 0; first < total; first += kChunk) {
-    const int64_t count = std::min(kChunk, total - first);
-    if (absl::Status status = reader.Read(bytes.data(), count); !status.ok()) return status;
-    for (int64_t i = 0; i < count; ++i) {
-      const int64_t label = Integer(reader.header().type, bytes.data() + i * width);
-      if (label < 0 || label >= kMaxClasses) {
-        return BadBytes(reader.name(), reader.ByteOf(first + i),
-                        absl::StrCat("label ", first + i, " is not in [0, ", kMaxClasses, ")"));
-      }
-      labels[i] = static_cast<int32_t>(label);
-      *largest = std::max(*largest, label);
-    }
-    if (absl::Status status = file.Append(labels.data(), count); !status.ok()) return status;
-  }
-  return reader.Finish();
-}
-
-absl::Status CopyTargets(ArrayReader& reader, ChecksummedFile& file) {
-  const int64_t total = Elements(reader.header().shape);
-  std::vector<float> numbers(static_cast<size_t>(std::min(total, kChunk)));
-  std::vector<double> wide;
-  for (int64_t first = 0; first < total; first += kChunk) {
-    const int64_t count = std::min(kChunk, total - first);
-    absl::Status status = ReadFloats(reader, first, count, wide, numbers.data());
-    if (!status.ok()) return status;
-    if (status = file.Append(numbers.data(), count); !status.ok()) return status;
-  }
-  return reader.Finish();
-}
-
 absl::Status CopySplit(FieldErrors::Root& root, const std::string& dir, SplitInput& input, v1::Dataset* dataset,
                        int64_t* largest_label) {
   Crc32 crc;
@@ -342,7 +182,7 @@ absl::Status CopySplit(FieldErrors::Root& root, const std::string& dir, SplitInp
   if (!examples.ok()) return examples.status();
   absl::Status status = examples->Append(NpyHeader(NpyType(layout.type), shape));
   if (!status.ok()) return status;
-  status = layout.type == v1::UINT8 ? CopyExamples<uint8_t>(input, *examples) : CopyExamples<float>(input, *examples);
+  status = CopyExamples(*input.examples, layout, *examples);
   if (!status.ok()) return AtField(root, input.examples_field(), status);
   if (status = examples->Close(); !status.ok()) return status;
 
