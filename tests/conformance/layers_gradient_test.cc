@@ -1,0 +1,306 @@
+// Gradients of every registered layer, with its options, through real plans. At float32 against central differences of
+// the loss: of the layer's own parameters and of those of a layer before it, which shows that the gradient for its
+// input is right. At bfloat16, where differences drown in rounding, against the float32 gradients.
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <ostream>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "core/graph/graph.h"
+#include "core/onednn/onednn.h"
+#include "core/plan/plan.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+
+namespace traind::core {
+namespace {
+
+constexpr int64_t kBatch = 3;
+
+struct Case {
+  std::string name;
+  std::string network;
+  bool winograd = false;
+  double bf16_tolerance = 0.05;  // Of the gradient's norm.
+};
+
+// `layers` behind a convolution of one pixel that makes `channels` of an image of three.
+std::string OnImage(int channels, const std::string& layers) {
+  return "input_shape: [3, 7, 6] layers { name: 'pre' conv2d { out_channels: " + std::to_string(channels) +
+         " kernel: 1 } } " + layers;
+}
+
+// `layers` behind a dense layer that makes `features`.
+std::string OnFeatures(int features, const std::string& layers) {
+  return "input_shape: [9] layers { name: 'pre' dense { units: " + std::to_string(features) + " } } " + layers;
+}
+
+std::string Named(const std::string& kind) { return "layers { name: 'it' " + kind + " } "; }
+
+std::string Conv(const std::string& options) { return Named("conv2d { " + options + " }"); }
+
+const char kPairOfImages[] =
+    "layers { name: 'a' inputs: 'pre' conv2d { out_channels: %A kernel: 3 padding { mode: SAME } } } "
+    "layers { name: 'b' inputs: 'pre' conv2d { out_channels: %B kernel: 1 } } ";
+
+std::string PairOfImages(int a, int b) {
+  std::string text = kPairOfImages;
+  text.replace(text.find("%A"), 2, std::to_string(a));
+  text.replace(text.find("%B"), 2, std::to_string(b));
+  return text;
+}
+
+std::vector<Case> Cases() {
+  const std::string after = "layers { name: 'post' dense { units: 4 } } ";
+  const std::string two = " inputs: 'a' inputs: 'b' ";
+  const std::string features =
+      "layers { name: 'a' inputs: 'pre' dense { units: 5 } } layers { name: 'b' inputs: 'pre' dense { units: 5 } } ";
+  return {
+      {"conv", OnImage(16, Conv("out_channels: 32 kernel: 3"))},
+      {"conv_few_channels", OnImage(3, Conv("out_channels: 17 kernel: 3"))},
+      {"conv_to_few_channels", OnImage(17, Conv("out_channels: 3 kernel: 3 padding { amount: 1 }"))},
+      {"conv_same_stride", OnImage(16, Conv("out_channels: 16 kernel: 3 stride: 2 padding { mode: SAME }"))},
+      {"conv_same_even", OnImage(8, Conv("out_channels: 5 kernel: [2, 4] padding { mode: SAME }"))},
+      {"conv_dilation", OnImage(16, Conv("out_channels: 16 kernel: 3 dilation: 2 padding { mode: SAME }"))},
+      {"conv_groups", OnImage(32, Conv("out_channels: 32 kernel: 3 groups: 2"))},
+      {"conv_small_groups", OnImage(6, Conv("out_channels: 9 kernel: 3 groups: 3"))},
+      {"conv_depthwise", OnImage(16, Conv("out_channels: 16 kernel: 3 groups: 16 padding { amount: 1 }"))},
+      {"conv_asymmetric", OnImage(4, Conv("out_channels: 6 kernel: 3 padding { amount: [0, 1, 2, 1] }"))},
+      {"conv_rectangular", OnImage(16, Conv("out_channels: 16 kernel: [1, 3] stride: [2, 1]"))},
+      {"conv_no_bias", OnImage(16, Conv("out_channels: 16 kernel: 3 bias: false"))},
+      {"conv_relu", OnImage(16, Named("conv2d { out_channels: 16 kernel: 3 } activation { relu {} }"))},
+      {"conv_tanh", OnImage(3, Named("conv2d { out_channels: 5 kernel: 3 } activation { tanh {} }"))},
+      {"conv_maxout", OnImage(3, Named("conv2d { out_channels: 5 kernel: 3 } activation { maxout { pieces: 3 } }"))},
+      {"conv_winograd", OnImage(32, Conv("out_channels: 32 kernel: 3 padding { amount: 1 }")), /*winograd=*/true},
+      {"conv_winograd_relu",
+       OnImage(16, Named("conv2d { out_channels: 17 kernel: 3 padding { amount: 1 } } activation { relu {} }")),
+       /*winograd=*/true},
+      {"dense", OnFeatures(8, Named("dense { units: 5 }"))},
+      {"dense_wide", OnFeatures(64, Named("dense { units: 96 }"))},
+      {"dense_no_bias", OnFeatures(8, Named("dense { units: 5 bias: false }"))},
+      {"dense_sigmoid", OnFeatures(8, Named("dense { units: 5 } activation { sigmoid {} }"))},
+      {"dense_relu", OnFeatures(16, Named("dense { units: 32 } activation { relu {} }"))},
+      {"dense_gelu", OnFeatures(8, Named("dense { units: 5 } activation { gelu {} }"))},
+      {"dense_maxout", OnFeatures(8, Named("dense { units: 5 } activation { maxout {} }"))},
+      {"dense_on_image", OnImage(16, Named("dense { units: 5 }"))},
+      {"dense_on_odd_image", OnImage(17, Named("dense { units: 5 }"))},
+      {"max_pool", OnImage(16, Named("max_pool { kernel: 2 }"))},
+      {"max_pool_overlapping", OnImage(3, Named("max_pool { kernel: 3 stride: 2 padding { amount: 1 } }"))},
+      {"max_pool_same", OnImage(17, Named("max_pool { kernel: [3, 2] stride: 2 padding { mode: SAME } }"))},
+      {"avg_pool", OnImage(16, Named("avg_pool { kernel: 2 }"))},
+      {"avg_pool_padding", OnImage(3, Named("avg_pool { kernel: 3 stride: 2 padding { amount: 1 } }"))},
+      {"avg_pool_count_padding",
+       OnImage(17, Named("avg_pool { kernel: 3 stride: 2 padding { amount: [1, 0, 2, 1] } count_include_pad: true }"))},
+      {"global_avg_pool", OnImage(16, Named("global_avg_pool {}"))},
+      {"global_avg_pool_dense", OnImage(17, Named("global_avg_pool {}") + after)},
+      {"batch_norm", OnImage(16, Named("batch_norm {}")), false, 0.1},
+      {"batch_norm_relu", OnImage(16, Named("batch_norm {} activation { relu {} }")), false, 0.2},
+      {"batch_norm_tanh", OnImage(16, Named("batch_norm {} activation { tanh {} }")), false, 0.1},
+      {"batch_norm_odd", OnImage(17, Named("batch_norm { epsilon: 0.1 } activation { relu {} }")), false, 0.2},
+      {"batch_norm_features", OnFeatures(16, Named("batch_norm { epsilon: 0.1 }")), false, 0.2},
+      {"batch_norm_odd_features", OnFeatures(5, Named("batch_norm { epsilon: 0.1 } activation { relu {} }")), false,
+       0.3},
+      {"batch_norm_flattened", OnImage(16, Named("flatten {}") + "layers { name: 'bn' batch_norm { epsilon: 0.1 } }"),
+       false, 0.2},
+      {"dropout", OnImage(16, Named("dropout { rate: 0.4 }"))},
+      {"dropout_odd", OnImage(17, Named("dropout { rate: 0.4 form: CLASSIC }"))},
+      {"dropout_features", OnFeatures(10, Named("dropout {}"))},
+      {"dropout_nothing", OnFeatures(10, Named("dropout { rate: 0 }"))},
+      {"flatten", OnImage(17, Named("flatten {}") + after)},
+      {"add", OnImage(16, PairOfImages(16, 16) + Named(two + "add {}"))},
+      {"add_relu", OnImage(3, PairOfImages(5, 5) + Named(two + "add {} activation { relu {} }"))},
+      {"add_three", OnImage(16, PairOfImages(16, 16) + Named(two + "inputs: 'pre' add {}"))},
+      {"add_twice_the_same", OnImage(16, Named("inputs: 'pre' inputs: 'pre' add {}"))},
+      {"add_features", OnFeatures(8, features + Named(two + "add {}"))},
+      {"concat", OnImage(16, PairOfImages(16, 32) + Named(two + "concat {}"))},
+      {"concat_odd", OnImage(3, PairOfImages(3, 17) + Named(two + "concat {}") + after)},
+      {"concat_features", OnFeatures(8, features + Named(two + "concat {}"))},
+      {"softmax", OnFeatures(8, Named("softmax {}"))},
+      {"softmax_channels", OnImage(17, Named("softmax {}"))},
+  };
+}
+
+std::vector<Case> CasesForBf16() {
+  std::vector<Case> cases = Cases();
+  std::erase_if(cases, [](const Case& c) { return c.winograd; });  // Float32 only.
+  return cases;
+}
+
+// One plan of a case, with smooth inputs and targets.
+class Step {
+ public:
+  Step(const Case& c, v1::Precision precision) : bf16_(precision == v1::BF16) {
+    v1::Network network;
+    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(c.network, &network)) << c.network;
+    FieldErrors::Root errors;
+    graph_ = Graph::Build(network, errors.scope());
+    v1::Loss loss;
+    loss.mutable_mean_squared_error();
+    loss_ = Registry<Loss>::Get().Create(loss, errors.scope());
+    if (!errors.ok()) {
+      ADD_FAILURE() << errors.ToStatus();
+      return;
+    }
+    store_ = std::make_unique<ParameterStore>(*graph_, /*trainable=*/true, 0);
+    PlanOptions options{.batch = kBatch, .training = true, .precision = precision, .seed = 3};
+    if (c.winograd) options.algorithms["it"] = v1::WINOGRAD;
+    options.loss = loss_.get();
+    auto plan = Plan::Make(*graph_, *store_, options);
+    if (!plan.ok()) {
+      ADD_FAILURE() << plan.status();
+      return;
+    }
+    plan_ = *std::move(plan);
+    store_->Initialize(5);
+    examples_.resize(kBatch * Elements(graph_->input_shape()));
+    for (size_t i = 0; i < examples_.size(); ++i) examples_[i] = static_cast<float>(std::sin(1.7 * i * i + 0.3));
+    targets_.resize(kBatch * plan_->outputs());
+    for (size_t i = 0; i < targets_.size(); ++i) targets_[i] = static_cast<float>(std::cos(2.3 * i));
+  }
+
+  bool ready() const { return plan_ != nullptr; }
+  std::vector<StoredParameter>& parameters() { return store_->parameters(); }
+
+  // The mean loss of the minibatch.
+  double Run() {
+    if (bf16_) store_->UpdateCopies();
+    const absl::Status status =
+        plan_->Run({.examples = examples_.data(), .targets = {.values = targets_.data()}, .count = kBatch, .step = 7});
+    EXPECT_TRUE(status.ok()) << status;
+    return plan_->loss_sum() / kBatch;
+  }
+
+  std::vector<float> Gradient(const StoredParameter& parameter) {
+    std::vector<float> gradient(Elements(parameter.spec->shape));
+    store_->Get(parameter, parameter.gradient, absl::MakeSpan(gradient));
+    return gradient;
+  }
+
+  // The loss with one number of a parameter moved by `delta`.
+  double RunWith(StoredParameter& parameter, size_t index, float delta) {
+    std::vector<float> values(Elements(parameter.spec->shape));
+    store_->Get(parameter, parameter.master, absl::MakeSpan(values));
+    const float kept = values[index];
+    values[index] = kept + delta;
+    store_->Set(parameter, parameter.master, values);
+    const double loss = Run();
+    values[index] = kept;
+    store_->Set(parameter, parameter.master, values);
+    return loss;
+  }
+
+ private:
+  const bool bf16_;
+  std::unique_ptr<Graph> graph_;
+  std::unique_ptr<Loss> loss_;
+  std::unique_ptr<ParameterStore> store_;
+  std::unique_ptr<Plan> plan_;
+  std::vector<float> examples_;
+  std::vector<float> targets_;
+};
+
+double Norm(const std::vector<float>& values) {
+  double sum = 0;
+  for (float value : values) sum += static_cast<double>(value) * value;
+  return std::sqrt(sum);
+}
+
+void PrintTo(const Case& c, std::ostream* os) { *os << c.network; }
+
+class LayerGradient : public testing::TestWithParam<Case> {};
+
+// On one thread: hundreds of small steps, in which threads would mostly wait for each other.
+class LayerGradientByDifferences : public LayerGradient {
+ protected:
+  LayerGradientByDifferences() { omp_set_num_threads(1); }
+  ~LayerGradientByDifferences() override { omp_set_num_threads(threads_); }
+
+ private:
+  const int threads_ = omp_get_max_threads();
+};
+
+TEST_P(LayerGradientByDifferences, IsThatOfTheLoss) {
+  Step step(GetParam(), v1::F32);
+  ASSERT_TRUE(step.ready());
+  const double loss = step.Run();
+  ASSERT_TRUE(std::isfinite(loss));
+  std::vector<std::vector<float>> gradients;
+  for (const StoredParameter& parameter : step.parameters()) {
+    gradients.push_back(parameter.spec->trained ? step.Gradient(parameter) : std::vector<float>());
+  }
+  int checked = 0, kinks = 0;
+  for (size_t p = 0; p < gradients.size(); ++p) {
+    if (gradients[p].empty()) continue;
+    StoredParameter& parameter = step.parameters()[p];
+    const std::vector<float>& gradient = gradients[p];
+    const double scale = Norm(gradient) / std::sqrt(static_cast<double>(gradient.size()));
+    const size_t stride = std::max<size_t>(1, gradient.size() / 12) | 1;  // Odd: walks through all inner dimensions.
+    for (size_t i = 0; i < gradient.size(); i += stride) {
+      constexpr float kDelta = 4e-3f;
+      const double up = (step.RunWith(parameter, i, kDelta) - loss) / kDelta;
+      const double down = (loss - step.RunWith(parameter, i, -kDelta)) / kDelta;
+      const double expected = (up + down) / 2;
+      const double tolerance = 1e-4 + 0.01 * (std::abs(expected) + scale);
+      ++checked;
+      // A relu or a maximum changed sides within the step: the derivative is somewhere between the two slopes.
+      const bool between = gradient[i] > std::min(up, down) - tolerance && gradient[i] < std::max(up, down) + tolerance;
+      if (std::abs(gradient[i] - expected) > tolerance && std::abs(up - down) > tolerance && between) {
+        ++kinks;
+        continue;
+      }
+      EXPECT_NEAR(gradient[i], expected, tolerance) << parameter.name << " at " << i;
+    }
+  }
+  EXPECT_GT(checked, 0);
+  EXPECT_LE(kinks * 4, checked) << "too few places without a kink";
+}
+
+TEST_P(LayerGradient, IsCloseAtBf16) {
+  if (!onednn::SupportsBf16()) GTEST_SKIP() << "no bfloat16 on this CPU";
+  Step exact(GetParam(), v1::F32), rounded(GetParam(), v1::BF16);
+  ASSERT_TRUE(exact.ready() && rounded.ready());
+  const double loss = exact.Run();
+  EXPECT_NEAR(rounded.Run(), loss, 0.02 * (1 + std::abs(loss)));
+  // The norm over all parameters is the yardstick: some gradients are zero by cancellation (a bias before batch norm).
+  double all = 0;
+  for (const StoredParameter& parameter : exact.parameters()) {
+    if (parameter.spec->trained) all = std::max(all, Norm(exact.Gradient(parameter)));
+  }
+  for (size_t p = 0; p < exact.parameters().size(); ++p) {
+    if (!exact.parameters()[p].spec->trained) continue;
+    const std::vector<float> expected = exact.Gradient(exact.parameters()[p]);
+    std::vector<float> difference = rounded.Gradient(rounded.parameters()[p]);
+    ASSERT_EQ(difference.size(), expected.size());
+    for (size_t i = 0; i < expected.size(); ++i) difference[i] -= expected[i];
+    EXPECT_LE(Norm(difference), GetParam().bf16_tolerance * (Norm(expected) + 0.2 * all)) << exact.parameters()[p].name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Layers, LayerGradientByDifferences, testing::ValuesIn(Cases()),
+                         [](const auto& parameter) { return parameter.param.name; });
+INSTANTIATE_TEST_SUITE_P(Layers, LayerGradient, testing::ValuesIn(CasesForBf16()),
+                         [](const auto& parameter) { return parameter.param.name; });
+
+// A layer that nobody added to the cases would go unchecked.
+TEST(LayerGradientCases, CoverEveryRegisteredLayer) {
+  std::set<std::string> covered;
+  for (const Case& c : Cases()) {
+    v1::Network network;
+    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(c.network, &network)) << c.name;
+    for (const v1::Layer& layer : network.layers()) {
+      const auto* field =
+          layer.GetReflection()->GetOneofFieldDescriptor(layer, v1::Layer::descriptor()->FindOneofByName("kind"));
+      if (field != nullptr) covered.insert(field->message_type()->full_name());
+    }
+  }
+  for (const auto& [kind, entry] : Registry<Layer>::Get().entries()) EXPECT_TRUE(covered.contains(kind)) << kind;
+}
+
+}  // namespace
+}  // namespace traind::core
