@@ -1,5 +1,7 @@
 // Gradients of every registered activation, with every value of its options, through real plans: float32 against
 // finite differences of the plan's own loss, bfloat16 against float32. A new activation takes part by itself.
+#include <omp.h>
+
 #include <algorithm>
 #include <cctype>
 #include <cmath>
@@ -141,6 +143,7 @@ float Largest(const std::vector<float>& values) {
 }
 
 TEST_P(ActivationGradientTest, AgreesWithFiniteDifferences) {
+  omp_set_num_threads(1);  // Thousands of tiny steps: waking threads would take most of the time.
   for (const Place& place : kPlaces) {
     SCOPED_TRACE(place.name);
     Trial trial(place, GetParam(), v1::F32);
