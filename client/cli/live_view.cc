@@ -248,12 +248,16 @@ std::string RenderSummary(const JobView& view, bool color) {
                                       other_is_best ? ", the best is " + view.best_checkpoint() : "")));
   }
   say(StyledLine().Add("try next:", Style::kDim));
+  const auto suggest = [&](const std::string& command, absl::string_view purpose) {
+    say(StyledLine().Add("  " + PadRight("trainctl " + command, 34)).Add(absl::StrCat(" # ", purpose), Style::kDim));
+  };
   if (!view.checkpoint().empty()) {
-    say(StyledLine().Add(absl::StrCat("  trainctl model eval ", id, "/best", "           # loss and accuracy")));
-    say(StyledLine().Add(absl::StrCat("  trainctl model predict ", id, " --count 10   # outputs for ten examples")));
-    say(StyledLine().Add(absl::StrCat("  trainctl model download ", id, "/best       # the weights, as safetensors")));
+    const std::string best = view.best_checkpoint().empty() ? id : id + "/best";
+    suggest("model eval " + best, "loss and accuracy");
+    suggest("model predict " + id, "outputs for ten examples");
+    suggest("model download " + best, "the weights, as safetensors");
   }
-  say(StyledLine().Add(absl::StrCat("  trainctl watch ", id, " --snapshot      # the inside of its layers")));
+  suggest("watch " + id + " --snapshot", "the inside of its layers");
   return text;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "client/cli/text.h"
@@ -46,7 +47,10 @@ std::string StyledLine::Render(int width, bool color) const {
   std::string line;
   for (const Span& span : spans_) {
     if (width <= 0) break;
-    const std::string text = Clip(span.text, width);
+    // Blanks that fill a cell are not worth an ellipsis.
+    const absl::string_view ink = absl::StripTrailingAsciiWhitespace(span.text);
+    const std::string text =
+        DisplayWidth(ink) <= width ? PadRight(ink, std::min(width, DisplayWidth(span.text))) : Clip(span.text, width);
     width -= DisplayWidth(text);
     const absl::string_view escape = color ? Escape(span.style) : "";
     absl::StrAppend(&line, escape, text, escape.empty() ? "" : "\x1b[0m");

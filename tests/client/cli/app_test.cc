@@ -1,0 +1,235 @@
+// Whole commands against a server in the same process.
+#include "client/cli/app.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "absl/strings/str_split.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "tests/client/fake_server.h"
+
+namespace traind::client {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+class AppTest : public ::testing::Test {
+ protected:
+  ~AppTest() override { std::filesystem::remove(file_); }
+
+  int Run(std::vector<std::string> arguments) {
+    out_.str("");
+    err_.str("");
+    arguments.insert(arguments.begin(), {"--server", server_.address()});
+    return RunTrainctl(arguments, {.out = out_, .err = err_});
+  }
+  // A job file of this test.
+  std::string Write(const std::string& text) {
+    std::ofstream(file_) << text;
+    return file_;
+  }
+
+  const std::string file_ =
+      (std::filesystem::path(::testing::TempDir()) /
+       (std::string("traind_") + ::testing::UnitTest::GetInstance()->current_test_info()->name() + ".textproto"))
+          .string();
+  FakeServer server_;
+  std::ostringstream out_, err_;
+};
+
+// A job whose stream ends in `state`.
+void ServeJob(FakeTraining& training, v1::JobState state) {
+  training.create_job = [](const v1::CreateJobRequest& request, v1::Job* job) {
+    job->set_name("jobs/" + request.job_id());
+    *job->mutable_spec() = request.spec();
+    job->set_state(v1::QUEUED);
+    job->add_warnings("weights start at zero");
+    return grpc::Status::OK;
+  };
+  training.get_job = [](const v1::GetJobRequest& request, v1::Job* job) {
+    job->set_name(request.name());
+    job->set_state(v1::RUNNING);
+    job->set_last_sequence(2);
+    return grpc::Status::OK;
+  };
+  training.watch_job = [state](const v1::WatchJobRequest&, grpc::ServerWriter<v1::WatchJobResponse>* writer) {
+    v1::WatchJobResponse response;
+    v1::Event* event = response.add_events();
+    event->set_sequence(1);
+    event->set_step(10);
+    event->mutable_train()->set_loss(0.25);
+    event = response.add_events();
+    event->set_sequence(2);
+    event->mutable_state()->set_state(state);
+    writer->Write(response);
+    return grpc::Status::OK;
+  };
+}
+
+TEST_F(AppTest, RunExitsByTheJobsState) {
+  const std::string file = Write("data { dataset: \"fashion\" }\n");
+  for (const auto& [state, code] : {std::pair{v1::SUCCEEDED, 0}, {v1::FAILED, 3}, {v1::CANCELLED, 4}}) {
+    ServeJob(server_.training, state);
+    EXPECT_EQ(Run({"run", file, "--job-id", "a"}), code);
+    EXPECT_THAT(out_.str(), HasSubstr("train loss=0.25"));
+    EXPECT_THAT(out_.str(), HasSubstr("jobs/a " + v1::JobState_Name(state)));
+    EXPECT_THAT(err_.str(), HasSubstr("warning: weights start at zero"));
+  }
+}
+
+TEST_F(AppTest, SubmitAppliesSetAndPrintsTheName) {
+  ServeJob(server_.training, v1::SUCCEEDED);
+  EXPECT_EQ(Run({"submit", Write("epochs: 3\n"), "--job-id", "a", "--set", "steps=7", "--set", "data.dataset=mnist",
+                 "--json"}),
+            0);
+  const nlohmann::json job = nlohmann::json::parse(out_.str());
+  EXPECT_EQ(job["spec"]["steps"], "7");
+  EXPECT_EQ(job["spec"]["data"]["dataset"], "mnist");
+  EXPECT_EQ(err_.str(), "");
+  EXPECT_EQ(Run({"-q", "submit", Write("epochs: 3\n"), "--job-id", "a"}), 0);
+  EXPECT_EQ(out_.str(), "a\n");
+}
+
+TEST_F(AppTest, WatchPrintsJsonLines) {
+  ServeJob(server_.training, v1::SUCCEEDED);
+  EXPECT_EQ(Run({"watch", "a", "--json"}), 0);
+  const std::vector<std::string> lines = absl::StrSplit(out_.str(), '\n', absl::SkipEmpty());
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_EQ(nlohmann::json::parse(lines[0])["train"]["loss"], 0.25);
+  EXPECT_EQ(nlohmann::json::parse(lines[1])["state"]["state"], "SUCCEEDED");
+}
+
+TEST_F(AppTest, SnapshotPrintsOneFrame) {
+  ServeJob(server_.training, v1::RUNNING);
+  EXPECT_EQ(Run({"watch", "a", "--snapshot"}), 0);
+  EXPECT_THAT(out_.str(), StartsWith("jobs/a  RUNNING"));
+  EXPECT_THAT(out_.str(), HasSubstr("train loss 0.2500"));
+}
+
+TEST_F(AppTest, AViolationPointsIntoTheJobFile) {
+  server_.training.create_job = [](const v1::CreateJobRequest&, v1::Job*) {
+    google::rpc::BadRequest bad_request;
+    auto* violation = bad_request.add_field_violations();
+    violation->set_field("spec.network.layers[0].dense.units");
+    violation->set_description("must be at least 1");
+    google::rpc::Status status;
+    status.add_details()->PackFrom(bad_request);
+    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "bad", status.SerializeAsString());
+  };
+  const std::string file = Write("network {\n  layers { name: \"a\" dense { units: 0 } }\n}\n");
+  EXPECT_EQ(Run({"submit", file}), 1);
+  EXPECT_THAT(err_.str(), StartsWith("error: " + file + ":2:30: network.layers[0].dense.units: must be at least 1\n"));
+  EXPECT_EQ(out_.str(), "");
+  EXPECT_EQ(Run({"submit", file, "--json"}), 1);
+  const nlohmann::json error = nlohmann::json::parse(err_.str())["error"];
+  EXPECT_EQ(error["code"], "INVALID_ARGUMENT");
+  EXPECT_EQ(error["violations"][0]["field"], "spec.network.layers[0].dense.units");
+}
+
+TEST_F(AppTest, WrongUseAsksNothingOfTheServer) {
+  server_.training.create_job = [](const v1::CreateJobRequest&, v1::Job*) {
+    ADD_FAILURE() << "called";
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"submit", Write("epochz: 1\n")}), 2);
+  EXPECT_THAT(err_.str(), HasSubstr(":1:1: Message type \"traind.v1.JobSpec\" has no field named \"epochz\"; did you "
+                                    "mean epochs?"));
+  EXPECT_EQ(Run({"submit", Write("layers { name: \"a\" }\n")}), 2);
+  EXPECT_THAT(err_.str(), HasSubstr("is a network alone"));
+  EXPECT_EQ(Run({"submit", Write("epochs: 1\n"), "--set", "x"}), 2);
+  EXPECT_EQ(Run({}), 2);
+  EXPECT_EQ(Run({"dataset"}), 2);
+  EXPECT_THAT(err_.str(), HasSubstr("see: trainctl dataset --help"));
+  EXPECT_EQ(Run({"list", "--state", "asleep"}), 2);
+  EXPECT_EQ(Run({"dataset", "import", "a", "--split", "train"}), 2);
+}
+
+TEST_F(AppTest, ImportNamesTheFiles) {
+  v1::ImportDatasetRequest seen;
+  server_.datasets.import_dataset = [&](const v1::ImportDatasetRequest& request, v1::Dataset* dataset) {
+    seen = request;
+    dataset->set_name("datasets/" + request.dataset_id());
+    dataset->set_num_classes(10);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"dataset", "import", "fashion", "--split", "train=x.gz,y.gz", "--split", "test=both.npz",
+                 "--class-names", "shirt,shoe"}),
+            0);
+  ASSERT_EQ(seen.splits_size(), 2);
+  EXPECT_EQ(seen.splits(0).name(), "train");
+  EXPECT_EQ(seen.splits(0).examples().path(), "x.gz");
+  EXPECT_EQ(seen.splits(0).labels().path(), "y.gz");
+  EXPECT_EQ(seen.splits(1).examples().path(), "both.npz");
+  EXPECT_FALSE(seen.splits(1).has_labels());
+  EXPECT_EQ(seen.class_names_size(), 2);
+  EXPECT_THAT(out_.str(), HasSubstr("datasets/fashion"));
+}
+
+TEST_F(AppTest, ListFiltersByState) {
+  server_.training.list_jobs = [](const v1::ListJobsRequest& request, v1::ListJobsResponse* response) {
+    EXPECT_THAT(request.states(), ::testing::ElementsAre(v1::RUNNING, v1::FAILED));
+    v1::Job* job = response->add_jobs();
+    job->set_name("jobs/a");
+    job->set_state(v1::RUNNING);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"list", "--state", "running,failed"}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("a    RUNNING"));
+  EXPECT_EQ(Run({"list", "--quiet", "--state", "running,failed"}), 0);
+  EXPECT_EQ(out_.str(), "a\n");
+}
+
+TEST_F(AppTest, AServerThatIsNotThereIsExplained) {
+  EXPECT_EQ(RunTrainctl({"--server", "127.0.0.1:1", "get", "a", "--timeout", "0.2"}, {.out = out_, .err = err_}), 1);
+  EXPECT_THAT(err_.str(), HasSubstr("127.0.0.1:1"));
+}
+
+TEST_F(AppTest, EveryCommandHasHelpWithAnExample) {
+  for (const char* path : {"run",
+                           "submit",
+                           "watch",
+                           "list",
+                           "get",
+                           "cancel",
+                           "delete",
+                           "describe",
+                           "probe",
+                           "components",
+                           "dataset import",
+                           "dataset upload",
+                           "dataset list",
+                           "dataset get",
+                           "dataset delete",
+                           "model list",
+                           "model download",
+                           "model upload",
+                           "model eval",
+                           "model predict",
+                           "completion"}) {
+    std::vector<std::string> arguments = absl::StrSplit(path, ' ');
+    arguments.push_back("--help");
+    EXPECT_EQ(Run(arguments), 0) << path;
+    EXPECT_THAT(out_.str(), HasSubstr("Example")) << path;
+    EXPECT_THAT(out_.str(), HasSubstr(std::string("trainctl ") + path)) << path;
+  }
+}
+
+TEST_F(AppTest, CompletionScriptsKnowTheCommands) {
+  for (const char* shell : {"bash", "zsh", "fish"}) {
+    EXPECT_EQ(Run({"completion", shell}), 0);
+    for (const char* word : {"predict", "upload", "validate-only", "trainctl -q dataset list"}) {
+      EXPECT_THAT(out_.str(), HasSubstr(word)) << shell;
+    }
+  }
+  EXPECT_EQ(Run({"completion", "tcsh"}), 2);
+}
+
+}  // namespace
+}  // namespace traind::client

@@ -1,0 +1,176 @@
+// The live view, the summary and the plain lines, whole.
+#include <gmock/gmock.h>
+#include <google/protobuf/text_format.h>
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_split.h"
+#include "client/cli/live_view.h"
+#include "client/cli/plain_view.h"
+
+namespace traind::client {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+template <typename Message>
+Message FromText(const std::string& text) {
+  Message message;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message)) << text;
+  return message;
+}
+
+v1::Job Job() {
+  return FromText<v1::Job>(R"(
+    name: "jobs/cnn" state: RUNNING spec { display_name: "Fashion\033[2J" } start_time { seconds: 1000 }
+    progress { step: 20 total_steps: 400 steps_per_epoch: 100 })");
+}
+
+std::vector<v1::Event> TrainingEvents() {
+  std::vector<v1::Event> events;
+  for (const char* text : {R"(sequence: 1 time { seconds: 1000 } state { state: RUNNING attempt: 1 })",
+                           R"(sequence: 2 step: 10 epoch: 0.1 time { seconds: 1001 }
+           train { loss: 2 accuracy: 0.25 learning_rate: 0.05 gradient_norm: 4 })",
+                           R"(sequence: 3 step: 100 epoch: 1 time { seconds: 1010 }
+           train { loss: 0.5 accuracy: 0.85 learning_rate: 0.05 gradient_norm: 1.5 penalty: 0.125 }
+           timing { examples_per_second: 4512 step_ms: 28.4 remaining { seconds: 30 } })",
+                           R"(sequence: 4 step: 100 epoch: 1 time { seconds: 1010 } statistics {
+           layers { layer: "conv1" shape: 32 shape: 28 shape: 28 mean: 0.31 std: 0.44 zero_fraction: 0.5
+                    saturated_fraction: 0.5 dead_units: 12 units: 32
+                    histogram { counts: 100 counts: 10 counts: 5 counts: 1 } }
+           layers { layer: "logits" shape: 10 mean: -0.1 std: 2.5 nan_count: 3 units: 10 }
+           parameters { name: "conv1.weight" gradient_norm: 0.0123 update_ratio: 0.0012 } })",
+                           R"(sequence: 5 step: 100 epoch: 1 time { seconds: 1011 }
+           evaluation { split: "test" examples: 10000 loss: 0.4 accuracy: 0.86 best: true })",
+                           R"(sequence: 6 step: 100 epoch: 1 time { seconds: 1011 }
+           checkpoint { name: "jobs/cnn/checkpoints/100" size_bytes: 1234567 best: true })"}) {
+    events.push_back(FromText<v1::Event>(text));
+  }
+  return events;
+}
+
+JobView View() {
+  JobView view(Job());
+  for (const v1::Event& event : TrainingEvents()) view.Apply(event);
+  return view;
+}
+
+LiveViewOptions Options(int width, int height) {
+  return {.width = width,
+          .height = height,
+          .color = false,
+          .logarithmic = true,
+          .now = absl::FromUnixSeconds(1012),
+          .connection = ""};
+}
+
+class ViewTest : public ::testing::Test {
+ protected:
+  // The events are shown in local time.
+  ViewTest() {
+    setenv("TZ", "UTC", 1);
+    tzset();
+  }
+};
+
+TEST_F(ViewTest, LiveView) {
+  EXPECT_EQ(RenderLiveView(View(), Options(100, 40)),
+            R"(jobs/cnn  Fashion [2J  RUNNING  epoch 1.00 of 4  step 100 of 400
+███████████░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░  25 %  12 s, 30 s left  4,512 examples/s  28.40 ms/step
+train loss 0.5000  █▁                          accuracy 85.0 %  ▁█
+test  loss 0.4000  ▁                           accuracy 86.0 %  ▁
+learning rate 0.0500   gradient norm 1.500   █▁   penalty 0.1250
+
+layer   shape        mean     std   zeros  saturated   dead  gradient  update  histogram
+conv1   32x28x28   0.3100  0.4400  50.0 %     50.0 %  12/32    0.0123  0.0012  █   ▅   ▄   ▂
+logits  10        -0.1000   2.500   0.0 %          -      -         -       -  3 NaN, 0 Inf
+
+00:16:40  step 0      RUNNING
+00:16:51  step 100    evaluation: accuracy 86.0 %, loss 0.4000 on test (10,000 examples), the best …
+00:16:51  step 100    checkpoint 100 saved, 1.23 MB, the best so far
+)");
+}
+
+TEST_F(ViewTest, EveryFrameFitsItsWindow) {
+  JobView view = View();
+  v1::Event event = FromText<v1::Event>("sequence: 7 step: 110");
+  for (int i = 0; i < 60; ++i) {
+    v1::LayerStatistics& layer = *event.mutable_statistics()->add_layers();
+    layer.set_layer("layer" + std::to_string(i));
+  }
+  view.Apply(event);
+  for (const int width : {1, 20, 40, 80, 200}) {
+    for (const int height : {1, 2, 5, 8, 12, 24, 70}) {
+      const std::string frame = RenderLiveView(view, Options(width, height));
+      const std::vector<std::string> lines = absl::StrSplit(frame, '\n');
+      EXPECT_LE(lines.size() - 1, static_cast<size_t>(height)) << width << "x" << height;
+      for (const std::string& line : lines) EXPECT_LE(DisplayWidth(line), width) << width << "x" << height;
+    }
+  }
+  const std::string frame = RenderLiveView(view, Options(80, 24));
+  EXPECT_THAT(frame, HasSubstr("more layers: make the window taller"));
+  EXPECT_THAT(frame, HasSubstr("checkpoint 100 saved")) << "events keep some lines";
+}
+
+TEST_F(ViewTest, TroubleIsColoured) {
+  LiveViewOptions options = Options(120, 40);
+  options.color = true;
+  options.connection = "connection lost";
+  const std::string frame = RenderLiveView(View(), options);
+  EXPECT_THAT(frame, HasSubstr("\x1b[1;31m3 NaN, 0 Inf"));
+  EXPECT_THAT(frame, HasSubstr("\x1b[33m12/32"));
+  EXPECT_THAT(frame, HasSubstr("\x1b[33mconnection lost"));
+}
+
+TEST_F(ViewTest, AQueuedJobHasAView) {
+  v1::Job job;
+  job.set_name("jobs/a");
+  job.set_state(v1::QUEUED);
+  EXPECT_THAT(RenderLiveView(JobView(job), Options(80, 24)), HasSubstr("jobs/a  QUEUED  step 0"));
+}
+
+TEST_F(ViewTest, SummaryOfASuccess) {
+  JobView view = View();
+  view.Apply(FromText<v1::Event>("sequence: 7 step: 400 time { seconds: 1151 } state { state: SUCCEEDED }"));
+  EXPECT_EQ(RenderSummary(view, false),
+            R"(jobs/cnn SUCCEEDED after 400 steps in 2m31s
+evaluation: accuracy 86.0 %, loss 0.4000 on test (10,000 examples)
+checkpoint: jobs/cnn/checkpoints/100
+try next:
+  trainctl model eval cnn/best         # loss and accuracy
+  trainctl model predict cnn           # outputs for ten examples
+  trainctl model download cnn/best     # the weights, as safetensors
+  trainctl watch cnn --snapshot        # the inside of its layers
+)");
+}
+
+TEST_F(ViewTest, SummaryOfAFailure) {
+  JobView view(Job());
+  view.Apply(FromText<v1::Event>(R"(sequence: 1 step: 7 time { seconds: 1002 } state { state: FAILED error {
+      message: "the loss is NaN at step 7" last_log_lines: "last words" } })"));
+  const std::string summary = RenderSummary(view, false);
+  EXPECT_THAT(summary,
+              HasSubstr("jobs/cnn FAILED after 7 steps in 2.0 s\nthe loss is NaN at step 7\n  | last words\n"));
+  EXPECT_THAT(summary, Not(HasSubstr("model"))) << "there is nothing to evaluate";
+}
+
+TEST_F(ViewTest, PlainLines) {
+  std::string lines;
+  for (const v1::Event& event : TrainingEvents()) lines += PlainLines(event, false);
+  EXPECT_EQ(lines,
+            R"(1970-01-01T00:16:40Z step=0 epoch=0.00 state RUNNING attempt=1
+1970-01-01T00:16:41Z step=10 epoch=0.10 train loss=2 accuracy=0.2500 learning_rate=0.05 gradient_norm=4
+1970-01-01T00:16:50Z step=100 epoch=1.00 train loss=0.5 accuracy=0.8500 penalty=0.125 learning_rate=0.05 gradient_norm=1.5 examples_per_second=4512 step_ms=28.4 remaining_seconds=30
+1970-01-01T00:16:50Z step=100 epoch=1.00 statistics layers=2 dead_units=12 nan_or_inf=3 most_saturated=conv1:0.5000
+1970-01-01T00:16:51Z step=100 epoch=1.00 evaluation split=test loss=0.4 accuracy=0.8600 examples=10000 best
+1970-01-01T00:16:51Z step=100 epoch=1.00 checkpoint name=jobs/cnn/checkpoints/100 size_bytes=1234567 best
+)");
+  EXPECT_THAT(PlainLines(TrainingEvents()[3], true),
+              HasSubstr("epoch=1.00 layer name=conv1 mean=0.31 std=0.44 min=0 max=0 zeros=0.5000 saturated=0.5000 "
+                        "dead=12/32 nan=0 inf=0\n"));
+  const v1::Event log = FromText<v1::Event>(R"(log { level: WARNING text: "two\nlines" })");
+  EXPECT_THAT(PlainLines(log, false), HasSubstr("log level=WARNING text=\"two lines\"\n"));
+}
+
+}  // namespace
+}  // namespace traind::client
