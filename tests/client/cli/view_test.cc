@@ -137,10 +137,10 @@ TEST_F(ViewTest, SummaryOfASuccess) {
 evaluation: accuracy 86.0 %, loss 0.4000 on test (10,000 examples)
 checkpoint: jobs/cnn/checkpoints/100
 try next:
-  trainctl model eval cnn/best         # loss and accuracy
-  trainctl model predict cnn           # outputs for ten examples
-  trainctl model download cnn/best     # the weights, as safetensors
-  trainctl watch cnn --snapshot        # the inside of its layers
+  trainctl model eval cnn/best       # loss and accuracy
+  trainctl model predict cnn         # outputs for ten examples
+  trainctl model download cnn/best   # the weights, as safetensors
+  trainctl watch cnn --snapshot      # the inside of its layers
 )");
 }
 
