@@ -20,7 +20,9 @@ COPY server server
 COPY client client
 COPY tests tests
 COPY examples examples
-RUN cmake --preset release && cmake --build --preset release
+# A change recompiles only what it touches: the compiler's cache outlives the stage.
+ENV CCACHE_DIR=/ccache CCACHE_BASEDIR=/src CCACHE_NOHASHDIR=1
+RUN --mount=type=cache,target=/ccache cmake --preset release && cmake --build --preset release
 RUN cmake --install build/release --strip --prefix /opt/traind
 # The packages that hold the shared libraries of the programs: Debian names them after the library's version.
 RUN ldd /opt/traind/bin/* | awk '$2 == "=>" { print $3 }' | sort -u | xargs readlink -f | \

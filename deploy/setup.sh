@@ -3,14 +3,14 @@
 #
 #   deploy/setup.sh            to build, test and run the demo
 #   deploy/setup.sh --dev      also clang-format and clang-tidy, which .ci/run needs
-#   deploy/setup.sh --build    only what a build with its tests needs: no ccache, no sample data (the container)
+#   deploy/setup.sh --build    only what a build with its tests needs: no sample data (the container)
 #
 # Run it as root or as somebody who may use sudo. When everything is there already it touches neither the network
 # nor the system.
 set -euo pipefail
 
 build=(
-  g++ cmake ninja-build pkg-config
+  g++ cmake ninja-build pkg-config ccache
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libabsl-dev
   libdnnl-dev                     # oneDNN: 2.6 on Debian 12, 3.7 on Debian 13
   ocl-icd-opencl-dev              # oneDNN's CMake package asks for it and only recommends it
@@ -18,7 +18,7 @@ build=(
   libspdlog-dev libcli11-dev nlohmann-json3-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
-demo=(ccache dataset-fashion-mnist)
+demo=(dataset-fashion-mnist)
 dev=(clang-format clang-tidy)
 
 case "${1:-}" in
