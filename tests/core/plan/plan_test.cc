@@ -2,12 +2,7 @@
 // needless reorder, memory shared by lifetime, gradients of several readers added up.
 #include "core/plan/plan.h"
 
-#include <dlfcn.h>
-
 #include <algorithm>
-#include <atomic>
-#include <cstdlib>
-#include <new>
 #include <string>
 #include <vector>
 
@@ -15,33 +10,8 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
-#include "oneapi/dnnl/dnnl.h"
 #include "tests/bench/networks.h"
-
-namespace {
-
-// Counts allocations made by this program's code while it is on; oneDNN allocates its argument lists by itself.
-std::atomic<bool> counting = false;
-std::atomic<int> allocations = 0;
-
-const void* LibraryOf(const void* address) {
-  Dl_info info;
-  return dladdr(address, &info) ? info.dli_fbase : nullptr;
-}
-
-}  // namespace
-
-void* operator new(size_t size) {
-  if (counting) {
-    static const void* const kernels = LibraryOf(reinterpret_cast<const void*>(&dnnl_version));
-    if (LibraryOf(__builtin_return_address(0)) != kernels) ++allocations;
-  }
-  void* memory = std::malloc(size);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+#include "tests/core/plan/allocations.h"
 
 namespace traind::core {
 namespace {
@@ -120,14 +90,14 @@ TEST_F(PlanTest, AStepAllocatesNothing) {
   UpdatePass update(*optimizer, UpdateTensors(*store_));
   std::vector<ParameterNumbers> numbers(update.tensors().size());
   for (int i = 0; i < 3; ++i) {
-    counting = i > 0;  // The first step warms up OpenMP's threads.
+    if (i > 0) StartCountingAllocations();  // The first step warms up OpenMP's threads.
     const absl::Status status = plan_->Run(Input(/*observe=*/true));
     update.Measure();
     update.Run({.learning_rate = 0.01, .weight_decay = 0, .number = 1}, 1, &numbers);
-    counting = false;
+    const int allocations = StopCountingAllocations();
     ASSERT_TRUE(status.ok()) << status;
+    EXPECT_EQ(allocations, 0);
   }
-  EXPECT_EQ(allocations.load(), 0);
 }
 
 TEST_F(PlanTest, AConvolutionalStepReordersOnlyTheWeightsOfBackwardData) {
