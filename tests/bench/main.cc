@@ -1,6 +1,7 @@
 // traind-bench: the time of a whole training step (forward, loss, backward, SGD with momentum 0.9 and L2) on the
 // reference networks, with random input resident in memory, as JSON lines. In the same run it times each primitive of
-// the step alone and adds them up: the limit that the kernels set. tests/bench/compare_pytorch.py sets it beside PyTorch.
+// the step alone and adds them up: the limit that the kernels set. tests/bench/compare_pytorch.py sets it beside
+// PyTorch.
 #include <omp.h>
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 #include "core/base/random.h"
 #include "core/losses/loss.h"
 #include "core/optimizers/update.h"
+#include "core/plan/choose_algorithms.h"
 #include "core/plan/plan.h"
 #include "google/protobuf/text_format.h"
 #include "tests/bench/networks.h"
@@ -29,15 +31,13 @@ struct Options {
   int threads = 2;
   v1::Precision precision = v1::F32;
   v1::ConvolutionAlgorithm algorithm = v1::AUTO;
-  int runs = 0;              // 0: as many as fit in a few seconds.
-  int observe_every = 0;     // 0: no statistics.
-  bool operations = false;   // Print each operation of the plan.
+  int runs = 0;             // 0: as many as fit in a few seconds.
+  int observe_every = 0;    // 0: no statistics.
+  bool operations = false;  // Print each operation of the plan.
   std::vector<std::string> networks;
 };
 
-double Seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
+double Seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 double Median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
@@ -72,6 +72,10 @@ absl::Status Make(const ReferenceNetwork& reference, const Options& options, Job
   core::PlanOptions plan{.batch = reference.batch, .training = true, .precision = options.precision};
   plan.loss = job.loss.get();
   plan.observe = options.observe_every > 0;
+  for (const auto& choice :
+       core::ChooseAlgorithms(*job.graph, job.network, reference.batch, options.precision, options.algorithm)) {
+    plan.algorithms[choice.layer()] = choice.algorithm();
+  }
   auto made = core::Plan::Make(*job.graph, *job.store, plan);
   if (!made.ok()) return made.status();
   job.plan = *std::move(made);
@@ -139,7 +143,8 @@ absl::Status Measure(const ReferenceNetwork& reference, const Options& options) 
 constexpr char kUsage[] =
     "traind-bench [--threads N] [--precision f32|bf16] [--convolution auto|direct|winograd] [--runs N]\n"
     "             [--observe-every N] [--operations] [NETWORK ...]\n"
-    "Prints one JSON line for each network: mlp_small, mlp_6x4096, cnn28 (all by default). median_ms is a whole training\n"
+    "Prints one JSON line for each network: mlp_small, mlp_6x4096, cnn28 (all by default). median_ms is a whole "
+    "training\n"
     "step; primitives_ms is the sum of its convolutions and inner products, each measured alone.\n";
 
 bool Parse(int argc, char** argv, Options& options) {

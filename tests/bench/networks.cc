@@ -15,8 +15,8 @@ std::string Dense(const std::string& name, int units, const std::string& activat
 
 std::string ConvBnRelu(const std::string& name, int channels) {
   return absl::StrCat("layers { name: '", name, "' conv2d { out_channels: ", channels,
-                      " kernel: 3 padding { amount: 1 } bias: false } } layers { name: '", name,
-                      "_bn' batch_norm {} ", kRelu, "} ");
+                      " kernel: 3 padding { amount: 1 } bias: false } } layers { name: '", name, "_bn' batch_norm {} ",
+                      kRelu, "} ");
 }
 
 std::string MlpSmall() {
