@@ -1,0 +1,125 @@
+#include "server/config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "tests/server/temporary_folder.h"
+
+namespace traind::server {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+ParsedConfig Parse(std::vector<const char*> arguments) {
+  arguments.insert(arguments.begin(), "traind");
+  return ParseConfig(static_cast<int>(arguments.size()), arguments.data());
+}
+
+TEST(Config, HasDefaultsThatWork) {
+  ParsedConfig parsed = Parse({});
+  EXPECT_FALSE(parsed.exit);
+  EXPECT_EQ(parsed.config.listen, "127.0.0.1:50051");
+  EXPECT_EQ(parsed.config.max_restarts, 3u);
+  EXPECT_THAT(parsed.config.dataset_roots, ElementsAre("/usr/share/datasets"));
+  ASSERT_TRUE(CompleteConfig(parsed.config).ok());
+  EXPECT_GE(parsed.config.threads, 1u);
+  EXPECT_GT(parsed.config.memory_limit, 0);
+}
+
+TEST(Config, TakesFlags) {
+  ParsedConfig parsed = Parse({"--listen", "127.0.0.1:0", "--dataset-root", "/a", "--dataset-root", "/b",
+                               "--memory-limit", "2GiB", "--heartbeat-timeout", "1.5", "--threads", "3"});
+  EXPECT_FALSE(parsed.exit) << parsed.output;
+  EXPECT_EQ(parsed.config.listen, "127.0.0.1:0");
+  EXPECT_THAT(parsed.config.dataset_roots, ElementsAre("/a", "/b"));
+  EXPECT_EQ(parsed.config.memory_limit, int64_t{2} << 30);
+  EXPECT_EQ(parsed.config.heartbeat_timeout, absl::Milliseconds(1500));
+  EXPECT_EQ(parsed.config.threads, 3u);
+}
+
+TEST(Config, FlagsWinOverTheEnvironmentAndThatOverTheFile) {
+  TemporaryFolder folder;
+  const std::string file = folder.path() + "/traind.toml";
+  std::ofstream(file) << "threads = 5\nmax-restarts = 6\nlog-level = \"debug\"\n";
+  setenv("TRAIND_MAX_RESTARTS", "7", 1);
+  setenv("TRAIND_LOG_LEVEL", "warning", 1);
+  ParsedConfig parsed = Parse({"--config", file.c_str(), "--log-level", "error"});
+  unsetenv("TRAIND_MAX_RESTARTS");
+  unsetenv("TRAIND_LOG_LEVEL");
+  ASSERT_FALSE(parsed.exit) << parsed.output;
+  EXPECT_EQ(parsed.config.threads, 5u);
+  EXPECT_EQ(parsed.config.max_restarts, 7u);
+  EXPECT_EQ(parsed.config.log_level, "error");
+}
+
+TEST(Config, ExplainsMistakes) {
+  for (const std::vector<const char*>& arguments : std::vector<std::vector<const char*>>{
+           {"--no-such-flag"}, {"--threads", "x"}, {"--log-format", "xml"}, {"--config", "/no/such/file"},
+           {"--max-evaluations", "0"}, {"--memory-limit", "8 bananas"}, {"surplus"}}) {
+    ParsedConfig parsed = Parse(arguments);
+    EXPECT_TRUE(parsed.exit) << arguments[0];
+    EXPECT_EQ(parsed.exit_code, 2) << arguments[0];
+    EXPECT_FALSE(parsed.output.empty()) << arguments[0];
+  }
+}
+
+TEST(Config, HelpAndVersionEndWell) {
+  ParsedConfig help = Parse({"--help"});
+  EXPECT_TRUE(help.exit);
+  EXPECT_EQ(help.exit_code, 0);
+  EXPECT_THAT(help.output, HasSubstr("--dataset-root"));
+  EXPECT_THAT(help.output, HasSubstr("TRAIND_DATA_DIR"));
+  ParsedConfig version = Parse({"--version"});
+  EXPECT_EQ(version.exit_code, 0);
+  EXPECT_THAT(version.output, HasSubstr("traind 0"));
+}
+
+TEST(Config, KnowsLoopbackAddresses) {
+  for (const char* address : {"127.0.0.1:1", "127.9.9.9:1", "localhost:1", "[::1]:1", "unix:/tmp/x"}) {
+    EXPECT_TRUE(IsLoopback(address)) << address;
+  }
+  for (const char* address : {"0.0.0.0:1", "[::]:1", "127.evil.example:1", "127.0.0.1.example:1", "10.0.0.1:1", ":1",
+                              "localhost.example:1", "127.0.0.1"}) {
+    EXPECT_FALSE(IsLoopback(address)) << address;
+  }
+}
+
+TEST(Config, RefusesOtherAddressesUnlessToldSo) {
+  Config config;
+  config.listen = "0.0.0.0:50051";
+  const absl::Status status = CompleteConfig(config);
+  EXPECT_TRUE(absl::IsFailedPrecondition(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("--insecure"));
+  config.insecure = true;
+  EXPECT_TRUE(CompleteConfig(config).ok());
+  config.listen = "50051";
+  EXPECT_TRUE(absl::IsInvalidArgument(CompleteConfig(config)));
+}
+
+TEST(Config, TakesTheContainersMemoryLimit) {
+  TemporaryFolder folder;
+  const std::string root = folder.path() + "/";
+  const auto write = [&](const std::string& path, const std::string& text) {
+    std::filesystem::create_directories(std::filesystem::path(root + path).parent_path());
+    std::ofstream(root + path) << text;
+  };
+  write("proc/meminfo", "MemTotal:       1000 kB\nMemFree: 5 kB\n");
+  EXPECT_EQ(AvailableMemory(root), 1000 * 1024);
+  write("proc/self/cgroup", "5:memory:/box\n0::/pod\n");
+  write("sys/fs/cgroup/pod/memory.max", "max\n");
+  EXPECT_EQ(AvailableMemory(root), 1000 * 1024);
+  write("sys/fs/cgroup/memory/box/memory.limit_in_bytes", "600000\n");
+  EXPECT_EQ(AvailableMemory(root), 600000);
+  write("sys/fs/cgroup/pod/memory.max", "500000\n");
+  EXPECT_EQ(AvailableMemory(root), 500000);
+}
+
+}  // namespace
+}  // namespace traind::server

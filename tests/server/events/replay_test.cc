@@ -1,0 +1,126 @@
+#include "server/events/replay.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+#include <map>
+
+#include "server/store/store.h"
+
+namespace traind::server {
+namespace {
+
+using ::testing::HasSubstr;
+
+v1::Event Train(uint64_t step, double loss, double speed = 0) {
+  v1::Event event;
+  event.set_step(step);
+  event.mutable_train()->set_loss(loss);
+  event.mutable_timing()->set_examples_per_second(speed);
+  return event;
+}
+
+// A log that stores what Sequence lets through.
+class Replay : public ::testing::Test {
+ protected:
+  std::vector<v1::Event> Send(const std::vector<v1::Event>& events) {
+    const auto find = [this](v1::EventKind kind, uint64_t step) -> absl::StatusOr<std::optional<v1::Event>> {
+      const auto found = stored_.find({kind, step});
+      if (found == stored_.end()) return std::nullopt;
+      return found->second;
+    };
+    auto result = Sequence(events, absl::FromUnixSeconds(1000), find, position_);
+    EXPECT_TRUE(result.ok()) << result.status();
+    for (const v1::Event& event : *result) stored_[{KindOf(event), event.step()}] = event;
+    return *std::move(result);
+  }
+
+  LogPosition position_;
+  std::map<std::pair<v1::EventKind, uint64_t>, v1::Event> stored_;
+};
+
+TEST_F(Replay, NumbersEventsWithoutGapsFromOne) {
+  auto first = Send({Train(10, 0.5), Train(20, 0.4)});
+  ASSERT_EQ(first.size(), 2u);
+  EXPECT_EQ(first[0].sequence(), 1);
+  EXPECT_EQ(first[1].sequence(), 2);
+  EXPECT_EQ(first[1].time().seconds(), 1000);
+  auto second = Send({Train(10, 0.5), Train(30, 0.3)});
+  ASSERT_EQ(second.size(), 1u);
+  EXPECT_EQ(second[0].sequence(), 3);
+}
+
+TEST_F(Replay, DropsEqualEventsWhateverTheirTiming) {
+  Send({Train(10, 0.5, 100)});
+  EXPECT_TRUE(Send({Train(10, 0.5, 999)}).empty());
+  EXPECT_EQ(position_.last_sequence, 1);
+}
+
+TEST_F(Replay, DropsARepetitionInTheSameBatch) { EXPECT_EQ(Send({Train(10, 0.5), Train(10, 0.5)}).size(), 1u); }
+
+TEST_F(Replay, ReportsADifferenceOnce) {
+  Send({Train(10, 0.5), Train(20, 0.4)});
+  auto report = Send({Train(10, 0.5), Train(20, 0.4000001)});
+  ASSERT_EQ(report.size(), 1u);
+  EXPECT_EQ(report[0].log().level(), v1::LogLine::ERROR);
+  EXPECT_THAT(report[0].log().text(), HasSubstr("TRAIN"));
+  EXPECT_THAT(report[0].log().text(), HasSubstr("step 20"));
+  EXPECT_EQ(report[0].step(), 20u);
+  EXPECT_TRUE(Send({Train(20, 0.4000001)}).empty());
+}
+
+TEST_F(Replay, ComparesBitsSoThatNaNEqualsItselfAndMinusZeroIsNotZero) {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  Send({Train(10, nan), Train(20, -0.0)});
+  EXPECT_TRUE(Send({Train(10, nan)}).empty());
+  EXPECT_EQ(Send({Train(20, 0.0)}).size(), 1u);
+}
+
+TEST_F(Replay, KeepsKindsApart) {
+  Send({Train(20, 0.4)});
+  v1::Event evaluation;
+  evaluation.set_step(10);
+  evaluation.mutable_evaluation()->set_loss(0.1);
+  EXPECT_EQ(Send({evaluation}).size(), 1u);
+}
+
+TEST_F(Replay, ReportsAnEventThatWasNotThereBefore) {
+  Send({Train(20, 0.4)});
+  auto report = Send({Train(10, 0.5)});
+  ASSERT_EQ(report.size(), 1u);
+  EXPECT_THAT(report[0].log().text(), HasSubstr("was not there before"));
+}
+
+TEST_F(Replay, TakesCheckpointsAtNewStepsAndIgnoresTheirSize) {
+  const auto checkpoint = [](uint64_t step, int64_t size) {
+    v1::Event event;
+    event.set_step(step);
+    event.mutable_checkpoint()->set_size_bytes(size);
+    return event;
+  };
+  Send({checkpoint(100, 5000)});
+  EXPECT_TRUE(Send({checkpoint(100, 5001)}).empty());
+  auto earlier = Send({checkpoint(50, 5000)});
+  ASSERT_EQ(earlier.size(), 1u);
+  EXPECT_TRUE(earlier[0].has_checkpoint());
+  EXPECT_EQ(Send({checkpoint(110, 1)}).size(), 1u) << "the highest step is still 100";
+}
+
+TEST_F(Replay, StoresEveryLogLine) {
+  v1::Event log;
+  log.mutable_log()->set_text("resumed");
+  EXPECT_EQ(Send({log, log}).size(), 2u);
+  EXPECT_EQ(Send({log}).size(), 1u);
+}
+
+TEST_F(Replay, HandsTheStoresErrorOn) {
+  Send({Train(10, 0.5)});
+  const auto broken = [](v1::EventKind, uint64_t) -> absl::StatusOr<std::optional<v1::Event>> {
+    return absl::UnavailableError("disk");
+  };
+  EXPECT_TRUE(absl::IsUnavailable(Sequence({Train(10, 0.5)}, absl::Now(), broken, position_).status()));
+}
+
+}  // namespace
+}  // namespace traind::server

@@ -1,0 +1,108 @@
+// Workers that do what a test says. No process, no time: the test sends events and ends workers itself.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "server/jobs/launcher.h"
+
+namespace traind::server {
+
+class FakeLauncher : public Launcher {
+ public:
+  // What the test holds of a worker. Its callbacks stay good after the job manager has dropped the worker.
+  struct Process {
+    int64_t memory_bytes = 0;
+    internal::Task task;
+    WorkerProcess::Callbacks callbacks;
+    absl::Mutex mu;
+    bool ended ABSL_GUARDED_BY(mu) = false;
+    bool killed ABSL_GUARDED_BY(mu) = false;
+    internal::Stop::Reason stop ABSL_GUARDED_BY(mu) = internal::Stop::REASON_UNSPECIFIED;
+
+    absl::Status Send(std::vector<v1::Event> events) { return callbacks.on_events(std::move(events)); }
+    void End(WorkerExit exit) {
+      {
+        absl::MutexLock lock(&mu);
+        if (std::exchange(ended, true)) return;
+      }
+      callbacks.on_exit(exit);
+    }
+    void End(WorkerExit::Kind kind, const std::string& description = "") {
+      WorkerExit exit;
+      exit.kind = kind;
+      exit.description = description;
+      if (kind == WorkerExit::Kind::kCrashed) exit.last_log_lines = {"the last words"};
+      End(exit);
+    }
+    // Waits until the manager has asked the worker to stop.
+    internal::Stop::Reason AwaitStop() {
+      absl::MutexLock lock(&mu);
+      const auto asked = [this]()
+                             ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) { return stop != internal::Stop::REASON_UNSPECIFIED; };
+      mu.Await(absl::Condition(&asked));
+      return stop;
+    }
+  };
+
+  absl::StatusOr<std::unique_ptr<Worker>> Start(int64_t memory_bytes, internal::Task task,
+                                                WorkerProcess::Callbacks callbacks) override {
+    auto process = std::make_shared<Process>();
+    process->memory_bytes = memory_bytes;
+    process->task = std::move(task);
+    process->callbacks = std::move(callbacks);
+    absl::MutexLock lock(&mu_);
+    if (!failure_.ok()) return failure_;
+    started_.push_back(process);
+    return std::make_unique<Handle>(process);
+  }
+
+  // Waits for the n-th worker that was started, counted from 1.
+  std::shared_ptr<Process> Await(size_t n) {
+    absl::MutexLock lock(&mu_);
+    const auto there = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return started_.size() >= n; };
+    mu_.Await(absl::Condition(&there));
+    return started_[n - 1];
+  }
+  size_t started() {
+    absl::MutexLock lock(&mu_);
+    return started_.size();
+  }
+  // From now on workers cannot be started.
+  void Fail(absl::Status status) {
+    absl::MutexLock lock(&mu_);
+    failure_ = std::move(status);
+  }
+
+ private:
+  class Handle : public Worker {
+   public:
+    explicit Handle(std::shared_ptr<Process> process) : process_(std::move(process)) {}
+    ~Handle() override { process_->End(WorkerExit::Kind::kCrashed, "killed by signal 9 (SIGKILL)"); }
+    void Stop(internal::Stop::Reason reason) override {
+      absl::MutexLock lock(&process_->mu);
+      process_->stop = reason;
+    }
+    void Kill() override {
+      {
+        absl::MutexLock lock(&process_->mu);
+        process_->killed = true;
+      }
+      process_->End(WorkerExit::Kind::kCrashed, "killed by signal 9 (SIGKILL)");
+    }
+
+   private:
+    const std::shared_ptr<Process> process_;
+  };
+
+  absl::Mutex mu_;
+  std::vector<std::shared_ptr<Process>> started_ ABSL_GUARDED_BY(mu_);
+  absl::Status failure_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace traind::server
