@@ -4,6 +4,8 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <fstream>
 #include <limits>
 #include <optional>
@@ -52,6 +54,26 @@ std::string CgroupPath(const std::string& root, const std::string& controller) {
   return "/";
 }
 
+// The arguments, last one first as CLI11 wants them, with the environment's for flags that are not among them. Left to
+// CLI11 the configuration file would win over the environment.
+std::vector<std::string> WithEnvironment(const CLI::App& app, int argc, const char* const* argv) {
+  std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  const auto given = [&](const std::string& flag) {
+    return std::any_of(arguments.begin(), arguments.end(), [&](const std::string& argument) {
+      return argument == flag || absl::StartsWith(argument, flag + "=");
+    });
+  };
+  std::vector<std::string> added;
+  for (const CLI::Option* option : app.get_options()) {
+    const std::string flag = option->get_name();
+    const char* value = option->get_envname().empty() ? nullptr : std::getenv(option->get_envname().c_str());
+    if (value != nullptr && *value != '\0' && !given(flag)) added.push_back(absl::StrCat(flag, "=", value));
+  }
+  arguments.insert(arguments.end(), added.begin(), added.end());
+  std::reverse(arguments.begin(), arguments.end());
+  return arguments;
+}
+
 }  // namespace
 
 ParsedConfig ParseConfig(int argc, const char* const* argv) {
@@ -91,7 +113,7 @@ ParsedConfig ParseConfig(int argc, const char* const* argv) {
   add("log-format", config.log_format, "text, or json: one object in each line")
       ->check(CLI::IsMember({"text", "json"}));
   try {
-    app.parse(argc, argv);
+    app.parse(WithEnvironment(app, argc, argv));
     config.heartbeat_timeout = absl::Seconds(heartbeat_seconds);
   } catch (const CLI::Error& error) {
     std::ostringstream out;

@@ -13,8 +13,7 @@ namespace traind::server {
 namespace {
 
 std::string GoingOn(const v1::Job& job) {
-  return job.progress().checkpoint_step() > 0 ? absl::StrCat("going on from step ", job.progress().checkpoint_step())
-                                              : std::string("starting over, there was no checkpoint yet");
+  return absl::StrCat("going on from step ", job.progress().checkpoint_step());
 }
 
 // Worth trying again: the disk is full or failed for a moment.

@@ -60,9 +60,14 @@ TEST(Config, FlagsWinOverTheEnvironmentAndThatOverTheFile) {
 }
 
 TEST(Config, ExplainsMistakes) {
-  for (const std::vector<const char*>& arguments : std::vector<std::vector<const char*>>{
-           {"--no-such-flag"}, {"--threads", "x"}, {"--log-format", "xml"}, {"--config", "/no/such/file"},
-           {"--max-evaluations", "0"}, {"--memory-limit", "8 bananas"}, {"surplus"}}) {
+  for (const std::vector<const char*>& arguments :
+       std::vector<std::vector<const char*>>{{"--no-such-flag"},
+                                             {"--threads", "x"},
+                                             {"--log-format", "xml"},
+                                             {"--config", "/no/such/file"},
+                                             {"--max-evaluations", "0"},
+                                             {"--memory-limit", "8 bananas"},
+                                             {"surplus"}}) {
     ParsedConfig parsed = Parse(arguments);
     EXPECT_TRUE(parsed.exit) << arguments[0];
     EXPECT_EQ(parsed.exit_code, 2) << arguments[0];

@@ -128,7 +128,8 @@ TEST_F(StoreTest, ListsNewestFirstInPagesAndByState) {
   }
   const auto names = [&](JobKey before, const std::vector<v1::JobState>& states, int limit) {
     std::vector<std::string> result;
-    for (const StoredJob& stored : *store_->ListJobs(before, states, limit)) result.push_back(stored.job.name());
+    const auto jobs = store_->ListJobs(before, states, limit);
+    for (const StoredJob& stored : *jobs) result.push_back(stored.job.name());
     return result;
   };
   EXPECT_THAT(names(0, {}, 10), ElementsAre("jobs/d", "jobs/c", "jobs/b", "jobs/a"));
