@@ -52,7 +52,7 @@ NodeBytes BytesOf(const Node& node, const DescribeOptions& options) {
   double inputs = 0;
   for (const Shape& shape : node.input_shapes) inputs += StoredValue(shape) * batch;
   const double before = StoredValue(node.pre_activation) * batch, after = StoredValue(node.output) * batch;
-  bytes.values = value_size * (inputs + before + after);
+  bytes.values = value_size * (inputs + after + (node.activation ? before : 0));
   // Beside the gradients: indices of max pooling, masks, saved statistics.
   bytes.gradients = bytes.values + 4 * after;
   double weights = 0;

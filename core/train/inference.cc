@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -12,6 +13,7 @@
 #include "core/data/dataset_dir.h"
 #include "core/data/preprocessing/preprocessor.h"
 #include "core/train/evaluator.h"
+#include "core/train/job_warnings.h"
 #include "core/train/model.h"
 #include "core/train/train.h"
 
@@ -41,8 +43,8 @@ absl::StatusOr<std::vector<float>> FirstBatch(const v1::ProbeNetworkRequest& req
   Preprocessor preprocessor = Preprocessor::Create(&config, &split->example_shape(), errors.scope("data"));
   if (!errors.ok()) return errors.ToStatus();
   if (absl::Status status = preprocessor.Fit(*split); !status.ok()) return status;
-  auto loader = BatchLoader::Start(*split, preprocessor,
-                                   {.batch = request.batch_size(), .seed = request.seed(), .end_step = 1});
+  auto loader =
+      BatchLoader::Start(*split, preprocessor, {.batch = request.batch_size(), .seed = request.seed(), .end_step = 1});
   if (!loader.ok()) return loader.status();
   const float* examples = (*loader)->Next()->examples;
   return std::vector<float>(examples, examples + request.batch_size() * split->example_elements());
@@ -110,12 +112,14 @@ absl::StatusOr<v1::ProbeNetworkResponse> Probe(const v1::ProbeNetworkRequest& re
       request.has_data() ? FirstBatch(request, dataset_dir)
                          : NormalExamples(request.batch_size() * Elements(model->graph->input_shape()), request.seed());
   if (!examples.ok()) return examples.status();
-  const absl::Status ran =
-      (*plan)->Run({.examples = examples->data(), .count = request.batch_size(), .observe = true});
+  const absl::Status ran = (*plan)->Run({.examples = examples->data(), .count = request.batch_size(), .observe = true});
   if (!ran.ok()) return ran;
   v1::ProbeNetworkResponse response;
   (*plan)->Report(response.mutable_statistics());
   ReportParameters(*model->store, response.mutable_statistics());
+  for (std::string& warning : NetworkWarnings(*model->graph, request.batch_size())) {
+    response.add_warnings(std::move(warning));
+  }
   return response;
 }
 
@@ -163,9 +167,9 @@ absl::StatusOr<v1::PredictResponse> Predict(const InferenceRequest& request, con
     const Shape shape(given.shape().begin(), given.shape().end());
     const int64_t values = CheckedElements(shape);
     if (shape.empty() || shape[0] < 1 || values != given.values_size() || values != shape[0] * elements) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("examples.shape: must be [N, ...] with ", elements, " values for each example, ",
-                       "and as many values as it says; it is ", ToString(shape), " with ", given.values_size(), " values"));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "examples.shape: must be [N, ...] with ", elements, " values for each example, ",
+          "and as many values as it says; it is ", ToString(shape), " with ", given.values_size(), " values"));
     }
     count = shape[0];
     examples.resize(values);
