@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Builds traind, starts it, and trains a convolutional network on the 60,000 real images of Fashion-MNIST.
+#
+#   bash deploy/demo.sh            a few minutes of training on two cores, after the first build
+#   bash deploy/demo.sh --quick    60 steps, to see that everything works
+#
+# The server gets a port of its own on loopback and a fresh data folder, and is stopped at the end or with Ctrl-C. What
+# was trained stays in build/demo until the next time; a second run builds nothing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+job=fashion-cnn
+data=build/demo
+wanted=0.91
+options=()
+case "${1:-}" in
+  "") ;;
+  --quick)
+    data=build/demo-quick
+    wanted=0.5
+    options=(--set steps=60 --set optimizer.schedule.warmup_steps=10) ;;
+  *) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2 ;;
+esac
+
+deploy/setup.sh
+if [ ! -f build/release/build.ninja ]; then cmake --preset release; fi
+cmake --build --preset release --target traind traind-worker trainctl
+PATH=$PWD/build/release/bin:$PATH
+
+rm -rf "$data"
+mkdir -p "$data"
+
+traind --listen 127.0.0.1:0 --port-file "$data/port" --data-dir "$data" --dataset-root /usr/share/datasets \
+  >"$data/server.log" 2>&1 &
+server=$!
+stop() {
+  trap - EXIT INT TERM
+  kill -TERM "$server" 2>/dev/null || true
+  wait "$server" || true
+}
+trap stop EXIT
+trap 'echo; echo "demo: stopping"; exit 130' INT
+trap 'exit 143' TERM
+
+until [ -s "$data/port" ]; do
+  kill -0 "$server" 2>/dev/null || { echo "demo: the server did not start:" >&2; cat "$data/server.log" >&2; exit 1; }
+  sleep 0.1
+done
+TRAIND_SERVER=127.0.0.1:$(cat "$data/port")
+export TRAIND_SERVER
+echo "demo: traind listens on $TRAIND_SERVER"
+
+trainctl dataset import fashion-mnist \
+  --split train=fashion-mnist/train-images-idx3-ubyte.gz,fashion-mnist/train-labels-idx1-ubyte.gz \
+  --split test=fashion-mnist/t10k-images-idx3-ubyte.gz,fashion-mnist/t10k-labels-idx1-ubyte.gz \
+  --class-names t-shirt,trouser,pullover,dress,coat,sandal,shirt,sneaker,bag,boot
+
+begin=$SECONDS
+trainctl run examples/fashion_mnist_cnn.textproto --job-id "$job" "${options[@]}"
+trained=$((SECONDS - begin))
+
+accuracy=$(trainctl --json model eval "$job" | sed -n 's/.*"accuracy": *\([0-9.e-]*\).*/\1/p')
+awk -v accuracy="$accuracy" -v wanted="$wanted" -v seconds="$trained" 'BEGIN {
+  printf "\ndemo: %.2f %% of the 10,000 test images are classified right, after %d s of training\n", 100 * accuracy, seconds
+  if (accuracy < wanted) { printf "demo: expected at least %.0f %%\n", 100 * wanted; exit 1 }
+}'
+
+cat <<END
+
+What to try next: start the server again, with what was trained,
+  export PATH=\$PWD/build/release/bin:\$PATH
+  traind --data-dir $data --dataset-root /usr/share/datasets
+and in another terminal
+  trainctl watch $job                                          what happened, once more
+  trainctl model predict $job                                  what it says of some test images
+  trainctl model download $job -o cnn.safetensors              the weights, for Python too
+  trainctl describe examples/fashion_mnist_residual.textproto  another network, layer by layer
+  trainctl run examples/fashion_mnist_mlp.textproto            train it
+  trainctl probe examples/lecture_tanh_small_weights.textproto activations that collapse before training begins
+END
