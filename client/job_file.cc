@@ -200,18 +200,23 @@ absl::Status JobFile::ParseAs(absl::string_view text, Message* message) {
   parser.RecordErrorsTo(&error);
   parser.WriteLocationsTo(locations_.get());
   if (parser.ParseFromString(std::string(text), message)) return absl::OkStatus();
-  int column = error.at.column;
+  TextFormat::ParseLocation at = error.at;
   std::string what = WithoutStop(error.message);
   if (const std::optional<Advice> advice = AdviceFor(error.message)) {
     absl::StrAppend(&what, "; ", advice->text);
-    // The parser stands behind the word that it did not know.
-    if (error.at.line >= 0 && static_cast<size_t>(error.at.line) < lines_.size()) {
-      const size_t word = lines_[error.at.line].rfind(advice->word, static_cast<size_t>(std::max(column, 0)));
-      if (word != std::string::npos) column = static_cast<int>(word);
+    // The parser stands behind the word that it did not know, perhaps lines behind.
+    size_t before = static_cast<size_t>(std::max(at.column, 0));
+    for (int line = std::min(at.line, static_cast<int>(lines_.size()) - 1); line >= 0; --line) {
+      const size_t word = lines_[static_cast<size_t>(line)].rfind(advice->word, before);
+      if (word != std::string::npos) {
+        at = TextFormat::ParseLocation(line, static_cast<int>(word));
+        break;
+      }
+      before = std::string::npos;
     }
   }
   return absl::InvalidArgumentError(
-      absl::StrCat(name_, ":", error.at.line + 1, ":", column + 1, ": ", what, Excerpt(error.at.line, column)));
+      absl::StrCat(name_, ":", at.line + 1, ":", at.column + 1, ": ", what, Excerpt(at.line, at.column)));
 }
 
 absl::Status JobFile::Set(absl::string_view assignment) {
@@ -275,7 +280,9 @@ TextFormat::ParseLocation JobFile::Locate(absl::string_view path) const {
     const FieldDescriptor* field = descriptor->FindFieldByName(segment.field);
     if (field == nullptr) break;
     const int index = field->is_repeated() ? ParseIndex(segment.selector).value_or(0) : -1;
-    const TextFormat::ParseLocation found = tree->GetLocation(field, index);
+    TextFormat::ParseLocation found = tree->GetLocation(field, index);
+    // The parser notes one place for a whole [list].
+    if (found.line < 0 && index > 0) found = tree->GetLocation(field, 0);
     if (found.line < 0) break;
     location = found;
     if (field->message_type() == nullptr) break;

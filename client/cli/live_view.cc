@@ -37,7 +37,7 @@ StyledLine Header(const JobView& view) {
   const v1::JobProgress& progress = job.progress();
   if (progress.steps_per_epoch() > 0) {
     line.Add(
-        absl::StrFormat("  epoch %.2f of %.4g", view.epoch(),
+        absl::StrFormat("  epoch %.2f of %.2f", view.epoch(),
                         static_cast<double>(progress.total_steps()) / static_cast<double>(progress.steps_per_epoch())));
   }
   line.Add(absl::StrCat("  step ", view.step()));

@@ -42,7 +42,10 @@ absl::StatusOr<JobFile> ReadNetwork(const Context& context, const NetworkOptions
 
 int Describe(const Context& context, const NetworkOptions& options) {
   const absl::StatusOr<JobFile> file = ReadNetwork(context, options);
-  if (!file.ok()) return context.Fail(file.status());
+  if (!file.ok()) {
+    const int code = context.Fail(file.status());
+    return absl::IsInvalidArgument(file.status()) ? static_cast<int>(kUsage) : code;
+  }
   const v1::JobSpec& spec = file->spec();
   v1::DescribeNetworkRequest request;
   *request.mutable_network() = spec.network();
@@ -89,7 +92,10 @@ int Describe(const Context& context, const NetworkOptions& options) {
 
 int Probe(const Context& context, const NetworkOptions& options) {
   const absl::StatusOr<JobFile> file = ReadNetwork(context, options);
-  if (!file.ok()) return context.Fail(file.status());
+  if (!file.ok()) {
+    const int code = context.Fail(file.status());
+    return absl::IsInvalidArgument(file.status()) ? static_cast<int>(kUsage) : code;
+  }
   const v1::JobSpec& spec = file->spec();
   v1::ProbeNetworkRequest request;
   *request.mutable_network() = spec.network();

@@ -18,6 +18,7 @@ using ::testing::ElementsAre;
 
 class ClientTest : public ::testing::Test {
  protected:
+  absl::Notification watching_, released_;  // Outlive the server, whose threads wait for them.
   FakeServer server_;
   FakeClock clock_;
   Client client_ = server_.MakeClient(clock_);
@@ -183,21 +184,20 @@ TEST_F(ClientTest, AGapInAnUnfilteredStreamIsDataLoss) {
 }
 
 TEST_F(ClientTest, CancelWakesAWatchThatWaits) {
-  absl::Notification watching, released;
   server_.training.watch_job = [&](const v1::WatchJobRequest&, grpc::ServerWriter<v1::WatchJobResponse>* writer) {
     writer->Write(Events({1}));
-    watching.Notify();
-    released.WaitForNotification();
+    watching_.Notify();
+    released_.WaitForNotification();
     return grpc::Status::OK;
   };
   const auto watch = client_.WatchJob({});
   std::vector<int64_t> sequences;
   absl::Status status;
   std::thread reader([&] { status = ReadAll(*watch, &sequences); });
-  watching.WaitForNotification();
+  watching_.WaitForNotification();
   watch->Cancel();
   reader.join();
-  released.Notify();
+  released_.Notify();
   EXPECT_TRUE(absl::IsCancelled(status)) << status;
 }
 

@@ -35,9 +35,9 @@ std::string Explain(const JobFile& file, const std::string& field) {
 
 TEST(JobFileTest, AnErrorOfTheServerPointsIntoTheFile) {
   EXPECT_EQ(Explain(Job(), "spec.network.layers[0].conv2d.kernel[1]"),
-            "job.textproto:7:19: network.layers[0].conv2d.kernel[1]: is wrong\n"
+            "job.textproto:7:7: network.layers[0].conv2d.kernel[1]: is wrong\n"
             "  7 |       kernel: [3, 0]\n"
-            "    |                   ^");
+            "    |       ^");
   EXPECT_THAT(Explain(Job(), "network.layers[0].conv2d.out_channels"), StartsWith("job.textproto:6:7: "));
 }
 

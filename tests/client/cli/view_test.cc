@@ -75,7 +75,7 @@ class ViewTest : public ::testing::Test {
 
 TEST_F(ViewTest, LiveView) {
   EXPECT_EQ(RenderLiveView(View(), Options(100, 40)),
-            R"(jobs/cnn  Fashion [2J  RUNNING  epoch 1.00 of 4  step 100 of 400
+            R"(jobs/cnn  Fashion [2J  RUNNING  epoch 1.00 of 4.00  step 100 of 400
 ███████████░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░  25 %  12 s, 30 s left  4,512 examples/s  28.40 ms/step
 train loss 0.5000  █▁                          accuracy 85.0 %  ▁█
 test  loss 0.4000  ▁                           accuracy 86.0 %  ▁
