@@ -22,7 +22,8 @@ COPY tests tests
 COPY examples examples
 # A change recompiles only what it touches: the compiler's cache outlives the stage.
 ENV CCACHE_DIR=/ccache CCACHE_BASEDIR=/src CCACHE_NOHASHDIR=1
-RUN --mount=type=cache,target=/ccache cmake --preset release && cmake --build --preset release
+RUN --mount=type=cache,target=/ccache \
+    cmake --preset release && cmake --build --preset release --target traind traind-worker trainctl
 RUN cmake --install build/release --strip --prefix /opt/traind
 # The packages that hold the shared libraries of the programs: Debian names them after the library's version.
 RUN ldd /opt/traind/bin/* | awk '$2 == "=>" { print $3 }' | sort -u | xargs readlink -f | \
@@ -30,6 +31,8 @@ RUN ldd /opt/traind/bin/* | awk '$2 == "=>" { print $3 }' | sort -u | xargs read
     cut -d: -f1 | sort -u > /opt/traind/packages
 
 FROM build AS test
+RUN --mount=type=cache,target=/ccache \
+    cmake --build --preset release --target core_tests conformance_tests golden_tests
 RUN OMP_WAIT_POLICY=passive ctest --preset release --no-tests=error -L 'core|conformance|golden'
 
 FROM ${BASE}
