@@ -13,7 +13,7 @@ namespace traind::server {
 namespace {
 
 TEST(Names, AcceptsIdsOfTheDocumentedForm) {
-  for (const std::string id : {std::string("a"), std::string("a1"), std::string("a-b"), std::string(63, 'a')}) {
+  for (const std::string& id : {std::string("a"), std::string("a1"), std::string("a-b"), std::string(63, 'a')}) {
     EXPECT_TRUE(IsValidId(id)) << id;
   }
   for (const std::string id : {"", "A", "1a", "-a", "a-", "a_b", "a/b", "..", "a.b", "\xc3\xa4"}) {
