@@ -22,6 +22,10 @@ std::unique_ptr<grpc::ClientContext> NewContext() {
   return context;
 }
 
+absl::Time TimeOf(const google::protobuf::Timestamp& timestamp) {
+  return absl::FromUnixSeconds(timestamp.seconds()) + absl::Nanoseconds(timestamp.nanos());
+}
+
 Watcher::Watcher(const ServerProcess* server, std::string job)
     : server_(server), job_(std::move(job)), thread_([this] { Follow(); }) {}
 

