@@ -51,14 +51,17 @@ class TrainTest : public testing::Test {
       layers { name: "hidden" dense { units: 16 } activation { tanh {} } }
       layers { name: "out" dense { units: 5 } })";
 
-  // A resolved request; `more` is added to a job that trains the network above for 30 steps.
+  // A resolved request; `more` is merged into a job that trains the network above for 30 steps.
   TrainRequest Request(const std::string& name, const std::string& more = "") {
     v1::JobSpec spec;
-    const std::string text = absl::StrCat(
-        "network { ", kNetwork, " } data { dataset: 'images' preprocessing { scale {} } } ",
-        "optimizer { sgd { momentum: 0.9 } learning_rate: 0.05 } batch_size: 8 seed: 7 ",
-        "statistics { every_steps: 4 } checkpoint { every { seconds: 0 } } ", "metrics_every_steps: 1 ", more);
+    const std::string text =
+        absl::StrCat("network { ", kNetwork,
+                     " } data { dataset: 'images' preprocessing { scale {} } } "
+                     "optimizer { sgd { momentum: 0.9 } learning_rate: 0.05 } batch_size: 8 seed: 7 "
+                     "statistics { every_steps: 4 } checkpoint { every { seconds: 0 } } "
+                     "metrics_every_steps: 1");
     EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &spec));
+    EXPECT_TRUE(google::protobuf::TextFormat::MergeFromString(more, &spec));
     if (spec.duration_case() == v1::JobSpec::DURATION_NOT_SET) spec.set_steps(30);
     FieldErrors::Root errors;
     ResolvedJob job = ResolveJob(spec, &dataset_, 2, errors.scope());
@@ -192,7 +195,7 @@ TEST_F(TrainTest, WeightsThatDoNotFitAreListed) {
 }
 
 TEST_F(TrainTest, ALossThatIsNotFiniteEndsTheJobAndNamesTheLayer) {
-  const TrainRequest request = Request("diverges", "optimizer { sgd {} learning_rate: 1e30 }");
+  const TrainRequest request = Request("diverges", "optimizer { sgd {} learning_rate: 1e38 }");
   Recorder recorder;
   const auto result = Train(request, recorder, recorder.stop);
   EXPECT_EQ(result.status().code(), absl::StatusCode::kAborted);
