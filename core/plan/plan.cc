@@ -20,9 +20,8 @@ absl::Status Plan::Execute(const Operation& operation) {
     return absl::OkStatus();
   }
   // The C interface takes the arguments as they are; the C++ one would build a map of them in each call.
-  const dnnl_status_t status =
-      dnnl_primitive_execute(operation.primitive.get(), stream_.get(), static_cast<int>(operation.bound.size()),
-                             operation.bound.data());
+  const dnnl_status_t status = dnnl_primitive_execute(operation.primitive.get(), stream_.get(),
+                                                      static_cast<int>(operation.bound.size()), operation.bound.data());
   if (status == dnnl_success) return absl::OkStatus();
   return absl::InternalError(absl::StrCat("oneDNN failed in \"", operation.label, "\" with status ", status));
 }
@@ -62,8 +61,9 @@ absl::StatusOr<std::vector<Plan::OperationTime>> Plan::MeasureOperations(const I
           std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count());
     }
     std::nth_element(milliseconds.begin(), milliseconds.begin() + repetitions / 2, milliseconds.end());
-    const bool compute = operation.primitive && (operation.primitive.get_kind() == dnnl::primitive::kind::convolution ||
-                                                 operation.primitive.get_kind() == dnnl::primitive::kind::inner_product);
+    const bool compute =
+        operation.primitive && (operation.primitive.get_kind() == dnnl::primitive::kind::convolution ||
+                                operation.primitive.get_kind() == dnnl::primitive::kind::inner_product);
     times.push_back({operation.label, compute, milliseconds[repetitions / 2]});
   }
   return times;

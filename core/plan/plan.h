@@ -26,7 +26,7 @@ namespace traind::core {
 
 struct PlanOptions {
   int64_t batch = 1;
-  bool training = false;       // Test mode otherwise. With a loss it goes backward too and needs a trainable store.
+  bool training = false;  // Test mode otherwise. With a loss it goes backward too and needs a trainable store.
   v1::Precision precision = v1::F32;
   uint64_t seed = 0;
   std::map<std::string, v1::ConvolutionAlgorithm, std::less<>> algorithms = {};  // By layer; DIRECT where absent.
@@ -70,7 +70,7 @@ class Plan {
   // How long each operation takes when it is repeated alone, with everything it reads in its place; for benchmarks.
   struct OperationTime {
     std::string label;
-    bool compute = false;  // A convolution or an inner product.
+    bool compute = false;     // A convolution or an inner product.
     double milliseconds = 0;  // The median of the repetitions.
   };
   absl::StatusOr<std::vector<OperationTime>> MeasureOperations(const Input& input, int repetitions);

@@ -71,7 +71,8 @@ absl::Status LoadWeights(const std::string& path, bool allow_missing, ParameterS
   for (const auto& entry : file->entries()) {
     if (!known.contains(entry.name)) absl::StrAppend(&problems, "\n", entry.name, ": the network has no such tensor");
   }
-  if (!problems.empty()) return absl::InvalidArgumentError(absl::StrCat("the weights do not fit the network:", problems));
+  if (!problems.empty())
+    return absl::InvalidArgumentError(absl::StrCat("the weights do not fit the network:", problems));
   store.UpdateCopies();
   return absl::OkStatus();
 }

@@ -145,8 +145,9 @@ Trainer::Due Trainer::DueAfter(uint64_t step) const {
   Due due;
   due.metrics = first || last || Every(step, spec_.metrics_every_steps());
   due.statistics = statistics > 0 && (first || last || Every(step, statistics));
-  due.evaluation = evaluator_ && (last || (spec_.evaluation().has_every_steps() ? Every(step, evaluation)
-                                                                                : step % steps_per_epoch_ == 0));
+  due.evaluation =
+      evaluator_ &&
+      (last || (spec_.evaluation().has_every_steps() ? Every(step, evaluation) : step % steps_per_epoch_ == 0));
   due.checkpoint = Every(step, spec_.checkpoint().every_steps());
   return due;
 }
@@ -210,7 +211,8 @@ absl::Status Trainer::Evaluate() {
 // --- Checkpoints.
 
 bool Trainer::CheckpointTimeIsUp() const {
-  const double every = static_cast<double>(spec_.checkpoint().every().seconds()) + spec_.checkpoint().every().nanos() * 1e-9;
+  const double every =
+      static_cast<double>(spec_.checkpoint().every().seconds()) + spec_.checkpoint().every().nanos() * 1e-9;
   return every > 0 && std::chrono::duration<double>(Clock::now() - last_checkpoint_).count() >= every;
 }
 
@@ -246,7 +248,8 @@ absl::Status Trainer::SaveCheckpoint() {
     }
   }
   for (const auto& observer : plan_->observer_states()) {
-    state.push_back({ObserverName(observer), {static_cast<int64_t>(observer.silent_steps.size())},
+    state.push_back({ObserverName(observer),
+                     {static_cast<int64_t>(observer.silent_steps.size())},
                      [silent = observer.silent_steps] { return absl::Span<const float>(silent); }});
   }
   const std::vector<Tensor> preprocessing = preprocessor_->parameters();
@@ -263,7 +266,8 @@ absl::Status Trainer::SaveCheckpoint() {
   const absl::Status saved = core::SaveCheckpoint(
       request_.checkpoint_dir,
       {.manifest = manifest_, .weights = weights, .state = state, .preprocessing = SourcesOf(preprocessing)},
-      {.keep_last = static_cast<int>(spec_.checkpoint().keep_last()), .before_publish = [this] { return sink_.Flush(); }});
+      {.keep_last = static_cast<int>(spec_.checkpoint().keep_last()),
+       .before_publish = [this] { return sink_.Flush(); }});
   if (!saved.ok()) return saved;
   saved_step_ = step_;
   last_checkpoint_ = Clock::now();
@@ -287,7 +291,8 @@ absl::Status Trainer::Resume(const LoadedCheckpoint& checkpoint) {
       model_.store->Set(parameter, to, tensor->values);
       return absl::OkStatus();
     };
-    if (absl::Status status = restore(checkpoint.weights, parameter.name, parameter.master); !status.ok()) return status;
+    if (absl::Status status = restore(checkpoint.weights, parameter.name, parameter.master); !status.ok())
+      return status;
     for (int slot = 0; parameter.spec->trained && slot < num_slots(); ++slot) {
       absl::Status status = restore(checkpoint.state, SlotName(parameter, slot), parameter.slots[slot]);
       if (!status.ok()) return status;
@@ -295,7 +300,8 @@ absl::Status Trainer::Resume(const LoadedCheckpoint& checkpoint) {
   }
   for (const auto& observer : plan_->observer_states()) {
     auto tensor = checkpoint.state.Load(ObserverName(observer));
-    if (!tensor.ok() || tensor->values.size() != observer.silent_steps.size()) return DoesNotFit(ObserverName(observer));
+    if (!tensor.ok() || tensor->values.size() != observer.silent_steps.size())
+      return DoesNotFit(ObserverName(observer));
     std::copy(tensor->values.begin(), tensor->values.end(), observer.silent_steps.begin());
   }
   model_.store->UpdateCopies();

@@ -74,10 +74,10 @@ class Trainer {
 
   uint64_t steps_per_epoch_ = 0;
   uint64_t total_steps_ = 0;
-  uint64_t step_ = 0;             // Steps done.
+  uint64_t step_ = 0;                       // Steps done.
   std::optional<uint64_t> saved_step_;      // Of the newest checkpoint.
   std::optional<uint64_t> evaluated_step_;  // Of the newest evaluation.
-  v1::CheckpointManifest manifest_;  // Of the newest checkpoint, and what the next one will say.
+  v1::CheckpointManifest manifest_;         // Of the newest checkpoint, and what the next one will say.
   std::vector<ParameterNumbers> numbers_;
 
   Clock::time_point last_checkpoint_;

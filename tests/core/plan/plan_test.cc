@@ -1,5 +1,5 @@
-// What a plan promises besides right numbers (those are tests/conformance and tests/golden): no allocation in a step, no
-// needless reorder, memory shared by lifetime, gradients of several readers added up.
+// What a plan promises besides right numbers (those are tests/conformance and tests/golden): no allocation in a step,
+// no needless reorder, memory shared by lifetime, gradients of several readers added up.
 #include "core/plan/plan.h"
 
 #include <algorithm>
@@ -61,8 +61,8 @@ class PlanTest : public testing::Test {
   }
   int Count(const std::string& what) const {
     const auto labels = plan_->operations();
-    return static_cast<int>(std::count_if(labels.begin(), labels.end(),
-                                          [&](const std::string& label) { return label.find(what) != std::string::npos; }));
+    return static_cast<int>(std::count_if(
+        labels.begin(), labels.end(), [&](const std::string& label) { return label.find(what) != std::string::npos; }));
   }
 
   v1::Network network_;
@@ -82,7 +82,7 @@ std::string ReferenceNetwork(const std::string& name) {
 }
 
 TEST_F(PlanTest, AStepAllocatesNothing) {
-  Make(ReferenceNetwork("cnn28") , 16, /*observe=*/true);
+  Make(ReferenceNetwork("cnn28"), 16, /*observe=*/true);
   v1::Optimizer config;
   config.mutable_sgd();
   FieldErrors::Root errors;
@@ -120,7 +120,8 @@ TEST_F(PlanTest, TheFirstLayerComputesNoGradientForItsInput) {
 
 TEST_F(PlanTest, ActivationsAndGradientsShareMemory) {
   std::string deep = "input_shape: 256 ";
-  for (int i = 0; i < 12; ++i) deep += "layers { name: 'l" + std::to_string(i) + "' dense { units: 256 } activation { relu {} } } ";
+  for (int i = 0; i < 12; ++i)
+    deep += "layers { name: 'l" + std::to_string(i) + "' dense { units: 256 } activation { relu {} } } ";
   Make(deep, 64);
   const int64_t one = 64 * 256 * sizeof(float);
   // Twelve outputs must be kept for the way back; of the gradients only a few are alive at a time.
@@ -130,8 +131,9 @@ TEST_F(PlanTest, ActivationsAndGradientsShareMemory) {
 // y = x + x has twice the gradient of y = x.
 TEST_F(PlanTest, GradientsOfSeveralReadersAreAddedUp) {
   const std::string head = "input_shape: 8 layers { name: 'a' dense { units: 6 } } ";
-  Make(head + "layers { name: 'twice' inputs: ['a', 'a'] add {} } layers { name: 'half' dense { units: 3 weight_init "
-              "{ constant { value: 0.5 } } } }",
+  Make(head +
+           "layers { name: 'twice' inputs: ['a', 'a'] add {} } layers { name: 'half' dense { units: 3 weight_init "
+           "{ constant { value: 0.5 } } } }",
        4);
   ASSERT_TRUE(plan_->Run(Input()).ok());
   const std::vector<float> twice = Gradient("a.weight");
