@@ -16,7 +16,7 @@ build=(
   ocl-icd-opencl-dev              # oneDNN's CMake package asks for it and only recommends it
   libsqlite3-dev zlib1g-dev
   libspdlog-dev libcli11-dev nlohmann-json3-dev
-  libgtest-dev libgmock-dev libbenchmark-dev
+  libgtest-dev libgmock-dev
 )
 demo=(dataset-fashion-mnist)
 dev=(clang-format clang-tidy)
