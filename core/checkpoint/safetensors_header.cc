@@ -93,7 +93,7 @@ class Handler final : public nlohmann::json_sax<Json> {
  private:
   enum class Place { kStart, kTop, kTensor, kMetadata, kEnd };
 
-  bool Fail(std::string error) {
+  bool Fail(const std::string& error) {
     const bool tensor = place_ == Place::kTensor;
     error_ = tensor ? absl::StrCat("the header's tensor '", header_.tensors.back().name, "': ", error)
                     : absl::StrCat("the header: ", error);

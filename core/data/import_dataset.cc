@@ -103,7 +103,7 @@ absl::StatusOr<int64_t> TargetWidth(const ArrayReader& reader) {
 }
 
 std::vector<std::string> Members(const std::string& chosen, std::vector<std::string> defaults) {
-  return chosen.empty() ? defaults : std::vector<std::string>{chosen};
+  return chosen.empty() ? std::move(defaults) : std::vector<std::string>{chosen};
 }
 
 // Opens the files of a split and checks their headers. Bad content is added to the split's fields; what it returns is

@@ -24,7 +24,8 @@ class Step final : public Schedule {
  public:
   explicit Step(const v1::StepSchedule& config) : every_steps_(config.every_steps()), factor_(config.factor()) {}
   double Factor(uint64_t t, uint64_t /*total*/) const override {
-    return std::pow(factor_, static_cast<double>(t / every_steps_));
+    const uint64_t drops = t / every_steps_;
+    return std::pow(factor_, static_cast<double>(drops));
   }
 
  private:

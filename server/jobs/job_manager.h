@@ -101,7 +101,7 @@ class JobManager {
   void Launch(const std::shared_ptr<LiveJob>& live);
   // False: the store refused; to be tried again.
   bool HandleExit(const Ended& ended);
-  absl::Status OnEvents(LiveJob& live, std::vector<v1::Event> events);
+  absl::Status OnEvents(LiveJob& live, const std::vector<v1::Event>& events);
   absl::Status Append(LiveJob& live, const std::vector<v1::Event>& events);
   // The STATE event and the record in one transaction. `change` fills in more of the job's record.
   absl::Status Move(LiveJob& live, v1::JobState to, std::string reason,

@@ -186,7 +186,7 @@ void JobManager::Launch(const std::shared_ptr<LiveJob>& live) {
   *task.mutable_train()->mutable_algorithms() = live->job.algorithms();
 
   WorkerProcess::Callbacks callbacks;
-  callbacks.on_events = [this, live](std::vector<v1::Event> events) { return OnEvents(*live, std::move(events)); };
+  callbacks.on_events = [this, live](const std::vector<v1::Event>& events) { return OnEvents(*live, events); };
   callbacks.on_heartbeat = [live](uint64_t step) { live->heartbeat_step = step; };
   callbacks.on_log = [name = live->job.name()](auto line) {
     spdlog::debug("{}: {}", name, std::string(line.data(), line.size()));
@@ -271,7 +271,7 @@ bool JobManager::HandleExit(const Ended& ended) {
   return true;
 }
 
-absl::Status JobManager::OnEvents(LiveJob& live, std::vector<v1::Event> events) {
+absl::Status JobManager::OnEvents(LiveJob& live, const std::vector<v1::Event>& events) {
   for (const v1::Event& event : events) {
     if (event.has_state() || event.kind_case() == v1::Event::KIND_NOT_SET) {
       return absl::InvalidArgumentError("a worker may not send an event of this kind");

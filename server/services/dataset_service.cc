@@ -91,8 +91,9 @@ grpc::ServerReadReactor<v1::UploadDatasetRequest>* DatasetService::UploadDataset
       },
       [this, id, response]() -> absl::Status {
         auto upload = uploads_.Get(*id);
-        if (upload.ok()) *response = *std::move(upload);
-        return upload.status();
+        if (!upload.ok()) return upload.status();
+        *response = *std::move(upload);
+        return absl::OkStatus();
       });
 }
 
@@ -102,8 +103,9 @@ grpc::ServerUnaryReactor* DatasetService::GetUpload(grpc::CallbackServerContext*
     auto id = ParseName("uploads", request->name(), "name");
     if (!id.ok()) return id.status();
     auto upload = uploads_.Get(*id);
-    if (upload.ok()) *response = *std::move(upload);
-    return upload.status();
+    if (!upload.ok()) return upload.status();
+    *response = *std::move(upload);
+    return absl::OkStatus();
   });
 }
 
@@ -120,8 +122,9 @@ grpc::ServerUnaryReactor* DatasetService::GetDataset(grpc::CallbackServerContext
     auto id = ParseName("datasets", request->name(), "name");
     if (!id.ok()) return id.status();
     auto dataset = Load(*id);
-    if (dataset.ok()) *response = *std::move(dataset);
-    return dataset.status();
+    if (!dataset.ok()) return dataset.status();
+    *response = *std::move(dataset);
+    return absl::OkStatus();
   });
 }
 

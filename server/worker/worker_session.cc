@@ -57,7 +57,7 @@ void WorkerSession::Read() {
   }
 }
 
-void WorkerSession::EndWith(absl::Status status) {
+void WorkerSession::EndWith(const absl::Status& status) {
   {
     absl::MutexLock lock(&mutex_);
     if (ending_) return;  // Our own doing.

@@ -75,7 +75,7 @@ class WorkerSession : public core::EventSink {
   void Read();
   void Beat();
   absl::Status Send(const internal::ToServer& message);
-  void EndWith(absl::Status status);
+  void EndWith(const absl::Status& status);
 
   const WorkerSessionOptions options_;
   Channel channel_;
