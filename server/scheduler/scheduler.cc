@@ -15,7 +15,7 @@ std::vector<int64_t> Decide(absl::Span<const JobSnapshot> jobs, const Capacity& 
     if (job.has_worker) {
       free_threads -= job.threads;
       free_memory -= job.memory_bytes;
-    } else {
+    } else if (CheckFits(job.threads, job.memory_bytes, capacity).ok()) {
       waiting.push_back(&job);
     }
   }

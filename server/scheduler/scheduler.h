@@ -2,7 +2,8 @@
 //
 // Strict order: higher priority first, equal ones by arrival. A job that does not fit what is free blocks everything
 // behind it, so that a large job cannot be starved by small ones that keep slipping past; what that leaves idle is the
-// price. Running jobs are never preempted.
+// price. Running jobs are never preempted. A job that would not fit an idle server blocks nobody: after a restart with
+// less it waits for one with more.
 #pragma once
 
 #include <cstdint>

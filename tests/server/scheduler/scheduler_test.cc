@@ -63,6 +63,11 @@ TEST(Scheduler, StartsNothingWhileMoreIsHeldThanThereIs) {
   EXPECT_THAT(Decide({Running(1, 6), Waiting(2, 1)}, kCapacity), IsEmpty());
 }
 
+TEST(Scheduler, LetsOthersPassAJobThatCanNeverFit) {
+  // After a restart with fewer threads or less memory.
+  EXPECT_THAT(Decide({Waiting(1, 8), Waiting(2, 1, 0, 9 * kGiB), Waiting(3, 4)}, kCapacity), ElementsAre(3));
+}
+
 TEST(Scheduler, StepsThroughAnAfternoon) {
   std::vector<JobSnapshot> jobs = {Waiting(1, 4), Waiting(2, 2), Waiting(3, 2)};
   ASSERT_THAT(Decide(jobs, kCapacity), ElementsAre(1));
