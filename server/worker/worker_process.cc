@@ -279,10 +279,9 @@ WorkerExit WorkerProcess::Supervisor::Conclude(std::string description) {
   exit.description = std::move(description);
   if (failure_.has_value()) {
     exit.kind = failure_->first;
-    exit.status =
-        exit.kind == WorkerExit::Kind::kCrashed
-            ? absl::UnavailableError(absl::StrCat("the worker sent what is no message: ", failure_->second.message()))
-            : failure_->second;
+    exit.status = failure_->second;
+    // The signal is ours, and not the reason.
+    if (exit.kind == WorkerExit::Kind::kCrashed) exit.description = std::string(exit.status.message());
   } else if (!result_.has_value()) {
     exit.kind = WorkerExit::Kind::kCrashed;
     exit.status = absl::UnavailableError(absl::StrCat("the worker ended without a result: ", exit.description));

@@ -50,7 +50,8 @@ struct WorkerExit {
   absl::Status status;                      // OK for kFinished and kStopped; UNAVAILABLE for kCrashed and kHung.
   internal::Result result;                  // For kFinished, kStopped and kTaskFailed.
   std::vector<std::string> last_log_lines;  // What it wrote to stdout and stderr last, at most kLastLogLines.
-  std::string description;                  // Of the process's end: "exit code 3", "killed by signal 9 (SIGKILL)".
+  // How the process ended: "exit code 3", "killed by signal 9 (SIGKILL)"; or what it did that it had to be killed for.
+  std::string description;
 };
 
 inline constexpr int kLastLogLines = 50;
