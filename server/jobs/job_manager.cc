@@ -10,6 +10,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "core/base/errors.h"
+#include "google/protobuf/util/message_differencer.h"
 #include "server/jobs/transitions.h"
 #include "server/names.h"
 
@@ -18,6 +19,8 @@ namespace {
 
 constexpr int kDefaultPageSize = 50;
 constexpr int kMaxPageSize = 500;
+// Specs may be large; a page has to fit the 4 MiB that clients take by default.
+constexpr size_t kMaxPageBytes = 3 << 20;
 
 std::string MadeUpId() {
   std::random_device random;
@@ -45,10 +48,10 @@ bool ParseToken(const std::string& token, uint64_t mask, JobKey* before) {
 
 absl::StatusOr<v1::Job> JobManager::Create(NewJob request) {
   v1::Job& job = request.job;
-  absl::ReaderMutexLock files(&files_mu_);
+  absl::MutexLock files(&files_mu_);
   if (shutting_down()) return ShuttingDown();
   if (!job.request_id().empty()) {
-    auto earlier = GetByRequest(job.request_id());
+    auto earlier = GetByRequest(job.request_id(), job.spec());
     if (earlier.ok() || !absl::IsNotFound(earlier.status())) return earlier;
   }
   if (absl::Status status = CheckFits(job.threads(), job.memory_bound_bytes(), options_.capacity); !status.ok()) {
@@ -62,6 +65,8 @@ absl::StatusOr<v1::Job> JobManager::Create(NewJob request) {
   if (job.name().empty()) job.set_name(absl::StrCat("jobs/", MadeUpId()));
   const std::string id = job.name().substr(sizeof("jobs/") - 1);
   if (auto taken = store_->GetJob(id); taken.ok()) return AlreadyExistsError("Job", job.name());
+  // Left over when the files of a deleted job could not be removed: the new one must not go on from its checkpoints.
+  if (absl::Status status = folder_->Remove("jobs", id); !status.ok()) return status;
   if (!request.weights_file.empty()) {
     if (absl::Status status = folder_->KeepInitialWeights(request.weights_file, id); !status.ok()) return status;
   }
@@ -78,14 +83,6 @@ absl::StatusOr<v1::Job> JobManager::Create(NewJob request) {
   *job.mutable_create_time() = events->front().time();
   job.set_last_sequence(position.last_sequence);
   auto key = store_->CreateJob(job, *events);
-  if (absl::IsAlreadyExists(key.status())) {
-    // Another call was faster with the request_id, or with the id.
-    if (!job.request_id().empty()) {
-      auto earlier = GetByRequest(job.request_id());
-      if (earlier.ok() || !absl::IsNotFound(earlier.status())) return earlier;
-    }
-    return AlreadyExistsError("Job", job.name());
-  }
   if (!key.ok()) return key.status();
 
   auto live = std::make_shared<LiveJob>(*key, id);
@@ -101,11 +98,15 @@ absl::StatusOr<v1::Job> JobManager::Create(NewJob request) {
   return job;
 }
 
-absl::StatusOr<v1::Job> JobManager::GetByRequest(const std::string& request_id) {
+absl::StatusOr<v1::Job> JobManager::GetByRequest(const std::string& request_id, const v1::JobSpec& spec) {
   auto id = store_->FindRequest(request_id);
   if (!id.ok()) return id.status();
   if (!id->has_value()) return absl::NotFoundError("no job was created by this request");
-  return Get(**id);
+  auto job = Get(**id);
+  if (job.ok() && !google::protobuf::util::MessageDifferencer::Equals(job->spec(), spec)) {
+    return FieldError("request_id", absl::StrCat("was used before, for ", job->name(), " with another spec"));
+  }
+  return job;
 }
 
 absl::StatusOr<v1::Job> JobManager::Get(const std::string& id) {
@@ -138,23 +139,30 @@ absl::StatusOr<v1::ListJobsResponse> JobManager::List(const v1::ListJobsRequest&
   if (!errors.ok()) return errors.ToStatus();
 
   const int size = request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
-  auto jobs = store_->ListJobs(before, states, size + 1);
-  if (!jobs.ok()) return jobs.status();
   v1::ListJobsResponse response;
-  if (jobs->size() > static_cast<size_t>(size)) {
-    jobs->pop_back();
-    response.set_next_page_token(MakeToken(jobs->back().key, StatesMask(request)));
-  }
-  for (StoredJob& stored : *jobs) {
+  const auto add = [&](StoredJob stored) {
     stored.job.clear_resolved_spec();
+    const bool fits =
+        response.jobs_size() < size && response.ByteSizeLong() + stored.job.ByteSizeLong() <= kMaxPageBytes;
+    if (response.jobs_size() > 0 && !fits) {
+      response.set_next_page_token(MakeToken(before, StatesMask(request)));
+      return false;
+    }
+    before = stored.key;
     *response.add_jobs() = std::move(stored.job);
-  }
+    return true;
+  };
+  if (absl::Status status = store_->ListJobs(before, states, add); !status.ok()) return status;
   return response;
 }
 
 absl::StatusOr<v1::Job> JobManager::Cancel(const std::string& id) {
   if (shutting_down()) return ShuttingDown();
-  const std::shared_ptr<LiveJob> live = FindLive(id);
+  std::shared_ptr<LiveJob> live = FindLive(id);
+  if (live == nullptr) {
+    absl::MutexLock files(&files_mu_);  // The job may be about to become live.
+    live = FindLive(id);
+  }
   if (live == nullptr) {
     auto stored = store_->GetJob(id);
     if (!stored.ok()) return stored.status();

@@ -59,8 +59,8 @@ class JobManager {
   // Queues the job. With a request_id that was used before, the job of that call. ALREADY_EXISTS: the id is taken.
   // RESOURCE_EXHAUSTED: it can never fit. UNAVAILABLE: the server is shutting down.
   absl::StatusOr<v1::Job> Create(NewJob request);
-  // The job of an earlier request, or NOT_FOUND.
-  absl::StatusOr<v1::Job> GetByRequest(const std::string& request_id);
+  // The job of an earlier request, or NOT_FOUND. INVALID_ARGUMENT: that request had another spec.
+  absl::StatusOr<v1::Job> GetByRequest(const std::string& request_id, const v1::JobSpec& spec);
   absl::StatusOr<v1::Job> Get(const std::string& id);
   absl::StatusOr<v1::ListJobsResponse> List(const v1::ListJobsRequest& request);
   absl::StatusOr<v1::Job> Cancel(const std::string& id);
@@ -117,8 +117,7 @@ class JobManager {
   DataFolder* const folder_;
   Launcher* const launcher_;
 
-  // Shared: a job is being created. Exclusive: files that jobs may refer to are being removed. Before LiveJob::mu and
-  // mu_.
+  // Held while a job is created, and while files that jobs may refer to are removed.
   absl::Mutex files_mu_;
 
   absl::Mutex mu_ ABSL_ACQUIRED_AFTER(files_mu_);

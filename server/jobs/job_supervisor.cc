@@ -1,6 +1,5 @@
 // What happens to jobs by itself: starts, events, ends of workers, restarts, the start and the end of the server.
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -48,9 +47,15 @@ absl::Status JobManager::Recover() {
     if (absl::Status status = folder_->Remove("jobs", id); !status.ok()) return status;
   }
 
-  auto jobs = store_->ListJobs(0, {v1::QUEUED, v1::RUNNING, v1::CANCELLING}, std::numeric_limits<int>::max());
-  if (!jobs.ok()) return jobs.status();
-  for (StoredJob& stored : *jobs) {
+  std::vector<StoredJob> jobs;
+  const auto add = [&](StoredJob job) {
+    jobs.push_back(std::move(job));
+    return true;
+  };
+  if (absl::Status status = store_->ListJobs(0, {v1::QUEUED, v1::RUNNING, v1::CANCELLING}, add); !status.ok()) {
+    return status;
+  }
+  for (StoredJob& stored : jobs) {
     auto live = std::make_shared<LiveJob>(stored.key, stored.job.name().substr(sizeof("jobs/") - 1));
     auto last_steps = store_->LastSteps(stored.key);
     if (!last_steps.ok()) return last_steps.status();
@@ -66,6 +71,8 @@ absl::Status JobManager::Recover() {
     }
     if (!moved.ok()) return moved;
     if (IsTerminal(live->job.state())) continue;
+    const absl::Status fits = CheckFits(live->job.threads(), live->job.memory_bound_bytes(), options_.capacity);
+    if (!fits.ok()) spdlog::warn("{} waits for a server with more: {}", live->job.name(), std::string(fits.message()));
     absl::MutexLock lock_all(&mu_);
     live_.emplace(live->key, live);
   }

@@ -27,7 +27,7 @@ grpc::ServerUnaryReactor* TrainingService::CreateJob(grpc::CallbackServerContext
                                                      const v1::CreateJobRequest* request, v1::Job* response) {
   return AnswerOn(*backend_.slow, context, [this, request, response](Cancellation&) -> absl::Status {
     if (!request->request_id().empty()) {
-      auto earlier = backend_.jobs->GetByRequest(request->request_id());
+      auto earlier = backend_.jobs->GetByRequest(request->request_id(), request->spec());
       if (earlier.ok() || !absl::IsNotFound(earlier.status())) return Give(std::move(earlier), response);
     }
     auto admitted = Admit(*request, *backend_.folder, backend_.jobs->capacity().threads);

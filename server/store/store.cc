@@ -126,7 +126,7 @@ absl::Status Store::PrepareStatements() {
        "SELECT jobs.id FROM requests JOIN jobs ON jobs.key = requests.job WHERE request_id = ?1"},
       {reader_.get(), &list_jobs_,
        "SELECT key, last_sequence, progress, record FROM jobs WHERE key < ?1 AND (?2 >> state) & 1 "
-       "ORDER BY key DESC LIMIT ?3"},
+       "ORDER BY key DESC"},
       {reader_.get(), &job_ids_, "SELECT id FROM jobs ORDER BY key"},
       {reader_.get(), &read_events_,
        "SELECT sequence, kind, payload FROM events WHERE job = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3"},

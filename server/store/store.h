@@ -59,8 +59,10 @@ class Store {
   // --- Reads. They see every change acknowledged before.
   absl::StatusOr<StoredJob> GetJob(const std::string& id);                                // NOT_FOUND.
   absl::StatusOr<std::optional<std::string>> FindRequest(const std::string& request_id);  // The job's id.
-  // Newest first, with keys below `before` (0: all) and a state of `states` (empty: all).
-  absl::StatusOr<std::vector<StoredJob>> ListJobs(JobKey before, const std::vector<v1::JobState>& states, int limit);
+  // Hands over the jobs, newest first, with keys below `before` (0: all) and a state of `states` (empty: all), until
+  // `add` returns false. `add` must not call back into the store.
+  absl::Status ListJobs(JobKey before, const std::vector<v1::JobState>& states,
+                        const std::function<bool(StoredJob)>& add);
   absl::StatusOr<std::vector<std::string>> JobIds();
 
   struct ReadOptions {

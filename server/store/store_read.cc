@@ -51,23 +51,21 @@ absl::StatusOr<std::optional<std::string>> Store::FindRequest(const std::string&
   return std::string(find_request_.Bytes(0));
 }
 
-absl::StatusOr<std::vector<StoredJob>> Store::ListJobs(JobKey before, const std::vector<v1::JobState>& states,
-                                                       int limit) {
+absl::Status Store::ListJobs(JobKey before, const std::vector<v1::JobState>& states,
+                             const std::function<bool(StoredJob)>& add) {
   int64_t mask = states.empty() ? ~int64_t{0} : 0;
   for (v1::JobState state : states) mask |= int64_t{1} << state;
   absl::MutexLock lock(&read_mu_);
   absl::Cleanup reset = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { list_jobs_.Reset(); };
   list_jobs_.Bind(1, before > 0 ? before : std::numeric_limits<int64_t>::max());
   list_jobs_.Bind(2, mask);
-  list_jobs_.Bind(3, int64_t{limit});
-  std::vector<StoredJob> jobs;
   while (true) {
     auto row = list_jobs_.Step();
     if (!row.ok()) return row.status();
-    if (!*row) return jobs;
+    if (!*row) return absl::OkStatus();
     auto job = JobOf(list_jobs_);
     if (!job.ok()) return job.status();
-    jobs.push_back(*std::move(job));
+    if (!add(*std::move(job))) return absl::OkStatus();
   }
 }
 

@@ -288,6 +288,60 @@ TEST_F(JobManagerTest, AnswersARepeatedRequestWithTheFirstJob) {
   auto second = manager_->Create(request);
   ASSERT_TRUE(second.ok());
   EXPECT_EQ(second->name(), first->name());
+  request.job.mutable_spec()->set_seed(2);
+  const absl::Status other = manager_->Create(request).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(other)) << "another spec is another request";
+  EXPECT_THAT(std::string(other.message()), HasSubstr(first->name()));
+}
+
+TEST_F(JobManagerTest, ANewJobFindsNoFilesOfAnEarlierOne) {
+  // A job was deleted, but its files could not be.
+  std::filesystem::create_directories(folder_->CheckpointDir("a") + "/7");
+  Create("a");
+  EXPECT_FALSE(std::filesystem::exists(folder_->CheckpointDir("a")));
+}
+
+TEST_F(JobManagerTest, ACreationThatFailsLeavesTheWeightsOfItsNamesakeAlone) {
+  std::vector<std::string> weights;
+  for (const char* content : {"first", "second"}) {
+    weights.push_back(path_.path() + "/" + content);
+    std::ofstream(weights.back()) << content;
+  }
+  // Two calls at once for one id, a few times: whose job it is, his are the weights.
+  for (const char* id : {"a", "b", "c", "d"}) {
+    std::vector<absl::Status> created(2);
+    std::vector<std::thread> calls;
+    for (size_t i = 0; i < created.size(); ++i) {
+      calls.emplace_back([&, i] {
+        JobManager::NewJob request = NewJob(id);
+        request.weights_file = weights[i];
+        created[i] = manager_->Create(std::move(request)).status();
+      });
+    }
+    for (std::thread& call : calls) call.join();
+    ASSERT_NE(created[0].ok(), created[1].ok());
+    std::string kept;
+    std::ifstream(folder_->InitialWeights(id)) >> kept;
+    EXPECT_EQ(kept, created[0].ok() ? "first" : "second");
+  }
+}
+
+TEST_F(JobManagerTest, ABoundedPageHasAsManyJobsAsFit) {
+  for (const char* id : {"a", "b", "c"}) {
+    JobManager::NewJob request = NewJob(id);
+    request.job.mutable_spec()->set_display_name(std::string(size_t{2} << 20, 'x'));
+    ASSERT_TRUE(manager_->Create(std::move(request)).ok());
+  }
+  std::vector<std::string> names;
+  v1::ListJobsRequest request;
+  do {
+    auto page = manager_->List(request);
+    ASSERT_TRUE(page.ok()) << page.status();
+    EXPECT_LT(page->ByteSizeLong(), size_t{4} << 20);
+    for (const v1::Job& job : page->jobs()) names.push_back(job.name());
+    request.set_page_token(page->next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_THAT(names, ElementsAre("jobs/c", "jobs/b", "jobs/a"));
 }
 
 TEST_F(JobManagerTest, DeletesRowsAndFilesOfATerminalJobOnly) {

@@ -126,10 +126,13 @@ TEST_F(StoreTest, ListsNewestFirstInPagesAndByState) {
     job.set_state(*id == 'b' ? v1::FAILED : v1::QUEUED);
     keys.push_back(Create(job));
   }
-  const auto names = [&](JobKey before, const std::vector<v1::JobState>& states, int limit) {
+  const auto names = [&](JobKey before, const std::vector<v1::JobState>& states, size_t limit) {
     std::vector<std::string> result;
-    const auto jobs = store_->ListJobs(before, states, limit);
-    for (const StoredJob& stored : *jobs) result.push_back(stored.job.name());
+    const auto add = [&](const StoredJob& stored) {
+      result.push_back(stored.job.name());
+      return result.size() < limit;
+    };
+    EXPECT_TRUE(store_->ListJobs(before, states, add).ok());
     return result;
   };
   EXPECT_THAT(names(0, {}, 10), ElementsAre("jobs/d", "jobs/c", "jobs/b", "jobs/a"));
