@@ -44,7 +44,7 @@ int Context::Fail(const absl::Status& status, const JobFile* file) const {
     return kFailed;
   }
   const auto say = [&](absl::string_view text) {
-    err() << StyledLine().Add("error: ", Style::kBad).Render(80, color()) << (color() ? " " : " ") << text << "\n";
+    err() << StyledLine().Add("error: ", Style::kBad).Render(80, color()) << " " << text << "\n";
   };
   if (!violations.empty()) {
     for (const FieldViolation& violation : violations) {

@@ -80,14 +80,14 @@ std::string FormatCount(double count) {
   }
   if (count >= 1e5) return absl::StrFormat("%.0f k", count / 1e3);
   if (count >= 1000) return absl::StrFormat("%d,%03d", std::lround(count) / 1000, std::lround(count) % 1000);
-  return absl::StrFormat(count < 10 && count != std::floor(count) ? "%.1f" : "%.0f", count);
+  return absl::StrFormat("%.*f", count < 10 && count != std::floor(count) ? 1 : 0, count);
 }
 
 std::string FormatBytes(int64_t bytes) {
   if (bytes < 1000) return absl::StrCat(bytes, " B");
   double value = static_cast<double>(bytes) / 1000;
   for (const char* unit : {"kB", "MB", "GB"}) {
-    if (value < 1000) return absl::StrFormat(value < 10 ? "%.2f %s" : "%.1f %s", value, unit);
+    if (value < 1000) return absl::StrFormat("%.*f %s", value < 10 ? 2 : 1, value, unit);
     value /= 1000;
   }
   return absl::StrFormat("%.2f TB", value);

@@ -20,7 +20,6 @@
 namespace traind::core {
 namespace {
 
-using onednn::Dims;
 using onednn::Type;
 
 class BatchNormLayer : public Layer {
