@@ -9,7 +9,7 @@
 
 namespace traind::core {
 
-// Calls body(begin, end, part) for consecutive parts of [0, n), one for each thread, cut at multiples of `grain`;
+// Calls body(begin, end, part) for consecutive parts of [0, n), as many as threads, cut at multiples of `grain`;
 // runs in the calling thread when there is only one part's worth of work. `body` must not throw.
 template <class Body>
 void ParallelFor(int64_t n, int64_t grain, const Body& body) {
@@ -21,10 +21,12 @@ void ParallelFor(int64_t n, int64_t grain, const Body& body) {
   }
 #pragma omp parallel num_threads(parts)
   {
-    const int part = omp_get_thread_num();
-    const int64_t begin = chunks * part / parts * grain;
-    const int64_t end = std::min(n, chunks * (part + 1) / parts * grain);
-    if (begin < end) body(begin, end, part);
+    // OpenMP may give fewer threads than asked for (a limit, a nested region); the parts stay the same.
+    for (int part = omp_get_thread_num(); part < parts; part += omp_get_num_threads()) {
+      const int64_t begin = chunks * part / parts * grain;
+      const int64_t end = std::min(n, chunks * (part + 1) / parts * grain);
+      if (begin < end) body(begin, end, part);
+    }
   }
 }
 

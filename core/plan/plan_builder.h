@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,6 +36,7 @@ class PlanBuilder : public Planner {
   Value View(Value value, const dnnl::memory::desc& desc) override;
   Value In(Value value, const dnnl::memory::desc& wanted) override;
   Value Flat(Value value) override;
+  Value Reshaped(Value value, const dnnl::memory::desc& like) override;
   void SetOutput(Value value) override { stage_->output = value; }
   const Activation* activation() const override;
   void TakeActivation() override { taken_ = Taken::kByLayer; }
@@ -109,7 +111,6 @@ class PlanBuilder : public Planner {
 
   Value NewFixed(const dnnl::memory::desc& desc, void* memory);
   Value NewConstant(const dnnl::memory::desc& desc);
-  Value Reshaped(Value value, const dnnl::memory::desc& like);
   std::vector<Plan::Operation>& Target(Value source);
   void Append(std::vector<Plan::Operation>& operations, Plan::Operation operation);
   Plan::Operation ReorderOperation(Value from, Value to);
@@ -123,7 +124,7 @@ class PlanBuilder : public Planner {
   ParameterStore& store_;
   const PlanOptions options_;
   std::unique_ptr<Plan> plan_;
-  std::vector<Slot> values_;
+  std::deque<Slot> values_;  // Desc() gives references, which must stay valid while values are added.
   std::vector<PlannedNode> planned_;
   Stage* stage_ = nullptr;
   Taken taken_ = Taken::kNo;
