@@ -18,6 +18,7 @@
 #include "core/activations/activation.h"
 #include "core/activations/elementwise_loops.h"
 #include "core/activations/plan_values.h"
+#include "core/layers/values.h"
 #include "core/plan/planner.h"
 
 namespace traind::core {
@@ -48,7 +49,7 @@ class Elementwise final : public Activation {
     const Value source = Function::kSource == Source::kInput ? x.value : y;
     return BackwardPlan([this, source, layout = x.layout](Planner& backward) {
       if (!backward.NeedsInputGradient()) return absl::OkStatus();
-      const Value dy = OutputGradientIn(backward, backward.Desc(source));
+      const Value dy = GradientAs(backward, backward.Desc(source));
       const Value dx = backward.New(backward.Desc(source));
       backward.Run("activation", {source, dy}, {dx}, [this, layout, source, dy, dx](const Frame& frame) {
         Backward(layout, frame.at(source), frame.at(dy), frame.at(dx));

@@ -12,6 +12,7 @@
 #include "core/activations/elementwise_loops.h"
 #include "core/activations/plan_values.h"
 #include "core/base/require.h"
+#include "core/layers/values.h"
 #include "core/onednn/desc.h"
 
 namespace traind::core {
@@ -128,7 +129,7 @@ class MaxoutActivation final : public Activation {
     if (!planner.training()) return BackwardPlan();
     return BackwardPlan([=](Planner& backward) {
       if (!backward.NeedsInputGradient()) return absl::OkStatus();
-      const Value dy = OutputGradientIn(backward, backward.Desc(y));
+      const Value dy = GradientAs(backward, backward.Desc(y));
       const Value dx = backward.New(backward.Desc(x.value));
       backward.Run("maxout", {x.value, dy}, {dx}, [=](const Frame& frame) {
         bf16 ? RunBackward(slabs, frame.at<Bfloat16>(x.value), frame.at<Bfloat16>(dy), frame.at<Bfloat16>(dx))

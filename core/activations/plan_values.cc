@@ -39,14 +39,4 @@ PlacedValue PlacedChannels(Planner& planner) {
 
 PlacedValue PlacedPlain(Planner& planner) { return Place(planner, Plain(planner)); }
 
-Value OutputGradientIn(Planner& planner, const dnnl::memory::desc& wanted) {
-  Value gradient = planner.OutputGradient();
-  const onednn::Dims dims = onednn::DimsOf(wanted);
-  if (onednn::DimsOf(planner.Desc(gradient)) != dims) {
-    const auto type = onednn::TypeOf(planner.Desc(gradient));
-    gradient = planner.View(planner.Flat(gradient), onednn::Plain(dims, type));
-  }
-  return planner.In(gradient, wanted);
-}
-
 }  // namespace traind::core

@@ -21,7 +21,4 @@ PlacedValue PlacedChannels(Planner& planner);
 // The same, always row-major.
 PlacedValue PlacedPlain(Planner& planner);
 
-// The output's gradient in the layout wanted, also where its reader saw an image as a row.
-Value OutputGradientIn(Planner& planner, const dnnl::memory::desc& wanted);
-
 }  // namespace traind::core

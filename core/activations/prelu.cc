@@ -8,6 +8,7 @@
 #include "core/activations/pieces.h"
 #include "core/activations/plan_values.h"
 #include "core/base/require.h"
+#include "core/layers/values.h"
 
 namespace traind::core {
 namespace {
@@ -153,7 +154,7 @@ class PreluActivation final : public Activation {
     return BackwardPlan([=](Planner& backward) {
       PreluValues b = v;
       b.padded_slope = backward.New(padded_desc);
-      b.dy = OutputGradientIn(backward, backward.Desc(v.x.value));
+      b.dy = GradientAs(backward, backward.Desc(v.x.value));
       b.dx = backward.New(backward.Desc(v.x.value));
       b.sums = backward.New(
           onednn::Plain({Pieces(layout.batch).count, layout.padded_channels()}, dnnl::memory::data_type::f32));

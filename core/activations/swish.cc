@@ -6,6 +6,7 @@
 #include "core/activations/pieces.h"
 #include "core/activations/swish_function.h"
 #include "core/base/require.h"
+#include "core/layers/values.h"
 
 namespace traind::core {
 namespace {
@@ -43,7 +44,7 @@ class LearnedSwish final : public Activation {
     planner.SetOutput(y);
     if (!planner.training()) return BackwardPlan();
     return BackwardPlan([=](Planner& backward) {
-      const Value dy = OutputGradientIn(backward, backward.Desc(x.value));
+      const Value dy = GradientAs(backward, backward.Desc(x.value));
       const Value dx = backward.New(backward.Desc(x.value));
       const Value dbeta = backward.ParameterGradient("beta", ScalarDesc());
       backward.Run("swish", {x.value, beta, dy}, {dx, dbeta}, [=](const Frame& frame) {

@@ -80,6 +80,9 @@ class Planner {
   virtual Value In(Value value, const dnnl::memory::desc& wanted) = 0;
   // The value as plain row-major [batch, elements].
   virtual Value Flat(Value value) = 0;
+  // The same numbers in row-major order with the dimensions of `like`, as a flattened image is [n, features] for one
+  // layer and [n, c, h, w] for another.
+  virtual Value Reshaped(Value value, const dnnl::memory::desc& like) = 0;
   virtual void SetOutput(Value value) = 0;
 
   // The activation that follows in the same layer, or null. A layer that applies it itself says so:
