@@ -20,7 +20,6 @@ class Sampler {
 
   // The last, smaller batch of an epoch is dropped.
   int64_t steps_per_epoch() const { return options_.examples / options_.batch; }
-  uint64_t epoch_of(uint64_t step) const { return step / static_cast<uint64_t>(steps_per_epoch()); }
 
   // The indices of all examples in the order of `epoch`: uniform over all orders (Fisher & Yates 1938; Durstenfeld
   // 1964), driven by RandomStream(seed, Purpose::kShuffle, 0). `order` keeps its memory from call to call.

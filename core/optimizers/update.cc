@@ -124,7 +124,6 @@ UpdatePass::UpdatePass(const Optimizer& optimizer, std::vector<ParameterTensor> 
       const int64_t n = std::min(kPiece, tensors_[t].stored - offset);
       pieces_.push_back({.tensor = static_cast<int32_t>(t), .n = static_cast<int32_t>(n), .offset = offset});
     }
-    penalized_ |= IsPenalized(tensors_[t]);
   }
   penalties_.resize(pieces_.size());
   squares_.resize(pieces_.size());
@@ -148,24 +147,15 @@ UpdatePass::Measures UpdatePass::Measure() {
       squares_[p] = SquaresLoop(g, piece.n);
     }
   });
-  double squares = 0;
-  for (double s : squares_) squares += s;
-  return {.gradient_norm = std::sqrt(squares), .penalty = SumOfPenalties()};
+  double squares = 0, penalty = 0;
+  for (size_t p = 0; p < pieces_.size(); ++p) {
+    squares += squares_[p];
+    penalty += penalties_[p];
+  }
+  return {.gradient_norm = std::sqrt(squares), .penalty = penalty};
 }
 
-double UpdatePass::Penalty() {
-  if (!penalized_) return 0;
-  ParallelFor(static_cast<int64_t>(pieces_.size()), kGrain, [this](int64_t begin, int64_t end, int) {
-    for (int64_t p = begin; p < end; ++p) {
-      const Piece piece = pieces_[p];
-      const ParameterTensor& tensor = tensors_[piece.tensor];
-      penalties_[p] = IsPenalized(tensor) ? PenaltyOf(tensor, tensor.weights + piece.offset, piece.n) : 0;
-    }
-  });
-  return SumOfPenalties();
-}
-
-double UpdatePass::Run(const Optimizer::Step& step, double gradient_scale, std::vector<ParameterNumbers>* observe) {
+void UpdatePass::Run(const Optimizer::Step& step, double gradient_scale, std::vector<ParameterNumbers>* observe) {
   Optimizer::Step undecayed = step;
   undecayed.weight_decay = 0;
   ParallelFor(static_cast<int64_t>(pieces_.size()), kGrain, [&](int64_t begin, int64_t end, int) {
@@ -177,7 +167,6 @@ double UpdatePass::Run(const Optimizer::Step& step, double gradient_scale, std::
       const bool penalized = IsPenalized(tensor);
       float* w = tensor.weights + piece.offset;
       const float* g = tensor.gradients + piece.offset;
-      penalties_[p] = penalized ? PenaltyOf(tensor, w, piece.n) : 0;
       if (observe != nullptr) {
         if (penalized) {
           Combine(tensor, g, w, piece.n, 1, combined);
@@ -213,13 +202,6 @@ double UpdatePass::Run(const Optimizer::Step& step, double gradient_scale, std::
       total.inf_count += numbers_[p].inf_count;
     }
   }
-  return SumOfPenalties();
-}
-
-double UpdatePass::SumOfPenalties() const {
-  double sum = 0;
-  for (double penalty : penalties_) sum += penalty;
-  return sum;
 }
 
 double ClipScale(double norm, double clip_norm) { return clip_norm > 0 && norm > clip_norm ? clip_norm / norm : 1; }

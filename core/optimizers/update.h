@@ -52,13 +52,10 @@ class UpdatePass {
   };
   Measures Measure();
 
-  // The value of the penalties at the current weights; touches only the penalized tensors.
-  double Penalty();
-
   // Updates everything; `step.weight_decay` acts where the tensor is decayed, and `gradient_scale` (see ClipScale)
   // multiplies the gradients, penalties included. With `observe`, which has one element for each tensor in the order
-  // given, also takes the statistics. Returns the value of the penalties before the update.
-  double Run(const Optimizer::Step& step, double gradient_scale, std::vector<ParameterNumbers>* observe);
+  // given, also takes the statistics.
+  void Run(const Optimizer::Step& step, double gradient_scale, std::vector<ParameterNumbers>* observe);
 
   const std::vector<ParameterTensor>& tensors() const { return tensors_; }
 
@@ -69,12 +66,10 @@ class UpdatePass {
     int32_t n;
     int64_t offset;
   };
-  double SumOfPenalties() const;
 
   const Optimizer& optimizer_;
   const std::vector<ParameterTensor> tensors_;
   std::vector<Piece> pieces_;
-  bool penalized_ = false;
   // For each piece.
   std::vector<double> penalties_;
   std::vector<double> squares_;

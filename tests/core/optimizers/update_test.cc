@@ -92,7 +92,6 @@ TEST_F(UpdatePassTest, MeasuresNormAndPenalty) {
   const auto measures = pass.Measure();
   EXPECT_NEAR(measures.gradient_norm, std::sqrt(squares), 1e-6 * std::sqrt(squares));
   EXPECT_NEAR(measures.penalty, penalty, 1e-9 * penalty);
-  EXPECT_EQ(pass.Penalty(), measures.penalty);
 }
 
 TEST_F(UpdatePassTest, UpdatesAsTheFormulasSay) {
@@ -100,9 +99,8 @@ TEST_F(UpdatePassTest, UpdatesAsTheFormulasSay) {
     for (double scale : {1.0, 0.25}) {
       const std::vector<Arrays> before = arrays_;
       UpdatePass pass = Make();
-      const double penalty = pass.Penalty();
       std::vector<ParameterNumbers> numbers(arrays_.size());
-      EXPECT_EQ(pass.Run(kStep, scale, observe ? &numbers : nullptr), penalty);
+      pass.Run(kStep, scale, observe ? &numbers : nullptr);
       for (size_t t = 0; t < arrays_.size(); ++t) {
         const Arrays& now = arrays_[t];
         for (size_t i = 0; i < now.weights.size(); ++i) {
