@@ -21,8 +21,9 @@ struct DescribeOptions {
 };
 
 // Everything but the warnings. `expanded` is the network that the graph was built from. The memory is an upper bound:
-// it takes every value of a step as alive at once, in the widest layout a kernel may choose; it is at most 2^62, also
-// for networks that could never run.
+// in training every value of the forward pass is alive, gradients only as long as the planner keeps them, both in the
+// widest layout a kernel may choose, beside parameters, optimizer's state and the plan of the evaluation. It is at most
+// 2^62, also for networks that could never run.
 v1::NetworkDescription Describe(const Graph& graph, const v1::Network& expanded, const DescribeOptions& options);
 
 }  // namespace traind::core
