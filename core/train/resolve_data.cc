@@ -21,13 +21,15 @@ const v1::DatasetSplit* FindSplit(const v1::Dataset& dataset, const std::string&
   return nullptr;
 }
 
-// The split, or null after a violation that lists those there are.
+// The split, or null after a violation that lists those there are. An empty one is a violation too.
 const v1::DatasetSplit* RequireSplit(const v1::Dataset& dataset, const std::string& name, const FieldErrors& errors) {
   const v1::DatasetSplit* found = FindSplit(dataset, name);
   if (found == nullptr) {
     std::vector<std::string> known;
     for (const auto& split : dataset.splits()) known.push_back(split.name());
     errors.Add(absl::StrCat(dataset.name(), " has no split \"", name, "\"; it has: ", absl::StrJoin(known, ", ")));
+  } else if (found->num_examples() == 0) {
+    errors.Add(absl::StrCat("\"", name, "\" is empty"));
   }
   return found;
 }
@@ -51,7 +53,6 @@ int64_t ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const FieldE
   }
   const v1::DatasetSplit* train = RequireSplit(*dataset, data.train_split(), errors.At("train_split"));
   if (train == nullptr) return 0;
-  if (train->num_examples() == 0) errors.At("train_split").Add(absl::StrCat("\"", train->name(), "\" is empty"));
   const int64_t limit = static_cast<int64_t>(std::min<uint64_t>(data.max_train_examples(), INT64_MAX));
   return limit > 0 ? std::min(limit, train->num_examples()) : train->num_examples();
 }

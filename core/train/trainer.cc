@@ -13,7 +13,9 @@ namespace {
 
 bool Every(uint64_t step, uint32_t cadence) { return cadence > 0 && step % cadence == 0; }
 
+// At most what google.protobuf.Duration may say, about 10,000 years.
 google::protobuf::Duration ToDuration(double seconds) {
+  seconds = std::min(seconds, 315'576'000'000.0);
   google::protobuf::Duration duration;
   duration.set_seconds(static_cast<int64_t>(seconds));
   duration.set_nanos(static_cast<int32_t>((seconds - std::floor(seconds)) * 1e9));
