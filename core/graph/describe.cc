@@ -92,13 +92,14 @@ NodeBytes BytesOf(const Node& node, const DescribeOptions& options) {
     weights += elements;
   }
   if (weights == 0) return bytes;
-  // Winograd transforms tiles: 4x4 outputs take 6x6 numbers. Other kernels transpose an operand at most. Backward, the
-  // weights' gradient is summed for each thread, and brought to the layout of the master.
+  // Winograd transforms tiles: 4x4 outputs take 6x6 numbers and a 3x3 kernel becomes 6x6. Other kernels transpose an
+  // operand at most. Backward, the weights' gradient is summed for each thread, and brought to the layout of the
+  // master.
   const bool winograd = std::any_of(options.algorithms.begin(), options.algorithms.end(), [&](const auto& chosen) {
     return chosen.layer() == node.name && chosen.algorithm() == v1::WINOGRAD;
   });
   const double operands = (winograd ? 2.25 : 1) * (inputs + before);
-  bytes.forward_scratch = 4 * (2.25 * weights + operands);
+  bytes.forward_scratch = 4 * (4 * weights + operands);
   bytes.backward_scratch = 4 * ((4 + options.threads) * weights + operands);
   return bytes;
 }

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/graph/describe.h"
 #include "core/onednn/onednn.h"
+#include "core/plan/choose_algorithms.h"
 #include "core/train/model.h"
 #include "google/protobuf/text_format.h"
 
@@ -30,6 +31,8 @@ struct Measured {
 Measured Measure(const std::string& text, v1::Precision precision, int64_t batch) {
   v1::Network network;
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &network));
+  FieldErrors::Root errors;
+  EXPECT_NE(Graph::Build(network, errors.scope()), nullptr) << errors.ToStatus();  // Fills in the defaults.
   v1::Loss loss;
   loss.mutable_mean_squared_error();
   auto model = MakeModel(network, &loss, /*trainable=*/true, kSlots);
@@ -40,14 +43,16 @@ Measured Measure(const std::string& text, v1::Precision precision, int64_t batch
   options.loss = model->loss.get();
   options.training = true;
   options.observe = true;
+  const auto algorithms = ChooseAlgorithms(*model->graph, network, batch, precision, v1::AUTO);
+  for (const auto& choice : algorithms) options.algorithms[choice.layer()] = choice.algorithm();
   const auto training = Plan::Make(*model->graph, *model->store, options);
   EXPECT_TRUE(training.ok()) << training.status();
   options.training = options.observe = false;
   const auto evaluation = Plan::Make(*model->graph, *model->store, options);
   EXPECT_TRUE(evaluation.ok()) << evaluation.status();
-  const auto description =
-      Describe(*model->graph, network,
-               {.batch = batch, .optimizer_slots = kSlots, .precision = precision, .threads = 2, .algorithms = {}});
+  const auto description = Describe(
+      *model->graph, network,
+      {.batch = batch, .optimizer_slots = kSlots, .precision = precision, .threads = 2, .algorithms = algorithms});
   return {.plans = (*training)->arena_bytes() + (*evaluation)->arena_bytes() + model->store->bytes(),
           .bound = description.training_memory_bytes() - kProcessBytes};
 }
