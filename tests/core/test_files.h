@@ -54,7 +54,7 @@ std::string RawBytes(const std::vector<T>& values) {
 
 inline std::string LittleEndian(uint64_t value, int width) {
   std::string bytes;
-  for (int i = 0; i < width; ++i) bytes.push_back(static_cast<char>(value >> (8 * i)));
+  for (int i = 0; i < width; ++i) bytes.push_back(i < 8 ? static_cast<char>(value >> (8 * i)) : 0);
   return bytes;
 }
 
