@@ -199,7 +199,8 @@ TEST_F(TrainTest, ALossThatIsNotFiniteEndsTheJobAndNamesTheLayer) {
   Recorder recorder;
   const auto result = Train(request, recorder, recorder.stop);
   EXPECT_EQ(result.status().code(), absl::StatusCode::kAborted);
-  EXPECT_THAT(std::string(result.status().message()), HasSubstr("is not a finite number"));
+  EXPECT_THAT(std::string(result.status().message()),
+              testing::AllOf(HasSubstr("is not a finite number"), HasSubstr("the first layer with such values is \"")));
 }
 
 TEST_F(TrainTest, EvaluateAndPredictAgreeWithTraining) {
