@@ -72,8 +72,9 @@ absl::Status FieldError(absl::string_view field, absl::string_view description) 
   return root.ToStatus();
 }
 
-absl::Status NotFoundError(absl::string_view type, absl::string_view name) {
-  return WithResource(absl::NotFoundError(absl::StrCat("there is no ", name)), type, name);
+absl::Status NotFoundError(absl::string_view type, absl::string_view name, absl::string_view known) {
+  return WithResource(absl::NotFoundError(absl::StrCat("there is no ", name, known.empty() ? "" : "; ", known)), type,
+                      name);
 }
 
 absl::Status AlreadyExistsError(absl::string_view type, absl::string_view name) {

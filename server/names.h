@@ -35,7 +35,8 @@ absl::StatusOr<WeightsName> ParseWeightsName(absl::string_view name, bool allow_
 absl::Status FieldError(absl::string_view field, absl::string_view description);
 
 // `type` is the message's name: "Job"; `name` the resource's: "jobs/a".
-absl::Status NotFoundError(absl::string_view type, absl::string_view name);
+// `known` (may be empty) says what there is instead.
+absl::Status NotFoundError(absl::string_view type, absl::string_view name, absl::string_view known = "");
 absl::Status AlreadyExistsError(absl::string_view type, absl::string_view name);
 
 }  // namespace traind::server

@@ -12,6 +12,15 @@
 #include "server/services/weights.h"
 
 namespace traind::server {
+namespace {
+
+std::string KnownDatasets(const DataFolder& folder) {
+  const auto known = folder.List("datasets");
+  return known.ok() && !known->empty() ? absl::StrCat("there are: ", absl::StrJoin(*known, ", "))
+                                       : "there are none yet: import one first";
+}
+
+}  // namespace
 
 std::optional<v1::Dataset> FindDataset(const DataFolder& folder, const std::string& name,
                                        const core::FieldErrors& field) {
@@ -27,12 +36,14 @@ std::optional<v1::Dataset> FindDataset(const DataFolder& folder, const std::stri
       return std::nullopt;
     }
   }
-  const auto known = folder.List("datasets");
-  const std::string others = known.ok() && !known->empty() ? absl::StrCat("there are: ", absl::StrJoin(*known, ", "))
-                                                           : "there are none yet: import one first";
-  field.Add(name.empty() ? absl::StrCat("is required; ", others)
-                         : absl::StrCat("there is no dataset \"", name, "\"; ", others));
+  const std::string known = KnownDatasets(folder);
+  field.Add(name.empty() ? absl::StrCat("is required; ", known)
+                         : absl::StrCat("there is no dataset \"", name, "\"; ", known));
   return std::nullopt;
+}
+
+absl::Status DatasetNotFoundError(const DataFolder& folder, const std::string& name) {
+  return NotFoundError("Dataset", name, KnownDatasets(folder));
 }
 
 absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, const DataFolder& folder,
@@ -49,11 +60,12 @@ absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, co
       FindDataset(folder, request.spec().data().dataset(), spec.At("data").At("dataset"));
   JobManager::NewJob admitted;
   if (request.spec().has_initial_weights()) {
-    auto weights = FindWeights(folder, request.spec().initial_weights().model(), /*allow_job=*/true, "model");
+    const std::string field = "spec.initial_weights.model";
+    auto weights = FindWeights(folder, request.spec().initial_weights().model(), /*allow_job=*/true, field);
     if (weights.ok()) {
       admitted.weights_file = weights->path;
     } else if (absl::IsInvalidArgument(weights.status()) || absl::IsNotFound(weights.status())) {
-      spec.At("initial_weights").At("model").Add(std::string(weights.status().message()));
+      scope.At(field).Add(std::string(absl::StripPrefix(weights.status().message(), field + ": ")));
     } else {
       return weights.status();
     }

@@ -20,6 +20,9 @@ namespace traind::server {
 std::optional<v1::Dataset> FindDataset(const DataFolder& folder, const std::string& name,
                                        const core::FieldErrors& field);
 
+// NOT_FOUND for "datasets/{id}", with the datasets there are.
+absl::Status DatasetNotFoundError(const DataFolder& folder, const std::string& name);
+
 // Checks everything about a new job, with every violation at once, and finds out what it needs.
 absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, const DataFolder& folder,
                                          uint32_t max_threads);

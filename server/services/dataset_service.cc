@@ -10,6 +10,7 @@
 #include "core/base/file.h"
 #include "core/data/dataset_dir.h"
 #include "server/names.h"
+#include "server/services/admission.h"
 #include "server/services/unary_call.h"
 #include "server/services/upload_call.h"
 
@@ -111,7 +112,7 @@ grpc::ServerUnaryReactor* DatasetService::GetUpload(grpc::CallbackServerContext*
 
 absl::StatusOr<v1::Dataset> DatasetService::Load(const std::string& id) {
   auto dataset = core::LoadDataset(backend_.folder->Item("datasets", id));
-  if (absl::IsNotFound(dataset.status())) return NotFoundError("Dataset", absl::StrCat("datasets/", id));
+  if (absl::IsNotFound(dataset.status())) return DatasetNotFoundError(*backend_.folder, absl::StrCat("datasets/", id));
   if (dataset.ok()) dataset->set_name(absl::StrCat("datasets/", id));
   return dataset;
 }
@@ -165,7 +166,7 @@ grpc::ServerUnaryReactor* DatasetService::DeleteDataset(grpc::CallbackServerCont
   return AnswerOn(*backend_.slow, context, [this, request](Cancellation&) -> absl::Status {
     auto id = ParseName("datasets", request->name(), "name");
     if (!id.ok()) return id.status();
-    if (!backend_.folder->Exists("datasets", *id)) return NotFoundError("Dataset", request->name());
+    if (!backend_.folder->Exists("datasets", *id)) return DatasetNotFoundError(*backend_.folder, request->name());
     return backend_.jobs->RemoveDataset(request->name(), [&] { return backend_.folder->Remove("datasets", *id); });
   });
 }

@@ -31,13 +31,19 @@ void CheckSplit(const v1::Dataset& dataset, const std::string& split, const core
   field.Add(absl::StrCat(dataset.name(), " has no split \"", split, "\"; it has: ", known));
 }
 
-void CheckExamples(const v1::Examples& examples, const core::FieldErrors& field) {
+// `network` is the job's, resolved.
+void CheckExamples(const v1::Examples& examples, const v1::Network& network, const core::FieldErrors& field) {
+  const std::vector<int64_t> input(network.input_shape().begin(), network.input_shape().end());
+  const int64_t wanted = core::CheckedElements(input);
   const std::vector<int64_t> shape(examples.shape().begin(), examples.shape().end());
   const int64_t elements = core::CheckedElements(shape);
   if (shape.size() != 2 && shape.size() != 4) {
     field.At("shape").Add("must be [N, features] or [N, channels, height, width]");
   } else if (elements <= 0) {
     field.At("shape").Add("must have positive dimensions");
+  } else if (elements / shape[0] != wanted) {
+    field.At("shape").Add(
+        absl::StrCat("has ", elements / shape[0], " values for each example, the network takes ", wanted));
   } else if (elements != examples.values_size()) {
     field.At("values").Add(absl::StrCat("has ", examples.values_size(), " numbers, the shape wants ", elements));
   }
@@ -186,7 +192,7 @@ absl::Status ModelService::Predict(const v1::PredictRequest& request, Cancellati
   internal::Task task;
   core::FieldErrors::Root errors;
   if (request.has_examples()) {
-    CheckExamples(request.examples(), errors.scope("examples"));
+    CheckExamples(request.examples(), trained->spec.network(), errors.scope("examples"));
   } else if (request.has_range()) {
     const core::FieldErrors field = errors.scope("range");
     v1::SplitRange& range = *resolved.mutable_range();

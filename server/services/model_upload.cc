@@ -5,6 +5,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "core/base/checksum.h"
 #include "core/base/errors.h"
@@ -50,7 +51,8 @@ class ModelSink : public UploadSink {
       auto weights = core::Safetensors::Open(file_.path());
       if (!weights.ok()) {
         if (!absl::IsInvalidArgument(weights.status())) return weights.status();
-        return FieldError("chunk", weights.status().message());
+        // Where the server keeps the file is no business of the client's.
+        return FieldError("chunk", absl::StrReplaceAll(weights.status().message(), {{file_.path(), "the file"}}));
       }
       for (const auto& entry : weights->entries()) {
         auto* tensor = model.add_tensors();

@@ -1,12 +1,15 @@
 #include "server/services/watch_call.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "core/base/errors.h"
 #include "server/jobs/transitions.h"
@@ -74,6 +77,8 @@ class WatchCall : public grpc::ServerWriteReactor<v1::WatchJobResponse> {
     });
     job = store_.GetJob(*id);
     if (!job.ok()) return job.status();
+    CheckLayers(job->job.resolved_spec().network(), errors.scope());
+    if (!errors.ok()) return errors.ToStatus();
     read_.after_sequence = request_.after_sequence();
     if (read_.after_sequence > job->job.last_sequence()) {
       return absl::OutOfRangeError(absl::StrCat("after_sequence is ", read_.after_sequence, ", the newest event of ",
@@ -81,6 +86,17 @@ class WatchCall : public grpc::ServerWriteReactor<v1::WatchJobResponse> {
     }
     terminal_sent_ = IsTerminal(job->job.state()) && read_.after_sequence == job->job.last_sequence();
     return absl::OkStatus();
+  }
+
+  void CheckLayers(const v1::Network& network, const core::FieldErrors& scope) const {
+    std::vector<std::string> known;
+    for (const v1::Layer& layer : network.layers()) known.push_back(layer.name());
+    for (int i = 0; i < request_.layers_size(); ++i) {
+      if (std::find(known.begin(), known.end(), request_.layers(i)) != known.end()) continue;
+      scope.At("layers", i)
+          .Add(absl::StrCat(request_.name(), " has no layer \"", request_.layers(i),
+                            "\"; it has: ", absl::StrJoin(known, ", ")));
+    }
   }
 
   // Sends the next batch, or waits for a wake-up.

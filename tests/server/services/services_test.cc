@@ -1,5 +1,6 @@
 // The services through a real channel to a server in this process; workers are fakes.
 #include <gmock/gmock.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
@@ -146,6 +147,36 @@ class ServicesTest : public ::testing::Test {
     return stream->Finish();
   }
 
+  // One message there and one back, both as bytes, for services that this project has no .proto file of.
+  std::string Call(const std::string& method, const std::string& request) {
+    grpc::GenericStub stub(server_->InProcessChannel());
+    grpc::ClientContext context;
+    grpc::CompletionQueue queue;
+    auto call = stub.PrepareCall(&context, method, &queue);
+    const auto wait = [&queue] {
+      void* tag = nullptr;
+      bool ok = false;
+      return queue.Next(&tag, &ok) && ok;
+    };
+    call->StartCall(nullptr);
+    EXPECT_TRUE(wait());
+    const grpc::Slice slice(request);
+    call->WriteLast(grpc::ByteBuffer(&slice, 1), grpc::WriteOptions(), nullptr);
+    EXPECT_TRUE(wait());
+    grpc::ByteBuffer response;
+    call->Read(&response, nullptr);
+    EXPECT_TRUE(wait());
+    grpc::Status status;
+    call->Finish(&status, nullptr);
+    EXPECT_TRUE(wait());
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    std::vector<grpc::Slice> slices;
+    response.Dump(&slices);
+    std::string bytes;
+    for (const grpc::Slice& part : slices) bytes.append(reinterpret_cast<const char*>(part.begin()), part.size());
+    return bytes;
+  }
+
   TemporaryFolder folder_;
   const std::string root_ = folder_.path() + "/root";
   std::string examples_;
@@ -183,6 +214,28 @@ TEST_F(ServicesTest, ImportsListsAndDeletesDatasets) {
   EXPECT_EQ(datasets_->DeleteDataset(&second, remove, &empty).error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
+TEST_F(ServicesTest, ListsTheDatasetsThereAreForOneThatIsNot) {
+  Import("digits");
+  grpc::ClientContext context;
+  v1::GetDatasetRequest request;
+  request.set_name("datasets/digit");
+  v1::Dataset dataset;
+  const grpc::Status status = datasets_->GetDataset(&context, request, &dataset);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(status.error_message(), "there is no datasets/digit; there are: digits");
+}
+
+TEST_F(ServicesTest, AnswersHealthChecksAndReflection) {
+  // HealthCheckResponse{status: SERVING}
+  EXPECT_EQ(Call("/grpc.health.v1.Health/Check", ""), "\x08\x01");
+  // ServerReflectionRequest{list_services: "*"}
+  const std::string services = Call("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", "\x3a\x01*");
+  for (const char* name : {"TrainingService", "DatasetService", "ModelService"}) {
+    EXPECT_THAT(services, HasSubstr(std::string("traind.v1.") + name));
+  }
+  EXPECT_THAT(services, HasSubstr("grpc.health.v1.Health"));
+}
+
 TEST_F(ServicesTest, ReadsNothingOutsideTheDatasetRoot) {
   std::filesystem::create_symlink("/etc/passwd", root_ + "/link");
   const std::vector<std::string> roots = {root_};
@@ -199,7 +252,7 @@ TEST_F(ServicesTest, NamesEveryViolationOfAJobAtOnce) {
   v1::CreateJobRequest request = JobRequest("Not-An-Id");
   request.mutable_spec()->mutable_data()->set_dataset("none");
   request.mutable_spec()->mutable_network()->mutable_layers(0)->mutable_dense()->set_units(0);
-  request.mutable_spec()->mutable_initial_weights()->set_model("models/none");
+  request.mutable_spec()->mutable_initial_weights()->set_model("none");
   v1::Job job;
   const grpc::Status status = Create(request, &job);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
@@ -207,6 +260,7 @@ TEST_F(ServicesTest, NamesEveryViolationOfAJobAtOnce) {
   EXPECT_THAT(fields, Contains("job_id"));
   EXPECT_THAT(fields, Contains("spec.data.dataset"));
   EXPECT_THAT(fields, Contains("spec.initial_weights.model"));
+  EXPECT_THAT(status.error_message(), HasSubstr("\nspec.initial_weights.model: must be \"jobs/{id}/"));
   EXPECT_THAT(fields, Contains(StartsWith("spec.network.layers[0]")));
 }
 
@@ -296,7 +350,7 @@ TEST_F(ServicesTest, KeepsOnlyTheLayersAskedFor) {
   ASSERT_TRUE(Create(JobRequest("a"), &job).ok());
   v1::Event event;
   event.set_step(1);
-  for (const char* layer : {"one", "two"}) {
+  for (const char* layer : {"other", "logits"}) {
     event.mutable_statistics()->add_layers()->set_layer(layer);
     event.mutable_statistics()->add_parameters()->set_name(std::string(layer) + ".weight");
   }
@@ -305,7 +359,7 @@ TEST_F(ServicesTest, KeepsOnlyTheLayersAskedFor) {
   v1::WatchJobRequest request;
   request.set_name("jobs/a");
   request.add_kinds(v1::STATISTICS);
-  request.add_layers("two");
+  request.add_layers("logits");
   std::vector<v1::Event> events;
   ASSERT_TRUE(Watch(request, &events).ok());
   int seen = 0;
@@ -313,11 +367,15 @@ TEST_F(ServicesTest, KeepsOnlyTheLayersAskedFor) {
     if (!each.has_statistics()) continue;
     ++seen;
     ASSERT_EQ(each.statistics().layers_size(), 1);
-    EXPECT_EQ(each.statistics().layers(0).layer(), "two");
+    EXPECT_EQ(each.statistics().layers(0).layer(), "logits");
     ASSERT_EQ(each.statistics().parameters_size(), 1);
-    EXPECT_EQ(each.statistics().parameters(0).name(), "two.weight");
+    EXPECT_EQ(each.statistics().parameters(0).name(), "logits.weight");
   }
   EXPECT_EQ(seen, 1);
+  request.add_layers("logit");
+  const grpc::Status status = Watch(request, &events);
+  EXPECT_THAT(Fields(status), ElementsAre("layers[1]"));
+  EXPECT_THAT(status.error_message(), HasSubstr("it has: logits"));
 }
 
 TEST_F(ServicesTest, EndsStreamsWhenItShutsDown) {
