@@ -7,10 +7,12 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "core/data/dataset_dir.h"
 #include "server/services/dataset_service.h"
 #include "server/services/model_service.h"
 #include "server/services/training_service.h"
+#include "server/store/upload_store.h"
 #include "spdlog/spdlog.h"
 
 namespace traind::server {
@@ -21,6 +23,8 @@ constexpr int kMaxRequestBytes = 8 << 20;
 constexpr int kMaxStreamsOfAConnection = 1024;
 // What calls get to end after the workers have.
 constexpr absl::Duration kCallPatience = absl::Seconds(2);
+// An upload to which nothing was added for so long is abandoned.
+constexpr absl::Duration kUploadLifetime = absl::Hours(7 * 24);
 
 }  // namespace
 
@@ -46,6 +50,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Laun
   if (!folder.ok()) return folder.status();
   parts->folder = *std::move(folder);
   if (absl::Status status = core::RemoveUnfinishedImports(parts->folder->path() + "/datasets"); !status.ok()) {
+    return status;
+  }
+  if (absl::Status status = UploadStore::RemoveAbandoned(*parts->folder, absl::Now() - kUploadLifetime); !status.ok()) {
     return status;
   }
   auto store = Store::Open({.path = parts->folder->Database()});

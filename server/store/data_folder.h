@@ -4,7 +4,7 @@
 //   datasets/{id}/        core/data/dataset_dir.h
 //   jobs/{id}/            checkpoints/, initial_weights.safetensors
 //   models/{id}/          weights.safetensors, model.pb
-//   uploads/{id}/         data, upload.pb
+//   uploads/{id}/         data, upload.pb; removed at a start when nothing came for a week
 //   trash/                what is being removed: emptied at every start
 // Thread-safe.
 #pragma once

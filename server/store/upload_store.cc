@@ -1,5 +1,7 @@
 #include "server/store/upload_store.h"
 
+#include <sys/stat.h>
+
 #include <optional>
 #include <utility>
 
@@ -158,6 +160,20 @@ absl::StatusOr<v1::Upload> UploadStore::Get(const std::string& id) const {
   upload.set_committed_bytes(header->offset());
   upload.set_complete(core::ReadFile(dir + kComplete, 0).ok());
   return upload;
+}
+
+absl::Status UploadStore::RemoveAbandoned(DataFolder& folder, absl::Time before) {
+  auto ids = folder.List("uploads");
+  if (!ids.ok()) return ids.status();
+  for (const std::string& id : *ids) {
+    const std::string dir = folder.Item("uploads", id);
+    struct stat info;
+    // The header is written with every commit; a crash at the very beginning leaves the folder alone.
+    if (stat((dir + kHeader).c_str(), &info) != 0 && stat(dir.c_str(), &info) != 0) continue;
+    if (absl::TimeFromTimespec(info.st_mtim) >= before) continue;
+    if (absl::Status status = folder.Remove("uploads", id); !status.ok()) return status;
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> UploadStore::CompletePath(const std::string& id) const {

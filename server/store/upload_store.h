@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "server/store/data_folder.h"
 #include "server/store/upload_sink.h"
 #include "traind/v1/dataset.pb.h"
@@ -34,6 +35,8 @@ class UploadStore {
   absl::StatusOr<v1::Upload> Get(const std::string& id) const;  // NOT_FOUND.
   // The file of a complete upload; FAILED_PRECONDITION before that.
   absl::StatusOr<std::string> CompletePath(const std::string& id) const;
+  // Removes the uploads whose last byte came before `before`, complete or not. Before there is a writer.
+  static absl::Status RemoveAbandoned(DataFolder& folder, absl::Time before);
   absl::Status Remove(const std::string& id) { return folder_->Remove("uploads", id); }
 
  private:

@@ -1,0 +1,35 @@
+#include "server/store/upload_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "absl/time/clock.h"
+#include "tests/server/temporary_folder.h"
+
+namespace traind::server {
+namespace {
+
+TEST(UploadStore, RemovesWhatWasAbandonedLongAgo) {
+  TemporaryFolder path;
+  auto folder = DataFolder::Open(path.path());
+  ASSERT_TRUE(folder.ok()) << folder.status();
+  UploadStore uploads(folder->get());
+  v1::UploadHeader header;
+  header.set_upload_id("half");
+  header.set_size_bytes(10);
+  header.set_crc32("00000000");
+  {
+    auto sink = uploads.Begin(header);
+    ASSERT_TRUE(sink.ok()) << sink.status();
+    ASSERT_TRUE((*sink)->Write("12345").ok());
+  }
+  ASSERT_TRUE(UploadStore::RemoveAbandoned(**folder, absl::Now() - absl::Hours(1)).ok());
+  const auto upload = uploads.Get("half");
+  ASSERT_TRUE(upload.ok()) << upload.status();
+  EXPECT_EQ(upload->committed_bytes(), 5);
+  ASSERT_TRUE(UploadStore::RemoveAbandoned(**folder, absl::Now() + absl::Hours(1)).ok());
+  EXPECT_TRUE(absl::IsNotFound(uploads.Get("half").status()));
+}
+
+}  // namespace
+}  // namespace traind::server
