@@ -20,6 +20,7 @@ namespace {
 
 // The exit is promised within 30 s of the signal; the rest of the time is for calls and files.
 constexpr absl::Duration kWorkerPatience = absl::Seconds(25);
+constexpr unsigned kLongestShutdownSeconds = 29;
 
 int signal_pipe[2];
 volatile sig_atomic_t signals = 0;
@@ -64,6 +65,7 @@ int main(int argc, char** argv) {
   action.sa_handler = OnSignal;
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
+  signal(SIGPIPE, SIG_IGN);  // Whoever reads the log may go away.
 
   traind::server::WorkerOptions worker;
   worker.program = config.worker;
@@ -87,6 +89,9 @@ int main(int argc, char** argv) {
 
   WaitForSignal();
   spdlog::info("shutting down: the jobs write checkpoints; a second signal ends at once");
+  // A call that does not end, like the import of a very large file, must not break the promise: what it has not
+  // finished leaves no trace.
+  alarm(kLongestShutdownSeconds);
   (*server)->Shutdown(kWorkerPatience);
   spdlog::info("bye");
   return 0;
