@@ -121,10 +121,9 @@ std::vector<std::string> WorkerEnvironment(char** environment, uint32_t threads)
   }
   result.push_back(absl::StrCat("OMP_NUM_THREADS=", std::max(threads, 1u)));
   result.push_back("OMP_DYNAMIC=false");
-  // Threads that wait for work sleep. On cores that are shared with other jobs, or with anything else, spinning ones
-  // take the time of those that work: two jobs of 2 threads on 2 busy cores needed 80-100 us for a parallel region of
-  // 50 us with passive waiting, and 900 us with the default of 300,000 turns, 2,700 us with active waiting.
-  result.push_back("OMP_WAIT_POLICY=passive");
+  // Threads that wait for work spin for some ten microseconds and then sleep. Sleeping at once makes the steps of small
+  // networks a seventh longer; the default of 300,000 turns takes time from other jobs on the same cores.
+  result.push_back("GOMP_SPINCOUNT=1000");
   // The CPU share is the process's affinity. Binding the threads one by one would also bind, to the first CPU alone,
   // every thread that the main one starts: the prefetcher would fight with the computation.
   result.push_back("OMP_PROC_BIND=false");

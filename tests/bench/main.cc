@@ -8,7 +8,6 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <numeric>
 #include <string>
 #include <vector>
 
@@ -131,10 +130,9 @@ absl::Status Measure(const ReferenceNetwork& reference, const Options& options) 
   }
   const double median = Median(times);
   absl::PrintF(
-      "{\"network\": \"%s\", \"precision\": \"%s\", \"median_ms\": %.3f, \"mean_ms\": %.3f, \"min_ms\": %.3f, \"examples_per_s\": %.1f, "
+      "{\"network\": \"%s\", \"precision\": \"%s\", \"median_ms\": %.3f, \"min_ms\": %.3f, \"examples_per_s\": %.1f, "
       "\"runs\": %d, \"primitives_ms\": %.3f, \"step_to_primitives\": %.3f, \"plan_bytes\": %d}\n",
       reference.name, options.precision == v1::BF16 ? "bf16" : "f32", median,
-      std::accumulate(times.begin(), times.end(), 0.0) / runs,
       *std::min_element(times.begin(), times.end()), reference.batch / median * 1e3, runs, limit, median / limit,
       job.plan->arena_bytes() + job.store->bytes());
   std::fflush(stdout);
