@@ -38,15 +38,21 @@ int StopCountingAllocations() {
 
 __attribute__((noinline)) void* Allocate(size_t size, const void* caller) {
   if (counting) Count(caller);
-  void* memory = std::malloc(size);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
+  return std::malloc(size);
 }
 
 __attribute__((noinline)) void Deallocate(void* memory) { std::free(memory); }
 
 }  // namespace traind::core
 
-void* operator new(size_t size) { return traind::core::Allocate(size, __builtin_return_address(0)); }
+void* operator new(size_t size) {
+  void* memory = traind::core::Allocate(size, __builtin_return_address(0));
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+void* operator new(size_t size, const std::nothrow_t&) noexcept {
+  return traind::core::Allocate(size, __builtin_return_address(0));
+}
 void operator delete(void* memory) noexcept { traind::core::Deallocate(memory); }
 void operator delete(void* memory, size_t) noexcept { traind::core::Deallocate(memory); }
+void operator delete(void* memory, const std::nothrow_t&) noexcept { traind::core::Deallocate(memory); }
