@@ -6,6 +6,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "core/onednn/onednn.h"
 
 namespace traind::core {
@@ -47,11 +49,15 @@ absl::StatusOr<TrainResult> Trainer::Run(const std::atomic<bool>& stop) {
     }
     const bool best = manifest_.best_step() == step_ && due.evaluation;
     if (due.checkpoint || best || step_ == total_steps_ || CheckpointTimeIsUp()) {
-      if (absl::Status status = SaveCheckpoint(); !status.ok()) return status;
+      if (absl::Status status = SaveCheckpointIfThereIsRoom(); !status.ok()) return status;
     }
   }
-  if (saved_step_ != step_) {
-    if (absl::Status status = SaveCheckpoint(); !status.ok()) return status;
+  // The last checkpoint is the result: worth waiting for, unless somebody wants the worker to stop.
+  while (saved_step_ != step_) {
+    if (absl::Status status = SaveCheckpointIfThereIsRoom(); !status.ok()) return status;
+    if (saved_step_ == step_ || stop.load(std::memory_order_relaxed)) break;
+    absl::SleepFor(absl::Seconds(1));
+    sink_.Heartbeat(step_);
   }
   return TrainResult{.step = step_, .stopped = step_ < total_steps_};
 }
@@ -232,6 +238,18 @@ void Trainer::InitializeSlots(StoredParameter& parameter) {
   }
 }
 
+absl::Status Trainer::SaveCheckpointIfThereIsRoom() {
+  const absl::Status saved = SaveCheckpoint();
+  if (!absl::IsResourceExhausted(saved)) return saved;
+  if (!room_is_short_) {
+    EmitLog(v1::LogLine::WARNING, absl::StrCat("no checkpoint of step ", step_, ": ", saved.message(),
+                                               "; the job goes on, and tries again when the next one is due"));
+  }
+  room_is_short_ = true;
+  last_checkpoint_ = Clock::now();
+  return absl::OkStatus();
+}
+
 absl::Status Trainer::SaveCheckpoint() {
   std::vector<TensorSource> weights;
   std::vector<TensorSource> state;
@@ -272,6 +290,7 @@ absl::Status Trainer::SaveCheckpoint() {
        .before_publish = [this] { return sink_.Flush(); }});
   if (!saved.ok()) return saved;
   saved_step_ = step_;
+  room_is_short_ = false;
   last_checkpoint_ = Clock::now();
   EmitCheckpoint();
   return absl::OkStatus();

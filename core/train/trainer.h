@@ -48,6 +48,8 @@ class Trainer {
   absl::Status NotFinite(Plan::Input input);
   absl::Status Evaluate();
   absl::Status SaveCheckpoint();
+  // A full disk is no reason to lose a job: it is reported once, and training goes on.
+  absl::Status SaveCheckpointIfThereIsRoom();
   bool CheckpointTimeIsUp() const;
   void InitializeSlots(StoredParameter& parameter);
   std::string SlotName(const StoredParameter& parameter, int slot) const;
@@ -80,6 +82,7 @@ class Trainer {
   v1::CheckpointManifest manifest_;         // Of the newest checkpoint, and what the next one will say.
   std::vector<ParameterNumbers> numbers_;
 
+  bool room_is_short_ = false;  // The newest attempt at a checkpoint found the disk full.
   Clock::time_point last_checkpoint_;
   Clock::time_point last_metrics_;
   uint64_t last_metrics_step_ = 0;

@@ -1,6 +1,8 @@
 // The step loop as a worker runs it: on the recorded data of tests/golden, through checkpoints and resumes.
 #include "core/train/train.h"
 
+#include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -8,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/file.h"
 #include "core/checkpoint/checkpoint_dir.h"
 #include "core/data/dataset_dir.h"
 #include "core/onednn/onednn.h"
@@ -201,6 +204,31 @@ TEST_F(TrainTest, ALossThatIsNotFiniteEndsTheJobAndNamesTheLayer) {
   EXPECT_EQ(result.status().code(), absl::StatusCode::kAborted);
   EXPECT_THAT(std::string(result.status().message()),
               testing::AllOf(HasSubstr("is not a finite number"), HasSubstr("the first layer with such values is \"")));
+}
+
+// Between steps 3 and 6 nothing can be written; the job goes on, says so once, and ends with the same weights.
+TEST_F(TrainTest, AFullDiskDoesNotEndTheJob) {
+  class FullDisk : public Recorder {
+   public:
+    void Heartbeat(uint64_t step) override {
+      if (step == 3)
+        SetFileFaultForTest([](absl::string_view what, const std::string&) { return what == "write" ? ENOSPC : 0; });
+      if (step == 6) SetFileFaultForTest(nullptr);
+    }
+  };
+  const TrainRequest whole = Request("whole", "steps: 8 checkpoint { every_steps: 1 }");
+  Recorder undisturbed;
+  ASSERT_TRUE(Train(whole, undisturbed, undisturbed.stop).ok());
+  const TrainRequest full = Request("full", "steps: 8 checkpoint { every_steps: 1 }");
+  FullDisk recorder;
+  const auto result = Train(full, recorder, recorder.stop);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(Weights(full), Weights(whole));
+  EXPECT_THAT(recorder.last[v1::Event::kLog].log().text(), HasSubstr("no checkpoint of step 3"));
+  const std::string log = absl::StrCat(static_cast<int>(v1::Event::kLog), " ");
+  EXPECT_EQ(std::count_if(recorder.events.begin(), recorder.events.end(),
+                          [&](const auto& event) { return event.first.rfind(log, 0) == 0; }),
+            1);
 }
 
 TEST_F(TrainTest, EvaluateAndPredictAgreeWithTraining) {
