@@ -7,6 +7,7 @@
 #include "core/layers/checks.h"
 #include "core/layers/fusion.h"
 #include "core/layers/values.h"
+#include "core/layers/weight_gradients.h"
 #include "core/onednn/desc.h"
 #include "core/onednn/primitives.h"
 
@@ -113,26 +114,13 @@ class DenseLayer : public Layer {
         data = onednn::InnerProductGradientOfData(options, forward);
       }
       if (!data.ok()) return data.status();
-      const Value input_gradient = planner.New(data->desc.diff_src_desc());
-      planner.Run(data->primitive,
-                  {{DNNL_ARG_DIFF_DST, planner.In(gradient, data->desc.diff_dst_desc())},
-                   {DNNL_ARG_WEIGHTS, planner.Parameter("weight", data->desc.weights_desc())},
-                   {DNNL_ARG_DIFF_SRC, input_gradient}},
-                  data->desc.scratchpad_desc());
-      GiveInputGradient(planner, 0, input_gradient);
+      RunGradientOfData(planner, *data, gradient);
     }
 
     options.weights = onednn::Any(onednn::DimsOf(options.weights), Type::f32);
     auto weights = onednn::InnerProductGradientOfWeights(options, forward);
     if (!weights.ok()) return weights.status();
-    Value bias_gradient;
-    if (config_.bias()) bias_gradient = planner.ParameterGradient("bias", weights->desc.diff_bias_desc());
-    planner.Run(weights->primitive,
-                {{DNNL_ARG_SRC, planner.In(source, weights->desc.src_desc())},
-                 {DNNL_ARG_DIFF_DST, planner.In(gradient, weights->desc.diff_dst_desc())},
-                 {DNNL_ARG_DIFF_WEIGHTS, planner.ParameterGradient("weight", weights->desc.diff_weights_desc())},
-                 {DNNL_ARG_DIFF_BIAS, bias_gradient}},
-                weights->desc.scratchpad_desc());
+    RunGradientOfWeights(planner, *weights, source, gradient, config_.bias());
     return absl::OkStatus();
   }
 
