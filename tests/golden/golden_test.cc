@@ -24,6 +24,7 @@
 #include "core/data/dataset_dir.h"
 #include "core/train/resolve.h"
 #include "core/train/train.h"
+#include "tests/paths.h"
 
 namespace traind::core {
 namespace {
@@ -33,7 +34,7 @@ namespace fs = std::filesystem;
 // Relative, for every loss and every weight. A weight near zero is measured by its tensor's root mean square.
 constexpr double kTolerance = 1e-4;
 
-fs::path DataDir() { return fs::path(TRAIND_SOURCE_DIR) / "tests/golden/data"; }
+fs::path DataDir() { return SourcePath("tests/golden/data"); }
 
 std::vector<std::string> CaseNames() {
   std::vector<std::string> names;

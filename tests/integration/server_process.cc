@@ -18,6 +18,7 @@
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/support/channel_arguments.h"
+#include "tests/paths.h"
 
 namespace traind::integration {
 namespace {
@@ -78,7 +79,7 @@ ServerProcess::~ServerProcess() {
 void ServerProcess::Start() {
   const std::filesystem::path port_file = folder_ / "port";
   std::filesystem::remove(port_file);
-  const std::string program = TRAIND_BINARY_DIR "/traind";
+  const std::string program = ProgramPath("traind");
   std::vector<std::string> arguments = {program,       "--listen", "127.0.0.1:0", "--data-dir", folder_ / "data",
                                         "--port-file", port_file,  "--log-level", "debug"};
   arguments.insert(arguments.end(), flags_.begin(), flags_.end());

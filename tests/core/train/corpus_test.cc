@@ -17,6 +17,7 @@
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "tests/core/train/datasets.h"
+#include "tests/paths.h"
 
 namespace traind::core {
 namespace {
@@ -42,7 +43,7 @@ std::string ReadFile(const std::filesystem::path& path) {
 
 std::vector<std::filesystem::path> Files(const std::string& folder) {
   std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(std::string(TRAIND_SOURCE_DIR) + folder)) {
+  for (const auto& entry : std::filesystem::directory_iterator(SourcePath(folder))) {
     if (entry.path().extension() == ".textproto") files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());

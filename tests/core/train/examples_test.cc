@@ -12,6 +12,7 @@
 
 #include "core/train/resolve.h"
 #include "tests/core/train/datasets.h"
+#include "tests/paths.h"
 
 namespace traind::core {
 namespace {
@@ -20,7 +21,7 @@ namespace fs = std::filesystem;
 
 std::vector<std::string> ExampleNames() {
   std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(fs::path(TRAIND_SOURCE_DIR) / "examples")) {
+  for (const auto& entry : fs::directory_iterator(fs::path(SourcePath("examples")))) {
     if (entry.path().extension() == ".textproto") names.push_back(entry.path().stem());
   }
   std::sort(names.begin(), names.end());
@@ -36,7 +37,7 @@ v1::Dataset FashionMnist() {
 class ExamplesTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(ExamplesTest, IsAccepted) {
-  std::ifstream file(fs::path(TRAIND_SOURCE_DIR) / "examples" / (GetParam() + ".textproto"));
+  std::ifstream file(fs::path(SourcePath("examples")) / (GetParam() + ".textproto"));
   std::stringstream text;
   text << file.rdbuf();
   v1::JobSpec spec;

@@ -18,6 +18,7 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "tests/paths.h"
 
 namespace traind::core {
 namespace {
@@ -35,7 +36,7 @@ class TrainTest : public testing::Test {
     for (const char* name : {"train", "test"}) {
       auto* split = request.add_splits();
       split->set_name(name);
-      split->mutable_examples()->set_path(TRAIND_SOURCE_DIR "/tests/golden/data/images.npz");
+      split->mutable_examples()->set_path(SourcePath("tests/golden/data/images.npz"));
     }
     ImportOptions options;
     options.resolve = [](const v1::DataFile& file) { return absl::StatusOr<std::string>(file.path()); };

@@ -20,6 +20,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/worker/spawn.h"
+#include "tests/paths.h"
 
 namespace traind::server {
 namespace {
@@ -39,7 +40,7 @@ class Attempt {
  public:
   explicit Attempt(const std::string& behavior, WorkerOptions options = {.heartbeat_timeout = kNever},
                    absl::Status store_result = absl::OkStatus()) {
-    options.program = TRAIND_BINARY_DIR "/traind-fake-worker";
+    options.program = ProgramPath("traind-fake-worker");
     internal::Task task;
     task.set_threads(2);
     task.mutable_train()->set_job(behavior);
@@ -306,7 +307,7 @@ TEST(WorkerProcessStart, NamesTheProgramThatIsNotThere) {
 }
 
 TEST(WorkerProcessStart, RefusesACpuThatIsNotThere) {
-  const std::string program = TRAIND_BINARY_DIR "/traind-fake-worker";
+  const std::string program = ProgramPath("traind-fake-worker");
   for (int cpu : {-1, CPU_SETSIZE - 1, CPU_SETSIZE}) {
     const auto started = WorkerProcess::Start({.program = program, .cpus = {cpu}}, {}, {});
     EXPECT_EQ(started.status().code(), absl::StatusCode::kInvalidArgument) << cpu;
@@ -316,7 +317,7 @@ TEST(WorkerProcessStart, RefusesACpuThatIsNotThere) {
 TEST(WorkerProcessStart, RefusesATaskThatFitsNoFrame) {
   internal::Task task;
   task.set_dataset_dir(std::string(kLargestFrame + 1, 'x'));
-  const auto started = WorkerProcess::Start({.program = TRAIND_BINARY_DIR "/traind-fake-worker"}, task, {});
+  const auto started = WorkerProcess::Start({.program = ProgramPath("traind-fake-worker")}, task, {});
   EXPECT_EQ(started.status().code(), absl::StatusCode::kInvalidArgument);
 }
 
