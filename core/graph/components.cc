@@ -9,11 +9,13 @@
 #include "absl/strings/str_split.h"
 #include "core/activations/activation.h"
 #include "core/base/registry.h"
+#include "core/blocks/block.h"
 #include "core/data/preprocessing/transform.h"
 #include "core/initializers/initializer.h"
 #include "core/layers/layer.h"
 #include "core/losses/loss.h"
 #include "core/optimizers/optimizer.h"
+#include "core/presets/preset.h"
 #include "core/regularizers/regularizer.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/descriptor.pb.h"
@@ -99,6 +101,8 @@ void AddCategory(const std::string& category, const Descriptor& holder, v1::List
 v1::ListComponentsResponse ListComponents() {
   v1::ListComponentsResponse response;
   AddCategory<Layer>("layer", *v1::Layer::descriptor(), response);
+  AddCategory<Block>("block", *v1::Block::descriptor(), response);
+  AddCategory<Preset>("preset", *v1::Preset::descriptor(), response);
   AddCategory<Activation>("activation", *v1::Activation::descriptor(), response);
   AddCategory<Initializer>("initializer", *v1::Initializer::descriptor(), response);
   AddCategory<Regularizer>("regularizer", *v1::Regularizer::descriptor(), response);

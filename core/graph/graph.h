@@ -37,8 +37,10 @@ struct Node {
 
 class Graph {
  public:
-  // Checks the network, fills in its defaults, and infers shapes. Every violation goes to `errors` (the scope of the
-  // network); the result is null if there was one. `network.input_shape` must be set.
+  // Checks the network, fills in its defaults, expands its preset and its blocks, and infers shapes. Every violation
+  // goes to `errors` (the scope of the network); the result is null if there was one. `network.input_shape` must be
+  // set. Afterwards `network` is plain layers, which build to the same graph again; expanded, they are in the nodes'
+  // order.
   static std::unique_ptr<Graph> Build(v1::Network& network, const FieldErrors& errors);
 
   const std::vector<Node>& nodes() const { return nodes_; }

@@ -186,9 +186,12 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
     CheckWithoutShape(network, errors.At("network"));
     return job;
   }
+  const FieldErrors output = spec.network().has_preset()
+                                 ? errors.At("network").At("preset")
+                                 : errors.At("network").At("layers", spec.network().layers_size() - 1);
   const auto graph = BuildNetwork(network, dataset, errors.At("network"));
   if (graph == nullptr || dataset == nullptr) return job;
-  CheckOutput(*graph, *dataset, errors.At("network").At("layers", network.layers_size() - 1));
+  CheckOutput(*graph, *dataset, output);
   if (errors.count() > before) return job;
 
   job.algorithms =

@@ -121,6 +121,12 @@ std::vector<Case> Cases() {
       {"concat", OnImage(16, PairOfImages(16, 32) + Named(two + "concat {}"))},
       {"concat_odd", OnImage(3, PairOfImages(3, 17) + Named(two + "concat {}") + after)},
       {"concat_features", OnFeatures(8, features + Named(two + "concat {}"))},
+      {"stochastic_depth", OnImage(17, Named("stochastic_depth { survival: 0.6 per_example: true }"))},
+      {"stochastic_depth_step", OnFeatures(10, Named("stochastic_depth { survival: 0.99 }"))},
+      {"stochastic_depth_nothing", OnImage(16, Named("stochastic_depth { survival: 1 }") + after)},
+      {"scalar_affine", OnImage(17, Named("scalar_affine {}"))},
+      {"scalar_affine_weight", OnImage(16, Named("scalar_affine { bias: false }") + after)},
+      {"scalar_affine_bias", OnFeatures(10, Named("scalar_affine { weight: false } activation { tanh {} }"))},
       {"softmax", OnFeatures(8, Named("softmax {}"))},
       {"softmax_channels", OnImage(17, Named("softmax {}"))},
   };

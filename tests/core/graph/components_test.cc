@@ -15,6 +15,8 @@ using google::protobuf::Descriptor;
 
 TEST(ListComponents, NamesEveryBranchOfEveryOneof) {
   const std::map<std::string, const Descriptor*> holders = {{"layer", v1::Layer::descriptor()},
+                                                            {"block", v1::Block::descriptor()},
+                                                            {"preset", v1::Preset::descriptor()},
                                                             {"activation", v1::Activation::descriptor()},
                                                             {"initializer", v1::Initializer::descriptor()},
                                                             {"regularizer", v1::Regularizer::descriptor()},

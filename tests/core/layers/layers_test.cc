@@ -121,18 +121,22 @@ INSTANTIATE_TEST_SUITE_P(
 
 INSTANTIATE_TEST_SUITE_P(
     Others, BadLayer,
-    testing::Values(Bad("batch_norm", "epsilon: 0", {"epsilon"}), Bad("batch_norm", "epsilon: nan", {"epsilon"}),
-                    Bad("batch_norm", "epsilon: inf", {"epsilon"}), Bad("batch_norm", "momentum: 0", {"momentum"}),
-                    Bad("batch_norm", "momentum: 1.5 epsilon: -1", {"epsilon", "momentum"}),
-                    Bad("batch_norm", "weight_init { normal { std: -1 } }", {"weight_init.normal.std"}),
-                    BadCase{"batch_norm {}", {kImage, kImage}, {"batch_norm"}}, Bad("dropout", "rate: 1", {"rate"}),
-                    Bad("dropout", "rate: -0.1", {"rate"}), Bad("dropout", "rate: nan", {"rate"}),
-                    BadCase{"dropout {}", {kImage, kImage}, {"dropout"}},
-                    BadCase{"flatten {}", {kImage, kImage}, {"flatten"}}, BadCase{"add {}", {kImage}, {"add"}},
-                    BadCase{"add {}", {kImage, {16, 8, 7}, kFeatures}, {"add", "add"}},
-                    BadCase{"concat {}", {kImage}, {"concat"}},
-                    BadCase{"concat {}", {kImage, {3, 8, 7}, kFeatures}, {"concat", "concat"}},
-                    BadCase{"softmax {}", {kImage, kImage}, {"softmax"}}));
+    testing::Values(
+        Bad("batch_norm", "epsilon: 0", {"epsilon"}), Bad("batch_norm", "epsilon: nan", {"epsilon"}),
+        Bad("batch_norm", "epsilon: inf", {"epsilon"}), Bad("batch_norm", "momentum: 0", {"momentum"}),
+        Bad("batch_norm", "momentum: 1.5 epsilon: -1", {"epsilon", "momentum"}),
+        Bad("batch_norm", "weight_init { normal { std: -1 } }", {"weight_init.normal.std"}),
+        BadCase{"batch_norm {}", {kImage, kImage}, {"batch_norm"}}, Bad("dropout", "rate: 1", {"rate"}),
+        Bad("dropout", "rate: -0.1", {"rate"}), Bad("dropout", "rate: nan", {"rate"}),
+        BadCase{"dropout {}", {kImage, kImage}, {"dropout"}}, BadCase{"flatten {}", {kImage, kImage}, {"flatten"}},
+        BadCase{"add {}", {kImage}, {"add"}}, BadCase{"add {}", {kImage, {16, 8, 7}, kFeatures}, {"add", "add"}},
+        BadCase{"concat {}", {kImage}, {"concat"}},
+        BadCase{"concat {}", {kImage, {3, 8, 7}, kFeatures}, {"concat", "concat"}},
+        BadCase{"softmax {}", {kImage, kImage}, {"softmax"}}, Bad("stochastic_depth", "survival: 0", {"survival"}),
+        Bad("stochastic_depth", "survival: 1.01", {"survival"}), Bad("stochastic_depth", "survival: nan", {"survival"}),
+        BadCase{"stochastic_depth {}", {kImage, kImage}, {"stochastic_depth"}},
+        BadCase{"scalar_affine { weight: false bias: false }", {kImage}, {"scalar_affine"}},
+        BadCase{"scalar_affine {}", {kImage, kImage}, {"scalar_affine"}}));
 
 TEST(Dense, SaysShapeParametersAndCost) {
   const Outcome outcome = Check("dense { units: 10 }", {{3, 4, 5}});
@@ -196,7 +200,8 @@ TEST(Resolved, IsAFixedPoint) {
   for (const char* text : {"dense { units: 3 }", "conv2d { out_channels: 4 kernel: 3 }",
                            "conv2d { out_channels: 4 kernel: 3 padding { amount: [1, 2] } bias: false }",
                            "conv2d { out_channels: 4 kernel: 3 padding { mode: SAME } }", "max_pool { kernel: 2 }",
-                           "avg_pool { kernel: [3, 2] padding { amount: 1 } }", "batch_norm {}", "dropout {}"}) {
+                           "avg_pool { kernel: [3, 2] padding { amount: 1 } }", "batch_norm {}", "dropout {}",
+                           "stochastic_depth {}", "scalar_affine { bias: false }"}) {
     const Outcome once = Check(text, {kImage});
     ASSERT_THAT(once.fields, IsEmpty()) << once.messages;
     const Outcome twice = Check(once.config.DebugString(), {kImage});
@@ -245,6 +250,19 @@ TEST(Shapes, OfTheLayersWithoutParameters) {
   EXPECT_THAT(dropout.shape.output, ElementsAre(5, 7, 8));
   EXPECT_EQ(dropout.config.dropout().rate(), 0.5);
   EXPECT_EQ(dropout.config.dropout().form(), v1::Dropout::INVERTED);
+}
+
+TEST(ScalarAffine, HasOneNumberEach) {
+  const Outcome both = Check("scalar_affine {}", {{5, 7, 8}});
+  ASSERT_THAT(both.fields, IsEmpty()) << both.messages;
+  ASSERT_EQ(both.shape.parameters.size(), 2);
+  EXPECT_EQ(both.shape.parameters[0].name, "weight");
+  EXPECT_THAT(both.shape.parameters[0].shape, ElementsAre(1));
+  EXPECT_EQ(both.shape.parameters[0].initializer.constant().value(), 1);
+  EXPECT_FALSE(both.shape.parameters[0].penalized);
+  EXPECT_EQ(both.shape.parameters[1].name, "bias");
+  EXPECT_THAT(both.shape.output, ElementsAre(5, 7, 8));
+  EXPECT_EQ(Check("scalar_affine { weight: false }", {{5}}).shape.parameters.size(), 1);
 }
 
 TEST(Messages, NameTheShapes) {

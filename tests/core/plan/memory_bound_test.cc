@@ -86,6 +86,21 @@ TEST(MemoryBound, HoldsAndIsNotFarOff) {
            "input_shape: [17, 9, 9] layers { name: 'c' conv2d { out_channels: 9 kernel: 3 } activation { maxout {} } } "
            "layers { name: 's' softmax {} } layers { name: 'g' global_avg_pool {} }",
        .narrow = true},
+      {.text = "input_shape: [3, 32, 32] preset { resnet { classes: 10 depth: 20 width: 32 } }"},
+      {.text = "input_shape: [3, 16, 16] preset { resnet { classes: 10 depth: 20 fixup: true final_survival: 0.5 } }",
+       .narrow = true},
+      {.text =
+           "input_shape: [3, 16, 16] layers { name: 'c' conv2d { out_channels: 32 kernel: 3 } } layers { name: 'd' "
+           "block { dense_block { layers: 4 growth: 32 bottleneck: true } } } layers { name: 't' block { transition "
+           "{ compression: 0.5 } } } layers { name: 'e' block { dense_block { layers: 4 growth: 12 } } } " +
+           head,
+       .narrow = true},
+      {.text =
+           "input_shape: [3, 16, 16] layers { name: 'b' block { branches { branches { layers { name: 'x' conv2d { "
+           "out_channels: 32 kernel: 1 } } } branches { layers { name: 'm' max_pool { kernel: 3 stride: 1 padding { "
+           "amount: 1 } } } layers { name: 'y' conv2d { out_channels: 16 kernel: 1 } } } } } } " +
+           head,
+       .narrow = true},
   };
   for (const v1::Precision precision : {v1::F32, v1::BF16}) {
     if (precision == v1::BF16 && !onednn::SupportsBf16()) continue;

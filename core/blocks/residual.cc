@@ -1,0 +1,294 @@
+// y = F(x) + shortcut(x) (He et al. 2015 and 2016, slides 65-66).
+#include <cmath>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "core/blocks/block.h"
+#include "core/blocks/make_layers.h"
+#include "core/layers/checks.h"
+
+namespace traind::core {
+namespace {
+
+using Layers = google::protobuf::RepeatedPtrField<v1::Layer>;
+
+// Whether F normalizes by batch anywhere.
+bool HasBatchNorm(const Layers& layers) {
+  for (const v1::Layer& layer : layers) {
+    const v1::Block& block = layer.block();
+    if (layer.has_batch_norm() || block.has_dense_block() || block.has_transition()) return true;
+    if (block.has_residual() && (block.residual().initialization() != v1::Residual::FIXUP) &&
+        (block.residual().layers().empty() || HasBatchNorm(block.residual().layers()))) {
+      return true;
+    }
+    for (const v1::Branch& branch : block.branches().branches()) {
+      if (HasBatchNorm(branch.layers())) return true;
+    }
+  }
+  return false;
+}
+
+// Lets the last layer of F that has a weight start at zero. Null when there is none.
+v1::Initializer* LastWeight(Layers& layers) {
+  for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
+    if (layer->has_conv2d()) return layer->mutable_conv2d()->mutable_weight_init();
+    if (layer->has_dense()) return layer->mutable_dense()->mutable_weight_init();
+    if (layer->has_batch_norm()) return layer->mutable_batch_norm()->mutable_weight_init();
+  }
+  return nullptr;
+}
+
+// The stride with which a kernel of 1 makes `out` positions of `in`; 0 for none.
+int64_t StrideBetween(int64_t in, int64_t out) {
+  const int64_t stride = (in + out - 1) / out;
+  return (in - 1) / stride + 1 == out ? stride : 0;
+}
+
+class ResidualBlock final : public Block {
+ public:
+  explicit ResidualBlock(const v1::Residual& config) : config_(config) {}
+
+  void Expand(BlockBuilder& builder, const FieldErrors& errors) const override {
+    if (!config_.layers().empty()) return ExpandWritten(builder, errors);
+    const Shape* input = builder.ShapeOf(BlockBuilder::kInput);
+    if (input != nullptr && input->size() != 3) {
+      errors.Add(absl::StrCat("a standard body needs an input of [channels, height, width], not ", ToString(*input)));
+      return;
+    }
+    if (config_.initialization() == v1::Residual::FIXUP) return ExpandFixup(builder);
+    if (config_.order() == v1::Residual::PRE_ACTIVATION) return ExpandPreActivation(builder);
+    ExpandPostActivation(builder);
+  }
+
+ private:
+  bool bottleneck() const { return config_.body() == v1::Residual::BOTTLENECK; }
+  int num_convs() const { return bottleneck() ? 3 : 2; }
+  uint32_t out_channels() const { return config_.channels() * (bottleneck() ? 4 : 1); }
+
+  // Convolution `i`, from 1, of a standard body.
+  v1::Layer Conv(int i) const {
+    const bool pointwise = bottleneck() && i != 2;
+    const bool strided = i == (bottleneck() ? 2 : 1);
+    return MakeConv(absl::StrCat("conv", i), {.channels = i == num_convs() ? out_channels() : config_.channels(),
+                                              .kernel = pointwise ? 1u : 3u,
+                                              .stride = strided ? config_.stride() : 1});
+  }
+
+  // Whether the shortcut of a standard body is a convolution.
+  bool Projects(const BlockBuilder& builder) const {
+    if (config_.shortcut() != v1::Residual::SHORTCUT_UNSPECIFIED) {
+      return config_.shortcut() == v1::Residual::PROJECTION;
+    }
+    const Shape* input = builder.ShapeOf(BlockBuilder::kInput);
+    return config_.stride() > 1 || (input != nullptr && (*input)[0] != out_channels());
+  }
+  v1::Layer Projection(const std::string& input) const {
+    return Reading(MakeConv("shortcut", {.channels = out_channels(), .kernel = 1, .stride = config_.stride()}),
+                   {input});
+  }
+
+  void AddDropout(BlockBuilder& builder, int conv) const {
+    if (config_.dropout() > 0) builder.Add(MakeDropout(absl::StrCat("drop", conv), config_.dropout()));
+  }
+
+  // Stochastic depth on the branch that ends in `last`; returns what the sum reads.
+  std::string AddDepth(BlockBuilder& builder, const std::string& last) const {
+    if (config_.survival() == 1) return last;
+    v1::Layer depth;
+    depth.set_name("depth");
+    depth.mutable_stochastic_depth()->set_survival(config_.survival());
+    builder.Add(Reading(std::move(depth), {last}));
+    return "depth";
+  }
+
+  static v1::Layer Sum(const std::string& branch, const std::string& shortcut) {
+    v1::Layer sum;
+    sum.set_name("sum");
+    sum.mutable_add();
+    return Reading(std::move(sum), {branch, shortcut});
+  }
+
+  void ExpandPostActivation(BlockBuilder& builder) const {
+    for (int i = 1; i <= num_convs(); ++i) {
+      const bool last = i == num_convs();
+      builder.Add(Conv(i));
+      v1::Layer norm = MakeBatchNorm(absl::StrCat("norm", i));
+      if (last && config_.initialization() == v1::Residual::ZERO_LAST) {
+        *norm.mutable_batch_norm()->mutable_weight_init() = ZerosInitializer();
+      }
+      builder.Add(last ? std::move(norm) : With(std::move(norm), config_.activation()));
+      if (!last) AddDropout(builder, i);
+    }
+    const std::string branch = AddDepth(builder, absl::StrCat("norm", num_convs()));
+    std::string shortcut(BlockBuilder::kInput);
+    if (Projects(builder)) {
+      builder.Add(Projection(shortcut));
+      builder.Add(MakeBatchNorm("shortcut_norm"));
+      shortcut = "shortcut_norm";
+    }
+    builder.AddLast(With(Sum(branch, shortcut), config_.activation()));
+  }
+
+  void ExpandPreActivation(BlockBuilder& builder) const {
+    for (int i = 1; i <= num_convs(); ++i) {
+      builder.Add(With(MakeBatchNorm(absl::StrCat("norm", i)), config_.activation()));
+      if (i > 1) AddDropout(builder, i - 1);
+      v1::Layer conv = Conv(i);
+      if (i == num_convs() && config_.initialization() == v1::Residual::ZERO_LAST) {
+        *conv.mutable_conv2d()->mutable_weight_init() = ZerosInitializer();
+      }
+      builder.Add(std::move(conv));
+    }
+    const std::string branch = AddDepth(builder, absl::StrCat("conv", num_convs()));
+    const bool projects = Projects(builder);
+    if (projects) builder.Add(Projection("norm1"));
+    builder.AddLast(Sum(branch, projects ? "shortcut" : std::string(BlockBuilder::kInput)));
+  }
+
+  // Zhang et al. 2019: a scalar bias before each convolution and each activation, and one scale for the block. The
+  // shortcut's convolution reads what the first one does.
+  void ExpandFixup(BlockBuilder& builder) const {
+    const double blocks = builder.residual_blocks();
+    const double scale = std::pow(blocks, -1.0 / (2 * num_convs() - 2));
+    for (int i = 1; i <= num_convs(); ++i) {
+      const bool last = i == num_convs();
+      builder.Add(MakeScalarAffine(absl::StrCat("bias", i, "a"), /*weight=*/false, /*bias=*/true));
+      v1::Layer conv = Conv(i);
+      v1::Initializer& init = *conv.mutable_conv2d()->mutable_weight_init();
+      if (last) {
+        init.mutable_zeros();
+      } else {
+        init.mutable_xavier()->set_gain(std::sqrt(2.0) * scale);  // Kaiming, scaled.
+      }
+      builder.Add(std::move(conv));
+      if (last) {
+        builder.Add(MakeScalarAffine("scale", /*weight=*/true, /*bias=*/true));
+      } else {
+        builder.Add(With(MakeScalarAffine(absl::StrCat("bias", i, "b"), /*weight=*/false, /*bias=*/true),
+                         config_.activation()));
+        AddDropout(builder, i);
+      }
+    }
+    const std::string branch = AddDepth(builder, "scale");
+    const bool projects = Projects(builder);
+    if (projects) builder.Add(Projection("bias1a"));
+    builder.AddLast(With(Sum(branch, projects ? "shortcut" : std::string(BlockBuilder::kInput)), config_.activation()));
+  }
+
+  void ExpandWritten(BlockBuilder& builder, const FieldErrors& errors) const {
+    Layers layers = config_.layers();
+    if (config_.initialization() == v1::Residual::ZERO_LAST) {
+      v1::Initializer* weight = LastWeight(layers);
+      if (weight == nullptr) {
+        errors.At("initialization").Add("ZERO_LAST needs a conv2d, dense or batch_norm among the layers");
+        return;
+      }
+      *weight = ZerosInitializer();
+    }
+    const std::string last = builder.AddWritten(layers, errors);
+    const Shape* from = builder.ShapeOf(BlockBuilder::kInput);
+    const Shape* to = builder.ShapeOf(last);
+    // Without the shapes the sum is not checked either: there is a violation already.
+    const bool same = from == nullptr || to == nullptr || *from == *to;
+    const bool projects = config_.shortcut() == v1::Residual::PROJECTION ||
+                          (config_.shortcut() == v1::Residual::SHORTCUT_UNSPECIFIED && !same);
+    std::string shortcut(BlockBuilder::kInput);
+    if (projects && from != nullptr && to != nullptr) {
+      const std::optional<v1::Layer> projection = ProjectionBetween(*from, *to, errors);
+      if (!projection) return;
+      builder.Add(Reading(*projection, {shortcut}));
+      shortcut = "shortcut";
+      if (HasBatchNorm(layers)) {
+        builder.Add(MakeBatchNorm("shortcut_norm"));
+        shortcut = "shortcut_norm";
+      }
+    } else if (!same) {
+      errors.At("shortcut")
+          .Add(absl::StrCat("IDENTITY needs layers that keep the shape, and these make ", ToString(*to), " of ",
+                            ToString(*from)));
+      return;
+    }
+    const std::string branch = AddDepth(builder, last);
+    builder.AddLast(Sum(branch, shortcut));
+  }
+
+  // Null, with a violation, where no stride fits.
+  static std::optional<v1::Layer> ProjectionBetween(const Shape& from, const Shape& to, const FieldErrors& errors) {
+    if (to.size() == 1 && from.size() == 1) return MakeDense("shortcut", static_cast<uint32_t>(to[0]), /*bias=*/false);
+    if (to.size() == 3 && from.size() == 3) {
+      const int64_t down = StrideBetween(from[1], to[1]), across = StrideBetween(from[2], to[2]);
+      if (down > 0 && across > 0) {
+        v1::Layer conv = MakeConv("shortcut", {.channels = static_cast<uint32_t>(to[0]), .kernel = 1});
+        conv.mutable_conv2d()->clear_stride();
+        conv.mutable_conv2d()->add_stride(static_cast<uint32_t>(down));
+        conv.mutable_conv2d()->add_stride(static_cast<uint32_t>(across));
+        return conv;
+      }
+    }
+    errors.At("shortcut")
+        .Add(absl::StrCat("no projection makes ", ToString(to), ", the shape of the layers' output, of ",
+                          ToString(from)));
+    return std::nullopt;
+  }
+
+  const v1::Residual config_;
+};
+
+// The fields that describe a standard body, where the user wrote its layers.
+void RejectStandardBody(const v1::Residual& config, const FieldErrors& errors) {
+  const auto reject = [&](bool set, const char* field) {
+    if (set) errors.At(field).Add("is of a standard body, and contradicts layers");
+  };
+  reject(config.body() != v1::Residual::BODY_UNSPECIFIED, "body");
+  reject(config.channels() != 0, "channels");
+  reject(config.has_stride(), "stride");
+  reject(config.order() != v1::Residual::ORDER_UNSPECIFIED, "order");
+  reject(config.dropout() != 0, "dropout");
+  reject(config.has_activation(), "activation");
+  if (config.initialization() == v1::Residual::FIXUP) {
+    errors.At("initialization").Add("FIXUP is of a standard body, and contradicts layers");
+  }
+}
+
+void ResolveStandardBody(v1::Residual& config, const FieldErrors& errors) {
+  if (config.body() == v1::Residual::BODY_UNSPECIFIED) config.set_body(v1::Residual::BASIC);
+  if (config.order() == v1::Residual::ORDER_UNSPECIFIED) config.set_order(v1::Residual::POST_ACTIVATION);
+  if (config.body() != v1::Residual::BASIC && config.body() != v1::Residual::BOTTLENECK) {
+    errors.At("body").Add("must be BASIC or BOTTLENECK");
+  }
+  if (config.order() != v1::Residual::POST_ACTIVATION && config.order() != v1::Residual::PRE_ACTIVATION) {
+    errors.At("order").Add("must be POST_ACTIVATION or PRE_ACTIVATION");
+  }
+  CheckCount(config.channels(), 1, kMaxChannels / 4, errors.At("channels"));
+  if (!config.has_stride()) config.set_stride(1);
+  CheckCount(config.stride(), 1, 1024, errors.At("stride"));
+  CheckRate(config.dropout(), errors.At("dropout"));
+  ResolveActivation(*config.mutable_activation(), errors.At("activation"));
+  if (config.initialization() == v1::Residual::FIXUP && config.order() == v1::Residual::PRE_ACTIVATION) {
+    errors.At("initialization").Add("FIXUP needs order: POST_ACTIVATION");
+  }
+}
+
+const Registered<Block, v1::Residual> kResidual(
+    "The sum of some layers' output and their input (slides 65-66).",
+    [](v1::Residual& config, const FieldErrors& errors) -> std::unique_ptr<Block> {
+      const int before = errors.count();
+      config.layers().empty() ? ResolveStandardBody(config, errors) : RejectStandardBody(config, errors);
+      if (!v1::Residual::Shortcut_IsValid(config.shortcut()))
+        errors.At("shortcut").Add("must be IDENTITY or PROJECTION");
+      if (!v1::Residual::Initialization_IsValid(config.initialization())) {
+        errors.At("initialization").Add("must be ZERO_LAST or FIXUP");
+      }
+      if (!config.has_survival()) config.set_survival(1);
+      if (!(config.survival() > 0 && config.survival() <= 1)) {
+        errors.At("survival").Add(absl::StrCat("must be in (0, 1], not ", config.survival()));
+      }
+      return errors.count() > before ? nullptr : std::make_unique<ResidualBlock>(config);
+    });
+
+}  // namespace
+}  // namespace traind::core

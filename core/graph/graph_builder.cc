@@ -1,0 +1,386 @@
+#include "core/graph/graph_builder.h"
+
+#include <algorithm>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+
+namespace traind::core {
+namespace {
+
+constexpr int64_t kMaxElements = int64_t{1} << 31;
+constexpr size_t kMaxName = 128;
+constexpr int kMaxDepth = 8;  // Of blocks in blocks.
+constexpr absl::string_view kMadeLayer = "its layer \"";
+
+bool IsName(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxName && std::all_of(name.begin(), name.end(), [](unsigned char c) {
+    return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.';
+  });
+}
+
+std::string OneofName(const google::protobuf::Message& message) {
+  const auto* kinds = message.GetDescriptor()->FindOneofByName("kind");
+  const auto* field = message.GetReflection()->GetOneofFieldDescriptor(message, kinds);
+  return field ? std::string(field->name()) : "";
+}
+
+// Shapes, parameters and costs. False after a violation.
+bool InferNode(const FieldErrors& errors, Node& node) {
+  const int before = errors.count();
+  if (node.layer) {
+    LayerShape shape = node.layer->Infer(node.input_shapes, errors.At(node.kind));
+    node.pre_activation = std::move(shape.output);
+    node.parameters = std::move(shape.parameters);
+    node.forward_flops = shape.forward_flops;
+  } else if (node.input_shapes.size() == 1) {
+    node.pre_activation = node.input_shapes[0];
+  } else {
+    errors.At("inputs").Add("an activation reads one layer");
+  }
+  if (errors.count() > before) return false;
+  node.output = node.pre_activation;
+  if (node.activation) {
+    LayerShape shape = node.activation->Infer({node.pre_activation}, errors.At("activation").At(node.activation_kind));
+    node.output = std::move(shape.output);
+    std::move(shape.parameters.begin(), shape.parameters.end(), std::back_inserter(node.parameters));
+    node.forward_flops += shape.forward_flops;
+  }
+  if (errors.count() > before) return false;
+  if (CheckedElements(node.output, kMaxElements) < 1) {
+    errors.Add(absl::StrCat("has an output of ", ToString(node.output), "; at most 2^31 values are supported"));
+    return false;
+  }
+  return true;
+}
+
+void CheckRegularizers(v1::Layer& layer, const FieldErrors& errors) {
+  if (layer.unregularized() && layer.regularizers_size() > 0) {
+    errors.At("unregularized").Add("contradicts the layer's regularizers");
+  }
+}
+
+}  // namespace
+
+PenaltyStrength SumOf(google::protobuf::RepeatedPtrField<v1::Regularizer>& regularizers, const FieldErrors& errors) {
+  PenaltyStrength sum;
+  for (int i = 0; i < regularizers.size(); ++i) {
+    auto regularizer = Registry<Regularizer>::Get().Create(regularizers[i], errors.At("regularizers", i));
+    if (!regularizer) continue;
+    const PenaltyStrength one = regularizer->strength();
+    sum.l1 += one.l1;
+    sum.l2 += one.l2;
+  }
+  return sum;
+}
+
+int CountResidualBlocks(const GraphBuilder::Layers& layers) {
+  int count = 0;
+  for (const v1::Layer& layer : layers) {
+    if (layer.block().has_residual()) count += 1 + CountResidualBlocks(layer.block().residual().layers());
+    for (const v1::Branch& branch : layer.block().branches().branches()) count += CountResidualBlocks(branch.layers());
+  }
+  return count;
+}
+
+// --- Lists of layers.
+
+GraphBuilder::Reads GraphBuilder::ResolveInputs(const Layers& layers, const FieldErrors& errors) {
+  absl::flat_hash_map<std::string, int> by_name = {{std::string(BlockBuilder::kInput), Node::kNetworkInput}};
+  Reads reads{std::vector<std::vector<int>>(layers.size()), std::vector<bool>(layers.size(), true),
+              std::vector<bool>(layers.size(), true)};
+  for (int i = 0; i < layers.size(); ++i) {
+    const std::string& name = layers[i].name();
+    const FieldErrors at = errors.At("layers", i).At("name");
+    if (!IsName(name)) {
+      at.Add(absl::StrCat("must be 1 to ", kMaxName, " letters, digits, '_', '-' or '.'"));
+    } else if (!by_name.emplace(name, i).second) {
+      at.Add(name == BlockBuilder::kInput ? "\"input\" is what the first layer reads"
+                                          : absl::StrCat("\"", name, "\" is the name of another layer"));
+    } else {
+      continue;
+    }
+    reads.named[i] = false;
+  }
+  for (int i = 0; i < layers.size(); ++i) {
+    if (layers[i].inputs().empty()) reads.inputs[i] = {i - 1};  // The layer before, and before the first the input.
+    for (int k = 0; k < layers[i].inputs_size(); ++k) {
+      const auto found = by_name.find(layers[i].inputs(k));
+      if (found == by_name.end()) {
+        errors.At("layers", i).At("inputs", k).Add(absl::StrCat("there is no layer \"", layers[i].inputs(k), "\""));
+        reads.known[i] = false;
+        break;
+      }
+      reads.inputs[i].push_back(found->second);
+    }
+  }
+  return reads;
+}
+
+// An order in which every layer comes after its inputs, the list's own where that is one. Layers on a cycle, or behind
+// one, are reported and left out.
+std::vector<int> GraphBuilder::Order(const Reads& reads, const FieldErrors& errors) {
+  const int count = static_cast<int>(reads.inputs.size());
+  std::vector<int> order;
+  std::vector<bool> placed(count, false);
+  auto ready = [&](int i) {
+    const auto& inputs = reads.inputs[i];
+    return !reads.known[i] || std::all_of(inputs.begin(), inputs.end(), [&](int k) { return k < 0 || placed[k]; });
+  };
+  for (bool progress = true; progress;) {
+    progress = false;
+    for (int i = 0; i < count; ++i) {
+      if (placed[i] || !ready(i)) continue;
+      placed[i] = progress = true;
+      order.push_back(i);
+    }
+  }
+  for (int i = 0; i < count; ++i) {
+    if (!placed[i]) errors.At("layers", i).At("inputs").Add("the layer reads its own output, by way of its inputs");
+  }
+  return order;
+}
+
+int GraphBuilder::AddList(Layers& layers, const FieldErrors& errors, const List& list) {
+  const Reads reads = ResolveInputs(layers, errors);
+  const std::vector<int> order = Order(reads, errors);
+  std::vector<int> node_of(layers.size(), kUnknown);
+  std::vector<bool> read(layers.size(), false);
+  for (int i : order) {
+    std::vector<int> inputs;
+    for (int k : reads.inputs[i]) {
+      if (k >= 0) read[k] = true;
+      inputs.push_back(k < 0 ? list.input : node_of[k]);
+    }
+    if (!reads.known[i]) inputs = {kUnknown};
+    const FieldErrors at = errors.At("layers", i);
+    if (reads.named[i] && !TakeName(list.prefix + layers[i].name(), at.At("name"))) inputs = {kUnknown};
+    node_of[i] = AddLayer(layers[i], at, inputs, list);
+  }
+  const int last = layers.size() - 1;
+  const bool complete = static_cast<int>(order.size()) == layers.size() &&
+                        std::all_of(reads.known.begin(), reads.known.end(), [](bool known) { return known; });
+  for (int i = 0; i < last; ++i) {
+    if (complete && !read[i]) {
+      errors.At("layers", i)
+          .Add(absl::StrCat("no layer reads \"", layers[i].name(), "\"; the output is the last layer of the list"));
+    }
+  }
+  if (read[last]) errors.At("layers", last).Add("is the output and cannot be read by another layer");
+  return node_of[last];
+}
+
+int GraphBuilder::AddNetwork(Layers& layers, const FieldErrors& errors) { return AddList(layers, errors, List()); }
+
+bool GraphBuilder::TakeName(const std::string& name, const FieldErrors& errors) {
+  if (name.size() > kMaxName) {
+    errors.Add(absl::StrCat("makes \"", name, "\" of ", name.size(), " characters; at most ", kMaxName));
+  } else if (!names_.insert(name).second) {
+    errors.Add(absl::StrCat("\"", name, "\" is the name of another layer"));
+  } else {
+    return true;
+  }
+  return false;
+}
+
+const Shape* GraphBuilder::ShapeOf(int node) const {
+  if (node == kUnknown) return nullptr;
+  return node == Node::kNetworkInput ? input_ : &nodes_[node].output;
+}
+
+// --- One layer.
+
+int GraphBuilder::AddLayer(v1::Layer& layer, const FieldErrors& errors, const std::vector<int>& inputs,
+                           const List& list) {
+  if (full_) return kUnknown;
+  if (static_cast<int>(nodes_.size()) == kMaxLayers) {
+    errors.Add(absl::StrCat("is beyond the ", kMaxLayers, " layers that a network may have"));
+    full_ = true;
+    return kUnknown;
+  }
+  if (list.block != nullptr && layer.regularizers().empty() && !layer.unregularized()) {
+    *layer.mutable_regularizers() = list.block->regularizers();
+    layer.set_unregularized(list.block->unregularized());
+  }
+  return layer.has_block() ? AddBlock(layer, errors, inputs, list) : AddPlain(layer, errors, inputs, list);
+}
+
+// Makes the layer's components and checks everything about it but its shapes. False after a violation.
+bool GraphBuilder::MakeNode(v1::Layer& layer, const FieldErrors& errors, Node& node) const {
+  const int before = errors.count();
+  node.kind = OneofName(layer);
+  if (layer.has_activation()) {
+    node.activation = Registry<Activation>::Get().Create(*layer.mutable_activation(), errors.At("activation"));
+    node.activation_kind = OneofName(layer.activation());
+  }
+  if (!node.kind.empty() || !layer.has_activation()) {
+    node.layer = Registry<Layer>::Get().Create(layer, errors);
+  } else {
+    node.kind = node.activation_kind;
+  }
+  if (node.layer && node.activation && node.activation->pieces() > 1 && !node.layer->Widen(node.activation->pieces())) {
+    errors.At("activation").At(node.activation_kind).Add("goes with dense or conv2d, or is a layer of its own");
+  }
+  CheckRegularizers(layer, errors);
+  if (layer.regularizers_size() > 0) {
+    node.penalty = SumOf(*layer.mutable_regularizers(), errors);
+  } else if (!layer.unregularized()) {
+    node.penalty = network_penalty_;
+  }
+  return errors.count() == before;
+}
+
+int GraphBuilder::AddPlain(v1::Layer& layer, const FieldErrors& errors, const std::vector<int>& inputs,
+                           const List& list) {
+  Node node;
+  node.name = list.prefix + layer.name();
+  if (!MakeNode(layer, errors, node)) return kUnknown;
+  for (int input : inputs) {
+    const Shape* shape = ShapeOf(input);
+    if (shape == nullptr) return kUnknown;
+    node.input_shapes.push_back(*shape);
+  }
+  node.inputs = inputs;
+  if (!InferNode(errors, node)) return kUnknown;
+
+  v1::Layer& plain = *expanded_.Add();
+  plain = layer;
+  plain.set_name(node.name);
+  plain.clear_inputs();
+  const int index = static_cast<int>(nodes_.size());
+  if (inputs != std::vector<int>{index - 1}) {
+    for (int input : inputs) {
+      plain.add_inputs(input == Node::kNetworkInput ? std::string(BlockBuilder::kInput) : nodes_[input].name);
+    }
+  }
+  nodes_.push_back(std::move(node));
+  return index;
+}
+
+int GraphBuilder::AddMade(v1::Layer& layer, const FieldErrors& errors, const std::vector<int>& inputs,
+                          const List& list) {
+  FieldErrors::Root own;
+  const int node = AddLayer(layer, own.scope(), inputs, list);
+  for (const auto& violation : own.violations().field_violations()) {
+    const std::string& field = violation.field();
+    const bool nested = absl::StartsWith(violation.description(), kMadeLayer);
+    errors.Add(nested ? violation.description()
+                      : absl::StrCat(kMadeLayer, list.prefix, layer.name(), "\" ", field, field.empty() ? "" : " ",
+                                     violation.description()));
+  }
+  return node;
+}
+
+// --- Blocks and presets.
+
+class GraphBuilder::Expansion final : public BlockBuilder {
+ public:
+  // `errors` is where layers of the block's own making report; `activation` is the block's, or null.
+  Expansion(GraphBuilder& graph, const FieldErrors& errors, List list, std::string name, const Activation* activation)
+      : graph_(graph),
+        errors_(errors),
+        list_(std::move(list)),
+        name_(std::move(name)),
+        activation_(activation),
+        last_(list_.input) {
+    nodes_[std::string(kInput)] = list_.input;
+  }
+
+  const Shape* ShapeOf(std::string_view name) const override {
+    const auto found = nodes_.find(name);
+    return found == nodes_.end() ? nullptr : graph_.ShapeOf(found->second);
+  }
+  int residual_blocks() const override { return graph_.residual_blocks_; }
+
+  void Add(v1::Layer layer) override {
+    const std::vector<int> inputs = InputsOf(layer);
+    const std::string name = layer.name();
+    const bool free = graph_.TakeName(list_.prefix + name, errors_);
+    last_ = nodes_[name] = free ? graph_.AddMade(layer, errors_, inputs, list_) : kUnknown;
+  }
+
+  void AddLast(v1::Layer layer) override {
+    if (activation_ != nullptr && (layer.has_activation() || activation_->pieces() > 1)) {
+      Add(std::move(layer));
+      layer = {};
+    }
+    if (activation_ != nullptr) *layer.mutable_activation() = list_.block->activation();
+    const std::vector<int> inputs = InputsOf(layer);
+    List outside = list_;  // The block took its name when it began.
+    outside.prefix.clear();
+    layer.set_name(name_);
+    last_ = graph_.AddMade(layer, errors_, inputs, outside);
+  }
+
+  std::string AddWritten(Layers layers, const FieldErrors& errors) override {
+    last_ = graph_.AddList(layers, errors, list_);
+    const std::string name = layers.rbegin()->name();
+    nodes_[name] = last_;
+    return name;
+  }
+
+  int last() const { return last_; }
+
+ private:
+  std::vector<int> InputsOf(const v1::Layer& layer) const {
+    if (layer.inputs().empty()) return {last_};
+    std::vector<int> inputs;
+    for (const std::string& name : layer.inputs()) {
+      const auto found = nodes_.find(name);
+      inputs.push_back(found == nodes_.end() ? kUnknown : found->second);
+    }
+    return inputs;
+  }
+
+  GraphBuilder& graph_;
+  const FieldErrors errors_;
+  const List list_;
+  const std::string name_;
+  const Activation* const activation_;
+  std::map<std::string, int, std::less<>> nodes_;
+  int last_;
+};
+
+int GraphBuilder::AddBlock(v1::Layer& layer, const FieldErrors& errors, const std::vector<int>& inputs,
+                           const List& list) {
+  const int before = errors.count();
+  has_blocks_ = true;
+  const FieldErrors at = errors.At("block");
+  const std::string other = OneofName(layer);
+  if (!other.empty()) at.Add(absl::StrCat("contradicts ", other, ": a layer has a kind or is a block"));
+  if (list.depth == kMaxDepth) at.Add(absl::StrCat("blocks nest at most ", kMaxDepth, " deep"));
+  if (inputs.size() != 1) errors.At("inputs").Add(absl::StrCat("a block reads one layer, not ", inputs.size()));
+  std::unique_ptr<Activation> activation;
+  if (layer.has_activation()) {
+    activation = Registry<Activation>::Get().Create(*layer.mutable_activation(), errors.At("activation"));
+  }
+  CheckRegularizers(layer, errors);
+  SumOf(*layer.mutable_regularizers(), errors);
+  const std::unique_ptr<Block> block = Registry<Block>::Get().Create(*layer.mutable_block(), at);
+  if (errors.count() > before) return kUnknown;
+
+  const std::string name = list.prefix + layer.name();
+  const FieldErrors config = at.At(OneofName(layer.block()));
+  Expansion expansion(*this, config,
+                      {.prefix = name + ".", .input = inputs[0], .block = &layer, .depth = list.depth + 1}, name,
+                      activation.get());
+  block->Expand(expansion, config);
+  return expansion.last();
+}
+
+int GraphBuilder::AddPreset(std::vector<v1::Layer> layers, const FieldErrors& errors) {
+  has_blocks_ = true;
+  Expansion expansion(*this, errors, List(), "", nullptr);
+  for (v1::Layer& layer : layers) expansion.Add(std::move(layer));
+  return expansion.last();
+}
+
+}  // namespace traind::core

@@ -1,0 +1,126 @@
+// Stochastic depth (Huang et al. 2016, slide 96): in training a branch passes with probability `survival`, as a whole
+// or example by example, else it is zero; at test time it is multiplied by `survival`. Whether it passes depends on
+// (seed, layer name, step, example) alone, so nothing is kept for the way back.
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "core/activations/plan_values.h"
+#include "core/base/bfloat16.h"
+#include "core/base/parallel.h"
+#include "core/base/random.h"
+#include "core/base/vectorize.h"
+#include "core/layers/checks.h"
+#include "core/layers/values.h"
+#include "core/plan/planner.h"
+
+namespace traind::core {
+namespace {
+
+template <class T>
+TRAIND_VECTORIZED void ScaleLoop(const T* __restrict x, float scale, T* __restrict y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = FromFloat<T>(ToFloat(x[i]) * scale);
+}
+
+// What a plan's kernels know of one layer.
+struct Depth {
+  Layout layout;
+  RandomStream random;
+  uint32_t threshold;  // A branch passes when 24 random bits are below: with probability threshold / 2^24.
+  bool per_example;
+
+  bool Passes(uint64_t step, int64_t example) const {
+    return random.Block(step, per_example ? static_cast<uint32_t>(example) : 0, 0)[0] >> 8 < threshold;
+  }
+
+  template <class T>
+  void Pass(uint64_t step, const void* x, void* y) const {
+    const int64_t stride = layout.example_stride();
+    ParallelFor(layout.batch, std::max<int64_t>(1, 4096 / stride), [&](int64_t begin, int64_t end, int) {
+      for (int64_t n = begin; n < end; ++n) {
+        T* to = static_cast<T*>(y) + n * stride;
+        Passes(step, n) ? std::copy_n(static_cast<const T*>(x) + n * stride, stride, to) : std::fill_n(to, stride, T());
+      }
+    });
+  }
+  void Pass(uint64_t step, const void* x, void* y) const {
+    layout.type == dnnl::memory::data_type::bf16 ? Pass<Bfloat16>(step, x, y) : Pass<float>(step, x, y);
+  }
+
+  template <class T>
+  void Scale(const void* x, float scale, void* y) const {
+    ParallelFor(layout.stored_elements(), 4096, [&](int64_t begin, int64_t end, int) {
+      ScaleLoop(static_cast<const T*>(x) + begin, scale, static_cast<T*>(y) + begin, end - begin);
+    });
+  }
+  void Scale(const void* x, float scale, void* y) const {
+    layout.type == dnnl::memory::data_type::bf16 ? Scale<Bfloat16>(x, scale, y) : Scale<float>(x, scale, y);
+  }
+};
+
+class StochasticDepthLayer final : public Layer {
+ public:
+  explicit StochasticDepthLayer(const v1::StochasticDepth& config) : config_(config) {}
+
+  LayerShape Infer(absl::Span<const Shape> inputs, const FieldErrors& errors) const override {
+    LayerShape shape;
+    const Shape* input = SingleInput(inputs, errors);
+    if (input == nullptr) return shape;
+    shape.output = *input;
+    shape.forward_flops = CheckedFlops(Elements(*input), 0, 1, errors);
+    return shape;
+  }
+
+  absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
+    if (config_.survival() == 1) {
+      const Value input = planner.Input();
+      planner.SetOutput(planner.View(input, planner.Desc(input)));
+      return [](Planner& back) {
+        GiveInputGradient(back, 0, back.OutputGradient());
+        return absl::OkStatus();
+      };
+    }
+    const PlacedValue source = PlacedInput(planner);
+    const dnnl::memory::desc desc = planner.Desc(source.value);
+    const Depth depth{.layout = source.layout,
+                      .random = RandomStream(planner.seed(), Purpose::kStochasticDepth, StreamOf(planner.layer_name())),
+                      .threshold = static_cast<uint32_t>(std::ceil(config_.survival() * 0x1p24)),
+                      .per_example = config_.per_example()};
+    const Value input = source.value, output = planner.New(desc);
+    planner.SetOutput(output);
+    if (!planner.training()) {
+      planner.Run("stochastic depth", {input}, {output},
+                  [=, scale = static_cast<float>(config_.survival())](const Frame& frame) {
+                    depth.Scale(frame.at(input), scale, frame.at(output));
+                  });
+      return BackwardPlan();
+    }
+    planner.Run("stochastic depth", {input}, {output},
+                [=](const Frame& frame) { depth.Pass(frame.step(), frame.at(input), frame.at(output)); });
+    return [=](Planner& back) {
+      const Value gradient = GradientAs(back, desc);
+      const Value input_gradient = back.New(desc);
+      back.Run("stochastic depth gradient", {gradient}, {input_gradient},
+               [=](const Frame& frame) { depth.Pass(frame.step(), frame.at(gradient), frame.at(input_gradient)); });
+      GiveInputGradient(back, 0, input_gradient);
+      return absl::OkStatus();
+    };
+  }
+
+ private:
+  const v1::StochasticDepth config_;
+};
+
+const Registered<Layer, v1::StochasticDepth> kStochasticDepth(
+    "Leaves a residual branch out at random while training (slide 96).",
+    [](v1::StochasticDepth& config, const FieldErrors& errors) -> std::unique_ptr<Layer> {
+      if (!config.has_survival()) config.set_survival(0.5);
+      if (config.survival() > 0 && config.survival() <= 1) return std::make_unique<StochasticDepthLayer>(config);
+      errors.At("survival").Add(absl::StrCat("must be in (0, 1], not ", config.survival()));
+      return nullptr;
+    });
+
+}  // namespace
+}  // namespace traind::core

@@ -1,0 +1,80 @@
+// AlexNet (Krizhevsky et al. 2012, slide 81): five convolutions, three dense layers. Pooling is max, 3x3 of stride 2.
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/blocks/make_layers.h"
+#include "core/layers/checks.h"
+#include "core/presets/preset.h"
+
+namespace traind::core {
+namespace {
+
+class AlexnetNetwork final : public Preset {
+ public:
+  explicit AlexnetNetwork(const v1::AlexnetPreset& config) : config_(config) {}
+
+  std::vector<v1::Layer> Layers(const std::optional<Shape>& /*input*/) const override {
+    std::vector<v1::Layer> layers;
+    v1::Layer first = MakeConv("conv1", {.channels = 96, .kernel = 11, .stride = 4});
+    first.mutable_conv2d()->clear_padding();
+    AddConv(1, std::move(first), layers);
+    AddResponseNorm(1, layers);
+    layers.push_back(MakeMaxPool("pool1", 3, 2));
+    AddConv(2, Grouped(MakeConv("conv2", {.channels = 256, .kernel = 5})), layers);
+    AddResponseNorm(2, layers);
+    layers.push_back(MakeMaxPool("pool2", 3, 2));
+    AddConv(3, MakeConv("conv3", {.channels = 384}), layers);
+    AddConv(4, Grouped(MakeConv("conv4", {.channels = 384})), layers);
+    AddConv(5, Grouped(MakeConv("conv5", {.channels = 256})), layers);
+    layers.push_back(MakeMaxPool("pool5", 3, 2));
+    for (const char* number : {"6", "7"}) {
+      layers.push_back(With(MakeDense(absl::StrCat("fc", number), 4096), config_.activation()));
+      if (config_.dropout() > 0) layers.push_back(MakeDropout(absl::StrCat("drop", number), config_.dropout()));
+    }
+    layers.push_back(MakeDense("fc8", config_.classes()));
+    return layers;
+  }
+
+ private:
+  v1::Layer Grouped(v1::Layer conv) const {
+    if (!config_.ungrouped()) conv.mutable_conv2d()->set_groups(2);
+    return conv;
+  }
+  void AddConv(int i, v1::Layer conv, std::vector<v1::Layer>& layers) const {
+    conv.mutable_conv2d()->set_bias(!config_.batch_norm());
+    if (!config_.batch_norm()) {
+      layers.push_back(With(std::move(conv), config_.activation()));
+      return;
+    }
+    layers.push_back(std::move(conv));
+    layers.push_back(With(MakeBatchNorm(absl::StrCat("norm", i)), config_.activation()));
+  }
+  void AddResponseNorm(int i, std::vector<v1::Layer>& layers) const {
+    if (!config_.local_response_norm()) return;
+    v1::Layer norm;
+    norm.set_name(absl::StrCat("response_norm", i));
+    norm.mutable_local_response_norm()->set_k(2);
+    layers.push_back(std::move(norm));
+  }
+
+  const v1::AlexnetPreset config_;
+};
+
+const Registered<Preset, v1::AlexnetPreset> kAlexnet(
+    "AlexNet (Krizhevsky et al. 2012, slide 81).",
+    [](v1::AlexnetPreset& config, const FieldErrors& errors) -> std::unique_ptr<Preset> {
+      const int before = errors.count();
+      CheckCount(config.classes(), 1, kMaxChannels, errors.At("classes"));
+      ResolveActivation(*config.mutable_activation(), errors.At("activation"));
+      if (!config.has_dropout()) config.set_dropout(0.5);
+      CheckRate(config.dropout(), errors.At("dropout"));
+      if (config.batch_norm() && config.local_response_norm()) {
+        errors.At("local_response_norm").Add("contradicts batch_norm, which takes its place");
+      }
+      return errors.count() > before ? nullptr : std::make_unique<AlexnetNetwork>(config);
+    });
+
+}  // namespace
+}  // namespace traind::core
