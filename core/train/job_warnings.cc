@@ -1,6 +1,8 @@
 #include "core/train/job_warnings.h"
 
 #include <algorithm>
+#include <iterator>
+#include <string_view>
 
 #include "absl/strings/str_cat.h"
 #include "core/initializers/initializer.h"
@@ -23,6 +25,19 @@ bool FeedsRelu(const Graph& graph, int index) {
   return std::any_of(nodes.begin(), nodes.end(), [&](const Node& node) {
     return !node.layer && node.activation->is_relu() && node.inputs == std::vector<int>{index};
   });
+}
+
+// Whether the layer's output is a term of a sum, perhaps after it was normalized or scaled: the other term, the
+// shortcut of a residual block, makes its units differ.
+bool JoinsSum(const Graph& graph, int index) {
+  static constexpr std::string_view kPassing[] = {"batch_norm", "scalar_affine", "stochastic_depth", "dropout"};
+  for (const Node& node : graph.nodes()) {
+    if (std::find(node.inputs.begin(), node.inputs.end(), index) == node.inputs.end()) continue;
+    const bool passes = std::find(std::begin(kPassing), std::end(kPassing), node.kind) != std::end(kPassing);
+    const int position = static_cast<int>(&node - graph.nodes().data());
+    if (node.kind == "add" || (passes && JoinsSum(graph, position))) return true;
+  }
+  return false;
 }
 
 // The last layer's units differ by their targets even when they start equal.
@@ -52,7 +67,7 @@ std::vector<std::string> NetworkWarnings(const Graph& graph, int64_t batch) {
     const Node& node = graph.nodes()[i];
     for (const ParameterSpec& parameter : node.parameters) {
       if (!parameter.penalized) continue;
-      if (i != last && parameter.shape[0] > 1 && !BreaksSymmetry(parameter.initializer)) {
+      if (i != last && parameter.shape[0] > 1 && !BreaksSymmetry(parameter.initializer) && !JoinsSum(graph, i)) {
         warnings.push_back(absl::StrCat(Quoted(node.name),
                                         ": all its weights start equal, so its units stay equal: no ",
                                         "symmetry breaking; use kaiming or xavier"));

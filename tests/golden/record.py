@@ -20,11 +20,14 @@ import json
 import math
 import pathlib
 import struct
+import sys
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+import record_networks
 
 DATA = pathlib.Path(__file__).resolve().parent / "data"
 STEPS, BATCH = 20, 8
@@ -384,6 +387,7 @@ def main():
     torch.manual_seed(7)
     for case in cases():
         run(case)
+    record_networks.run_all(sys.modules[__name__])
 
 
 if __name__ == "__main__":

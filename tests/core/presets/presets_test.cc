@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "core/train/job_warnings.h"
 #include "gmock/gmock.h"
 #include "tests/core/blocks/expand.h"
 
@@ -212,6 +213,17 @@ TEST(Presets, TakeAnotherActivation) {
     const Built built = Network("3, 96, 96", preset);
     ASSERT_NE(built.graph, nullptr) << built.errors;
     for (const Node& node : built.graph->nodes()) EXPECT_NE(node.activation_kind, "relu") << node.name;
+  }
+}
+
+// What starts at zero in a residual block or a classifier is no lack of symmetry breaking.
+TEST(Presets, GiveNoWarnings) {
+  for (const char* preset :
+       {"resnet { classes: 10 depth: 20 fixup: true }", "resnet { classes: 10 depth: 164 zero_last: true }",
+        "wide_resnet { classes: 10 depth: 10 widen: 1 }", "densenet { classes: 10 depth: 10 }"}) {
+    const Built built = Network(kCifar, preset);
+    ASSERT_NE(built.graph, nullptr) << built.errors;
+    EXPECT_THAT(NetworkWarnings(*built.graph, 8), testing::IsEmpty()) << preset;
   }
 }
 
