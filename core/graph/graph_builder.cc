@@ -303,8 +303,12 @@ class GraphBuilder::Expansion final : public BlockBuilder {
   void Add(v1::Layer layer) override {
     const std::vector<int> inputs = InputsOf(layer);
     const std::string name = layer.name();
+    last_ = nodes_[name] = kUnknown;
+    if (failed_) return;
+    const int before = errors_.count();
     const bool free = graph_.TakeName(list_.prefix + name, errors_);
     last_ = nodes_[name] = free ? graph_.AddMade(layer, errors_, inputs, list_) : kUnknown;
+    failed_ = errors_.count() > before;
   }
 
   void AddLast(v1::Layer layer) override {
@@ -317,7 +321,7 @@ class GraphBuilder::Expansion final : public BlockBuilder {
     List outside = list_;  // The block took its name when it began.
     outside.prefix.clear();
     layer.set_name(name_);
-    last_ = graph_.AddMade(layer, errors_, inputs, outside);
+    last_ = failed_ ? kUnknown : graph_.AddMade(layer, errors_, inputs, outside);
   }
 
   std::string AddWritten(Layers layers, const FieldErrors& errors) override {
@@ -347,6 +351,7 @@ class GraphBuilder::Expansion final : public BlockBuilder {
   const Activation* const activation_;
   std::map<std::string, int, std::less<>> nodes_;
   int last_;
+  bool failed_ = false;  // The first layer that the block made and that does not fit says enough.
 };
 
 int GraphBuilder::AddBlock(v1::Layer& layer, const FieldErrors& errors, const std::vector<int>& inputs,

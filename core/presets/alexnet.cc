@@ -56,6 +56,8 @@ class AlexnetNetwork final : public Preset {
     v1::Layer norm;
     norm.set_name(absl::StrCat("response_norm", i));
     norm.mutable_local_response_norm()->set_k(2);
+    norm.mutable_local_response_norm()->set_alpha(
+        5e-4);  // Over five channels: the paper's 1e-4 is not divided by them.
     layers.push_back(std::move(norm));
   }
 

@@ -52,7 +52,7 @@ const Registered<Preset, v1::LenetPreset> kLenet(
     "LeNet-5 (LeCun et al. 1998).", [](v1::LenetPreset& config, const FieldErrors& errors) -> std::unique_ptr<Preset> {
       const int before = errors.count();
       CheckCount(config.classes(), 1, kMaxChannels, errors.At("classes"));
-      if (!config.has_activation()) config.mutable_activation()->mutable_tanh();
+      if (config.activation().kind_case() == v1::Activation::KIND_NOT_SET) config.mutable_activation()->mutable_tanh();
       ResolveActivation(*config.mutable_activation(), errors.At("activation"));
       return errors.count() > before ? nullptr : std::make_unique<LenetNetwork>(config);
     });

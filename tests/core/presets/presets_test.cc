@@ -122,7 +122,10 @@ TEST(Googlenet, IsThatOfThePaper) {
   EXPECT_THAT(built.Find("inception3a")->output, ElementsAre(256, 28, 28));
   EXPECT_THAT(built.Find("inception4e")->output, ElementsAre(832, 14, 14));
   EXPECT_THAT(built.Find("inception5b")->output, ElementsAre(1024, 7, 7));
-  // Caffe's bvlc_googlenet, the paper's with biases; local response normalization has no parameters.
+}
+
+TEST(Googlenet, WithLocalResponseNormIsThatOfCaffe) {
+  // bvlc_googlenet, the paper's with biases; local response normalization has no parameters.
   EXPECT_EQ(Parameters(kImageNet, "googlenet { classes: 1000 }"), 6'998'552);
 }
 
@@ -228,7 +231,7 @@ TEST(Presets, GiveNoWarnings) {
 }
 
 TEST(Presets, ReportAtThePreset) {
-  EXPECT_THAT(Network("3, 16, 16", "alexnet { classes: 3 }").errors,
+  EXPECT_THAT(Network("3, 32, 32", "alexnet { classes: 3 }").errors,
               HasSubstr("network.preset.alexnet: its layer \"pool2\" max_pool.kernel "));
   EXPECT_THAT(Network("16", "resnet { classes: 3 depth: 20 }").errors,
               HasSubstr("network.preset.resnet: its layer \"conv1\" conv2d "));
