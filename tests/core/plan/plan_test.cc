@@ -107,6 +107,14 @@ TEST_F(PlanTest, AConvolutionalStepReordersOnlyTheWeightsOfBackwardData) {
   EXPECT_EQ(Count("activation gradient"), 0) << "batch norm should do its relu by itself";
 }
 
+TEST_F(PlanTest, AResidualStepReordersOnlyTheWeightsOfBackwardData) {
+  Make("input_shape: [3, 32, 32] preset { resnet { classes: 10 depth: 20 } }", 32);
+  const auto convolutions = std::count_if(network_.layers().begin(), network_.layers().end(),
+                                          [](const v1::Layer& layer) { return layer.has_conv2d(); });
+  EXPECT_EQ(convolutions, 21);
+  EXPECT_LE(Count("reorder"), convolutions - 1) << testing::PrintToString(plan_->operations());
+}
+
 TEST_F(PlanTest, ADenseStepReordersNothing) {
   Make(ReferenceNetwork("mlp_small"), 128);
   EXPECT_EQ(Count("reorder"), 0) << testing::PrintToString(plan_->operations());
