@@ -43,7 +43,9 @@ class Running {
     plan_ = *std::move(plan);
     store_->Initialize(1);
     if (precision == v1::BF16) store_->UpdateCopies();
-    if (!training) EXPECT_TRUE(plan_->RefreshParameters().ok());
+    if (!training) {
+      EXPECT_TRUE(plan_->RefreshParameters().ok());
+    }
     examples_.assign(batch * Elements(graph_->input_shape()), 1.0f);
     targets_.assign(batch * plan_->outputs(), 0.0f);
   }
