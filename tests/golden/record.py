@@ -20,11 +20,14 @@ import json
 import math
 import pathlib
 import struct
+import sys
 
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
+
+import record_norms
 
 DATA = pathlib.Path(__file__).resolve().parent / "data"
 STEPS, BATCH = 20, 8
@@ -311,6 +314,9 @@ def cases():
                SGD_TEXT, SGD)
     yield Case("activation_maxout", *maxout_case(), SGD_TEXT, SGD)
 
+    for name, layers, net in record_norms.cases(Net, IMAGE, CLASSES):
+        yield Case(name, layers, net, SGD_TEXT, SGD, dataset="images")
+
 
 # --- a run, and its files -------------------------------------------------------------------------------------------
 def tensors_of(net, prefix):
@@ -377,13 +383,17 @@ def run(case):
 
 
 def main():
+    """All cases and their data; or, with names as arguments, these cases anew, on the data that is there."""
     DATA.mkdir(exist_ok=True)
-    for old in DATA.iterdir():
-        old.unlink()
-    make_datasets()
+    wanted = sys.argv[1:]
+    if not wanted:
+        for old in DATA.iterdir():
+            old.unlink()
+        make_datasets()
     torch.manual_seed(7)
     for case in cases():
-        run(case)
+        if not wanted or case.name in wanted:
+            run(case)
 
 
 if __name__ == "__main__":
