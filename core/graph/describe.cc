@@ -59,8 +59,9 @@ struct NodeBytes {
 
 // Whether the layer works on images in whatever layout they come.
 bool TakesEveryLayout(const Node& node) {
-  static constexpr std::string_view kKinds[] = {"batch_norm",      "max_pool", "avg_pool",
-                                                "global_avg_pool", "dropout",  "flatten"};
+  static constexpr std::string_view kKinds[] = {"batch_norm",      "max_pool",   "avg_pool",
+                                                "global_avg_pool", "dropout",    "flatten",
+                                                "layer_norm",      "group_norm", "fractional_max_pool"};
   return node.input_shapes[0].size() > 1 &&
          std::find(std::begin(kKinds), std::end(kKinds), node.kind) != std::end(kKinds);
 }

@@ -125,8 +125,11 @@ void MeasureUpdate(const std::string& text, int slots) {
   const auto optimizer = Registry<Optimizer>::Get().Create(config, errors.scope());
   std::vector<float> weights(kElements, 0.5f), gradients(kElements, 0.01f);
   std::vector<std::vector<float>> state(slots, std::vector<float>(kElements));
-  ParameterTensor tensor{
-      .weights = weights.data(), .gradients = gradients.data(), .stored = kElements, .elements = kElements};
+  ParameterTensor tensor{.weights = weights.data(),
+                         .gradients = gradients.data(),
+                         .stored = kElements,
+                         .elements = kElements,
+                         .penalty = {}};
   for (int i = 0; i < slots; ++i) tensor.slots[i] = state[i].data();
   UpdatePass pass(*optimizer, {tensor});
   const Optimizer::Step step{.learning_rate = 1e-3, .weight_decay = 0, .number = 1};

@@ -92,7 +92,8 @@ TEST(MemoryBound, HoldsAndIsNotFarOff) {
            "layers { name: 'd' conv2d { out_channels: 64 kernel: 3 padding { mode: SAME } } } "
            "layers { name: 'g' group_norm { groups: 8 } activation { relu {} } } layers { name: 'n' "
            "local_response_norm {} } layers { name: 'e' fractional_max_pool { disjoint: true ratio: 2 } } "
-           "layers { name: 'o' drop_connect { units: 10 } }"},
+           "layers { name: 'o' drop_connect { units: 10 } }",
+       .narrow = true},
       {.text = "input_shape: 784 layers { name: 'a' drop_connect { units: 512 } activation { tanh {} } } "
                "layers { name: 'n' layer_norm {} } layers { name: 'b' drop_connect { units: 512 per_example: true } } "
                "layers { name: 'm' group_norm { groups: 512 } } layers { name: 'o' dense { units: 10 } }"},
