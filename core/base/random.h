@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "core/base/vectorize.h"
+
 namespace traind::core {
 
 // What a number is drawn for. Values are part of the checkpoint contract: never renumber.
@@ -18,7 +20,9 @@ enum class Purpose : uint32_t {
   kDropout = 3,
   kProbeInput = 4,
   kAugment = 5,
-  kStochasticDepth = 9
+  kStochasticDepth = 9,
+  kDropConnect = 10,
+  kFractionalMaxPool = 11,
 };
 
 // One round-keyed block: 128 random bits for a 128-bit counter and a 64-bit key.
@@ -47,6 +51,32 @@ class RandomStream {
   // Four independent 32-bit words. `index` counts blocks within the example.
   std::array<uint32_t, 4> Block(uint64_t step, uint32_t example, uint32_t index) const {
     return Philox({index, example, static_cast<uint32_t>(step), static_cast<uint32_t>(step >> 32)}, key0_, key1_);
+  }
+
+  // The words of kLanes consecutive blocks, word w of block first + i in words[w][i]: for loops compiled with
+  // TRAIND_VECTORIZED, which draw many times faster so.
+  template <int kLanes>
+  TRAIND_INLINE void Blocks(uint64_t step, uint32_t example, uint32_t first, uint32_t (&words)[4][kLanes]) const {
+    for (int i = 0; i < kLanes; ++i) {
+      words[0][i] = first + static_cast<uint32_t>(i);
+      words[1][i] = example;
+      words[2][i] = static_cast<uint32_t>(step);
+      words[3][i] = static_cast<uint32_t>(step >> 32);
+    }
+    uint32_t key0 = key0_, key1 = key1_;
+#pragma GCC unroll 10
+    for (int round = 0; round < 10; ++round) {
+      for (int i = 0; i < kLanes; ++i) {
+        const uint64_t product0 = uint64_t{0xD2511F53} * words[0][i];
+        const uint64_t product1 = uint64_t{0xCD9E8D57} * words[2][i];
+        words[0][i] = static_cast<uint32_t>(product1 >> 32) ^ words[1][i] ^ key0;
+        words[1][i] = static_cast<uint32_t>(product1);
+        words[2][i] = static_cast<uint32_t>(product0 >> 32) ^ words[3][i] ^ key1;
+        words[3][i] = static_cast<uint32_t>(product0);
+      }
+      key0 += 0x9E3779B9;
+      key1 += 0xBB67AE85;
+    }
   }
 
  private:

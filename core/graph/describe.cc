@@ -59,10 +59,25 @@ struct NodeBytes {
 
 // Whether the layer works on images in whatever layout they come.
 bool TakesEveryLayout(const Node& node) {
-  static constexpr std::string_view kKinds[] = {"batch_norm",      "max_pool", "avg_pool",
-                                                "global_avg_pool", "dropout",  "flatten"};
+  static constexpr std::string_view kKinds[] = {"batch_norm",      "max_pool",   "avg_pool",
+                                                "global_avg_pool", "dropout",    "flatten",
+                                                "layer_norm",      "group_norm", "fractional_max_pool"};
   return node.input_shapes[0].size() > 1 &&
          std::find(std::begin(kKinds), std::end(kKinds), node.kind) != std::end(kKinds);
+}
+
+// What some kinds keep from the forward pass besides their output and a byte for each value of it.
+double SavedBytes(const Node& node, double value_size, double batch) {
+  // Means and deviations, then sums, of at most as many groups as channels.
+  if (node.kind == "layer_norm") return 8 * batch;
+  if (node.kind == "group_norm") return 2 * 8 * RoundUp(node.pre_activation[0], 16) * batch;
+  // The kernels' workspace: two numbers for each value.
+  if (node.kind == "local_response_norm") return 2 * value_size * StoredValue(node.pre_activation) * batch;
+  // Where the regions begin.
+  if (node.kind == "fractional_max_pool") return 4 * (2.0 + node.pre_activation[1] + node.pre_activation[2]) * batch;
+  // The masked weights, and these in the layout of a kernel.
+  if (node.kind == "drop_connect") return 2 * value_size * StoredParameter(node.parameters[0].shape);
+  return 0;
 }
 
 NodeBytes BytesOf(const Node& node, const DescribeOptions& options) {
@@ -76,7 +91,8 @@ NodeBytes BytesOf(const Node& node, const DescribeOptions& options) {
   const bool in_one = !node.activation || (node.kind == "batch_norm" && node.activation->is_relu());
   bytes.output = value_size * after;
   const double copies = TakesEveryLayout(node) ? 0 : inputs;
-  bytes.forward = value_size * (copies + after + (in_one ? 0 : before)) + (node.kind == "max_pool" ? 4 : 1) * after;
+  bytes.forward = value_size * (copies + after + (in_one ? 0 : before)) + (node.kind == "max_pool" ? 4 : 1) * after +
+                  SavedBytes(node, value_size, batch);
   // The output's gradient, summed up, and a copy for each of the layer's two kernels and for the activation; the
   // inputs' gradients as the kernel leaves them and as the reader wants them, and the inputs once more for the weights'
   // gradient.

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/activations/activation.h"
 #include "core/layers/checks.h"
+#include "core/layers/normalization.h"
 #include "core/layers/values.h"
 #include "core/onednn/desc.h"
 #include "core/onednn/primitives.h"
@@ -178,15 +179,9 @@ const Registered<Layer, v1::BatchNorm> kBatchNorm(
     "Normalizes each channel over the minibatch, then scales and shifts; running statistics at test time (slide 84).",
     [](v1::BatchNorm& config, const FieldErrors& errors) -> std::unique_ptr<Layer> {
       const int before = errors.count();
-      if (!config.has_epsilon()) config.set_epsilon(1e-5);
-      // The negated forms catch NaN too.
-      if (!(config.epsilon() >= 1e-30 && config.epsilon() <= 1e30)) {
-        errors.At("epsilon").Add("must be above 0, at least 1e-30 and at most 1e30");
-      }
+      ResolveNormalization(config, errors);
       if (!config.has_momentum()) config.set_momentum(0.1);
       if (!(config.momentum() > 0 && config.momentum() <= 1)) errors.At("momentum").Add("must be in (0, 1]");
-      ResolveInitializer(config.mutable_weight_init(), ConstantInitializer(1), errors.At("weight_init"));
-      ResolveInitializer(config.mutable_bias_init(), ZerosInitializer(), errors.At("bias_init"));
       return errors.count() > before ? nullptr : std::make_unique<BatchNormLayer>(config);
     });
 

@@ -176,6 +176,23 @@ absl::StatusOr<SoftmaxBackward> SoftmaxGradient(const Desc& data, const SoftmaxF
   });
 }
 
+absl::StatusOr<LocalResponseForward> LocalResponse(const LocalResponseOptions& o) {
+  return Make<dnnl::lrn_forward>("local response normalization", [&] {
+    return dnnl::lrn_forward::primitive_desc(
+        {Forward(o.training), dnnl::algorithm::lrn_across_channels, o.data, o.size, o.alpha, o.beta, o.k}, Attributes(),
+        Engine());
+  });
+}
+
+absl::StatusOr<LocalResponseBackward> LocalResponseGradient(const LocalResponseOptions& o,
+                                                            const LocalResponseForward& forward) {
+  return Make<dnnl::lrn_backward>("local response normalization backward", [&] {
+    return dnnl::lrn_backward::primitive_desc(
+        {dnnl::algorithm::lrn_across_channels, o.data, o.data, o.size, o.alpha, o.beta, o.k}, Attributes(), Engine(),
+        forward.desc);
+  });
+}
+
 absl::StatusOr<Op<dnnl::sum>> Sum(const Desc& dst, const std::vector<Desc>& srcs) {
   return Make<dnnl::sum>("sum", [&] {
     return dnnl::sum::primitive_desc(dst, std::vector<float>(srcs.size(), 1.0f), srcs, Engine(), Attributes());
@@ -280,6 +297,21 @@ absl::StatusOr<SoftmaxBackward> SoftmaxGradient(const Desc& data, const SoftmaxF
   return Make<dnnl::softmax_backward>("softmax backward", [&] {
     return dnnl::softmax_backward::primitive_desc(Engine(), dnnl::algorithm::softmax_accurate, data, data, data,
                                                   /*axis=*/1, forward.desc, Attributes());
+  });
+}
+
+absl::StatusOr<LocalResponseForward> LocalResponse(const LocalResponseOptions& o) {
+  return Make<dnnl::lrn_forward>("local response normalization", [&] {
+    return dnnl::lrn_forward::primitive_desc(Engine(), Forward(o.training), dnnl::algorithm::lrn_across_channels,
+                                             o.data, o.data, o.size, o.alpha, o.beta, o.k, Attributes());
+  });
+}
+
+absl::StatusOr<LocalResponseBackward> LocalResponseGradient(const LocalResponseOptions& o,
+                                                            const LocalResponseForward& forward) {
+  return Make<dnnl::lrn_backward>("local response normalization backward", [&] {
+    return dnnl::lrn_backward::primitive_desc(Engine(), dnnl::algorithm::lrn_across_channels, o.data, o.data, o.data,
+                                              o.size, o.alpha, o.beta, o.k, forward.desc, Attributes());
   });
 }
 

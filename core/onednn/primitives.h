@@ -115,6 +115,21 @@ using SoftmaxBackward = Op<dnnl::softmax_backward>;
 absl::StatusOr<SoftmaxForward> Softmax(const Desc& data, bool training);
 absl::StatusOr<SoftmaxBackward> SoftmaxGradient(const Desc& data, const SoftmaxForward& forward);
 
+// --- Local response normalization across channels; `data` is the descriptor of src and dst. Its backward reads src.
+struct LocalResponseOptions {
+  Desc data;  // [n, c, h, w]; a concrete layout.
+  bool training = true;
+  int64_t size = 5;  // dst = src / (k + alpha / size * sum of src^2 over `size` channels) ^ beta
+  float alpha = 1e-4f;
+  float beta = 0.75f;
+  float k = 1;
+};
+using LocalResponseForward = Op<dnnl::lrn_forward>;
+using LocalResponseBackward = Op<dnnl::lrn_backward>;
+absl::StatusOr<LocalResponseForward> LocalResponse(const LocalResponseOptions& options);
+absl::StatusOr<LocalResponseBackward> LocalResponseGradient(const LocalResponseOptions& options,
+                                                            const LocalResponseForward& forward);
+
 // --- Moving and adding. Inputs are DNNL_ARG_MULTIPLE_SRC + i.
 absl::StatusOr<Op<dnnl::reorder>> Reorder(const Desc& from, const Desc& to);
 absl::StatusOr<Op<dnnl::sum>> Sum(const Desc& dst, const std::vector<Desc>& srcs);

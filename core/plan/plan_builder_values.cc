@@ -25,6 +25,8 @@ std::string_view KindName(dnnl::primitive::kind kind) {
       return "batch normalization";
     case dnnl::primitive::kind::pooling:
       return "pooling";
+    case dnnl::primitive::kind::lrn:
+      return "local response normalization";
     case dnnl::primitive::kind::concat:
       return "concat";
     case dnnl::primitive::kind::sum:

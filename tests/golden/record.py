@@ -28,6 +28,7 @@ from torch import nn
 from torch.nn import functional as F
 
 import record_networks
+import record_norms
 
 DATA = pathlib.Path(__file__).resolve().parent / "data"
 STEPS, BATCH = 20, 8
@@ -314,6 +315,9 @@ def cases():
                SGD_TEXT, SGD)
     yield Case("activation_maxout", *maxout_case(), SGD_TEXT, SGD)
 
+    for name, layers, net in record_norms.cases(Net, IMAGE, CLASSES):
+        yield Case(name, layers, net, SGD_TEXT, SGD, dataset="images")
+
 
 # --- a run, and its files -------------------------------------------------------------------------------------------
 def tensors_of(net, prefix):
@@ -380,14 +384,19 @@ def run(case):
 
 
 def main():
+    """All cases and their data; or, with names as arguments, these cases anew, on the data that is there."""
     DATA.mkdir(exist_ok=True)
-    for old in DATA.iterdir():
-        old.unlink()
-    make_datasets()
+    wanted = sys.argv[1:]
+    if not wanted:
+        for old in DATA.iterdir():
+            old.unlink()
+        make_datasets()
     torch.manual_seed(7)
     for case in cases():
-        run(case)
-    record_networks.run_all(sys.modules[__name__])
+        if not wanted or case.name in wanted:
+            run(case)
+    if not wanted:
+        record_networks.run_all(sys.modules[__name__])
 
 
 if __name__ == "__main__":

@@ -138,6 +138,21 @@ INSTANTIATE_TEST_SUITE_P(
         BadCase{"scalar_affine { weight: false bias: false }", {kImage}, {"scalar_affine"}},
         BadCase{"scalar_affine {}", {kImage, kImage}, {"scalar_affine"}}));
 
+INSTANTIATE_TEST_SUITE_P(
+    NormsAndRandomLayers, BadLayer,
+    testing::Values(Bad("layer_norm", "epsilon: 0", {"epsilon"}), Bad("layer_norm", "epsilon: nan", {"epsilon"}),
+                    BadCase{"layer_norm {}", {kImage, kImage}, {"layer_norm"}}, Bad("group_norm", "", {"groups"}),
+                    Bad("group_norm", "groups: 3", {"groups"}), Bad("group_norm", "groups: 32", {"groups"}),
+                    Bad("local_response_norm", "size: 4", {"size"}), Bad("local_response_norm", "k: 0", {"k"}),
+                    Bad("local_response_norm", "alpha: -1 beta: nan", {"alpha", "beta"}),
+                    BadCase{"local_response_norm {}", {kFeatures}, {"local_response_norm"}},
+                    Bad("fractional_max_pool", "ratio: 1", {"ratio"}),
+                    Bad("fractional_max_pool", "ratio: inf", {"ratio"}),
+                    BadCase{"fractional_max_pool {}", {kFeatures}, {"fractional_max_pool"}},
+                    BadCase{"fractional_max_pool {}", {{1, 1 << 25, 1}}, {"fractional_max_pool"}},
+                    BadCase{"drop_connect {}", {kFeatures}, {"drop_connect.units"}},
+                    BadCase{"drop_connect { units: 4 rate: 1 }", {kFeatures}, {"drop_connect.rate"}}));
+
 TEST(Dense, SaysShapeParametersAndCost) {
   const Outcome outcome = Check("dense { units: 10 }", {{3, 4, 5}});
   ASSERT_THAT(outcome.fields, IsEmpty()) << outcome.messages;
@@ -195,13 +210,65 @@ TEST(Conv2d, PaddingGivesTheSize) {
   EXPECT_THAT(output("kernel: 3 padding { amount: [0, 1, 2, 3] }", {3, 5, 6}), ElementsAre(4, 4, 9));
 }
 
+TEST(Norms, SayParametersCostAndDefaults) {
+  const Outcome layer = Check("layer_norm {}", {{5, 7, 8}});
+  ASSERT_THAT(layer.fields, IsEmpty()) << layer.messages;
+  EXPECT_THAT(layer.shape.output, ElementsAre(5, 7, 8));
+  ASSERT_EQ(layer.shape.parameters.size(), 2u);
+  EXPECT_THAT(layer.shape.parameters[0].shape, ElementsAre(5, 7, 8));
+  EXPECT_EQ(layer.shape.parameters[0].initializer.constant().value(), 1);
+  EXPECT_FALSE(layer.shape.parameters[0].penalized);
+  EXPECT_EQ(layer.shape.forward_flops, 5 * 7 * 8 * 6);
+  EXPECT_EQ(layer.config.layer_norm().epsilon(), 1e-5);
+
+  const Outcome group = Check("group_norm { groups: 5 epsilon: 0.1 }", {{15, 7, 8}});
+  ASSERT_THAT(group.fields, IsEmpty()) << group.messages;
+  EXPECT_THAT(group.shape.output, ElementsAre(15, 7, 8));
+  EXPECT_THAT(group.shape.parameters[0].shape, ElementsAre(15));
+  EXPECT_EQ(group.shape.parameters[1].name, "bias");
+  EXPECT_EQ(group.shape.forward_flops, 15 * 7 * 8 * 6);
+
+  const Outcome responses = Check("local_response_norm {}", {{15, 7, 8}});
+  ASSERT_THAT(responses.fields, IsEmpty()) << responses.messages;
+  EXPECT_THAT(responses.shape.parameters, IsEmpty());
+  EXPECT_EQ(responses.shape.forward_flops, 15 * 7 * 8 * 14);
+  EXPECT_EQ(responses.config.local_response_norm().size(), 5);
+  EXPECT_EQ(responses.config.local_response_norm().alpha(), 1e-4);
+  EXPECT_EQ(responses.config.local_response_norm().beta(), 0.75);
+  EXPECT_EQ(responses.config.local_response_norm().k(), 1);
+}
+
+TEST(FractionalMaxPool, SaysItsShape) {
+  const Outcome pool = Check("fractional_max_pool {}", {{3, 32, 7}});
+  ASSERT_THAT(pool.fields, IsEmpty()) << pool.messages;
+  EXPECT_THAT(pool.shape.output, ElementsAre(3, 22, 4));
+  EXPECT_EQ(pool.shape.forward_flops, 3 * 22 * 4 * 9);
+  EXPECT_EQ(pool.config.fractional_max_pool().sequence(), v1::FractionalMaxPool::RANDOM);
+  EXPECT_THAT(Check("fractional_max_pool { ratio: 2 disjoint: true }", {{3, 33, 1}}).shape.output,
+              ElementsAre(3, 17, 1));
+}
+
+TEST(DropConnect, IsThatOfADenseLayer) {
+  const Outcome outcome = Check("drop_connect { units: 10 }", {{3, 4, 5}}, 2);
+  ASSERT_THAT(outcome.fields, IsEmpty()) << outcome.messages;
+  EXPECT_THAT(outcome.shape.output, ElementsAre(20));
+  EXPECT_THAT(outcome.shape.parameters[0].shape, ElementsAre(20, 60));
+  EXPECT_TRUE(outcome.shape.parameters[0].penalized);
+  EXPECT_EQ(outcome.shape.parameters[0].fan_in, 60);
+  EXPECT_EQ(outcome.shape.forward_flops, 20 * (2 * 60 + 1));
+  EXPECT_EQ(outcome.config.drop_connect().rate(), 0.5);
+  EXPECT_TRUE(outcome.config.drop_connect().weight_init().has_kaiming());
+}
+
 // A resolved config is shown to the user and stored with the job: it must mean the same again.
 TEST(Resolved, IsAFixedPoint) {
-  for (const char* text : {"dense { units: 3 }", "conv2d { out_channels: 4 kernel: 3 }",
-                           "conv2d { out_channels: 4 kernel: 3 padding { amount: [1, 2] } bias: false }",
-                           "conv2d { out_channels: 4 kernel: 3 padding { mode: SAME } }", "max_pool { kernel: 2 }",
-                           "avg_pool { kernel: [3, 2] padding { amount: 1 } }", "batch_norm {}", "dropout {}",
-                           "stochastic_depth {}", "scalar_affine { bias: false }"}) {
+  for (const char* text :
+       {"dense { units: 3 }", "conv2d { out_channels: 4 kernel: 3 }",
+        "conv2d { out_channels: 4 kernel: 3 padding { amount: [1, 2] } bias: false }",
+        "conv2d { out_channels: 4 kernel: 3 padding { mode: SAME } }", "max_pool { kernel: 2 }",
+        "avg_pool { kernel: [3, 2] padding { amount: 1 } }", "batch_norm {}", "dropout {}", "layer_norm {}",
+        "group_norm { groups: 4 }", "local_response_norm {}", "fractional_max_pool {}", "drop_connect { units: 3 }",
+        "stochastic_depth {}", "scalar_affine { bias: false }"}) {
     const Outcome once = Check(text, {kImage});
     ASSERT_THAT(once.fields, IsEmpty()) << once.messages;
     const Outcome twice = Check(once.config.DebugString(), {kImage});

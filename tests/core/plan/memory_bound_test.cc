@@ -101,6 +101,22 @@ TEST(MemoryBound, HoldsAndIsNotFarOff) {
            "amount: 1 } } } layers { name: 'y' conv2d { out_channels: 16 kernel: 1 } } } } } } " +
            head,
        .narrow = true},
+      {.text =
+           "input_shape: [3, 32, 32] layers { name: 'c' conv2d { out_channels: 32 kernel: 3 padding { mode: SAME } } } "
+           "layers { name: 'l' layer_norm {} activation { relu {} } } layers { name: 'f' fractional_max_pool {} } "
+           "layers { name: 'd' conv2d { out_channels: 64 kernel: 3 padding { mode: SAME } } } "
+           "layers { name: 'g' group_norm { groups: 8 } activation { relu {} } } layers { name: 'n' "
+           "local_response_norm {} } layers { name: 'e' fractional_max_pool { disjoint: true ratio: 2 } } "
+           "layers { name: 'o' drop_connect { units: 10 } }",
+       .narrow = true},
+      {.text = "input_shape: 784 layers { name: 'a' drop_connect { units: 512 } activation { tanh {} } } "
+               "layers { name: 'n' layer_norm {} } layers { name: 'b' drop_connect { units: 512 per_example: true } } "
+               "layers { name: 'm' group_norm { groups: 512 } } layers { name: 'o' dense { units: 10 } }"},
+      {.text = "input_shape: [1, 9, 9] layers { name: 'c' conv2d { out_channels: 3 kernel: 3 } } "
+               "layers { name: 'l' layer_norm {} } layers { name: 'g' group_norm { groups: 3 } } "
+               "layers { name: 'r' local_response_norm { size: 3 } } layers { name: 'p' fractional_max_pool {} } "
+               "layers { name: 'o' drop_connect { units: 4 per_example: true } }",
+       .narrow = true},
   };
   for (const v1::Precision precision : {v1::F32, v1::BF16}) {
     if (precision == v1::BF16 && !onednn::SupportsBf16()) continue;

@@ -55,11 +55,11 @@ class TrainTest : public testing::Test {
       layers { name: "hidden" dense { units: 16 } activation { tanh {} } }
       layers { name: "out" dense { units: 5 } })";
 
-  // A resolved request; `more` is merged into a job that trains the network above for 30 steps.
-  TrainRequest Request(const std::string& name, const std::string& more = "") {
+  // A resolved request; `more` is merged into a job that trains the network above (or another) for 30 steps.
+  TrainRequest Request(const std::string& name, const std::string& more = "", const char* network = kNetwork) {
     v1::JobSpec spec;
     const std::string text =
-        absl::StrCat("network { ", kNetwork,
+        absl::StrCat("network { ", network,
                      " } data { dataset: 'images' preprocessing { scale {} } } "
                      "optimizer { sgd { momentum: 0.9 } learning_rate: 0.05 } batch_size: 8 seed: 7 "
                      "statistics { every_steps: 4 } checkpoint { every { seconds: 0 } } "
@@ -134,31 +134,51 @@ TEST_F(TrainTest, LearnsAndReports) {
 }
 
 // Stopping at any step and going on gives the same bits as never stopping, in weights and in events.
-TEST_F(TrainTest, ResumeIsExact) {
+class ResumeTest : public TrainTest {
+ protected:
+  void ExpectExact(const std::string& more, const char* network = kNetwork) {
+    const TrainRequest whole = Request("whole", more, network);
+    Recorder undisturbed;
+    ASSERT_TRUE(Train(whole, undisturbed, undisturbed.stop).ok());
+    const auto expected = Weights(whole);
+
+    const TrainRequest broken = Request("broken", more, network);
+    Recorder recorder;
+    for (uint64_t stop : {1, 7, 10, 23, 0}) {
+      recorder.stop = false;
+      recorder.stop_after = stop;
+      const auto result = Train(broken, recorder, recorder.stop);
+      ASSERT_TRUE(result.ok()) << result.status();
+      EXPECT_EQ(result->stopped, stop != 0);
+    }
+    EXPECT_EQ(Weights(broken), expected) << more;
+    EXPECT_EQ(recorder.events, undisturbed.events) << more;
+    std::filesystem::remove_all(whole.checkpoint_dir);
+    std::filesystem::remove_all(broken.checkpoint_dir);
+  }
+};
+
+TEST_F(ResumeTest, IsExact) {
   for (const std::string precision : {"F32", "BF16"}) {
     if (precision == "BF16" && !onednn::SupportsBf16()) continue;
     for (const std::string optimizer : {"sgd { momentum: 0.9 }", "adamw {}"}) {
-      const std::string more =
-          absl::StrCat("precision: ", precision, " optimizer { ", optimizer, " learning_rate: 0.01 }");
-      const TrainRequest whole = Request("whole", more);
-      Recorder undisturbed;
-      ASSERT_TRUE(Train(whole, undisturbed, undisturbed.stop).ok());
-      const auto expected = Weights(whole);
-
-      const TrainRequest broken = Request("broken", more);
-      Recorder recorder;
-      for (uint64_t stop : {1, 7, 10, 23, 0}) {
-        recorder.stop = false;
-        recorder.stop_after = stop;
-        const auto result = Train(broken, recorder, recorder.stop);
-        ASSERT_TRUE(result.ok()) << result.status();
-        EXPECT_EQ(result->stopped, stop != 0);
-      }
-      EXPECT_EQ(Weights(broken), expected) << more;
-      EXPECT_EQ(recorder.events, undisturbed.events) << more;
-      std::filesystem::remove_all(whole.checkpoint_dir);
-      std::filesystem::remove_all(broken.checkpoint_dir);
+      ExpectExact(absl::StrCat("precision: ", precision, " optimizer { ", optimizer, " learning_rate: 0.01 }"));
     }
+  }
+}
+
+TEST_F(ResumeTest, IsExactWithRandomRegionsAndConnections) {
+  for (const std::string precision : {"F32", "BF16"}) {
+    if (precision == "BF16" && !onednn::SupportsBf16()) continue;
+    ExpectExact(absl::StrCat("precision: ", precision), R"(
+      layers { name: "conv" conv2d { out_channels: 6 kernel: 3 padding { mode: SAME } } }
+      layers { name: "groups" group_norm { groups: 3 } activation { relu {} } }
+      layers { name: "pool" fractional_max_pool {} }
+      layers { name: "responses" local_response_norm {} }
+      layers { name: "pool2" fractional_max_pool { sequence: PSEUDO_RANDOM disjoint: true ratio: 1.6 } }
+      layers { name: "values" layer_norm {} }
+      layers { name: "hidden" drop_connect { units: 16 per_example: true } activation { tanh {} } }
+      layers { name: "out" drop_connect { units: 5 rate: 0.25 } })");
   }
 }
 

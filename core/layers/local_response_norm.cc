@@ -1,0 +1,99 @@
+// Local response normalization (Krizhevsky et al. 2012): y_c = x_c / (k + alpha / size * sum of x^2 over the `size`
+// channels around c) ^ beta. A oneDNN primitive; its fast kernels are for 5 channels and beta 0.75.
+#include <cmath>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "core/base/require.h"
+#include "core/layers/checks.h"
+#include "core/layers/fusion.h"
+#include "core/layers/values.h"
+#include "core/onednn/desc.h"
+#include "core/onednn/primitives.h"
+#include "core/plan/planner.h"
+
+namespace traind::core {
+namespace {
+
+class LocalResponseNormLayer : public Layer {
+ public:
+  explicit LocalResponseNormLayer(const v1::LocalResponseNorm& config) : config_(config) {}
+
+  LayerShape Infer(absl::Span<const Shape> inputs, const FieldErrors& errors) const override {
+    LayerShape shape;
+    const Shape* input = SingleImage(inputs, errors);
+    if (input == nullptr) return shape;
+    shape.output = *input;
+    // The sum's squares; alpha, k, the power and the division.
+    shape.forward_flops = CheckedFlops(Elements(*input), config_.size(), 4, errors.At("size"));
+    return shape;
+  }
+
+  absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
+    Value source = planner.Input();
+    onednn::LocalResponseOptions options{.data = planner.Desc(source),
+                                         .training = planner.training(),
+                                         .size = config_.size(),
+                                         .alpha = static_cast<float>(config_.alpha()),
+                                         .beta = static_cast<float>(config_.beta()),
+                                         .k = static_cast<float>(config_.k())};
+    auto forward = onednn::LocalResponse(options);
+    // Where no fast kernel takes the layout as it comes, one may take another.
+    for (const auto tag : {dnnl::memory::format_tag::nhwc, dnnl::memory::format_tag::nChw16c}) {
+      if (forward.ok() && !IsReference(*forward)) break;
+      onednn::LocalResponseOptions other = options;
+      other.data = {onednn::DimsOf(options.data), planner.compute_type(), tag};
+      auto faster = onednn::LocalResponse(other);
+      if (!faster.ok() || (forward.ok() && IsReference(*faster))) continue;
+      forward = std::move(faster);
+      options = other;
+      source = planner.In(planner.Input(), options.data);
+    }
+    if (!forward.ok()) return forward.status();
+    const Value output = planner.New(options.data);
+    Value workspace;
+    if (planner.training() && forward->desc.workspace_desc().get_size() > 0) {
+      workspace = planner.New(forward->desc.workspace_desc());
+    }
+    planner.Run(forward->primitive, {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, output}, {DNNL_ARG_WORKSPACE, workspace}},
+                forward->desc.scratchpad_desc());
+    planner.SetOutput(output);
+    if (!planner.training()) return BackwardPlan();
+    return BackwardPlan([options, source, workspace, forward = *std::move(forward)](Planner& back) -> absl::Status {
+      auto backward = onednn::LocalResponseGradient(options, forward);
+      if (!backward.ok()) return backward.status();
+      const Value input_gradient = back.New(options.data);
+      back.Run(backward->primitive,
+               {{DNNL_ARG_SRC, source},
+                {DNNL_ARG_DIFF_DST, GradientAs(back, options.data)},
+                {DNNL_ARG_WORKSPACE, workspace},
+                {DNNL_ARG_DIFF_SRC, input_gradient}},
+               backward->desc.scratchpad_desc());
+      GiveInputGradient(back, 0, input_gradient);
+      return absl::OkStatus();
+    });
+  }
+
+ private:
+  const v1::LocalResponseNorm config_;
+};
+
+const Registered<Layer, v1::LocalResponseNorm> kLocalResponseNorm(
+    "Divides each value by a power of the neighbouring channels' mean square (AlexNet).",
+    [](v1::LocalResponseNorm& config, const FieldErrors& errors) -> std::unique_ptr<Layer> {
+      const int before = errors.count();
+      if (!config.has_size()) config.set_size(5);
+      if (!config.has_alpha()) config.set_alpha(1e-4);
+      if (!config.has_beta()) config.set_beta(0.75);
+      if (!config.has_k()) config.set_k(1);
+      Require(config.size() % 2 == 1 && config.size() < 1024, errors, "size", "odd and below 1024", config.size());
+      Require(config.alpha() >= 0 && IsFiniteFloat(config.alpha()), errors, "alpha", "finite and at least 0",
+              config.alpha());
+      Require(config.beta() >= 0 && config.beta() <= 100, errors, "beta", "0 to 100", config.beta());
+      Require(IsPositiveFloat(config.k()), errors, "k", "finite and greater than 0", config.k());
+      return errors.count() > before ? nullptr : std::make_unique<LocalResponseNormLayer>(config);
+    });
+
+}  // namespace
+}  // namespace traind::core

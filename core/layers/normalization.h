@@ -1,0 +1,20 @@
+// What the normalizations check in the same way.
+#pragma once
+
+#include "core/layers/checks.h"
+
+namespace traind::core {
+
+// The defaults of `epsilon`, `weight_init` and `bias_init` of a normalization.
+template <class Config>
+void ResolveNormalization(Config& config, const FieldErrors& errors) {
+  if (!config.has_epsilon()) config.set_epsilon(1e-5);
+  // The negated form catches NaN too.
+  if (!(config.epsilon() >= 1e-30 && config.epsilon() <= 1e30)) {
+    errors.At("epsilon").Add("must be above 0, at least 1e-30 and at most 1e30");
+  }
+  ResolveInitializer(config.mutable_weight_init(), ConstantInitializer(1), errors.At("weight_init"));
+  ResolveInitializer(config.mutable_bias_init(), ZerosInitializer(), errors.At("bias_init"));
+}
+
+}  // namespace traind::core
