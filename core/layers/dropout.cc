@@ -21,21 +21,20 @@
 namespace traind::core {
 namespace {
 
-// Elements whose mask is drawn at once: a multiple of the four numbers of a random block.
+// Elements whose mask is drawn at once: a multiple of the 64 numbers of 16 random blocks.
 constexpr int64_t kDraw = 1024;
 
-// keep[i] = 1 where element first + i of the example stays, else 0; `first` is a multiple of 4, `n` at most kDraw and
-// rounded up to a multiple of 4. An element stays with probability 1 - threshold / 2^24.
+// keep[i] = 1 where element first + i of the example stays, else 0; `first` is a multiple of 4, `n` at most kDraw, and
+// keep has room for the next multiple of 64. An element stays with probability 1 - threshold / 2^24.
 TRAIND_VECTORIZED void DrawMask(const RandomStream& random, uint64_t step, uint32_t example, int64_t first, int64_t n,
                                 uint32_t threshold, uint8_t* keep) {
-  const uint32_t block = static_cast<uint32_t>(first / 4);
-  const uint32_t blocks = static_cast<uint32_t>((n + 3) / 4);
-  for (uint32_t b = 0; b < blocks; ++b) {
-    const auto words = random.Block(step, example, block + b);
-    keep[4 * b] = (words[0] >> 8) >= threshold;
-    keep[4 * b + 1] = (words[1] >> 8) >= threshold;
-    keep[4 * b + 2] = (words[2] >> 8) >= threshold;
-    keep[4 * b + 3] = (words[3] >> 8) >= threshold;
+  constexpr int kLanes = 16;
+  uint32_t words[4][kLanes];
+  for (int64_t i = 0; i < n; i += int64_t{4} * kLanes) {
+    random.Blocks(step, example, static_cast<uint32_t>((first + i) / 4), words);
+    for (int lane = 0; lane < kLanes; ++lane) {
+      for (int w = 0; w < 4; ++w) keep[i + 4 * lane + w] = (words[w][lane] >> 8) >= threshold;
+    }
   }
 }
 

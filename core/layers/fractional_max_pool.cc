@@ -28,7 +28,7 @@ constexpr int kSide = 3;                          // Longest region: a place in 
 constexpr int kBlock = 16;                        // Channels taken at once.
 
 // The larger value, or NaN as soon as there is one.
-TRAIND_INLINE bool Wins(float value, float best) { return value > best || value != value; }
+TRAIND_INLINE bool Wins(float value, float best) { return (value > best) | (value != value); }
 
 // One row of regions over kBlock (or, of the last ones, fewer) channels that lie next to each other.
 struct Row {
@@ -54,6 +54,7 @@ TRAIND_INLINE void PoolCells(const Row& row, const T* __restrict x, int64_t chan
       for (int64_t w = 0; w < row.width(i); ++w) {
         const T* values = from + h * row.line + w * row.pixel;
         const int32_t place = static_cast<int32_t>(h * kSide + w);
+#pragma omp simd  // Else the loop would be unrolled before it can be vectorized.
         for (int64_t c = 0; c < n; ++c) {
           const float value = ToFloat(values[c]);
           const bool wins = Wins(value, best[c]);
@@ -82,6 +83,7 @@ TRAIND_INLINE void SpreadCells(const Row& row, const T* __restrict dy, const uin
       for (int64_t w = 0; w < row.width(i); ++w) {
         T* sums = to + h * row.line + w * row.pixel;
         const int32_t place = static_cast<int32_t>(h * kSide + w);
+#pragma omp simd
         for (int64_t c = 0; c < n; ++c) {
           const float gradient = places[c] == place ? ToFloat(dy[c]) : 0.0f;
           sums[c] = FromFloat<T>(ToFloat(sums[c]) + gradient);

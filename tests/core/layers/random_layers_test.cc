@@ -190,6 +190,33 @@ TEST(FractionalMaxPool, TheSameRegionsForEverybodyAtTestTime) {
   EXPECT_NE(one.Output(/*step=*/1), y) << "another look has other regions";
 }
 
+// --- Dropout: which elements stay, exactly, in every layout, and for sizes that fill no block of random numbers.
+TEST(Dropout, HasTheMaskOfSeedLayerStepAndExample) {
+  const RandomStream random(kSeed, Purpose::kDropout, StreamOf("d"));
+  for (const std::string net : {"input_shape: 1030 ", "input_shape: 5 ", "input_shape: [1, 37, 31] ",
+                                "input_shape: [3, 9, 9] layers { name: 'c' conv2d { out_channels: 20 kernel: 1 } } "}) {
+    LayerRun run(net + "layers { name: 'd' dropout { rate: 0.3 } }", kBatch, v1::F32);
+    for (const uint64_t step : {0, 6}) {
+      const std::vector<float> y = run.Output(step);
+      const int64_t each = static_cast<int64_t>(y.size()) / kBatch;
+      int64_t kept = 0;
+      for (int64_t n = 0; n < kBatch; ++n) {
+        for (int64_t i = 0; i < each; ++i) {
+          const uint32_t word = random.Block(step, static_cast<uint32_t>(n), static_cast<uint32_t>(i / 4))[i % 4];
+          const bool stays = (word >> 8) * 0x1p-24 >= 0.3;
+          kept += stays ? 1 : 0;
+          if (!stays) {
+            ASSERT_EQ(y[n * each + i], 0) << net << " " << i;
+          }
+        }
+      }
+      const double total = static_cast<double>(y.size());
+      EXPECT_NEAR(static_cast<double>(kept), 0.7 * total, 5 * std::sqrt(0.21 * total));
+      EXPECT_GE(std::count_if(y.begin(), y.end(), [](float v) { return v != 0; }), kept * 9 / 10);
+    }
+  }
+}
+
 // --- DropConnect.
 TEST(ConnectionMask, DrawsTheNumbersOfTheStream) {
   const RandomStream random(11, Purpose::kDropConnect, 12);
