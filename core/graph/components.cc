@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "core/activations/activation.h"
 #include "core/base/registry.h"
+#include "core/data/augmentation/augmentation.h"
 #include "core/data/preprocessing/transform.h"
 #include "core/initializers/initializer.h"
 #include "core/layers/layer.h"
@@ -106,6 +107,7 @@ v1::ListComponentsResponse ListComponents() {
   AddCategory<Optimizer>("optimizer", *v1::Optimizer::descriptor(), response);
   AddCategory<Schedule>("schedule", *v1::Schedule::descriptor(), response);
   AddCategory<Transform>("preprocessing", *v1::Preprocessing::descriptor(), response);
+  AddCategory<Augmentation>("augmentation", *v1::Augmentation::descriptor(), response);
   return response;
 }
 
