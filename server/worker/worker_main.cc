@@ -109,6 +109,8 @@ internal::Result RunTask(internal::Task task, WorkerSession& session) {
       *result.mutable_preview() = *std::move(sheet);
       return result;
     }
+    case internal::Task::kImport:
+    case internal::Task::kDescribe:
     case internal::Task::KIND_NOT_SET:
       break;
   }

@@ -21,8 +21,7 @@ class ScaleJitterAugmentation final : public ImageAugmentation {
     shape_ = CroppedShape(shape, config_.height(), config_.width());
     const auto check = [&](std::string_view field, int64_t side) {
       if (side <= config_.min_side()) return;
-      errors.At(field).Add(
-          absl::StrCat("is ", side, ", more than min_side = ", config_.min_side(), " has room for"));
+      errors.At(field).Add(absl::StrCat("is ", side, ", more than min_side = ", config_.min_side(), " has room for"));
     };
     check("height", shape_[1]);
     check("width", shape_[2]);
