@@ -85,6 +85,10 @@ absl::StatusOr<v1::Dataset> Client::ImportDataset(const v1::ImportDatasetRequest
   return connection_->Once(&Stub::ImportDataset, request, connection_->options().long_call_timeout);
 }
 
+absl::StatusOr<v1::PreviewDatasetResponse> Client::PreviewDataset(const v1::PreviewDatasetRequest& request) {
+  return connection_->Idempotent(&Stub::PreviewDataset, request, connection_->options().long_call_timeout);
+}
+
 absl::StatusOr<v1::Dataset> Client::GetDataset(const std::string& name) {
   v1::GetDatasetRequest request;
   request.set_name(name);

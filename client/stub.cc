@@ -146,6 +146,10 @@ absl::StatusOr<v1::Dataset> Stub::ImportDataset(const v1::ImportDatasetRequest& 
 absl::StatusOr<v1::Upload> Stub::GetUpload(const v1::GetUploadRequest& request, absl::Time deadline) {
   return Call(services_->datasets, &v1::DatasetService::Stub::GetUpload, request, deadline);
 }
+absl::StatusOr<v1::PreviewDatasetResponse> Stub::PreviewDataset(const v1::PreviewDatasetRequest& request,
+                                                                absl::Time deadline) {
+  return Call(services_->datasets, &v1::DatasetService::Stub::PreviewDataset, request, deadline);
+}
 absl::StatusOr<v1::Dataset> Stub::GetDataset(const v1::GetDatasetRequest& request, absl::Time deadline) {
   return Call(services_->datasets, &v1::DatasetService::Stub::GetDataset, request, deadline);
 }

@@ -9,10 +9,11 @@
 
 namespace traind::client {
 
-void AddJobCommands(CLI::App& app, Context& context);        // run, submit, watch, list, get, cancel, delete.
-void AddNetworkCommands(CLI::App& app, Context& context);    // describe, probe, components.
-void AddDatasetCommands(CLI::App& app, Context& context);    // dataset ...
-void AddModelCommands(CLI::App& app, Context& context);      // model ...
-void AddCompletionCommand(CLI::App& app, Context& context);  // completion.
+void AddJobCommands(CLI::App& app, Context& context);         // run, submit, watch, list, get, cancel, delete.
+void AddNetworkCommands(CLI::App& app, Context& context);     // describe, probe, components.
+void AddDatasetCommands(CLI::App& app, Context& context);     // dataset ...
+void AddPreviewCommand(CLI::App& dataset, Context& context);  // dataset preview, for AddDatasetCommands.
+void AddModelCommands(CLI::App& app, Context& context);       // model ...
+void AddCompletionCommand(CLI::App& app, Context& context);   // completion.
 
 }  // namespace traind::client

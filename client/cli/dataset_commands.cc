@@ -216,6 +216,7 @@ void AddDatasetCommands(CLI::App& app, Context& context) {
     command.footer("Example:\n  trainctl dataset list");
     command.callback([&context] { context.action = [&context] { return List(context); }; });
   }
+  AddPreviewCommand(dataset, context);
   const auto add_simple = [&](const char* verb, const char* help, const char* footer,
                               int (*run)(const Context&, const std::string&)) {
     CLI::App& command = *dataset.add_subcommand(verb, help);

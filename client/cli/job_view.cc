@@ -18,7 +18,8 @@ absl::Duration ToDuration(const google::protobuf::Duration& duration) {
 std::string DescribeEvaluation(const v1::EvaluationMetrics& metrics) {
   return absl::StrCat(metrics.has_accuracy() ? absl::StrCat("accuracy ", FormatPercent(metrics.accuracy()), ", ") : "",
                       "loss ", FormatNumber(metrics.loss()), " on ", metrics.split(), " (",
-                      FormatCount(static_cast<double>(metrics.examples())), " examples)");
+                      FormatCount(static_cast<double>(metrics.examples())), " examples)",
+                      metrics.has_spread() ? absl::StrCat(", spread ", FormatNumber(metrics.spread())) : "");
 }
 
 void JobView::SetJob(const v1::Job& job) {
@@ -84,6 +85,7 @@ void JobView::Apply(const v1::Event& event) {
               : event.log().level() == v1::LogLine::WARNING ? Style::kWarning
                                                             : Style::kPlain);
       break;
+    case v1::Event::kPreprocessing:
     case v1::Event::KIND_NOT_SET:
       break;
   }

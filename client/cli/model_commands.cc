@@ -31,6 +31,11 @@ struct ModelOptions {
   uint64_t max_examples = 0;
   uint64_t first = 0;
   uint64_t count = 10;
+  std::vector<uint32_t> scales;
+  bool five_crops = false;
+  bool flips = false;
+  uint32_t samples = 0;
+  uint32_t dropout_samples = 0;
 };
 
 int List(const Context& context, const std::string& job) {
@@ -137,9 +142,25 @@ void SetModel(const ModelOptions& options, v1::ModelRef* model) {
   if (!options.job.empty()) model->set_job(FullName("jobs", options.job));
 }
 
+// Leaves it out when no option was given: the job's own is used then.
+template <class Request>
+void SetTestTime(const ModelOptions& options, Request* request) {
+  if (options.scales.empty() && !options.five_crops && !options.flips && options.samples == 0 &&
+      options.dropout_samples == 0) {
+    return;
+  }
+  v1::TestTime& test_time = *request->mutable_test_time();
+  test_time.mutable_scales()->Assign(options.scales.begin(), options.scales.end());
+  test_time.set_five_crops(options.five_crops);
+  test_time.set_flips(options.flips);
+  test_time.set_fractional_samples(options.samples);
+  test_time.set_dropout_samples(options.dropout_samples);
+}
+
 int Evaluate(const Context& context, const ModelOptions& options) {
   v1::EvaluateRequest request;
   SetModel(options, request.mutable_model());
+  SetTestTime(options, &request);
   if (!options.dataset.empty()) request.mutable_data()->set_dataset(FullName("datasets", options.dataset));
   if (!options.split.empty()) request.mutable_data()->set_evaluation_split(options.split);
   if (options.max_examples > 0) request.mutable_data()->set_max_evaluation_examples(options.max_examples);
@@ -157,6 +178,7 @@ int Evaluate(const Context& context, const ModelOptions& options) {
 int Predict(const Context& context, const ModelOptions& options) {
   v1::PredictRequest request;
   SetModel(options, request.mutable_model());
+  SetTestTime(options, &request);
   v1::SplitRange& range = *request.mutable_range();
   if (!options.dataset.empty()) range.set_dataset(FullName("datasets", options.dataset));
   range.set_split(options.split);
@@ -176,11 +198,13 @@ int Predict(const Context& context, const ModelOptions& options) {
   const bool classes = response->classes_size() == examples;
   const bool labels = response->labels_size() == examples;
   const bool probable = response->probabilities_size() == response->outputs_size();
+  const bool spread = response->spread_size() == response->outputs_size();
   Table table(classes ? std::vector<Column>{{.title = "example", .right = true},
                                             {.title = "class", .right = true},
                                             {.title = labels ? "label" : "", .right = true},
                                             {.title = ""},
                                             {.title = probable ? "probability" : "output", .right = true},
+                                            {.title = spread ? "spread" : "", .right = true},
                                             {.title = ""}}
                       : std::vector<Column>{{.title = "example", .right = true}, {.title = "outputs"}});
   int right = 0;
@@ -189,7 +213,9 @@ int Predict(const Context& context, const ModelOptions& options) {
     if (!classes) {
       std::string outputs;
       for (int64_t j = 0; j < width; ++j) {
-        absl::StrAppend(&outputs, j == 0 ? "" : "  ", FormatNumber(response->outputs(static_cast<int>(i * width + j))));
+        absl::StrAppend(
+            &outputs, j == 0 ? "" : "  ", FormatNumber(response->outputs(static_cast<int>(i * width + j))),
+            spread ? absl::StrCat(" +- ", FormatNumber(response->spread(static_cast<int>(i * width + j)))) : "");
       }
       table.Add({{.text = number}, {.text = outputs}});
       continue;
@@ -207,6 +233,7 @@ int Predict(const Context& context, const ModelOptions& options) {
                                 : "wrong",
                 .style = hit ? Style::kGood : Style::kBad},
                {.text = probable ? FormatPercent(value) : FormatNumber(value)},
+               {.text = spread ? FormatNumber(response->spread(at)) : ""},
                {.text = probable ? Bar(value, 20) : "", .style = Style::kDim}});
   }
   context.out() << table.Render(context.console.width, context.color());
@@ -221,6 +248,12 @@ void DeclareData(CLI::App& command, ModelOptions& options) {
   command.add_option("--job", options.job, "Job whose network and preprocessing to use; needed with models/ID");
   command.add_option("--dataset", options.dataset, "Default: the job's");
   command.add_option("--split", options.split, "Default: the job's evaluation split");
+  command.add_option("--scales", options.scales, "Average over these lengths of the image's short side")
+      ->delimiter(',');
+  command.add_flag("--five-crops", options.five_crops, "Average over four corners and the centre of each scale");
+  command.add_flag("--flips", options.flips, "Average over each crop and its mirror image");
+  command.add_option("--samples", options.samples, "Average over so many draws of fractional pooling");
+  command.add_option("--dropout-samples", options.dropout_samples, "Leave dropout on, average over so many draws");
 }
 
 }  // namespace
@@ -272,6 +305,7 @@ void AddModelCommands(CLI::App& app, Context& context) {
         "Examples:\n"
         "  trainctl model eval cnn\n"
         "  trainctl model eval cnn/best --split train --max-examples 10000\n"
+        "  trainctl model eval cnn --scales 32,36 --five-crops --flips    averaged over 20 looks at each image\n"
         "  trainctl model eval models/mine --job cnn");
     auto options = std::make_shared<ModelOptions>();
     DeclareData(command, *options);
@@ -286,6 +320,7 @@ void AddModelCommands(CLI::App& app, Context& context) {
         "Examples:\n"
         "  trainctl model predict cnn\n"
         "  trainctl model predict cnn/best --split test --first 100 --count 20\n"
+        "  trainctl model predict cnn --dropout-samples 50    mean and spread over 50 draws of dropout\n"
         "  trainctl model predict cnn --json    with all outputs and probabilities");
     auto options = std::make_shared<ModelOptions>();
     DeclareData(command, *options);

@@ -23,9 +23,15 @@ constexpr uint64_t kBuffers = 3;
 
 struct Slot {
   Buffer examples;
-  Buffer labels;  // Or targets.
+  Buffer labels;
+  Buffer targets;
   Batch batch;
 };
+
+// The class with the largest share; the first of equal ones.
+int32_t Dominant(const float* row, int64_t outputs) {
+  return static_cast<int32_t>(std::max_element(row, row + outputs) - row);
+}
 
 }  // namespace
 
@@ -34,22 +40,39 @@ struct BatchLoader::State {
       : split(s),
         preprocessor(p),
         options(o),
-        sampler({.examples = s.size(), .batch = o.batch, .shuffled = o.shuffled, .seed = o.seed}) {}
+        sampler({.examples = s.size(), .batch = o.batch, .shuffled = o.shuffled, .seed = o.seed}),
+        augments(o.augmenter != nullptr && o.augmenter->changes_images()),
+        blends(o.augmenter != nullptr && o.augmenter->blends()),
+        views(o.views != nullptr ? o.views->count() : 1) {}
+
+  absl::Status Reserve();
 
   // The batch of `step` into `slot`, in the loader's thread.
   void Fill(uint64_t step, Slot* slot);
+  void FillExample(int64_t index, const Augmenter::Key& key, int64_t view, float* out);
+  void FillTargets(int64_t first, int64_t count, Slot* slot);
+  void Blend(Slot* slot);
   void Run();
 
   const Split& split;
   const Preprocessor& preprocessor;
   const Options options;
   const Sampler sampler;
+  const bool augments;
+  const bool blends;
+  const int64_t views;
   uint64_t end = 0;
   std::array<Slot, kBuffers> slots;
 
   // Of the loader's thread.
   std::vector<uint32_t> order;
   uint64_t order_epoch = 0;
+  Augmenter::Workspace workspace;
+  Resampler resampler;
+  Buffer view_pixels;
+  Buffer spare_examples;  // Where blending writes; slots change theirs for it.
+  Buffer spare_targets;
+  BatchAugmentation::Pairing pairing;
 
   // Steps are numbered from first_step; slot of a step: step % kBuffers.
   std::mutex mutex;
@@ -62,10 +85,104 @@ struct BatchLoader::State {
   std::thread thread;
 };
 
+absl::Status BatchLoader::State::Reserve() {
+  const auto floats = [](int64_t n) { return Buffer(static_cast<size_t>(n) * sizeof(float)); };
+  const int64_t examples = options.batch * preprocessor.example_elements();
+  const int64_t targets = options.batch * (split.has_labels() ? (blends ? options.outputs : 0) : split.target_width());
+  const auto made = [](const Buffer& buffer) { return buffer.data() != nullptr || buffer.bytes() == 0; };
+  bool all = true;
+  for (Slot& slot : slots) {
+    slot.examples = floats(examples);
+    slot.labels = floats(options.batch);
+    slot.targets = floats(targets);
+    all = all && made(slot.examples) && made(slot.labels) && made(slot.targets);
+  }
+  if (blends) {
+    spare_examples = floats(examples);
+    spare_targets = floats(targets);
+    all = all && made(spare_examples) && made(spare_targets);
+    pairing.partner.reserve(static_cast<size_t>(options.batch));
+    pairing.weight.reserve(static_cast<size_t>(options.batch));
+  }
+  if (options.views != nullptr && !options.views->plain()) {
+    options.views->Reserve(resampler);
+    view_pixels = floats(Elements(options.views->input()));
+    all = all && made(view_pixels);
+  }
+  order.reserve(static_cast<size_t>(split.size()));
+  if (!all) throw std::bad_alloc();
+  if (!augments) return absl::OkStatus();
+  auto augmenting = Augmenter::Workspace::For(*options.augmenter, split.element_type());
+  if (!augmenting.ok()) return augmenting.status();
+  workspace = *std::move(augmenting);
+  return absl::OkStatus();
+}
+
+void BatchLoader::State::FillExample(int64_t index, const Augmenter::Key& key, int64_t view, float* out) {
+  if (augments) {
+    preprocessor.Apply(options.augmenter->Apply(ImageOf(split, index), key, workspace), out);
+  } else if (options.views != nullptr && !options.views->plain()) {
+    const Shape& shape = options.views->input();
+    const Image looked{split.element_type(), shape[0], shape[1], shape[2], view_pixels.data()};
+    options.views->Apply(view, ImageOf(split, index), resampler, looked);
+    preprocessor.Apply(looked, out);
+  } else {
+    preprocessor.Apply(split, index, out);
+  }
+}
+
+void BatchLoader::State::FillTargets(int64_t first, int64_t count, Slot* slot) {
+  float* targets = slot->targets.data<float>();
+  if (!split.has_labels()) {
+    const int64_t width = split.target_width();
+    for (int64_t i = 0; i < count; ++i) {
+      const float* target = split.targets().data() + order[first + i] * width;
+      std::copy(target, target + width, targets + i * width);
+    }
+    std::fill(targets + count * width, targets + options.batch * width, 0.0f);
+    slot->batch.targets = targets;
+    return;
+  }
+  int32_t* labels = slot->labels.data<int32_t>();
+  for (int64_t i = 0; i < count; ++i) labels[i] = split.labels()[order[first + i]];
+  std::fill(labels + count, labels + options.batch, 0);
+  slot->batch.labels = labels;
+  if (!blends) return;
+  std::fill_n(targets, options.batch * options.outputs, 0.0f);
+  for (int64_t i = 0; i < count; ++i) targets[i * options.outputs + labels[i]] = 1;
+  slot->batch.targets = targets;
+}
+
+void BatchLoader::State::Blend(Slot* slot) {
+  const int64_t outputs = split.has_labels() ? options.outputs : split.target_width();
+  Minibatch minibatch{.count = slot->batch.count,
+                      .elements = preprocessor.example_elements(),
+                      .outputs = outputs,
+                      .examples = slot->examples.data<float>(),
+                      .targets = slot->targets.data<float>()};
+  Minibatch spare = minibatch;
+  spare.examples = spare_examples.data<float>();
+  spare.targets = spare_targets.data<float>();
+  const Augmenter::Key key{.seed = options.seed, .step = slot->batch.step};
+  if (&options.augmenter->Blend(minibatch, spare, key, pairing) == &spare) {
+    std::swap(slot->examples, spare_examples);
+    std::swap(slot->targets, spare_targets);
+  }
+  slot->batch.examples = slot->examples.data<float>();
+  slot->batch.targets = slot->targets.data<float>();
+  if (!split.has_labels()) return;
+  for (int64_t i = 0; i < slot->batch.count; ++i) {
+    slot->labels.data<int32_t>()[i] = Dominant(slot->batch.targets + i * outputs, outputs);
+  }
+}
+
 void BatchLoader::State::Fill(uint64_t step, Slot* slot) {
-  const uint64_t per_epoch = options.keep_partial ? end : static_cast<uint64_t>(sampler.steps_per_epoch());
-  const uint64_t epoch = step / per_epoch;
-  const int64_t first = static_cast<int64_t>(step % per_epoch) * options.batch;
+  const uint64_t batch = step / static_cast<uint64_t>(views);
+  const auto view = static_cast<int64_t>(step % static_cast<uint64_t>(views));
+  const uint64_t per_epoch =
+      options.keep_partial ? end / static_cast<uint64_t>(views) : static_cast<uint64_t>(sampler.steps_per_epoch());
+  const uint64_t epoch = batch / per_epoch;
+  const int64_t first = static_cast<int64_t>(batch % per_epoch) * options.batch;
   if (order.empty() || epoch != order_epoch) {
     sampler.Order(epoch, &order);
     order_epoch = epoch;
@@ -73,25 +190,14 @@ void BatchLoader::State::Fill(uint64_t step, Slot* slot) {
   const int64_t count = std::min(options.batch, split.size() - first);
   const int64_t elements = preprocessor.example_elements();
   float* examples = slot->examples.data<float>();
-  for (int64_t i = 0; i < count; ++i) preprocessor.Apply(split, order[first + i], examples + i * elements);
-  std::fill(examples + count * elements, examples + options.batch * elements, 0.0f);
-
-  slot->batch = {.examples = examples, .count = count, .step = step, .epoch = epoch};
-  if (split.has_labels()) {
-    int32_t* labels = slot->labels.data<int32_t>();
-    for (int64_t i = 0; i < count; ++i) labels[i] = split.labels()[order[first + i]];
-    std::fill(labels + count, labels + options.batch, 0);
-    slot->batch.labels = labels;
-  } else {
-    const int64_t width = split.target_width();
-    float* targets = slot->labels.data<float>();
-    for (int64_t i = 0; i < count; ++i) {
-      const float* target = split.targets().data() + order[first + i] * width;
-      std::copy(target, target + width, targets + i * width);
-    }
-    std::fill(targets + count * width, targets + options.batch * width, 0.0f);
-    slot->batch.targets = targets;
+  for (int64_t i = 0; i < count; ++i) {
+    const Augmenter::Key key{.seed = options.seed, .step = step, .example = static_cast<uint32_t>(i)};
+    FillExample(order[first + i], key, view, examples + i * elements);
   }
+  std::fill(examples + count * elements, examples + options.batch * elements, 0.0f);
+  slot->batch = {.examples = examples, .count = count, .step = step, .epoch = epoch, .view = view};
+  FillTargets(first, count, slot);
+  if (blends) Blend(slot);
 }
 
 void BatchLoader::State::Run() {
@@ -114,10 +220,13 @@ BatchLoader::BatchLoader(std::unique_ptr<State> state) : state_(std::move(state)
 
 absl::StatusOr<std::unique_ptr<BatchLoader>> BatchLoader::Start(const Split& split, const Preprocessor& preprocessor,
                                                                 const Options& options) {
-  if (split.example_elements() != preprocessor.example_elements()) {
+  const Shape& shape = options.augmenter != nullptr ? options.augmenter->output_shape()
+                       : options.views != nullptr   ? options.views->input()
+                                                    : split.example_shape();
+  if (Elements(shape) != preprocessor.example_elements()) {
     return absl::FailedPreconditionError(absl::StrCat("the preprocessing is for examples of ",
                                                       preprocessor.example_elements(), " numbers, the split has ",
-                                                      split.example_elements()));
+                                                      Elements(shape)));
   }
   if (options.batch < 1 || options.batch > kMaxExamples) {
     return absl::InvalidArgumentError(absl::StrCat("a batch of ", options.batch, " examples"));
@@ -126,18 +235,12 @@ absl::StatusOr<std::unique_ptr<BatchLoader>> BatchLoader::Start(const Split& spl
     return absl::InvalidArgumentError(
         absl::StrCat("a batch of ", options.batch, " examples, but the split has only ", split.size()));
   }
-  const int64_t per_example = std::max<int64_t>(split.target_width(), 1);
   try {
     auto state = std::make_unique<State>(split, preprocessor, options);
-    state->end = options.keep_partial ? static_cast<uint64_t>((split.size() + options.batch - 1) / options.batch)
-                                      : options.end_step;
+    const int64_t batches = (split.size() + options.batch - 1) / options.batch;
+    state->end = options.keep_partial ? static_cast<uint64_t>(batches * state->views) : options.end_step;
     state->next = state->produced = state->released = options.first_step;
-    state->order.reserve(static_cast<size_t>(split.size()));
-    for (Slot& slot : state->slots) {
-      slot.examples = Buffer(static_cast<size_t>(options.batch * split.example_elements()) * sizeof(float));
-      slot.labels = Buffer(static_cast<size_t>(options.batch * per_example) * sizeof(float));
-      if (slot.examples.data() == nullptr || slot.labels.data() == nullptr) throw std::bad_alloc();
-    }
+    if (absl::Status status = state->Reserve(); !status.ok()) return status;
     State* running = state.get();
     state->thread = std::thread([running] { running->Run(); });
     return std::unique_ptr<BatchLoader>(new BatchLoader(std::move(state)));

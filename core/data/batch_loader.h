@@ -1,24 +1,38 @@
-// Batches for the step loop, made by a thread of its own while the step before runs. The thread uses no OpenMP: the
-// training threads are busy. Nothing is allocated per step. Used by one thread.
+// Batches for the step loop, made by a thread of its own while the step before runs: augmentation (training) or the
+// looks of test time, preprocessing, blending. The thread uses no OpenMP: the training threads are busy. Nothing is
+// allocated per step. Used by one thread.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "core/data/augmentation/augmenter.h"
+#include "core/data/augmentation/views.h"
 #include "core/data/dataset_dir.h"
 #include "core/data/preprocessing/preprocessor.h"
+#include "core/losses/loss.h"
 
 namespace traind::core {
 
 struct Batch {
   const float* examples = nullptr;  // [batch, ...] row-major, 64-byte aligned, preprocessed.
-  const int32_t* labels = nullptr;  // [batch], or null with targets.
-  const float* targets = nullptr;   // [batch, target_width] row-major, or null with labels.
-  int64_t count = 0;                // Examples that are real; zeros (and label 0) fill the rest.
-  uint64_t step = 0;                // From 0.
+  // [batch]; null where the split has float targets. Of a blended example the label that has the largest share.
+  const int32_t* labels = nullptr;
+  // What the loss takes instead of the labels: [batch, target_width] row-major where the split has float targets, or
+  // the soft labels [batch, outputs] of blended examples; else null.
+  const float* targets = nullptr;
+  int64_t count = 0;  // Examples that are real; zeros (and label 0) fill the rest.
+  uint64_t step = 0;  // From 0.
   uint64_t epoch = 0;
+  int64_t view = 0;  // With Options::views: which look at the examples this is.
 };
+
+// What the loss compares with.
+inline Targets TargetsOf(const Batch& batch) {
+  if (batch.targets != nullptr) return {.values = batch.targets};
+  return {.labels = batch.labels};
+}
 
 class BatchLoader {
  public:
@@ -26,14 +40,17 @@ class BatchLoader {
     int64_t batch = 0;     // 1 to kMaxExamples.
     bool shuffled = true;  // Else as stored.
     uint64_t seed = 0;
-    bool keep_partial = false;  // One pass over all examples, the last batch filled up; for evaluation.
-    uint64_t first_step = 0;    // Steps done before: where a resume goes on.
-    uint64_t end_step = 0;      // One past the last; with keep_partial the end of the pass instead.
+    bool keep_partial = false;             // One pass over all examples, the last batch filled up; for evaluation.
+    uint64_t first_step = 0;               // Steps done before: where a resume goes on.
+    uint64_t end_step = 0;                 // One past the last; with keep_partial the end of the pass instead.
+    const Augmenter* augmenter = nullptr;  // Of training; with `outputs` of the network where it blends.
+    int64_t outputs = 0;
+    const Views* views = nullptr;  // With keep_partial: each batch comes once for each look, one after the other.
   };
   // As stored, each example once.
   static Options Evaluation(int64_t batch) { return {.batch = batch, .shuffled = false, .keep_partial = true}; }
 
-  // `split` and `preprocessor` must outlive the loader and fit each other (FAILED_PRECONDITION). INVALID_ARGUMENT when
+  // What it is given must outlive the loader and fit together (FAILED_PRECONDITION). INVALID_ARGUMENT when
   // the batch is larger than the split and partial batches are dropped; RESOURCE_EXHAUSTED without memory or threads.
   static absl::StatusOr<std::unique_ptr<BatchLoader>> Start(const Split& split, const Preprocessor& preprocessor,
                                                             const Options& options);

@@ -10,6 +10,7 @@
 #include "core/activations/activation.h"
 #include "core/base/registry.h"
 #include "core/blocks/block.h"
+#include "core/data/augmentation/augmentation.h"
 #include "core/data/preprocessing/transform.h"
 #include "core/initializers/initializer.h"
 #include "core/layers/layer.h"
@@ -110,6 +111,7 @@ v1::ListComponentsResponse ListComponents() {
   AddCategory<Optimizer>("optimizer", *v1::Optimizer::descriptor(), response);
   AddCategory<Schedule>("schedule", *v1::Schedule::descriptor(), response);
   AddCategory<Transform>("preprocessing", *v1::Preprocessing::descriptor(), response);
+  AddCategory<Augmentation>("augmentation", *v1::Augmentation::descriptor(), response);
   return response;
 }
 

@@ -117,7 +117,7 @@ class DropoutLayer : public Layer {
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     const bool classic = config_.form() == v1::Dropout::CLASSIC;
-    const bool unchanged = config_.rate() == 0 || (!planner.training() && !classic);
+    const bool unchanged = config_.rate() == 0 || (!planner.sampling() && !classic);
     if (unchanged) {
       const Value input = planner.Input();
       planner.SetOutput(planner.View(input, planner.Desc(input)));
@@ -136,7 +136,7 @@ class DropoutLayer : public Layer {
               .scale = classic ? 1.0f : 1.0f / keep_probability};
     const Value output = planner.New(desc);
     planner.SetOutput(output);
-    if (!planner.training()) {
+    if (!planner.sampling()) {
       drop.scale = keep_probability;
       planner.Run("dropout", {source}, {output},
                   [=](const Frame& frame) { drop.Scale(frame.at(source), frame.at(output)); });

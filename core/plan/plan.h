@@ -27,6 +27,7 @@ namespace traind::core {
 struct PlanOptions {
   int64_t batch = 1;
   bool training = false;  // Test mode otherwise. With a loss it goes backward too and needs a trainable store.
+  bool sampling = false;  // In inference: Monte-Carlo samples, dropout stays on. Training always samples.
   v1::Precision precision = v1::F32;
   uint64_t seed = 0;
   std::map<std::string, v1::ConvolutionAlgorithm, std::less<>> algorithms = {};  // By layer; DIRECT where absent.
@@ -45,7 +46,7 @@ class Plan {
     const float* examples = nullptr;  // [batch, ...], row-major.
     Targets targets = {};             // Of the first `count` examples; read only if there is a loss.
     int64_t count = 0;                // At most the batch; less only for inference. What follows is padding.
-    uint64_t step = 0;                // Steps done before: keys the masks.
+    uint64_t step = 0;                // Steps done before, or the number of the look: keys the masks.
     bool observe = false;
   };
   absl::Status Run(const Input& input);

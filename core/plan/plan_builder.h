@@ -21,6 +21,7 @@ class PlanBuilder : public Planner {
 
   // --- Planner
   bool training() const override { return options_.training; }
+  bool sampling() const override { return options_.training || options_.sampling; }
   int64_t batch() const override { return options_.batch; }
   dnnl::memory::data_type compute_type() const override;
   const dnnl::engine& engine() const override { return onednn::Engine(); }

@@ -38,7 +38,7 @@ class Frame {
   T* at(Value value) const {
     return static_cast<T*>(pointers_[value.id]);
   }
-  uint64_t step() const { return step_; }  // Steps done before this one.
+  uint64_t step() const { return step_; }  // Steps done before this one; in inference the number of the look.
 
  private:
   friend class Plan;
@@ -56,6 +56,8 @@ class Planner {
 
   // --- What is planned.
   virtual bool training() const = 0;
+  // Whether layers that draw at random (dropout) do: while training, and in inference by Monte-Carlo samples.
+  virtual bool sampling() const = 0;
   virtual int64_t batch() const = 0;                         // Examples of one step.
   virtual dnnl::memory::data_type compute_type() const = 0;  // Of activations and their gradients: f32 or bf16.
   virtual const dnnl::engine& engine() const = 0;

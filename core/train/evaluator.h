@@ -1,4 +1,5 @@
-// Loss and accuracy of a model on one split, in test mode. Not thread-safe; splits its work by OpenMP.
+// Loss and accuracy of a model on one split, in test mode, averaged over the looks of evaluation.test_time. Not
+// thread-safe; splits its work by OpenMP.
 #pragma once
 
 #include <atomic>
@@ -10,27 +11,32 @@
 #include "core/data/dataset_dir.h"
 #include "core/data/preprocessing/preprocessor.h"
 #include "core/train/model.h"
+#include "core/train/test_time.h"
 #include "traind/v1/event.pb.h"
+#include "traind/v1/job.pb.h"
 
 namespace traind::core {
 
 class Evaluator {
  public:
-  // Plans inference over the model's store; everything must outlive the evaluator.
+  // Plans inference over the model's store; everything must outlive the evaluator. `spec` is the job's, resolved.
   static absl::StatusOr<std::unique_ptr<Evaluator>> Make(const Model& model, PlanOptions options, Split split,
-                                                         std::string split_name, const Preprocessor& preprocessor);
+                                                         const v1::JobSpec& spec, const Preprocessor& preprocessor);
 
   // One pass over the split with the parameters as they are now. `progress` is called after each batch.
   absl::StatusOr<v1::EvaluationMetrics> Run(const std::function<void()>& progress);
 
  private:
-  Evaluator(Split split, std::string split_name, const Preprocessor& preprocessor, int64_t batch)
-      : split_(std::move(split)), split_name_(std::move(split_name)), preprocessor_(preprocessor), batch_(batch) {}
+  Evaluator(const Model& model, Split split, const v1::JobSpec& spec, const Preprocessor& preprocessor, int64_t batch)
+      : loss_(*model.loss), split_(std::move(split)), spec_(spec), preprocessor_(preprocessor), batch_(batch) {}
 
+  const Loss& loss_;
   Split split_;
-  const std::string split_name_;
+  const v1::JobSpec& spec_;
   const Preprocessor& preprocessor_;
   const int64_t batch_;
+  Views views_;
+  int64_t samples_ = 1;  // Of each view.
   std::unique_ptr<Plan> plan_;
 };
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -9,12 +10,15 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/random.h"
 #include "core/checkpoint/safetensors.h"
+#include "core/data/augmentation/augmenter.h"
+#include "core/data/augmentation/views.h"
 #include "core/data/batch_loader.h"
 #include "core/data/dataset_dir.h"
 #include "core/data/preprocessing/preprocessor.h"
 #include "core/train/evaluator.h"
 #include "core/train/job_warnings.h"
 #include "core/train/model.h"
+#include "core/train/test_time.h"
 #include "core/train/train.h"
 
 namespace traind::core {
@@ -39,15 +43,25 @@ absl::StatusOr<std::vector<float>> FirstBatch(const v1::ProbeNetworkRequest& req
   if (!split.ok()) return split.status();
   split->Limit(request.data().max_train_examples());
   FieldErrors::Root errors;
+  auto augmentation = request.data().augmentation();
+  Augmenter augmenter = Augmenter::Create(&augmentation, &split->example_shape(), errors.scope("data"));
+  const Shape& shape = augmenter.output_shape();
+  const Views views = Views::Create({}, split->example_shape(), shape, errors.scope("data"));
   auto config = request.data().preprocessing();
-  Preprocessor preprocessor = Preprocessor::Create(&config, &split->example_shape(), errors.scope("data"));
+  Preprocessor preprocessor = Preprocessor::Create(&config, &shape, errors.scope("data"));
   if (!errors.ok()) return errors.ToStatus();
-  if (absl::Status status = preprocessor.Fit(*split); !status.ok()) return status;
-  auto loader =
-      BatchLoader::Start(*split, preprocessor, {.batch = request.batch_size(), .seed = request.seed(), .end_step = 1});
+  if (absl::Status status = augmenter.Fit(*split); !status.ok()) return status;
+  if (absl::Status status = preprocessor.Fit(*split, &views); !status.ok()) return status;
+  // Only the examples are wanted: one column for the labels of each class is enough.
+  auto loader = BatchLoader::Start(*split, preprocessor,
+                                   {.batch = request.batch_size(),
+                                    .seed = request.seed(),
+                                    .end_step = 1,
+                                    .augmenter = &augmenter,
+                                    .outputs = split->num_classes()});
   if (!loader.ok()) return loader.status();
   const float* examples = (*loader)->Next()->examples;
-  return std::vector<float>(examples, examples + request.batch_size() * split->example_elements());
+  return std::vector<float>(examples, examples + request.batch_size() * preprocessor.example_elements());
 }
 
 // Norm, mean and std of each trained tensor; there are no gradients yet.
@@ -66,6 +80,62 @@ void ReportParameters(const ParameterStore& store, v1::StatisticsReport* report)
     ToStatistics(numbers, static_cast<int64_t>(values.size()), statistics);
     statistics->set_name(parameter.name);
   }
+}
+
+// The examples that Predict is asked about, before any preprocessing: of a split, or floats of the request.
+struct Examples {
+  int64_t count = 0;
+  Shape shape;  // Of one.
+  v1::ElementType type = v1::FLOAT32;
+  const char* data = nullptr;
+  std::optional<Split> split;  // That data is in.
+
+  // A look at example i, preprocessed.
+  void View(int64_t i, const Views& views, int64_t view, Resampler& resampler, std::vector<float>& pixels,
+            const Preprocessor& preprocessor, float* out) const {
+    const int64_t size = Elements(shape) * (type == v1::UINT8 ? 1 : int64_t{sizeof(float)});
+    void* example = const_cast<char*>(data + i * size);
+    if (views.plain()) return preprocessor.Apply({type, 1, 1, Elements(shape), example}, out);
+    const Shape& input = views.input();
+    const Image looked{type, input[0], input[1], input[2], pixels.data()};
+    views.Apply(view, {type, shape[0], shape[1], shape[2], example}, resampler, looked);
+    preprocessor.Apply(looked, out);
+  }
+};
+
+// `response` gets the labels where the examples come from a labelled split.
+absl::StatusOr<Examples> Given(const InferenceRequest& request, const v1::PredictRequest& input,
+                               v1::PredictResponse* response) {
+  Examples examples;
+  if (!input.has_range()) {
+    const auto& given = input.examples();
+    const Shape shape(given.shape().begin(), given.shape().end());
+    if (shape.size() < 2 || CheckedElements(shape) < 1 || CheckedElements(shape) != given.values_size()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("examples.shape: must be [N, ...] with as many values as it says; it is ", ToString(shape),
+                       " with ", given.values_size(), " values"));
+    }
+    examples.count = shape[0];
+    examples.shape.assign(shape.begin() + 1, shape.end());
+    examples.data = reinterpret_cast<const char*>(given.values().data());
+    return examples;
+  }
+  auto split = OpenSplit(request.dataset_dir, input.range().split());
+  if (!split.ok()) return split.status();
+  const auto size = static_cast<uint64_t>(split->size());
+  const uint64_t first = input.range().first();
+  if (first >= size) return absl::OutOfRangeError(absl::StrCat("range.first: the split has ", size, " examples"));
+  examples.count = static_cast<int64_t>(std::min(input.range().count(), size - first));
+  examples.shape = split->example_shape();
+  examples.type = split->element_type();
+  const auto place = static_cast<int64_t>(first) * split->example_elements();
+  examples.data = examples.type == v1::UINT8 ? reinterpret_cast<const char*>(split->uint8_examples() + place)
+                                             : reinterpret_cast<const char*>(split->float_examples() + place);
+  for (int64_t i = 0; split->has_labels() && i < examples.count; ++i) {
+    response->add_labels(split->labels()[first + static_cast<uint64_t>(i)]);
+  }
+  examples.split = *std::move(split);
+  return examples;
 }
 
 struct LoadedModel {
@@ -130,8 +200,8 @@ absl::StatusOr<v1::EvaluationMetrics> Evaluate(const InferenceRequest& request) 
   auto split = OpenSplit(request.dataset_dir, name);
   if (!split.ok()) return split.status();
   split->Limit(request.spec.data().max_evaluation_examples());
-  auto evaluator =
-      Evaluator::Make(loaded->model, PlanOptionsFor(request.spec, {}), *std::move(split), name, loaded->preprocessor);
+  auto evaluator = Evaluator::Make(loaded->model, PlanOptionsFor(request.spec, {}), *std::move(split), request.spec,
+                                   loaded->preprocessor);
   if (!evaluator.ok()) return evaluator.status();
   if (absl::Status status = LoadWeights(request.weights_path, false, *loaded->model.store); !status.ok()) return status;
   return (*evaluator)->Run([] {});
@@ -140,46 +210,21 @@ absl::StatusOr<v1::EvaluationMetrics> Evaluate(const InferenceRequest& request) 
 absl::StatusOr<v1::PredictResponse> Predict(const InferenceRequest& request, const v1::PredictRequest& input) {
   auto loaded = Load(request);
   if (!loaded.ok()) return loaded.status();
-  const Preprocessor& preprocessor = loaded->preprocessor;
-  const int64_t elements = preprocessor.example_elements();
-
-  // The examples, preprocessed, row-major; and their labels where they come from a split.
-  std::vector<float> examples;
   v1::PredictResponse response;
-  int64_t count = 0;
-  if (input.has_range()) {
-    auto split = OpenSplit(request.dataset_dir, input.range().split());
-    if (!split.ok()) return split.status();
-    if (split->example_elements() != elements) {
-      return absl::InvalidArgumentError("range: the split has examples of another shape than the network's input");
-    }
-    const auto size = static_cast<uint64_t>(split->size());
-    const uint64_t first = input.range().first();
-    if (first >= size) return absl::OutOfRangeError(absl::StrCat("range.first: the split has ", size, " examples"));
-    count = static_cast<int64_t>(std::min(input.range().count(), size - first));
-    examples.resize(count * elements);
-    for (int64_t i = 0; i < count; ++i) {
-      preprocessor.Apply(*split, static_cast<int64_t>(first) + i, examples.data() + i * elements);
-      if (split->has_labels()) response.add_labels(split->labels()[first + i]);
-    }
-  } else {
-    const auto& given = input.examples();
-    const Shape shape(given.shape().begin(), given.shape().end());
-    const int64_t values = CheckedElements(shape);
-    if (shape.empty() || shape[0] < 1 || values != given.values_size() || values != shape[0] * elements) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "examples.shape: must be [N, ...] with ", elements, " values for each example, ",
-          "and as many values as it says; it is ", ToString(shape), " with ", given.values_size(), " values"));
-    }
-    count = shape[0];
-    examples.resize(values);
-    for (int64_t i = 0; i < count; ++i) {
-      preprocessor.Apply(given.values().data() + i * elements, examples.data() + i * elements);
-    }
-  }
+  auto images = Given(request, input, &response);
+  if (!images.ok()) return images.status();
+  const Shape& input_shape = loaded->preprocessor.example_shape();
+  v1::TestTime test_time = input.has_test_time() ? input.test_time() : request.spec.evaluation().test_time();
+  FieldErrors::Root errors;
+  const Views views = ResolveTestTime(&test_time, images->shape, input_shape, errors.scope("test_time"));
+  if (!errors.ok()) return errors.ToStatus();
+  const int64_t samples = SamplesOf(test_time);
 
+  const int64_t count = images->count;
+  const int64_t elements = loaded->preprocessor.example_elements();
   PlanOptions options = PlanOptionsFor(request.spec, {});
   options.batch = std::min<int64_t>(count, 128);
+  options.sampling = test_time.dropout_samples() > 0;
   auto plan = Plan::Make(*loaded->model.graph, *loaded->model.store, options);
   if (!plan.ok()) return plan.status();
   if (absl::Status status = LoadWeights(request.weights_path, false, *loaded->model.store); !status.ok()) return status;
@@ -187,14 +232,28 @@ absl::StatusOr<v1::PredictResponse> Predict(const InferenceRequest& request, con
   const int64_t outputs = (*plan)->outputs();
   response.add_shape(count);
   response.add_shape(outputs);
+  LookAverage average(request.spec.loss(), views.count() * samples, options.batch, outputs);
+  Resampler resampler;
+  views.Reserve(resampler);
+  std::vector<float> pixels(views.plain() ? 0 : Elements(input_shape));
   for (int64_t begin = 0; begin < count; begin += options.batch) {
     // The last batch is filled up with zeros.
     const int64_t n = std::min(options.batch, count - begin);
     std::vector<float> batch(options.batch * elements);
-    std::copy_n(examples.begin() + begin * elements, n * elements, batch.begin());
-    if (absl::Status status = (*plan)->Run({.examples = batch.data(), .count = n}); !status.ok()) return status;
-    const float* output = (*plan)->output();
-    response.mutable_outputs()->Add(output, output + n * outputs);
+    for (int64_t look = 0; look < views.count() * samples; ++look) {
+      for (int64_t i = 0; look % samples == 0 && i < n; ++i) {
+        images->View(begin + i, views, look / samples, resampler, pixels, loaded->preprocessor,
+                     batch.data() + i * elements);
+      }
+      const absl::Status ran =
+          (*plan)->Run({.examples = batch.data(), .count = n, .step = static_cast<uint64_t>(look)});
+      if (!ran.ok()) return ran;
+      average.Add((*plan)->output(), n);
+    }
+    response.mutable_outputs()->Add(average.output(), average.output() + n * outputs);
+    for (size_t i = 0; !average.spread().empty() && i < static_cast<size_t>(n * outputs); ++i) {
+      response.add_spread(average.spread()[i]);
+    }
   }
   if (request.spec.loss().has_mean_squared_error()) return response;
   for (int64_t i = 0; i < count; ++i) {

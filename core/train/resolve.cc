@@ -17,6 +17,7 @@
 #include "core/train/check_values.h"
 #include "core/train/job_warnings.h"
 #include "core/train/resolve_data.h"
+#include "core/train/test_time.h"
 
 namespace traind::core {
 namespace {
@@ -54,14 +55,20 @@ uint32_t ResolveBatch(bool has, uint32_t wanted, uint32_t fallback, int64_t exam
   return wanted;
 }
 
-// The graph of a network whose input shape the dataset may know. `dataset` may be null.
-std::unique_ptr<Graph> BuildNetwork(v1::Network& network, const v1::Dataset* dataset, const FieldErrors& errors) {
-  if (dataset != nullptr && network.input_shape().empty()) *network.mutable_input_shape() = dataset->example_shape();
-  if (dataset != nullptr && !std::equal(network.input_shape().begin(), network.input_shape().end(),
-                                        dataset->example_shape().begin(), dataset->example_shape().end())) {
+// The graph of a network whose input shape the dataset may know, as `example`, after the augmentation. `dataset` may be
+// null.
+std::unique_ptr<Graph> BuildNetwork(v1::Network& network, const v1::Dataset* dataset, const Shape& example,
+                                    const FieldErrors& errors) {
+  if (dataset != nullptr && network.input_shape().empty()) {
+    network.mutable_input_shape()->Assign(example.begin(), example.end());
+  }
+  if (dataset != nullptr &&
+      !std::equal(network.input_shape().begin(), network.input_shape().end(), example.begin(), example.end())) {
+    const bool cropped =
+        !std::equal(example.begin(), example.end(), dataset->example_shape().begin(), dataset->example_shape().end());
     errors.At("input_shape")
         .Add(absl::StrCat("is [", absl::StrJoin(network.input_shape(), ", "), "], but the examples of ",
-                          dataset->name(), " are [", absl::StrJoin(dataset->example_shape(), ", "), "]"));
+                          dataset->name(), cropped ? " are, after the augmentation, " : " are ", ToString(example)));
     return nullptr;
   }
   return Graph::Build(network, errors);
@@ -81,7 +88,7 @@ void ResolveOptimizerDefault(v1::Optimizer& optimizer) {
 }
 
 // The loss fits the dataset, and the network's output both.
-void ResolveLoss(v1::JobSpec& spec, const v1::Dataset* dataset, const FieldErrors& errors) {
+void ResolveLoss(v1::JobSpec& spec, const v1::Dataset* dataset, bool blends, const FieldErrors& errors) {
   const bool labels = dataset != nullptr && dataset->num_classes() > 0;
   v1::Loss& config = *spec.mutable_loss();
   if (config.kind_case() == v1::Loss::KIND_NOT_SET) {
@@ -90,6 +97,10 @@ void ResolveLoss(v1::JobSpec& spec, const v1::Dataset* dataset, const FieldError
            : static_cast<void>(config.mutable_mean_squared_error());
   }
   const auto loss = Registry<Loss>::Get().Create(config, errors);
+  if (loss != nullptr && blends && !loss->takes_values()) {
+    errors.Add("does not take the soft labels that mixup and cutmix make; softmax_cross_entropy does");
+    return;
+  }
   if (loss == nullptr || dataset == nullptr) return;
   if (labels ? !loss->takes_labels() : !loss->takes_values()) {
     errors.Add(absl::StrCat("does not take the ", labels ? "class labels" : "float targets", " of ", dataset->name()));
@@ -168,7 +179,8 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
   resolved = spec;
   CheckValues(resolved, errors);
   ResolveSettings(resolved, max_threads, errors);
-  const int64_t examples = ResolveData(*resolved.mutable_data(), dataset, errors.At("data"));
+  const ResolvedData data = ResolveData(*resolved.mutable_data(), dataset, errors.At("data"));
+  const int64_t examples = data.examples;
   resolved.set_batch_size(
       ResolveBatch(spec.has_batch_size(), spec.batch_size(), 128, examples, errors.At("batch_size")));
   const uint64_t steps_per_epoch = resolved.batch_size() > 0 ? examples / resolved.batch_size() : 0;
@@ -177,7 +189,7 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
     resolved.mutable_evaluation()->set_every_steps(
         static_cast<uint32_t>(std::min<uint64_t>(steps_per_epoch, UINT32_MAX)));
   }
-  ResolveLoss(resolved, dataset, errors.At("loss"));
+  ResolveLoss(resolved, dataset, data.blends, errors.At("loss"));
   ResolveOptimizerDefault(*resolved.mutable_optimizer());
   const ResolvedOptimizer optimizer = ResolveOptimizer(*resolved.mutable_optimizer(), errors.At("optimizer"));
 
@@ -189,8 +201,10 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
   const FieldErrors output = spec.network().has_preset()
                                  ? errors.At("network").At("preset")
                                  : errors.At("network").At("layers", spec.network().layers_size() - 1);
-  const auto graph = BuildNetwork(network, dataset, errors.At("network"));
+  const auto graph = BuildNetwork(network, dataset, data.input_shape, errors.At("network"));
   if (graph == nullptr || dataset == nullptr) return job;
+  ResolveTestTime(resolved.mutable_evaluation()->mutable_test_time(), data.stored, data.augmented,
+                  errors.At("evaluation").At("test_time"));
   CheckOutput(*graph, *dataset, output);
   if (errors.count() > before) return job;
 
@@ -205,7 +219,9 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
   job.warnings = JobWarnings(resolved, *graph, *dataset);
   job.description.mutable_warnings()->Assign(job.warnings.begin(), job.warnings.end());
   const double example = 4.0 * static_cast<double>(Elements(graph->input_shape()));
-  const double batch = resolved.batch_size() * (example + 4.0 * std::max<int64_t>(1, dataset->target_width()));
+  // Blended examples have soft labels as wide as the output.
+  const int64_t targets = data.blends ? graph->output().output[0] : dataset->target_width();
+  const double batch = resolved.batch_size() * (example + 4.0 + 4.0 * static_cast<double>(targets));
   // Minibatches on their way, and what the preprocessing has fitted (mean and deviation, while fitting in double).
   job.memory_bound_bytes =
       job.description.training_memory_bytes() + static_cast<int64_t>(kBatchesInFlight * batch + 8 * example);
@@ -220,7 +236,7 @@ v1::NetworkDescription DescribeNetwork(const v1::DescribeNetworkRequest& request
   CheckPrecision(resolved.precision(), errors.At("precision"));
   ResolveOptimizerDefault(*resolved.mutable_optimizer());
   const ResolvedOptimizer optimizer = ResolveOptimizer(*resolved.mutable_optimizer(), errors.At("optimizer"));
-  const auto graph = BuildNetwork(*resolved.mutable_network(), nullptr, errors.At("network"));
+  const auto graph = BuildNetwork(*resolved.mutable_network(), nullptr, {}, errors.At("network"));
   if (graph == nullptr || errors.count() > before) return {};
 
   const auto algorithms =
@@ -241,11 +257,11 @@ v1::ProbeNetworkRequest ResolveProbe(const v1::ProbeNetworkRequest& request, con
                                      const FieldErrors& errors) {
   v1::ProbeNetworkRequest resolved = request;
   CheckValues(resolved, errors);
-  int64_t examples = 0;
+  ResolvedData data;
   if (resolved.input_case() == v1::ProbeNetworkRequest::INPUT_NOT_SET) resolved.mutable_normal();
-  if (resolved.has_data()) examples = ResolveData(*resolved.mutable_data(), dataset, errors.At("data"));
+  if (resolved.has_data()) data = ResolveData(*resolved.mutable_data(), dataset, errors.At("data"));
   resolved.set_batch_size(
-      ResolveBatch(request.has_batch_size(), request.batch_size(), 16, examples, errors.At("batch_size")));
+      ResolveBatch(request.has_batch_size(), request.batch_size(), 16, data.examples, errors.At("batch_size")));
   if (resolved.histogram_bins() == 0) resolved.set_histogram_bins(64);
   CheckRange(resolved.histogram_bins(), 64, 256, errors.At("histogram_bins"));
   if (resolved.precision() == v1::PRECISION_UNSPECIFIED) resolved.set_precision(v1::F32);
@@ -254,7 +270,7 @@ v1::ProbeNetworkRequest ResolveProbe(const v1::ProbeNetworkRequest& request, con
   if (resolved.has_data() && dataset == nullptr && network.input_shape().empty()) {
     CheckWithoutShape(network, errors.At("network"));
   } else {
-    BuildNetwork(network, resolved.has_data() ? dataset : nullptr, errors.At("network"));
+    BuildNetwork(network, resolved.has_data() ? dataset : nullptr, data.input_shape, errors.At("network"));
   }
   return resolved;
 }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/data/augmentation/augmenter.h"
 #include "core/data/preprocessing/preprocessor.h"
 #include "core/tensor/tensor.h"
 
@@ -36,25 +37,32 @@ const v1::DatasetSplit* RequireSplit(const v1::Dataset& dataset, const std::stri
 
 }  // namespace
 
-int64_t ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const FieldErrors& errors) {
+ResolvedData ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const FieldErrors& errors) {
   if (dataset != nullptr) data.set_dataset(dataset->name());
   if (data.train_split().empty()) data.set_train_split("train");
   if (data.evaluation_split().empty()) {
     data.set_evaluation_split(dataset == nullptr || FindSplit(*dataset, "test") != nullptr ? "test" : kNoSplit);
   }
+  ResolvedData resolved;
   if (dataset == nullptr) {
+    resolved.blends = Augmenter::Create(data.mutable_augmentation(), nullptr, errors).blends();
     Preprocessor::Create(data.mutable_preprocessing(), nullptr, errors);
-    return 0;
+    return resolved;
   }
-  const Shape shape(dataset->example_shape().begin(), dataset->example_shape().end());
-  Preprocessor::Create(data.mutable_preprocessing(), &shape, errors);
+  resolved.stored.assign(dataset->example_shape().begin(), dataset->example_shape().end());
+  const Augmenter augmenter = Augmenter::Create(data.mutable_augmentation(), &resolved.stored, errors);
+  resolved.augmented = augmenter.output_shape();
+  resolved.input_shape = resolved.augmented;
+  resolved.blends = augmenter.blends();
+  Preprocessor::Create(data.mutable_preprocessing(), &resolved.augmented, errors);
   if (data.evaluation_split() != kNoSplit) {
     RequireSplit(*dataset, data.evaluation_split(), errors.At("evaluation_split"));
   }
   const v1::DatasetSplit* train = RequireSplit(*dataset, data.train_split(), errors.At("train_split"));
-  if (train == nullptr) return 0;
+  if (train == nullptr) return resolved;
   const int64_t limit = static_cast<int64_t>(std::min<uint64_t>(data.max_train_examples(), INT64_MAX));
-  return limit > 0 ? std::min(limit, train->num_examples()) : train->num_examples();
+  resolved.examples = limit > 0 ? std::min(limit, train->num_examples()) : train->num_examples();
+  return resolved;
 }
 
 }  // namespace traind::core

@@ -76,8 +76,12 @@ absl::Status Trainer::Prepare() {
   FieldErrors::Root errors;
   v1::Optimizer optimizer = spec_.optimizer();
   optimizer_ = ResolveOptimizer(optimizer, errors.scope("optimizer"));
+  const Shape& image = train_split_->example_shape();
+  auto augmentation = spec_.data().augmentation();
+  augmenter_ = Augmenter::Create(&augmentation, &image, errors.scope("data"));
+  plain_views_ = Views::Create({}, image, augmenter_.output_shape(), errors.scope("data"));
   auto preprocessing = spec_.data().preprocessing();
-  preprocessor_ = Preprocessor::Create(&preprocessing, &train_split_->example_shape(), errors.scope("data"));
+  preprocessor_ = Preprocessor::Create(&preprocessing, &augmenter_.output_shape(), errors.scope("data"));
   if (!errors.ok()) return errors.ToStatus();
 
   auto model = MakeModel(spec_.network(), &spec_.loss(), /*trainable=*/true,
@@ -97,7 +101,7 @@ absl::Status Trainer::Prepare() {
     auto split = OpenSplit(request_.dataset_dir, evaluation_split);
     if (!split.ok()) return split.status();
     split->Limit(spec_.data().max_evaluation_examples());
-    auto evaluator = Evaluator::Make(model_, options, *std::move(split), evaluation_split, *preprocessor_);
+    auto evaluator = Evaluator::Make(model_, options, *std::move(split), spec_, *preprocessor_);
     if (!evaluator.ok()) return evaluator.status();
     evaluator_ = *std::move(evaluator);
   }
@@ -121,14 +125,17 @@ absl::Status Trainer::Restore() {
                                     .shuffled = spec_.sampling() != v1::SEQUENTIAL,
                                     .seed = spec_.seed(),
                                     .first_step = step_,
-                                    .end_step = total_steps_});
+                                    .end_step = total_steps_,
+                                    .augmenter = &augmenter_,
+                                    .outputs = plan_->outputs()});
   if (!loader.ok()) return loader.status();
   loader_ = *std::move(loader);
   return absl::OkStatus();
 }
 
 absl::Status Trainer::Start() {
-  if (absl::Status status = preprocessor_->Fit(*train_split_); !status.ok()) return status;
+  if (absl::Status status = augmenter_.Fit(*train_split_); !status.ok()) return status;
+  if (absl::Status status = preprocessor_->Fit(*train_split_, &plain_views_); !status.ok()) return status;
   model_.store->Initialize(spec_.seed());
   for (StoredParameter& parameter : model_.store->parameters()) InitializeSlots(parameter);
   if (!request_.weights_path.empty()) {
@@ -163,7 +170,7 @@ Trainer::Due Trainer::DueAfter(uint64_t step) const {
 absl::Status Trainer::Step(const Batch& batch) {
   const Due due = DueAfter(step_ + 1);
   const Plan::Input input{.examples = batch.examples,
-                          .targets = {.labels = batch.labels, .values = batch.targets},
+                          .targets = TargetsOf(batch),
                           .count = batch.count,
                           .step = step_,
                           .observe = due.statistics};
@@ -272,7 +279,8 @@ absl::Status Trainer::SaveCheckpoint() {
                      {static_cast<int64_t>(observer.silent_steps.size())},
                      [silent = observer.silent_steps] { return absl::Span<const float>(silent); }});
   }
-  const std::vector<Tensor> preprocessing = preprocessor_->parameters();
+  std::vector<Tensor> preprocessing = preprocessor_->parameters();
+  for (Tensor& parameter : augmenter_.parameters()) preprocessing.push_back(std::move(parameter));
 
   *manifest_.mutable_spec() = spec_;
   manifest_.set_step(step_);
@@ -304,6 +312,7 @@ absl::Status Trainer::Resume(const LoadedCheckpoint& checkpoint) {
   const std::vector<Tensor> preprocessing =
       checkpoint.preprocessing ? checkpoint.preprocessing->LoadAll() : std::vector<Tensor>{};
   if (absl::Status status = preprocessor_->Load(preprocessing); !status.ok()) return status;
+  if (absl::Status status = augmenter_.Load(preprocessing); !status.ok()) return status;
 
   for (StoredParameter& parameter : model_.store->parameters()) {
     auto restore = [&](const Safetensors& file, const std::string& name, float* to) -> absl::Status {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/checkpoint/checkpoint_dir.h"
+#include "core/data/augmentation/augmenter.h"
 #include "core/data/batch_loader.h"
 #include "core/data/dataset_dir.h"
 #include "core/data/preprocessing/preprocessor.h"
@@ -66,6 +67,8 @@ class Trainer {
   EventSink& sink_;
 
   std::optional<Split> train_split_;
+  Augmenter augmenter_;
+  Views plain_views_;  // A training example without augmentation: what the preprocessing is fitted on.
   std::optional<Preprocessor> preprocessor_;
   Model model_;
   ResolvedOptimizer optimizer_;

@@ -8,9 +8,11 @@
 #include "absl/strings/str_join.h"
 #include "core/base/errors.h"
 #include "core/base/file.h"
+#include "core/data/augmentation/preview.h"
 #include "core/data/dataset_dir.h"
 #include "server/names.h"
 #include "server/services/admission.h"
+#include "server/services/task_runner.h"
 #include "server/services/unary_call.h"
 #include "server/services/upload_call.h"
 
@@ -78,6 +80,32 @@ absl::Status DatasetService::Import(const v1::ImportDatasetRequest& request, v1:
   *response = *std::move(dataset);
   // The uploads have served their purpose; what cannot be removed only takes room.
   for (const std::string& upload : used) uploads_.Remove(upload).IgnoreError();
+  return absl::OkStatus();
+}
+
+grpc::ServerUnaryReactor* DatasetService::PreviewDataset(grpc::CallbackServerContext* context,
+                                                         const v1::PreviewDatasetRequest* request,
+                                                         v1::PreviewDatasetResponse* response) {
+  return AnswerOn(*backend_.slow, context, [this, request, response](Cancellation& cancellation) {
+    return Preview(*request, cancellation, response);
+  });
+}
+
+absl::Status DatasetService::Preview(const v1::PreviewDatasetRequest& request, Cancellation& cancellation,
+                                     v1::PreviewDatasetResponse* response) {
+  auto id = ParseName("datasets", request.name(), "name");
+  if (!id.ok()) return id.status();
+  auto dataset = Load(*id);
+  if (!dataset.ok()) return dataset.status();
+  core::FieldErrors::Root errors;
+  internal::Task task;
+  *task.mutable_preview() = core::ResolvePreview(request, &*dataset, errors.scope());
+  if (!errors.ok()) return errors.ToStatus();
+  task.set_dataset_dir(backend_.folder->Item("datasets", *id));
+  task.set_threads(1);
+  auto result = backend_.tasks->Run(backend_.jobs->capacity().memory_bytes, std::move(task), cancellation);
+  if (!result.ok()) return result.status();
+  *response = std::move(*result->mutable_preview());
   return absl::OkStatus();
 }
 

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/services/cancellation.h"
 #include "server/services/training_service.h"
 #include "server/store/upload_store.h"
 #include "traind/v1/dataset_service.grpc.pb.h"
@@ -34,8 +35,13 @@ class DatasetService final : public v1::DatasetService::CallbackService {
                                          v1::ListDatasetsResponse* response) override;
   grpc::ServerUnaryReactor* DeleteDataset(grpc::CallbackServerContext* context, const v1::DeleteDatasetRequest* request,
                                           google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* PreviewDataset(grpc::CallbackServerContext* context,
+                                           const v1::PreviewDatasetRequest* request,
+                                           v1::PreviewDatasetResponse* response) override;
 
  private:
+  absl::Status Preview(const v1::PreviewDatasetRequest& request, Cancellation& cancellation,
+                       v1::PreviewDatasetResponse* response);
   absl::Status Import(const v1::ImportDatasetRequest& request, v1::Dataset* response);
   absl::Status List(const v1::ListDatasetsRequest& request, v1::ListDatasetsResponse* response);
   absl::StatusOr<v1::Dataset> Load(const std::string& id);

@@ -31,17 +31,18 @@ void CheckSplit(const v1::Dataset& dataset, const std::string& split, const core
   field.Add(absl::StrCat(dataset.name(), " has no split \"", split, "\"; it has: ", known));
 }
 
-// `network` is the job's, resolved.
+// `network` is the job's, resolved. An image of another size is brought to the network's input at test time.
 void CheckExamples(const v1::Examples& examples, const v1::Network& network, const core::FieldErrors& field) {
   const std::vector<int64_t> input(network.input_shape().begin(), network.input_shape().end());
   const int64_t wanted = core::CheckedElements(input);
+  const bool image = input.size() == 3 && examples.shape_size() == 4 && examples.shape(1) == input[0];
   const std::vector<int64_t> shape(examples.shape().begin(), examples.shape().end());
   const int64_t elements = core::CheckedElements(shape);
   if (shape.size() != 2 && shape.size() != 4) {
     field.At("shape").Add("must be [N, features] or [N, channels, height, width]");
   } else if (elements <= 0) {
     field.At("shape").Add("must have positive dimensions");
-  } else if (elements / shape[0] != wanted) {
+  } else if (!image && elements / shape[0] != wanted) {
     field.At("shape").Add(
         absl::StrCat("has ", elements / shape[0], " values for each example, the network takes ", wanted));
   } else if (elements != examples.values_size()) {
@@ -163,6 +164,7 @@ absl::Status ModelService::Evaluate(const v1::EvaluateRequest& request, Cancella
     }
     trained->spec.set_batch_size(request.batch_size());
   }
+  if (request.has_test_time()) *trained->spec.mutable_evaluation()->mutable_test_time() = request.test_time();
   if (!errors.ok()) return errors.ToStatus();
 
   internal::Task task;

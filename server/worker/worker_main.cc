@@ -17,6 +17,7 @@
 #include <system_error>
 #include <utility>
 
+#include "core/data/augmentation/preview.h"
 #include "core/train/train.h"
 #include "server/worker/channel.h"
 #include "server/worker/spawn.h"
@@ -102,6 +103,14 @@ internal::Result RunTask(internal::Task task, WorkerSession& session) {
       *result.mutable_predict() = *std::move(predicted);
       return result;
     }
+    case internal::Task::kPreview: {
+      auto sheet = core::PreviewDataset(task.preview(), task.dataset_dir());
+      if (!sheet.ok()) return Failure(sheet.status());
+      *result.mutable_preview() = *std::move(sheet);
+      return result;
+    }
+    case internal::Task::kImport:
+    case internal::Task::kDescribe:
     case internal::Task::KIND_NOT_SET:
       break;
   }

@@ -21,6 +21,12 @@ std::string ParameterName(size_t transform, const std::string& name) {
   return absl::StrCat("preprocessing.", transform, ".", name);
 }
 
+const void* ExampleOf(const Split& split, int64_t index) {
+  const int64_t begin = index * split.example_elements();
+  if (split.element_type() == v1::UINT8) return split.uint8_examples() + begin;
+  return split.float_examples() + begin;
+}
+
 bool AllFinite(const std::vector<float>& values) {
   return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
 }
@@ -51,17 +57,27 @@ Preprocessor Preprocessor::Create(Config* config, const Shape* example_shape, co
   return preprocessor;
 }
 
-absl::Status Preprocessor::Fit(const Split& split) {
-  if (split.example_shape() != shape_) {
+absl::Status Preprocessor::Fit(const Split& split, const Views* views) {
+  const Shape& shape = views != nullptr ? views->input() : split.example_shape();
+  if (shape != shape_) {
     return absl::DataLossError(
-        absl::StrCat("the examples have the shape ", ToString(split.example_shape()), ", not ", ToString(shape_)));
+        absl::StrCat("the examples have the shape ", ToString(shape), ", not ", ToString(shape_)));
   }
   std::vector<float> buffer(static_cast<size_t>(elements_));
+  // The example itself, or its first look in `pixels`.
+  std::vector<float> pixels(views != nullptr && !views->plain() ? static_cast<size_t>(elements_) : 0);
+  Resampler resampler;
+  const auto example = [&](int64_t index) -> const void* {
+    if (pixels.empty()) return ExampleOf(split, index);
+    const Image looked{split.element_type(), shape[0], shape[1], shape[2], pixels.data()};
+    views->Apply(0, ImageOf(split, index), resampler, looked);
+    return pixels.data();
+  };
   for (size_t i = 0; i < transforms_.size(); ++i) {
     if (!transforms_[i]->needs_fit()) continue;
     transforms_[i]->Fit({.count = split.size(), .for_each = [&](const std::function<void(const float*)>& visit) {
-                           for (int64_t example = 0; example < split.size(); ++example) {
-                             ApplyFirst(i, split, example, buffer.data());
+                           for (int64_t index = 0; index < split.size(); ++index) {
+                             ApplyFirst(i, split.element_type(), example(index), buffer.data());
                              visit(buffer.data());
                            }
                          }});
@@ -115,15 +131,19 @@ void Preprocessor::Apply(const float* example, float* out) const {
   for (const auto& transform : transforms_) transform->Apply(out);
 }
 
-void Preprocessor::Apply(const Split& split, int64_t index, float* out) const {
-  ApplyFirst(transforms_.size(), split, index, out);
+void Preprocessor::Apply(const Image& image, float* out) const {
+  ApplyFirst(transforms_.size(), image.type, image.data, out);
 }
 
-void Preprocessor::ApplyFirst(size_t count, const Split& split, int64_t index, float* out) const {
-  if (split.element_type() == v1::UINT8) {
-    ToFloat(split.uint8_examples() + index * elements_, elements_, out);
+void Preprocessor::Apply(const Split& split, int64_t index, float* out) const {
+  ApplyFirst(transforms_.size(), split.element_type(), ExampleOf(split, index), out);
+}
+
+void Preprocessor::ApplyFirst(size_t count, v1::ElementType type, const void* example, float* out) const {
+  if (type == v1::UINT8) {
+    ToFloat(static_cast<const uint8_t*>(example), elements_, out);
   } else {
-    std::memcpy(out, split.float_examples() + index * elements_, static_cast<size_t>(elements_) * sizeof(float));
+    std::memcpy(out, example, static_cast<size_t>(elements_) * sizeof(float));
   }
   for (size_t i = 0; i < count; ++i) transforms_[i]->Apply(out);
 }

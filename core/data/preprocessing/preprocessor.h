@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "core/base/errors.h"
+#include "core/data/augmentation/views.h"
 #include "core/data/dataset_dir.h"
 #include "core/data/preprocessing/transform.h"
 #include "core/tensor/tensor.h"
@@ -25,9 +26,10 @@ class Preprocessor {
   // field `preprocessing`; the result is meaningful only when there were none.
   static Preprocessor Create(Config* config, const Shape* example_shape, const FieldErrors& errors);
 
-  // Learns what there is to learn, one transform after the other, from all examples of `split`. Deterministic.
-  // DATA_LOSS when the split has another shape; INVALID_ARGUMENT when what was learned is not finite.
-  absl::Status Fit(const Split& split);
+  // Learns what there is to learn, one transform after the other, from all examples of `split`, seen by the first of
+  // `views` where it is given. Deterministic. DATA_LOSS when the examples have another shape; INVALID_ARGUMENT when
+  // what was learned is not finite.
+  absl::Status Fit(const Split& split, const Views* views = nullptr);
 
   // What was learned, as "preprocessing.0.mean", "preprocessing.1.std", ...; empty when nothing needs learning.
   std::vector<Tensor> parameters() const;
@@ -37,14 +39,16 @@ class Preprocessor {
   // One example as float32, transformed: bytes or floats in, Elements(example_shape) floats out. Allocates nothing.
   void Apply(const uint8_t* example, float* out) const;
   void Apply(const float* example, float* out) const;
+  void Apply(const Image& image, float* out) const;
   // The example `index` of a split with the same shape.
   void Apply(const Split& split, int64_t index, float* out) const;
 
+  const Shape& example_shape() const { return shape_; }
   int64_t example_elements() const { return elements_; }
 
  private:
   // The first `count` transforms.
-  void ApplyFirst(size_t count, const Split& split, int64_t index, float* out) const;
+  void ApplyFirst(size_t count, v1::ElementType type, const void* example, float* out) const;
 
   Shape shape_;
   int64_t elements_ = 0;

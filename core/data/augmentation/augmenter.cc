@@ -1,0 +1,209 @@
+#include "core/data/augmentation/augmenter.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace traind::core {
+namespace {
+
+constexpr int kMaxAugmentations = 16;
+
+RandomStream StreamAt(uint64_t seed, uint32_t place) { return RandomStream(seed, Purpose::kAugment, place); }
+
+std::string StoredName(size_t place, const std::string& name) {
+  return absl::StrCat("augmentation.", place, ".", name);
+}
+
+}  // namespace
+
+Augmenter Augmenter::Create(Config* config, const Shape* example_shape, const FieldErrors& errors) {
+  Augmenter augmenter;
+  if (example_shape != nullptr) {
+    augmenter.output_shape_ = augmenter.largest_ = *example_shape;
+  }
+  if (config->size() > kMaxAugmentations) {
+    errors.At("augmentation").Add(absl::StrCat("at most ", kMaxAugmentations, " augmentations"));
+    return augmenter;
+  }
+  for (int i = 0; i < config->size(); ++i) {
+    augmenter.Add(*config->Mutable(i), i, example_shape == nullptr ? nullptr : &augmenter.output_shape_,
+                  errors.At("augmentation", i));
+  }
+  // What acts on the minibatch comes last, wherever it stands: it sees the final shape.
+  for (const Step& step : augmenter.batch_steps_) {
+    if (example_shape == nullptr) break;
+    const auto& holder = (*config)[static_cast<int>(step.place)];
+    const auto* kind =
+        holder.GetReflection()->GetOneofFieldDescriptor(holder, holder.GetDescriptor()->FindOneofByName("kind"));
+    augmenter.all_[step.place]->SetShape(augmenter.output_shape_,
+                                         errors.At("augmentation", step.place).At(kind->name()));
+  }
+  return augmenter;
+}
+
+void Augmenter::Add(v1::Augmentation& config, int place, Shape* shape, const FieldErrors& errors) {
+  auto made = Registry<Augmentation>::Get().Create(config, errors);
+  if (config.has_probability()) {
+    Require(config.probability() >= 0 && config.probability() <= 1, errors, "probability", "in [0, 1]",
+            config.probability());
+  } else if (made != nullptr) {
+    config.set_probability(made->default_probability());
+  }
+  all_.push_back(std::move(made));
+  Augmentation* const augmentation = all_.back().get();
+  if (augmentation == nullptr) return;
+  const Step step{.place = static_cast<uint32_t>(place),
+                  .probability = config.probability(),
+                  .image = dynamic_cast<const ImageAugmentation*>(augmentation),
+                  .affine = dynamic_cast<const AffineAugmentation*>(augmentation),
+                  .batch = dynamic_cast<const BatchAugmentation*>(augmentation)};
+  if (step.batch != nullptr) {
+    batch_steps_.push_back(step);
+    return;
+  }
+  image_steps_.push_back(step);
+  if (shape == nullptr) return;
+  const auto* kind =
+      config.GetReflection()->GetOneofFieldDescriptor(config, config.GetDescriptor()->FindOneofByName("kind"));
+  const FieldErrors field = errors.At(kind->name());
+  if (shape->size() != 3) {
+    field.Add(absl::StrCat("needs images [channels, height, width]; the examples are ", ToString(*shape)));
+    return;
+  }
+  const Shape before = std::exchange(*shape, augmentation->SetShape(*shape, field));
+  if (*shape != before && config.probability() != 1) {
+    errors.At("probability").Add("must be 1 where the size changes: all images must have the same");
+  }
+  if (CheckedElements(*shape, kMaxExampleElements) < 0) {
+    field.Add(absl::StrCat("makes images of ", ToString(*shape), ", more than 2^24 numbers"));
+    *shape = before;
+  }
+  for (size_t i = 0; i < shape->size(); ++i) largest_[i] = std::max(largest_[i], (*shape)[i]);
+}
+
+absl::Status Augmenter::Fit(const Split& split) {
+  const int64_t elements = split.example_elements();
+  std::vector<float> example;
+  const TrainingExamples examples{
+      .count = split.size(), .for_each = [&](const std::function<void(const float*)>& visit) {
+        for (int64_t i = 0; i < split.size(); ++i) {
+          if (split.element_type() == v1::FLOAT32) {
+            visit(split.float_examples() + i * elements);
+            continue;
+          }
+          example.assign(split.uint8_examples() + i * elements, split.uint8_examples() + (i + 1) * elements);
+          visit(example.data());
+        }
+      }};
+  for (const auto& augmentation : all_) {
+    if (augmentation->needs_fit()) augmentation->Fit(examples, elements / split.example_shape()[0]);
+  }
+  for (const Tensor& tensor : parameters()) {
+    if (std::all_of(tensor.values.begin(), tensor.values.end(), [](float v) { return std::isfinite(v); })) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(tensor.name, " is not finite: the examples are too large for float32"));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<Tensor> Augmenter::parameters() const {
+  std::vector<Tensor> all;
+  for (size_t i = 0; i < all_.size(); ++i) {
+    for (Tensor& parameter : all_[i]->parameters()) {
+      parameter.name = StoredName(i, parameter.name);
+      all.push_back(std::move(parameter));
+    }
+  }
+  return all;
+}
+
+absl::Status Augmenter::Load(absl::Span<const Tensor> tensors) {
+  for (size_t i = 0; i < all_.size(); ++i) {
+    std::vector<Tensor> own;
+    for (const Tensor& wanted : all_[i]->parameter_shapes()) {
+      const std::string name = StoredName(i, wanted.name);
+      const auto found =
+          std::find_if(tensors.begin(), tensors.end(), [&](const Tensor& tensor) { return tensor.name == name; });
+      if (found == tensors.end()) return absl::DataLossError(absl::StrCat(name, " is missing"));
+      if (found->shape != wanted.shape || static_cast<int64_t>(found->values.size()) != Elements(wanted.shape)) {
+        return absl::DataLossError(
+            absl::StrCat(name, " has the shape ", ToString(found->shape), ", not ", ToString(wanted.shape)));
+      }
+      if (!std::all_of(found->values.begin(), found->values.end(), [](float v) { return std::isfinite(v); })) {
+        return absl::DataLossError(absl::StrCat(name, " is not finite"));
+      }
+      own.push_back(*found);
+    }
+    if (!own.empty()) all_[i]->SetParameters(own);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Augmenter::Workspace> Augmenter::Workspace::For(const Augmenter& augmenter, v1::ElementType type) {
+  Workspace workspace;
+  if (!augmenter.changes_images()) return workspace;
+  const size_t size = static_cast<size_t>(Elements(augmenter.largest_)) * (type == v1::UINT8 ? 1 : sizeof(float));
+  for (Buffer& buffer : workspace.buffers_) {
+    buffer = Buffer(size);
+    if (buffer.data() == nullptr) {
+      return absl::ResourceExhaustedError(absl::StrCat("no memory for images of ", ToString(augmenter.largest_)));
+    }
+  }
+  const Shape& largest = augmenter.largest_;
+  workspace.images_.resampler.Reserve(largest[1], largest[2], largest[1], largest[2]);
+  return workspace;
+}
+
+Image Augmenter::Apply(const Image& image, const Key& key, Workspace& workspace) const {
+  ImageAugmentation::Workspace& work = workspace.images_;
+  work.image = image;
+  work.image.data = workspace.buffers_[0].data();
+  work.spare.data = workspace.buffers_[1].data();
+  std::memcpy(work.image.data, image.data, static_cast<size_t>(image.bytes()));
+  Affine map;
+  bool moves = false;
+  for (size_t i = 0; i < image_steps_.size(); ++i) {
+    const Step& step = image_steps_[i];
+    // The first number decides whether the example is changed, so that how it is changed does not depend on the
+    // probability.
+    Draw draw(StreamAt(key.seed, step.place), key.step, key.example);
+    const bool changes = draw.Unit() < step.probability;
+    if (step.image != nullptr) {
+      if (changes) step.image->Apply(draw, work);
+      continue;
+    }
+    if (changes) {
+      map = Compose(map, step.affine->Map(draw, work.image.height, work.image.width));
+      moves = true;
+    }
+    // Maps in a row with the same border are one map.
+    const AffineAugmentation* next = i + 1 < image_steps_.size() ? image_steps_[i + 1].affine : nullptr;
+    if (next != nullptr && next->border() == step.affine->border()) continue;
+    if (moves) {
+      work.ShapeSpare(work.image.height, work.image.width);
+      Warp(work.image, step.affine->border(), map, work.spare);
+      std::swap(work.image, work.spare);
+    }
+    map = Affine();
+    moves = false;
+  }
+  return work.image;
+}
+
+const Minibatch& Augmenter::Blend(const Minibatch& minibatch, const Minibatch& spare, const Key& key,
+                                  BatchAugmentation::Pairing& pairing) const {
+  const Minibatch* from = &minibatch;
+  const Minibatch* to = &spare;
+  for (const Step& step : batch_steps_) {
+    step.batch->Blend(StreamAt(key.seed, step.place), key.step, step.probability, *from, *to, pairing);
+    std::swap(from, to);
+  }
+  return *from;
+}
+
+}  // namespace traind::core

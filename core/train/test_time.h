@@ -1,0 +1,54 @@
+// Several looks at each example and their average (the "average it out" of slides 88-100): the views of core/data, each
+// run as often as the network draws at random, by fractional pooling or Monte-Carlo dropout.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "core/base/errors.h"
+#include "core/data/augmentation/views.h"
+#include "core/plan/plan.h"
+#include "core/tensor/tensor.h"
+#include "traind/v1/job.pb.h"
+#include "traind/v1/loss.pb.h"
+
+namespace traind::core {
+
+// Checks `config` and fills in its defaults, all but the views, which depend on the dataset: those are in the result.
+// `image` is the shape of the dataset's examples, `input` of the network's. Violations go to `errors`.
+Views ResolveTestTime(v1::TestTime* config, const Shape& image, const Shape& input, const FieldErrors& errors);
+
+// How often each view is run. With both kinds of samples, as often as the larger number says: each run draws both.
+int64_t SamplesOf(const v1::TestTime& config);
+
+// The mean over the looks at a minibatch, in double: of the softmax of the outputs where the loss is a softmax cross
+// entropy, else of the outputs. Allocates when it is made, and never after. Not thread-safe.
+class LookAverage {
+ public:
+  // With `looks` = 1 the outputs go through as they are.
+  LookAverage(const v1::Loss& loss, int64_t looks, int64_t batch, int64_t outputs);
+
+  // The outputs of the next look, [count, outputs]. After the last one of a minibatch the results stand until the next
+  // Add; returns whether this was the last.
+  bool Add(const float* output, int64_t count);
+
+  // What stands for the network's output, [count, outputs]: the mean, or its logarithm where softmax outputs were
+  // averaged, so that loss and softmax are those of the averaged probabilities.
+  const float* output() const { return output_.data(); }
+  // The standard deviation over the looks, [count, outputs].
+  absl::Span<const float> spread() const { return spread_; }
+
+ private:
+  const bool softmax_;
+  const int64_t looks_;
+  const int64_t outputs_;
+  int64_t seen_ = 0;
+  std::vector<double> first_;    // Look.
+  std::vector<double> sum_;      // Of the differences to it,
+  std::vector<double> squares_;  // and of their squares.
+  std::vector<float> output_;
+  std::vector<float> spread_;
+};
+
+}  // namespace traind::core
