@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -141,17 +142,24 @@ std::string Assignment(const FieldDescriptor& field, absl::string_view value) {
   return absl::StrCat(field.name(), ": ", value);
 }
 
-std::string ExpandTabs(absl::string_view line) {
-  std::string expanded;
+// The line as an error shows it: tabs expanded, and no control characters, which a file that is no text at all may
+// hold.
+std::string Shown(absl::string_view line) {
+  std::string shown;
   for (const char c : line) {
     if (c == '\t') {
-      expanded.append(8 - expanded.size() % 8, ' ');
+      shown.append(8 - shown.size() % 8, ' ');
     } else {
-      expanded.push_back(c);
+      shown.push_back(absl::ascii_iscntrl(static_cast<unsigned char>(c)) ? '?' : c);
     }
   }
-  return expanded;
+  return shown;
 }
+
+// The widest part of a line that an error shows.
+constexpr size_t kExcerptBytes = 160;
+
+bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
 bool Covers(absl::string_view outer, absl::string_view inner) {
   return absl::StartsWith(inner, outer) &&
@@ -161,7 +169,7 @@ bool Covers(absl::string_view outer, absl::string_view inner) {
 }  // namespace
 
 JobFile::JobFile(std::string name, absl::string_view text) : name_(std::move(name)) {
-  for (absl::string_view line : absl::StrSplit(text, '\n')) lines_.push_back(ExpandTabs(absl::StripSuffix(line, "\r")));
+  for (absl::string_view line : absl::StrSplit(text, '\n')) lines_.push_back(Shown(absl::StripSuffix(line, "\r")));
 }
 
 absl::StatusOr<JobFile> JobFile::Read(const std::string& path) {
@@ -295,9 +303,20 @@ TextFormat::ParseLocation JobFile::Locate(absl::string_view path) const {
 
 std::string JobFile::Excerpt(int line, int column) const {
   if (line < 0 || static_cast<size_t>(line) >= lines_.size()) return "";
+  absl::string_view text = lines_[line];
+  size_t caret = std::min(static_cast<size_t>(std::max(column, 0)), text.size());
+  if (text.size() > kExcerptBytes) {
+    size_t begin = caret - std::min(caret, kExcerptBytes / 2);
+    while (begin < caret && IsContinuation(text[begin])) ++begin;
+    text.remove_prefix(begin);
+    caret -= begin;
+    size_t end = std::min(text.size(), kExcerptBytes);
+    while (end > caret && end < text.size() && IsContinuation(text[end])) --end;
+    text = text.substr(0, end);
+  }
   const std::string number = absl::StrCat(line + 1);
-  return absl::StrCat("\n  ", number, " | ", lines_[line], "\n  ", std::string(number.size(), ' '), " | ",
-                      std::string(static_cast<size_t>(std::max(column, 0)), ' '), "^");
+  return absl::StrCat("\n  ", number, " | ", text, "\n  ", std::string(number.size(), ' '), " | ",
+                      std::string(caret, ' '), "^");
 }
 
 std::string JobFile::Explain(const FieldViolation& violation) const {

@@ -85,6 +85,7 @@ ParsedConfig ParseConfig(int argc, const char* const* argv) {
   app.set_version_flag("--version", kVersion);
   app.set_config("--config", "", "Configuration file (TOML or INI) with the names of the flags")
       ->envname("TRAIND_CONFIG");
+  app.allow_config_extras(CLI::config_extras_mode::error);  // A misspelled name must not go unnoticed.
   const auto add = [&](const std::string& name, auto& value, const std::string& help) {
     std::string variable = absl::StrCat("TRAIND_", name);
     for (char& c : variable) c = c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));

@@ -101,6 +101,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Laun
   if (server->parts_->grpc == nullptr) {
     return absl::UnavailableError(absl::StrCat("cannot listen on ", config.listen, "; is another server there?"));
   }
+  // Health checks may ask for the whole server ("") or for one service by its name.
+  for (const char* service : {v1::TrainingService::service_full_name(), v1::DatasetService::service_full_name(),
+                              v1::ModelService::service_full_name()}) {
+    server->parts_->grpc->GetHealthCheckService()->SetServingStatus(service, true);
+  }
   return server;
 }
 

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <exception>
 
+#include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
+#include "client/suggest.h"
 
 namespace traind::client {
 namespace {
@@ -25,6 +27,19 @@ std::string CommandPath(const CLI::App& app) {
   return "";
 }
 
+// A word that names no command: CLI11 says only that a command is missing.
+std::string UnknownCommand(const CLI::App& app) {
+  const CLI::App* last = &app;
+  while (!last->get_subcommands().empty()) last = last->get_subcommands().front();
+  std::vector<std::string> known;
+  for (const CLI::App* command : last->get_subcommands(nullptr)) known.push_back(command->get_name());
+  for (const std::string& word : app.remaining(true)) {
+    if (known.empty() || word.empty() || word[0] == '-') continue;
+    return absl::StrCat("no command \"", word, "\"; ", Known("commands", word, known));
+  }
+  return "";
+}
+
 }  // namespace
 
 int RunTrainctl(const std::vector<std::string>& arguments, const Console& console) {
@@ -42,7 +57,7 @@ int RunTrainctl(const std::vector<std::string>& arguments, const Console& consol
       ->capture_default_str()
       ->type_name("HOST:PORT");
   app.add_option("--timeout", context.timeout_seconds, "Longest wait for one answer; default 30, for long calls 900")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(0.001, 86400.0))
       ->type_name("SECONDS");
   app.add_flag("--json", context.json, "Print JSON, one object per line, with the field names of the API");
   app.add_flag("--no-color", context.no_color, "No colours; the environment variable NO_COLOR does the same");
@@ -61,7 +76,9 @@ int RunTrainctl(const std::vector<std::string>& arguments, const Console& consol
     app.exit(success, console.out, console.err);
     return kOk;
   } catch (const CLI::ParseError& error) {
-    console.err << "error: " << error.what() << "\nsee: trainctl" << CommandPath(app) << " --help\n";
+    const std::string unknown = UnknownCommand(app);
+    console.err << "error: " << (unknown.empty() ? error.what() : unknown) << "\nsee: trainctl" << CommandPath(app)
+                << " --help\n";
     return kUsage;
   } catch (const std::exception& error) {
     console.err << "error: " << error.what() << "\n";

@@ -9,6 +9,7 @@
 namespace traind::client {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -75,6 +76,19 @@ TEST(JobFileTest, SyntaxErrorsHaveAPlace) {
   EXPECT_THAT(std::string(JobFile::Parse("epochs: 1 steps: 2\n", "j").status().message()), HasSubstr("j:1:"));
   EXPECT_FALSE(JobFile::Parse(std::string(1000, '{'), "j").ok());
   EXPECT_TRUE(absl::IsNotFound(JobFile::Read("/no/such/file").status()));
+}
+
+TEST(JobFileTest, OnlyTheNearPartOfALongLineIsShown) {
+  const std::string long_line = std::string(1000, ' ') + "epochz: 1" + std::string(1000, ' ');
+  const std::string message(JobFile::Parse(long_line, "j").status().message());
+  EXPECT_THAT(message, StartsWith("j:1:1001: "));
+  EXPECT_THAT(message, EndsWith("\n  1 | " + std::string(80, ' ') + "epochz: 1" + std::string(71, ' ') + "\n    | " +
+                                std::string(80, ' ') + "^"));
+}
+
+TEST(JobFileTest, WhatIsNoTextIsShownWithoutControlCharacters) {
+  const std::string message(JobFile::Parse(absl::string_view("\x1b[2J\0\x07z", 7), "j").status().message());
+  EXPECT_THAT(message, HasSubstr("  1 | ?[2J??z\n"));
 }
 
 TEST(JobFileTest, ABareNetworkIsRecognized) {

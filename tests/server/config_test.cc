@@ -75,6 +75,16 @@ TEST(Config, ExplainsMistakes) {
   }
 }
 
+TEST(Config, RefusesUnknownNamesInTheFile) {
+  TemporaryFolder folder;
+  const std::string file = folder.path() + "/traind.toml";
+  std::ofstream(file) << "data-dirr = \"elsewhere\"\n";
+  ParsedConfig parsed = Parse({"--config", file.c_str()});
+  EXPECT_TRUE(parsed.exit);
+  EXPECT_EQ(parsed.exit_code, 2);
+  EXPECT_THAT(parsed.output, HasSubstr("data-dirr"));
+}
+
 TEST(Config, HelpAndVersionEndWell) {
   ParsedConfig help = Parse({"--help"});
   EXPECT_TRUE(help.exit);

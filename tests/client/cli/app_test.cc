@@ -147,6 +147,10 @@ TEST_F(AppTest, WrongUseAsksNothingOfTheServer) {
   EXPECT_EQ(Run({}), 2);
   EXPECT_EQ(Run({"dataset"}), 2);
   EXPECT_THAT(err_.str(), HasSubstr("see: trainctl dataset --help"));
+  EXPECT_EQ(Run({"lst"}), 2);
+  EXPECT_THAT(err_.str(), HasSubstr("no command \"lst\"; did you mean list? known commands: run, submit, watch"));
+  EXPECT_EQ(Run({"dataset", "improt", "a"}), 2);
+  EXPECT_THAT(err_.str(), HasSubstr("no command \"improt\"; did you mean import? known commands: import, upload"));
   EXPECT_EQ(Run({"list", "--state", "asleep"}), 2);
   EXPECT_EQ(Run({"dataset", "import", "a", "--split", "train"}), 2);
 }

@@ -228,6 +228,8 @@ TEST_F(ServicesTest, ListsTheDatasetsThereAreForOneThatIsNot) {
 TEST_F(ServicesTest, AnswersHealthChecksAndReflection) {
   // HealthCheckResponse{status: SERVING}
   EXPECT_EQ(Call("/grpc.health.v1.Health/Check", ""), "\x08\x01");
+  // HealthCheckRequest{service: "..."}
+  EXPECT_EQ(Call("/grpc.health.v1.Health/Check", "\x0a\x19traind.v1.TrainingService"), "\x08\x01");
   // ServerReflectionRequest{list_services: "*"}
   const std::string services = Call("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", "\x3a\x01*");
   for (const char* name : {"TrainingService", "DatasetService", "ModelService"}) {
