@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/services/cancellation.h"
 #include "server/services/training_service.h"
 #include "server/store/upload_store.h"
 #include "traind/v1/dataset_service.grpc.pb.h"
@@ -34,9 +35,16 @@ class DatasetService final : public v1::DatasetService::CallbackService {
                                          v1::ListDatasetsResponse* response) override;
   grpc::ServerUnaryReactor* DeleteDataset(grpc::CallbackServerContext* context, const v1::DeleteDatasetRequest* request,
                                           google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* DescribeDataset(grpc::CallbackServerContext* context,
+                                            const v1::DescribeDatasetRequest* request,
+                                            v1::DatasetDescription* response) override;
 
  private:
-  absl::Status Import(const v1::ImportDatasetRequest& request, v1::Dataset* response);
+  absl::Status Import(const v1::ImportDatasetRequest& request, Cancellation& cancellation, v1::Dataset* response);
+  absl::Status Describe(const v1::DescribeDatasetRequest& request, Cancellation& cancellation,
+                        v1::DatasetDescription* response);
+  // The path of a file of the request; `used` gets the id of an upload.
+  absl::StatusOr<std::string> Resolve(const v1::DataFile& file, std::vector<std::string>* used);
   absl::Status List(const v1::ListDatasetsRequest& request, v1::ListDatasetsResponse* response);
   absl::StatusOr<v1::Dataset> Load(const std::string& id);
 

@@ -19,6 +19,7 @@
 
 #include "core/train/train.h"
 #include "server/worker/channel.h"
+#include "server/worker/data_tasks.h"
 #include "server/worker/spawn.h"
 #include "server/worker/worker_session.h"
 #include "traind/internal/worker.pb.h"
@@ -27,13 +28,6 @@ namespace traind::server {
 namespace {
 
 constexpr int kExitNoServer = 70;  // The server is gone, or what it sent is no task.
-
-internal::Result Failure(const absl::Status& status) {
-  internal::Result result;
-  result.set_code(static_cast<int32_t>(status.code()));
-  result.set_message(std::string(status.message()));
-  return result;
-}
 
 // Holds the folder for this process until it ends: after the server was killed and started again, the worker of before
 // may still be about to end, and two must never write checkpoints of one job. Waits for that worker.
@@ -102,6 +96,11 @@ internal::Result RunTask(internal::Task task, WorkerSession& session) {
       *result.mutable_predict() = *std::move(predicted);
       return result;
     }
+    case internal::Task::kImport:
+      return RunImport(task, [&session] { session.Heartbeat(0); });
+    case internal::Task::kDescribe:
+      return RunDescribe(task, [&session] { session.Heartbeat(0); });
+    case internal::Task::kPreview:
     case internal::Task::KIND_NOT_SET:
       break;
   }
