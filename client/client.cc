@@ -95,6 +95,12 @@ absl::StatusOr<v1::Dataset> Client::GetDataset(const std::string& name) {
   return connection_->Idempotent(&Stub::GetDataset, request, connection_->options().call_timeout);
 }
 
+absl::StatusOr<v1::DatasetDescription> Client::DescribeDataset(const std::string& name) {
+  v1::DescribeDatasetRequest request;
+  request.set_name(name);
+  return connection_->Idempotent(&Stub::DescribeDataset, request, connection_->options().long_call_timeout);
+}
+
 absl::StatusOr<std::vector<v1::Dataset>> Client::ListDatasets() {
   return AllPages<v1::Dataset>(*connection_, &Stub::ListDatasets, v1::ListDatasetsRequest(),
                                [](v1::ListDatasetsResponse& response) { return response.mutable_datasets(); });

@@ -65,6 +65,7 @@ class Client {
   absl::StatusOr<v1::Dataset> ImportDataset(const v1::ImportDatasetRequest& request);
   absl::StatusOr<v1::Dataset> GetDataset(const std::string& name);
   absl::StatusOr<v1::PreviewDatasetResponse> PreviewDataset(const v1::PreviewDatasetRequest& request);
+  absl::StatusOr<v1::DatasetDescription> DescribeDataset(const std::string& name);
   absl::StatusOr<std::vector<v1::Dataset>> ListDatasets();  // All pages.
   absl::Status DeleteDataset(const std::string& name);
   // Sends one file for a later import and returns the finished upload. Its id is made of the file's size and checksum:

@@ -153,6 +153,10 @@ absl::StatusOr<v1::PreviewDatasetResponse> Stub::PreviewDataset(const v1::Previe
 absl::StatusOr<v1::Dataset> Stub::GetDataset(const v1::GetDatasetRequest& request, absl::Time deadline) {
   return Call(services_->datasets, &v1::DatasetService::Stub::GetDataset, request, deadline);
 }
+absl::StatusOr<v1::DatasetDescription> Stub::DescribeDataset(const v1::DescribeDatasetRequest& request,
+                                                             absl::Time deadline) {
+  return Call(services_->datasets, &v1::DatasetService::Stub::DescribeDataset, request, deadline);
+}
 absl::StatusOr<v1::ListDatasetsResponse> Stub::ListDatasets(const v1::ListDatasetsRequest& request,
                                                             absl::Time deadline) {
   return Call(services_->datasets, &v1::DatasetService::Stub::ListDatasets, request, deadline);

@@ -56,6 +56,7 @@ class Stub {
   Answer<v1::Upload> GetUpload(const v1::GetUploadRequest& request, absl::Time deadline);
   Answer<v1::Dataset> GetDataset(const v1::GetDatasetRequest& request, absl::Time deadline);
   Answer<v1::PreviewDatasetResponse> PreviewDataset(const v1::PreviewDatasetRequest& request, absl::Time deadline);
+  Answer<v1::DatasetDescription> DescribeDataset(const v1::DescribeDatasetRequest& request, absl::Time deadline);
   Answer<v1::ListDatasetsResponse> ListDatasets(const v1::ListDatasetsRequest& request, absl::Time deadline);
   Answer<google::protobuf::Empty> DeleteDataset(const v1::DeleteDatasetRequest& request, absl::Time deadline);
   std::unique_ptr<WriteStream<v1::UploadDatasetRequest, v1::Upload>> UploadDataset();

@@ -35,6 +35,7 @@ struct Server::Parts {
   std::unique_ptr<EventLog> log;
   std::unique_ptr<JobManager> jobs;
   std::unique_ptr<TaskRunner> tasks;
+  std::unique_ptr<TaskRunner> data_tasks;
   std::unique_ptr<Executor> quick;
   std::unique_ptr<Executor> slow;
   std::unique_ptr<TrainingService> training;
@@ -68,12 +69,15 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Laun
   parts->tasks = std::make_unique<TaskRunner>(launcher, config.max_evaluations);
   parts->quick = std::make_unique<Executor>(4);
   // Each evaluation waits on a thread; two more keep imports, uploads and new jobs going.
-  parts->slow = std::make_unique<Executor>(config.max_evaluations + 2);
+  const int slow_threads = config.max_evaluations + 2;
+  parts->slow = std::make_unique<Executor>(slow_threads);
+  parts->data_tasks = std::make_unique<TaskRunner>(launcher, slow_threads);
   const Backend backend{.store = parts->store.get(),
                         .log = parts->log.get(),
                         .folder = parts->folder.get(),
                         .jobs = parts->jobs.get(),
                         .tasks = parts->tasks.get(),
+                        .data_tasks = parts->data_tasks.get(),
                         .quick = parts->quick.get(),
                         .slow = parts->slow.get()};
   parts->training = std::make_unique<TrainingService>(backend);

@@ -5,42 +5,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/commands.h"
+#include "client/cli/dataset_view.h"
 #include "client/cli/job_view.h"
-#include "client/cli/progress_bar.h"
 #include "client/cli/styled.h"
 #include "client/cli/text.h"
 #include "client/names.h"
 
 namespace traind::client {
-namespace {
-
-struct ImportOptions {
-  std::string name;
-  std::vector<std::string> splits;
-  std::vector<std::string> class_names;
-  std::string examples_array, labels_array;
-};
-
-// "train=IMAGES,LABELS" or "train=BOTH.npz".
-struct Split {
-  std::string name, examples, labels;
-};
-
-absl::StatusOr<Split> ParseSplit(absl::string_view text) {
-  const size_t equals = text.find('=');
-  const size_t comma = text.find(',', equals == text.npos ? 0 : equals);
-  Split split;
-  if (equals != text.npos) {
-    split.name = std::string(text.substr(0, equals));
-    split.examples = std::string(text.substr(equals + 1, comma == text.npos ? comma : comma - equals - 1));
-    if (comma != text.npos) split.labels = std::string(text.substr(comma + 1));
-  }
-  if (split.name.empty() || split.examples.empty() || (comma != text.npos && split.labels.empty())) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--split ", text, ": must be NAME=EXAMPLES,LABELS, or NAME=FILE.npz with both inside"));
-  }
-  return split;
-}
 
 void PrintDataset(const Context& context, const v1::Dataset& dataset) {
   if (context.json) return context.PrintJson(dataset);
@@ -72,54 +43,7 @@ void PrintDataset(const Context& context, const v1::Dataset& dataset) {
   say("imported", absl::FormatTime("%Y-%m-%d %H:%M", ToTime(dataset.create_time()), absl::LocalTimeZone()));
 }
 
-// Uploads a local file, showing how far it is.
-absl::StatusOr<std::string> Send(const Context& context, Client& client, const std::string& path) {
-  ProgressBar bar(context.err(), context.console.err_is_terminal && !context.quiet && !context.json, ShortName(path),
-                  context.console.width);
-  const absl::StatusOr<v1::Upload> upload =
-      client.UploadFile(path, [&](int64_t done, int64_t total) { bar.Update(done, total); });
-  if (!upload.ok()) return upload.status();
-  return upload->name();
-}
-
-int Import(const Context& context, const ImportOptions& options, bool upload) {
-  v1::ImportDatasetRequest request;
-  request.set_dataset_id(options.name);
-  for (const std::string& name : options.class_names) request.add_class_names(name);
-  std::vector<Split> splits;
-  for (const std::string& text : options.splits) {
-    absl::StatusOr<Split> split = ParseSplit(text);
-    if (!split.ok()) {
-      context.Fail(split.status());
-      return kUsage;
-    }
-    splits.push_back(*std::move(split));
-  }
-  Client client =
-      context.MakeClient([&](const absl::Status&, absl::Duration) { context.Note("connection lost, trying again"); });
-  const auto add = [&](const std::string& path, v1::DataFile* file) {
-    if (!upload) {
-      file->set_path(path);
-      return absl::OkStatus();
-    }
-    const absl::StatusOr<std::string> name = Send(context, client, path);
-    if (name.ok()) file->set_upload(*name);
-    return name.status();
-  };
-  for (const Split& split : splits) {
-    v1::SplitSource& source = *request.add_splits();
-    source.set_name(split.name);
-    source.set_examples_array(options.examples_array);
-    source.set_labels_array(options.labels_array);
-    absl::Status status = add(split.examples, source.mutable_examples());
-    if (status.ok() && !split.labels.empty()) status = add(split.labels, source.mutable_labels());
-    if (!status.ok()) return context.Fail(status);
-  }
-  const absl::StatusOr<v1::Dataset> dataset = client.ImportDataset(request);
-  if (!dataset.ok()) return context.Fail(dataset.status());
-  PrintDataset(context, *dataset);
-  return kOk;
-}
+namespace {
 
 int List(const Context& context) {
   const absl::StatusOr<std::vector<v1::Dataset>> datasets = context.MakeClient().ListDatasets();
@@ -170,47 +94,13 @@ int Delete(const Context& context, const std::string& name) {
   return kOk;
 }
 
-void AddImport(CLI::App& dataset, Context& context, bool upload) {
-  CLI::App& command =
-      *dataset.add_subcommand(upload ? "upload" : "import", upload ? "Send local files to the server and import them"
-                                                                   : "Import files that are on the server");
-  command.footer(absl::StrCat(
-      "Examples:\n",
-      upload ? "  trainctl dataset upload digits --split train=x.npy,y.npy --split test=xt.npy,yt.npy\n"
-               "  trainctl dataset upload digits --split train=digits.npz\n"
-               "A broken upload goes on where it stopped, also when the command is given again.\n"
-             : "  trainctl dataset import fashion \\\n"
-               "      --split train=train-images-idx3-ubyte.gz,train-labels-idx1-ubyte.gz \\\n"
-               "      --split test=t10k-images-idx3-ubyte.gz,t10k-labels-idx1-ubyte.gz\n"
-               "  trainctl dataset import digits --split train=digits.npz --examples-array images\n"
-               "Paths are on the server, relative to its --dataset-root; `dataset upload` sends files from here.\n",
-      "Formats: IDX (.gz too), NPY, NPZ. Examples are [N, features] or [N, channels, height, width], bytes or "
-      "float32;\n"
-      "labels are integers, or float32 targets."));
-  auto options = std::make_shared<ImportOptions>();
-  command.add_option("NAME", options->name, "Name for the dataset: a-z, 0-9 and -")->required();
-  command.add_option("--split", options->splits, "A split and its files; can be repeated")
-      ->required()
-      ->type_name("NAME=EXAMPLES,LABELS")
-      ->allow_extra_args(false);
-  command.add_option("--class-names", options->class_names, "Names of the classes, in order")
-      ->delimiter(',')
-      ->type_name("NAME,...");
-  command.add_option("--examples-array", options->examples_array, "Array of an NPZ; default x, images or examples");
-  command.add_option("--labels-array", options->labels_array, "Array of an NPZ; default y, labels or targets");
-  command.callback([&context, options, upload] {
-    context.action = [&context, options, upload] { return Import(context, *options, upload); };
-  });
-}
-
 }  // namespace
 
 void AddDatasetCommands(CLI::App& app, Context& context) {
   CLI::App& dataset = *app.add_subcommand("dataset", "Bring datasets in, look at them, remove them");
   dataset.require_subcommand(1);
   dataset.footer("Example:\n  trainctl dataset import --help");
-  AddImport(dataset, context, /*upload=*/false);
-  AddImport(dataset, context, /*upload=*/true);
+  AddImportCommands(dataset, context);
   {
     CLI::App& command = *dataset.add_subcommand("list", "List the datasets by name");
     command.footer("Example:\n  trainctl dataset list");
@@ -228,6 +118,10 @@ void AddDatasetCommands(CLI::App& app, Context& context) {
     });
   };
   add_simple("get", "Show one dataset: shapes, splits, classes", "Example:\n  trainctl dataset get fashion", Get);
+  add_simple(
+      "describe", "Read a whole dataset: classes, means, duplicates, and what to beware of",
+      "Example:\n  trainctl dataset describe fashion\nThe server reads all of it; that takes a while for a large one.",
+      DescribeDataset);
   add_simple("delete", "Remove a dataset that no living job needs", "Example:\n  trainctl dataset delete fashion",
              Delete);
 }

@@ -2,17 +2,11 @@
 // puts channels first, and refuses numbers that cannot be trained on, with their place. Thread-compatible.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
-#include <string>
-#include <utility>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
-#include "core/base/checksum.h"
-#include "core/base/file.h"
 #include "core/data/array_reader.h"
+#include "core/data/checksummed_file.h"
 #include "core/tensor/tensor.h"
 #include "traind/v1/dataset.pb.h"
 
@@ -24,34 +18,6 @@ struct ExampleLayout {
   Shape shape;  // Of one stored example.
   v1::ElementType type = v1::ELEMENT_TYPE_UNSPECIFIED;
   bool channels_last = false;  // In the file.
-};
-
-// A file of the dataset: every byte goes into the split's checksum too.
-class ChecksummedFile {
- public:
-  static absl::StatusOr<ChecksummedFile> Create(const std::string& path, Crc32* crc) {
-    auto file = OutputFile::Create(path);
-    if (!file.ok()) return file.status();
-    return ChecksummedFile(*std::move(file), crc);
-  }
-  absl::Status Append(absl::string_view data) {
-    crc_->Update(data);
-    size_ += static_cast<int64_t>(data.size());
-    return file_.Append(data);
-  }
-  template <class T>
-  absl::Status Append(const T* numbers, int64_t count) {
-    return Append({reinterpret_cast<const char*>(numbers), static_cast<size_t>(count) * sizeof(T)});
-  }
-  absl::Status Close() { return file_.Close(); }
-  int64_t size() const { return size_; }
-
- private:
-  ChecksummedFile(OutputFile file, Crc32* crc) : file_(std::move(file)), crc_(crc) {}
-
-  OutputFile file_;
-  Crc32* crc_;
-  int64_t size_ = 0;
 };
 
 // Each reads the whole array, checks that its file ends there, and appends the numbers.

@@ -32,12 +32,16 @@ struct ImportOptions {
   absl::Time create_time = absl::Now();
   int64_t max_bytes =
       int64_t{1} << 40;  // Of the dataset on disk; RESOURCE_EXHAUSTED beyond, whatever a file unpacks to.
+  std::function<void()> progress = nullptr;  // Called now and then while data is copied.
 };
+
+// INVALID_ARGUMENT for what is wrong with the request itself, whatever its files hold.
+absl::Status CheckImportRequest(const v1::ImportDatasetRequest& request);
 
 // Reads, checks and copies the files of `request`; the dataset is in `dir` whole and durable, or not at all.
 // Images may be [N, height, width] (one channel), [N, channels, height, width] or [N, height, width, channels]: the
 // last is meant when the last dimension is 1, 3 or 4 and the second is not. float64 becomes float32; a target [N] is
-// [N, 1]. INVALID_ARGUMENT with a BadRequest payload names the field, the file and the byte. NOT_FOUND: a file is not
+// [N, 1]. INVALID_ARGUMENT with a BadRequest payload names the field, the file and the place. NOT_FOUND: a file is not
 // there. ALREADY_EXISTS: `dir` is. RESOURCE_EXHAUSTED: the disk is full. Other errors come from `resolve`.
 absl::StatusOr<v1::Dataset> ImportDataset(const v1::ImportDatasetRequest& request, const ImportOptions& options);
 

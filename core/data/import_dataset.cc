@@ -2,20 +2,23 @@
 
 #include <algorithm>
 #include <atomic>
+#include <deque>
 #include <filesystem>
-#include <optional>
+#include <functional>
+#include <memory>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "core/base/checksum.h"
 #include "core/base/errors.h"
-#include "core/data/array_copy.h"
-#include "core/data/array_reader.h"
+#include "core/base/utf8.h"
 #include "core/data/dataset_dir.h"
 #include "core/data/dataset_files.h"
+#include "core/data/split_reader.h"
 #include "google/protobuf/util/json_util.h"
 
 namespace traind::core {
@@ -24,180 +27,71 @@ namespace {
 constexpr int kMaxSplits = 16;
 constexpr absl::string_view kTemporaryPrefix = ".importing-";
 
-struct SplitInput {
-  SplitInput(const v1::SplitSource* split, FieldErrors errors) : source(split), field(std::move(errors)) {}
-
-  const v1::SplitSource* source;
-  FieldErrors field;
-  std::optional<ArrayReader> examples;
-  std::optional<ArrayReader> labels;
-  ExampleLayout layout;
-  int64_t target_width = 0;  // 0: labels.
-
-  FieldErrors examples_field() const { return field.At("examples"); }
-  FieldErrors labels_field() const { return field.At(source->has_labels() ? "labels" : "examples"); }
+struct Input {
+  const SplitOrigin& origin;
+  std::unique_ptr<SplitReader> reader;
 };
 
-// Bad content becomes a violation of the field, other errors keep their code and get the field's path.
-absl::Status AtField(FieldErrors::Root& root, const FieldErrors& field, const absl::Status& status) {
-  if (status.ok()) return status;
-  if (status.code() != absl::StatusCode::kInvalidArgument) {
-    return absl::Status(status.code(), absl::StrCat(field.path(), ": ", status.message()));
-  }
-  field.Add(std::string(status.message()));
-  return root.ToStatus();
-}
-
-bool IsChannels(int64_t dimension) { return dimension == 1 || dimension == 3 || dimension == 4; }
-
-absl::StatusOr<ExampleLayout> LayoutOf(const ArrayReader& reader) {
-  const Shape& shape = reader.header().shape;
-  const NumberType type = reader.header().type;
-  ExampleLayout layout;
-  if (type == NumberType::kUint8) {
-    layout.type = v1::UINT8;
-  } else if (IsFloat(type)) {
-    layout.type = v1::FLOAT32;
-  } else {
-    return absl::InvalidArgumentError(
-        absl::StrCat(reader.name(), ": examples must be uint8, float32 or float64, not ", ToString(type)));
-  }
-  if (shape.size() < 2) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(reader.name(), ": the shape ", ToString(shape),
-                     " is not [N, features], [N, height, width] or [N, channels, height, width]"));
-  }
-  layout.count = shape[0];
-  if (layout.count < 1) return absl::InvalidArgumentError(absl::StrCat(reader.name(), ": holds no examples"));
-  if (layout.count > kMaxExamples) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(reader.name(), ": ", layout.count, " examples; at most ", kMaxExamples));
-  }
-  layout.shape.assign(shape.begin() + 1, shape.end());
-  const int64_t elements = CheckedElements(layout.shape, kMaxExampleElements);
-  if (elements < 1) {
-    return absl::InvalidArgumentError(absl::StrCat(reader.name(), ": an example of shape ", ToString(layout.shape),
-                                                   " must have 1 to ", kMaxExampleElements, " numbers"));
-  }
-  if (layout.shape.size() == 2) {
-    layout.shape.insert(layout.shape.begin(), 1);
-  } else if (layout.shape.size() == 3 && IsChannels(layout.shape[2]) && !IsChannels(layout.shape[0])) {
-    layout.channels_last = true;
-    layout.shape = {layout.shape[2], layout.shape[0], layout.shape[1]};
-  }
-  return layout;
-}
-
-// The width of float targets, 0 for labels.
-absl::StatusOr<int64_t> TargetWidth(const ArrayReader& reader) {
-  const Shape& shape = reader.header().shape;
-  if (!IsFloat(reader.header().type)) {
-    if (shape.size() == 1) return 0;
-    return absl::InvalidArgumentError(
-        absl::StrCat(reader.name(), ": integer labels must have the shape [N], not ", ToString(shape)));
-  }
-  if (shape.size() == 1) return 1;
-  if (shape.size() == 2 && shape[1] >= 1 && shape[1] <= kMaxExampleElements) return shape[1];
-  return absl::InvalidArgumentError(
-      absl::StrCat(reader.name(), ": float targets must have the shape [N] or [N, outputs], not ", ToString(shape)));
-}
-
-std::vector<std::string> Members(const std::string& chosen, std::vector<std::string> defaults) {
-  return chosen.empty() ? std::move(defaults) : std::vector<std::string>{chosen};
-}
-
-// Opens the files of a split and checks their headers. Bad content is added to the split's fields; what it returns is
-// any other failure.
-absl::Status OpenInput(const ImportOptions& options, FieldErrors::Root& root, SplitInput* input) {
-  auto record = [&](const FieldErrors& field, const absl::Status& status) {
-    absl::Status result = AtField(root, field, status);
-    return result.code() == absl::StatusCode::kInvalidArgument ? absl::OkStatus() : result;
-  };
-  const v1::SplitSource& source = *input->source;
-  auto examples_path = options.resolve(source.examples());
-  if (!examples_path.ok()) return record(input->examples_field(), examples_path.status());
-  auto examples = ArrayReader::Open(*examples_path, Members(source.examples_array(), {"x", "images", "examples"}));
-  if (!examples.ok()) return record(input->examples_field(), examples.status());
-  input->examples.emplace(*std::move(examples));
-
-  absl::StatusOr<std::string> labels_path = *examples_path;
-  if (source.has_labels()) {
-    labels_path = options.resolve(source.labels());
-    if (!labels_path.ok()) return record(input->labels_field(), labels_path.status());
-  } else {
-    auto npz = IsNpz(*examples_path);
-    if (!npz.ok()) return record(input->examples_field(), npz.status());
-    if (!*npz) {
-      input->field.At("labels").Add("required, unless examples is an NPZ that holds the labels too");
-      return absl::OkStatus();
-    }
-  }
-  auto labels = ArrayReader::Open(*labels_path, Members(source.labels_array(), {"y", "labels", "targets"}));
-  if (!labels.ok()) return record(input->labels_field(), labels.status());
-  input->labels.emplace(*std::move(labels));
-
-  auto layout = LayoutOf(*input->examples);
-  if (!layout.ok()) return record(input->examples_field(), layout.status());
-  input->layout = *std::move(layout);
-  auto width = TargetWidth(*input->labels);
-  if (!width.ok()) return record(input->labels_field(), width.status());
-  input->target_width = *width;
-  if (input->labels->header().shape[0] != input->layout.count) {
-    input->labels_field().Add(absl::StrCat(input->labels->name(), ": ", input->labels->header().shape[0],
-                                           " labels for ", input->layout.count, " examples"));
-  }
-  return absl::OkStatus();
-}
-
 // All splits must look alike.
-void CheckAlike(const std::vector<SplitInput>& inputs) {
-  const SplitInput& first = inputs.front();
-  for (const SplitInput& input : inputs) {
-    if (input.layout.shape != first.layout.shape) {
-      input.examples_field().Add(absl::StrCat("examples of shape ", ToString(input.layout.shape), ", but split '",
-                                              first.source->name(), "' has ", ToString(first.layout.shape)));
+void CheckAlike(const std::vector<Input>& inputs) {
+  const SplitHeader& first = inputs.front().reader->header();
+  const std::string& first_name = inputs.front().origin.source->name();
+  for (const auto& [origin, reader] : inputs) {
+    const SplitHeader& header = reader->header();
+    for (const std::string& name : header.class_names) {
+      if (IsUtf8(name)) continue;
+      origin.labels_field().Add(absl::StrCat("the class '", absl::CHexEscape(name), "' is not valid UTF-8"));
     }
-    if (input.layout.type != first.layout.type) {
-      input.examples_field().Add(absl::StrCat("examples of type ", v1::ElementType_Name(input.layout.type),
-                                              ", but split '", first.source->name(), "' has ",
-                                              v1::ElementType_Name(first.layout.type)));
+    if (header.shape != first.shape) {
+      origin.examples_field().Add(absl::StrCat("examples of shape ", ToString(header.shape), ", but split '",
+                                               first_name, "' has ", ToString(first.shape)));
     }
-    if (input.target_width != first.target_width) {
+    if (header.type != first.type) {
+      origin.examples_field().Add(absl::StrCat("examples of type ", v1::ElementType_Name(header.type), ", but split '",
+                                               first_name, "' has ", v1::ElementType_Name(first.type)));
+    }
+    if (header.target_width != first.target_width) {
       auto kind = [](int64_t width) {
         return width == 0 ? std::string("integer labels") : absl::StrCat("float targets of width ", width);
       };
-      input.labels_field().Add(absl::StrCat(kind(input.target_width), ", but split '", first.source->name(), "' has ",
-                                            kind(first.target_width)));
+      origin.labels_field().Add(
+          absl::StrCat(kind(header.target_width), ", but split '", first_name, "' has ", kind(first.target_width)));
+    }
+    if (header.class_names != first.class_names) {
+      origin.labels_field().Add(
+          absl::StrCat(header.class_names.empty() ? "classes without names" : "classes with names", ", but in split '",
+                       first_name, "' it is not so"));
     }
   }
 }
 
-absl::Status CopySplit(FieldErrors::Root& root, const std::string& dir, SplitInput& input, v1::Dataset* dataset,
+absl::Status CopySplit(const ImportOptions& options, const std::string& dir, const Input& input, v1::Dataset* dataset,
                        int64_t* largest_label) {
+  const std::function<void()>* progress = options.progress == nullptr ? nullptr : &options.progress;
   Crc32 crc;
-  const ExampleLayout& layout = input.layout;
-  Shape shape = layout.shape;
-  shape.insert(shape.begin(), layout.count);
-  auto examples = ChecksummedFile::Create(ExamplesPath(dir, input.source->name()), &crc);
+  const SplitHeader& header = input.reader->header();
+  const std::string& name = input.origin.source->name();
+  Shape shape = header.shape;
+  shape.insert(shape.begin(), header.count);
+  auto examples = ChecksummedFile::Create(ExamplesPath(dir, name), &crc, progress);
   if (!examples.ok()) return examples.status();
-  absl::Status status = examples->Append(NpyHeader(NpyType(layout.type), shape));
+  absl::Status status = examples->Append(NpyHeader(NpyType(header.type), shape));
+  if (status.ok()) status = input.reader->CopyExamples(*examples);
+  if (status.ok()) status = examples->Close();
   if (!status.ok()) return status;
-  status = CopyExamples(*input.examples, layout, *examples);
-  if (!status.ok()) return AtField(root, input.examples_field(), status);
-  if (status = examples->Close(); !status.ok()) return status;
 
-  auto labels = ChecksummedFile::Create(LabelsPath(dir, input.source->name()), &crc);
+  auto labels = ChecksummedFile::Create(LabelsPath(dir, name), &crc, progress);
   if (!labels.ok()) return labels.status();
-  const bool has_labels = input.target_width == 0;
-  const Shape label_shape = has_labels ? Shape{layout.count} : Shape{layout.count, input.target_width};
-  if (status = labels->Append(NpyHeader(has_labels ? "<i4" : "<f4", label_shape)); !status.ok()) return status;
-  status = has_labels ? CopyLabels(*input.labels, *labels, largest_label) : CopyTargets(*input.labels, *labels);
-  if (!status.ok()) return AtField(root, input.labels_field(), status);
-  if (status = labels->Close(); !status.ok()) return status;
+  const bool has_labels = header.target_width == 0;
+  const Shape label_shape = has_labels ? Shape{header.count} : Shape{header.count, header.target_width};
+  status = labels->Append(NpyHeader(has_labels ? "<i4" : "<f4", label_shape));
+  if (status.ok()) status = input.reader->CopyLabels(*labels, largest_label);
+  if (status.ok()) status = labels->Close();
+  if (!status.ok()) return status;
 
   v1::DatasetSplit* split = dataset->add_splits();
-  split->set_name(input.source->name());
-  split->set_num_examples(layout.count);
+  split->set_name(name);
+  split->set_num_examples(header.count);
   split->set_checksum(absl::StrCat("crc32:", crc.hex()));
   dataset->set_size_bytes(dataset->size_bytes() + examples->size() + labels->size());
   return absl::OkStatus();
@@ -207,6 +101,10 @@ absl::Status CopySplit(FieldErrors::Root& root, const std::string& dir, SplitInp
 void CheckRequest(const v1::ImportDatasetRequest& request, const FieldErrors& errors) {
   if (request.splits().empty()) errors.At("splits").Add("at least one split is required");
   if (request.splits_size() > kMaxSplits) errors.At("splits").Add(absl::StrCat("at most ", kMaxSplits, " splits"));
+  std::set<std::string> classes;
+  for (int i = 0; i < request.class_names_size(); ++i) {
+    if (!classes.insert(request.class_names(i)).second) errors.At("class_names", i).Add("the name of an earlier class");
+  }
   std::set<std::string> names;
   for (int i = 0; i < request.splits_size(); ++i) {
     const FieldErrors field = errors.At("splits", i);
@@ -214,25 +112,36 @@ void CheckRequest(const v1::ImportDatasetRequest& request, const FieldErrors& er
     if (!IsSplitName(source.name())) field.At("name").Add("must match [a-z0-9_-]{1,32}");
     if (!names.insert(source.name()).second) field.At("name").Add("used by an earlier split");
     if (source.examples().source_case() == v1::DataFile::SOURCE_NOT_SET) field.At("examples").Add("required");
+    for (int k = 0; k < source.more_examples_size(); ++k) {
+      if (source.more_examples(k).source_case() == v1::DataFile::SOURCE_NOT_SET) {
+        field.At("more_examples", k).Add("needs a path or an upload");
+      }
+    }
     if (source.has_labels() && source.labels().source_case() == v1::DataFile::SOURCE_NOT_SET) {
       field.At("labels").Add("needs a path or an upload");
     }
   }
 }
 
-absl::Status CheckSize(const std::vector<SplitInput>& inputs, int64_t max_bytes) {
+absl::Status CheckSize(const std::vector<Input>& inputs, int64_t max_bytes) {
   double bytes = 0;  // Cannot overflow; exact enough for a limit.
-  for (const SplitInput& input : inputs) {
-    const double per_example =
-        static_cast<double>(Elements(input.layout.shape)) * (input.layout.type == v1::UINT8 ? 1.0 : 4.0) +
-        4.0 * static_cast<double>(std::max<int64_t>(input.target_width, 1));
-    bytes += static_cast<double>(input.layout.count) * per_example;
+  for (const Input& input : inputs) {
+    const SplitHeader& header = input.reader->header();
+    const double per_example = static_cast<double>(Elements(header.shape)) * (header.type == v1::UINT8 ? 1.0 : 4.0) +
+                               4.0 * static_cast<double>(std::max<int64_t>(header.target_width, 1));
+    bytes += static_cast<double>(header.count) * per_example;
   }
   if (bytes <= static_cast<double>(max_bytes)) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrCat("the dataset needs ", bytes, " bytes; at most ", max_bytes));
 }
 
 }  // namespace
+
+absl::Status CheckImportRequest(const v1::ImportDatasetRequest& request) {
+  FieldErrors::Root root;
+  CheckRequest(request, root.scope());
+  return root.ToStatus();
+}
 
 absl::StatusOr<v1::Dataset> ImportDataset(const v1::ImportDatasetRequest& request, const ImportOptions& options) {
   FieldErrors::Root root;
@@ -243,10 +152,24 @@ absl::StatusOr<v1::Dataset> ImportDataset(const v1::ImportDatasetRequest& reques
     return absl::AlreadyExistsError(absl::StrCat("dataset '", request.dataset_id(), "' exists already"));
   }
 
-  std::vector<SplitInput> inputs;
+  std::deque<SplitOrigin> origins;  // The readers refer to them.
+  std::vector<Input> inputs;
+  std::vector<std::string> class_names(request.class_names().begin(), request.class_names().end());
   for (int i = 0; i < request.splits_size(); ++i) {
-    inputs.emplace_back(&request.splits(i), root.scope().At("splits", i));
-    if (absl::Status status = OpenInput(options, root, &inputs.back()); !status.ok()) return status;
+    const SplitHeader* first = inputs.empty() ? nullptr : &inputs.front().reader->header();
+    if (class_names.empty() && first != nullptr) class_names = first->class_names;
+    const SplitOrigin& origin = origins.emplace_back(SplitOrigin{.source = &request.splits(i),
+                                                                 .field = root.scope().At("splits", i),
+                                                                 .root = &root,
+                                                                 .resolve = &options.resolve,
+                                                                 .class_names = class_names,
+                                                                 .first = first});
+    auto reader = OpenSplitReader(origin);
+    if (reader.ok()) {
+      inputs.push_back({.origin = origin, .reader = *std::move(reader)});
+    } else if (!absl::IsInvalidArgument(reader.status())) {
+      return reader.status();
+    }
   }
   if (root.ok()) CheckAlike(inputs);
   if (!root.ok()) return root.ToStatus();
@@ -260,19 +183,23 @@ absl::StatusOr<v1::Dataset> ImportDataset(const v1::ImportDatasetRequest& reques
   if (absl::Status status = CreateFolders(temporary); !status.ok()) return status;
   absl::Cleanup remove_temporary = [&] { RemoveAll(temporary).IgnoreError(); };
 
+  const SplitHeader& first = inputs.front().reader->header();
   v1::Dataset dataset;
   dataset.set_name(absl::StrCat("datasets/", request.dataset_id()));
-  dataset.mutable_example_shape()->Add(inputs[0].layout.shape.begin(), inputs[0].layout.shape.end());
-  dataset.set_element_type(inputs[0].layout.type);
-  dataset.set_target_width(inputs[0].target_width);
-  *dataset.mutable_class_names() = request.class_names();
+  dataset.mutable_example_shape()->Add(first.shape.begin(), first.shape.end());
+  dataset.set_element_type(first.type);
+  dataset.set_target_width(first.target_width);
+  if (class_names.empty()) class_names = first.class_names;
+  dataset.mutable_class_names()->Add(class_names.begin(), class_names.end());
   dataset.mutable_create_time()->set_seconds(absl::ToUnixSeconds(options.create_time));
   int64_t largest_label = -1;
-  for (SplitInput& input : inputs) {
-    absl::Status status = CopySplit(root, temporary, input, &dataset, &largest_label);
+  for (const Input& input : inputs) {
+    absl::Status status = CopySplit(options, temporary, input, &dataset, &largest_label);
     if (!status.ok()) return status;
   }
-  dataset.set_num_classes(largest_label + 1);
+  // Where the format knows the classes, they count, whether each has an example or not.
+  dataset.set_num_classes(first.class_names.empty() ? largest_label + 1
+                                                    : static_cast<int64_t>(first.class_names.size()));
   if (!request.class_names().empty() && request.class_names_size() != dataset.num_classes()) {
     root.scope()
         .At("class_names")

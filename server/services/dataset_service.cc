@@ -4,8 +4,11 @@
 #include <filesystem>
 #include <memory>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "core/base/errors.h"
 #include "core/base/file.h"
 #include "core/data/augmentation/preview.h"
@@ -52,32 +55,65 @@ absl::StatusOr<std::string> ResolveDataPath(const std::vector<std::string>& root
 grpc::ServerUnaryReactor* DatasetService::ImportDataset(grpc::CallbackServerContext* context,
                                                         const v1::ImportDatasetRequest* request,
                                                         v1::Dataset* response) {
-  return AnswerOn(*backend_.slow, context,
-                  [this, request, response](Cancellation&) { return Import(*request, response); });
+  return AnswerOn(*backend_.slow, context, [this, request, response](Cancellation& cancellation) {
+    return Import(*request, cancellation, response);
+  });
 }
 
-absl::Status DatasetService::Import(const v1::ImportDatasetRequest& request, v1::Dataset* response) {
+absl::StatusOr<std::string> DatasetService::Resolve(const v1::DataFile& file, std::vector<std::string>* used) {
+  if (file.source_case() != v1::DataFile::kUpload) return ResolveDataPath(dataset_roots_, file.path());
+  auto upload = ParseName("uploads", file.upload(), "upload");
+  if (!upload.ok()) return upload.status();
+  used->push_back(*upload);
+  return uploads_.CompletePath(*upload);
+}
+
+absl::Status DatasetService::Import(const v1::ImportDatasetRequest& request, Cancellation& cancellation,
+                                    v1::Dataset* response) {
   const std::string& id = request.dataset_id();
   if (!IsValidId(id)) {
     return FieldError("dataset_id", "must have the form " + std::string(kIdPattern.data(), kIdPattern.size()));
   }
   const std::string name = absl::StrCat("datasets/", id);
   if (backend_.folder->Exists("datasets", id)) return AlreadyExistsError("Dataset", name);
+  if (absl::Status status = core::CheckImportRequest(request); !status.ok()) return status;
+  internal::Task task;
   std::vector<std::string> used;
-  core::ImportOptions options;
-  options.dir = backend_.folder->Item("datasets", id);
-  options.resolve = [&](const v1::DataFile& file) -> absl::StatusOr<std::string> {
-    if (file.source_case() != v1::DataFile::kUpload) return ResolveDataPath(dataset_roots_, file.path());
-    auto upload = ParseName("uploads", file.upload(), "upload");
-    if (!upload.ok()) return upload.status();
-    used.push_back(*upload);
-    return uploads_.CompletePath(*upload);
+  const auto resolve = [&](const v1::DataFile& file, const std::string& field) -> absl::Status {
+    auto path = Resolve(file, &used);
+    if (absl::IsInvalidArgument(path.status())) return FieldError(field, std::string(path.status().message()));
+    if (!path.ok()) return {path.status().code(), absl::StrCat(field, ": ", path.status().message())};
+    internal::ResolvedFile& resolved = *task.mutable_import()->add_files();
+    *resolved.mutable_file() = file;
+    resolved.set_path(*std::move(path));
+    return absl::OkStatus();
   };
-  auto dataset = core::ImportDataset(request, options);
-  if (absl::IsAlreadyExists(dataset.status())) return AlreadyExistsError("Dataset", name);
-  if (!dataset.ok()) return dataset.status();
-  dataset->set_name(name);
-  *response = *std::move(dataset);
+  for (int i = 0; i < request.splits_size(); ++i) {
+    const v1::SplitSource& source = request.splits(i);
+    const std::string split = absl::StrCat("splits[", i, "].");
+    absl::Status status = resolve(source.examples(), split + "examples");
+    for (int k = 0; status.ok() && k < source.more_examples_size(); ++k) {
+      status = resolve(source.more_examples(k), absl::StrCat(split, "more_examples[", k, "]"));
+    }
+    if (status.ok() && source.has_labels()) status = resolve(source.labels(), split + "labels");
+    if (!status.ok()) return status;
+  }
+
+  // The worker makes the dataset in a folder of its own; what it leaves when it dies goes with the folder.
+  auto temporary = backend_.folder->NewTemporary();
+  if (!temporary.ok()) return temporary.status();
+  const absl::Cleanup remove = [&temporary] { core::RemoveAll(*temporary).IgnoreError(); };
+  const std::string made = absl::StrCat(*temporary, "/dataset");
+  task.set_dataset_dir(made);
+  task.set_threads(1);
+  *task.mutable_import()->mutable_request() = request;
+  task.mutable_import()->set_create_time_seconds(absl::ToUnixSeconds(absl::Now()));
+  auto result = backend_.data_tasks->Run(backend_.jobs->capacity().memory_bytes, std::move(task), cancellation);
+  if (!result.ok()) return result.status();
+  if (cancellation.cancelled()) return absl::CancelledError("the caller has gone");
+  if (absl::Status status = backend_.folder->Publish(made, "datasets", id); !status.ok()) return status;
+  *response = std::move(*result->mutable_imported());
+  response->set_name(name);
   // The uploads have served their purpose; what cannot be removed only takes room.
   for (const std::string& upload : used) uploads_.Remove(upload).IgnoreError();
   return absl::OkStatus();
@@ -103,9 +139,34 @@ absl::Status DatasetService::Preview(const v1::PreviewDatasetRequest& request, C
   if (!errors.ok()) return errors.ToStatus();
   task.set_dataset_dir(backend_.folder->Item("datasets", *id));
   task.set_threads(1);
-  auto result = backend_.tasks->Run(backend_.jobs->capacity().memory_bytes, std::move(task), cancellation);
+  auto result = backend_.data_tasks->Run(backend_.jobs->capacity().memory_bytes, std::move(task), cancellation);
   if (!result.ok()) return result.status();
   *response = std::move(*result->mutable_preview());
+  return absl::OkStatus();
+}
+
+grpc::ServerUnaryReactor* DatasetService::DescribeDataset(grpc::CallbackServerContext* context,
+                                                          const v1::DescribeDatasetRequest* request,
+                                                          v1::DatasetDescription* response) {
+  return AnswerOn(*backend_.slow, context, [this, request, response](Cancellation& cancellation) {
+    return Describe(*request, cancellation, response);
+  });
+}
+
+absl::Status DatasetService::Describe(const v1::DescribeDatasetRequest& request, Cancellation& cancellation,
+                                      v1::DatasetDescription* response) {
+  auto id = ParseName("datasets", request.name(), "name");
+  if (!id.ok()) return id.status();
+  auto dataset = Load(*id);
+  if (!dataset.ok()) return dataset.status();
+  internal::Task task;
+  task.set_dataset_dir(backend_.folder->Item("datasets", *id));
+  task.set_threads(1);
+  *task.mutable_describe() = request;
+  auto result = backend_.data_tasks->Run(backend_.jobs->capacity().memory_bytes, std::move(task), cancellation);
+  if (!result.ok()) return result.status();
+  *response = std::move(*result->mutable_described());
+  *response->mutable_dataset() = *std::move(dataset);
   return absl::OkStatus();
 }
 

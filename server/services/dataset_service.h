@@ -38,11 +38,18 @@ class DatasetService final : public v1::DatasetService::CallbackService {
   grpc::ServerUnaryReactor* PreviewDataset(grpc::CallbackServerContext* context,
                                            const v1::PreviewDatasetRequest* request,
                                            v1::PreviewDatasetResponse* response) override;
+  grpc::ServerUnaryReactor* DescribeDataset(grpc::CallbackServerContext* context,
+                                            const v1::DescribeDatasetRequest* request,
+                                            v1::DatasetDescription* response) override;
 
  private:
+  absl::Status Import(const v1::ImportDatasetRequest& request, Cancellation& cancellation, v1::Dataset* response);
   absl::Status Preview(const v1::PreviewDatasetRequest& request, Cancellation& cancellation,
                        v1::PreviewDatasetResponse* response);
-  absl::Status Import(const v1::ImportDatasetRequest& request, v1::Dataset* response);
+  absl::Status Describe(const v1::DescribeDatasetRequest& request, Cancellation& cancellation,
+                        v1::DatasetDescription* response);
+  // The path of a file of the request; `used` gets the id of an upload.
+  absl::StatusOr<std::string> Resolve(const v1::DataFile& file, std::vector<std::string>* used);
   absl::Status List(const v1::ListDatasetsRequest& request, v1::ListDatasetsResponse* response);
   absl::StatusOr<v1::Dataset> Load(const std::string& id);
 

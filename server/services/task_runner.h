@@ -1,5 +1,6 @@
-// One-shot tasks in a worker process of their own: probe, evaluate, predict. A crash costs the caller an error, never
-// the server. At most `limit` at a time; they run beside the jobs, outside the scheduler's budget. Thread-safe.
+// One-shot tasks in a worker process of their own: probe, evaluate, predict, import, describe. A crash costs the caller
+// an error, never the server. At most `limit` at a time; they run beside the jobs, outside the scheduler's budget.
+// Thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -21,6 +21,7 @@ struct Backend {
   DataFolder* folder;
   JobManager* jobs;
   TaskRunner* tasks;
+  TaskRunner* data_tasks;  // Imports and descriptions of datasets: as many as `slow` has threads.
   Executor* quick;
   Executor* slow;
 };

@@ -20,6 +20,7 @@
 #include "core/data/augmentation/preview.h"
 #include "core/train/train.h"
 #include "server/worker/channel.h"
+#include "server/worker/data_tasks.h"
 #include "server/worker/spawn.h"
 #include "server/worker/worker_session.h"
 #include "traind/internal/worker.pb.h"
@@ -28,13 +29,6 @@ namespace traind::server {
 namespace {
 
 constexpr int kExitNoServer = 70;  // The server is gone, or what it sent is no task.
-
-internal::Result Failure(const absl::Status& status) {
-  internal::Result result;
-  result.set_code(static_cast<int32_t>(status.code()));
-  result.set_message(std::string(status.message()));
-  return result;
-}
 
 // Holds the folder for this process until it ends: after the server was killed and started again, the worker of before
 // may still be about to end, and two must never write checkpoints of one job. Waits for that worker.
@@ -110,7 +104,9 @@ internal::Result RunTask(internal::Task task, WorkerSession& session) {
       return result;
     }
     case internal::Task::kImport:
+      return RunImport(task, [&session] { session.Heartbeat(0); });
     case internal::Task::kDescribe:
+      return RunDescribe(task, [&session] { session.Heartbeat(0); });
     case internal::Task::KIND_NOT_SET:
       break;
   }

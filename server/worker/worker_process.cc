@@ -21,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "server/worker/channel.h"
+#include "server/worker/data_tasks.h"
 #include "server/worker/log_tail.h"
 #include "server/worker/spawn.h"
 
@@ -287,7 +288,7 @@ WorkerExit WorkerProcess::Supervisor::Conclude(std::string description) {
     exit.status = absl::UnavailableError(absl::StrCat("the worker ended without a result: ", exit.description));
   } else {
     exit.result = *std::move(result_);
-    exit.status = absl::Status(static_cast<absl::StatusCode>(exit.result.code()), exit.result.message());
+    exit.status = StatusOf(exit.result);
     exit.kind = !exit.status.ok()       ? WorkerExit::Kind::kTaskFailed
                 : exit.result.stopped() ? WorkerExit::Kind::kStopped
                                         : WorkerExit::Kind::kFinished;

@@ -79,6 +79,7 @@ struct FakeDatasets : v1::DatasetService::Service {
   Method<const v1::GetUploadRequest&, v1::Upload*> get_upload;
   Method<grpc::ServerReader<v1::UploadDatasetRequest>*, v1::Upload*> upload;
   Method<const v1::ImportDatasetRequest&, v1::Dataset*> import_dataset;
+  Method<const v1::DescribeDatasetRequest&, v1::DatasetDescription*> describe_dataset;
 
   grpc::Status GetUpload(grpc::ServerContext*, const v1::GetUploadRequest* request, v1::Upload* result) override {
     return Answer(get_upload, *request, result);
@@ -90,6 +91,10 @@ struct FakeDatasets : v1::DatasetService::Service {
   grpc::Status ImportDataset(grpc::ServerContext*, const v1::ImportDatasetRequest* request,
                              v1::Dataset* dataset) override {
     return Answer(import_dataset, *request, dataset);
+  }
+  grpc::Status DescribeDataset(grpc::ServerContext*, const v1::DescribeDatasetRequest* request,
+                               v1::DatasetDescription* description) override {
+    return Answer(describe_dataset, *request, description);
   }
 };
 

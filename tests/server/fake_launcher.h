@@ -1,6 +1,7 @@
 // Workers that do what a test says. No process, no time: the test sends events and ends workers itself.
 #pragma once
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <string>
@@ -10,6 +11,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "server/jobs/launcher.h"
+#include "server/worker/data_tasks.h"
 
 namespace traind::server {
 
@@ -56,6 +58,14 @@ class FakeLauncher : public Launcher {
     process->memory_bytes = memory_bytes;
     process->task = std::move(task);
     process->callbacks = std::move(callbacks);
+    if (RunsAtOnce(process->task)) {
+      WorkerExit exit;
+      exit.result = process->task.has_import() ? RunImport(process->task, [] {}) : RunDescribe(process->task, [] {});
+      exit.status = StatusOf(exit.result);
+      exit.kind = exit.status.ok() ? WorkerExit::Kind::kFinished : WorkerExit::Kind::kTaskFailed;
+      process->End(exit);
+      return std::make_unique<Handle>(process);
+    }
     absl::MutexLock lock(&mu_);
     if (!failure_.ok()) return failure_;
     started_.push_back(process);
@@ -73,6 +83,8 @@ class FakeLauncher : public Launcher {
     absl::MutexLock lock(&mu_);
     return started_.size();
   }
+  // Imports and descriptions wait for the test, too, from now on.
+  void HoldDataTasks() { hold_data_tasks_ = true; }
   // From now on workers cannot be started.
   void Fail(absl::Status status) {
     absl::MutexLock lock(&mu_);
@@ -80,6 +92,11 @@ class FakeLauncher : public Launcher {
   }
 
  private:
+  // What few tests are about is done on the spot, as a real worker does it.
+  bool RunsAtOnce(const internal::Task& task) const {
+    return !hold_data_tasks_ && (task.has_import() || task.has_describe());
+  }
+
   class Handle : public Worker {
    public:
     explicit Handle(std::shared_ptr<Process> process) : process_(std::move(process)) {}
@@ -100,6 +117,7 @@ class FakeLauncher : public Launcher {
     const std::shared_ptr<Process> process_;
   };
 
+  std::atomic<bool> hold_data_tasks_ = false;
   absl::Mutex mu_;
   std::vector<std::shared_ptr<Process>> started_ ABSL_GUARDED_BY(mu_);
   absl::Status failure_ ABSL_GUARDED_BY(mu_);

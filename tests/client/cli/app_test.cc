@@ -176,6 +176,70 @@ TEST_F(AppTest, ImportNamesTheFiles) {
   EXPECT_THAT(out_.str(), HasSubstr("datasets/fashion"));
 }
 
+TEST_F(AppTest, ImportKnowsTheFormats) {
+  v1::ImportDatasetRequest seen;
+  server_.datasets.import_dataset = [&](const v1::ImportDatasetRequest& request, v1::Dataset*) {
+    seen = request;
+    return grpc::Status::OK;
+  };
+  ASSERT_EQ(Run({"dataset", "import", "a", "--format", "cifar10", "--split", "train=1.bin,2.bin,3.bin"}), 0);
+  EXPECT_EQ(seen.splits(0).format(), v1::CIFAR10);
+  EXPECT_EQ(seen.splits(0).examples().path(), "1.bin");
+  ASSERT_EQ(seen.splits(0).more_examples_size(), 2);
+  EXPECT_EQ(seen.splits(0).more_examples(1).path(), "3.bin");
+  EXPECT_FALSE(seen.splits(0).has_labels());
+
+  ASSERT_EQ(Run({"dataset", "import", "a", "--image-size", "48x64", "--grayscale", "--split", "train=pets"}), 0);
+  EXPECT_EQ(seen.splits(0).format(), v1::IMAGES);
+  EXPECT_EQ(seen.splits(0).images().height(), 48u);
+  EXPECT_EQ(seen.splits(0).images().width(), 64u);
+  EXPECT_TRUE(seen.splits(0).images().grayscale());
+
+  ASSERT_EQ(
+      Run({"dataset", "import", "a", "--target-columns", "x,y", "--feature-columns", "a,b", "--split", "train=t.csv"}),
+      0);
+  EXPECT_EQ(seen.splits(0).format(), v1::CSV);
+  EXPECT_THAT(seen.splits(0).csv().target_columns(), ::testing::ElementsAre("x", "y"));
+  EXPECT_THAT(seen.splits(0).csv().feature_columns(), ::testing::ElementsAre("a", "b"));
+  ASSERT_EQ(Run({"dataset", "import", "a", "--label-column", "kind", "--split", "train=t.csv"}), 0);
+  EXPECT_EQ(seen.splits(0).csv().label_column(), "kind");
+
+  EXPECT_EQ(Run({"dataset", "import", "a", "--format", "gif", "--split", "train=x"}), 2);
+  EXPECT_EQ(Run({"dataset", "import", "a", "--image-size", "big", "--split", "train=x"}), 2);
+  EXPECT_THAT(err_.str(), HasSubstr("must be HEIGHTxWIDTH"));
+  EXPECT_EQ(Run({"dataset", "import", "a", "--split", "train=x,y,z"}), 2);
+}
+
+TEST_F(AppTest, DescribeShowsClassesMomentsAndWarnings) {
+  server_.datasets.describe_dataset = [](const v1::DescribeDatasetRequest& request,
+                                         v1::DatasetDescription* description) {
+    EXPECT_EQ(request.name(), "datasets/pets");
+    description->mutable_dataset()->set_name("datasets/pets");
+    description->mutable_dataset()->set_num_classes(2);
+    for (const char* name : {"cat", "dog"}) description->mutable_dataset()->add_class_names(name);
+    for (const char* name : {"train", "test"}) {
+      v1::SplitDescription* split = description->add_splits();
+      split->set_name(name);
+      split->set_num_examples(30);
+      split->add_class_counts(20);
+      split->add_class_counts(10);
+      split->add_mean(125.25);
+      split->add_std(64);
+      split->set_max(255);
+    }
+    description->mutable_splits(1)->set_shared_with_first(7);
+    description->add_warnings("test: 7 of 30 examples are in train, too");
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"dataset", "describe", "pets"}), 0);
+  for (const char* text : {"cat", "dog", "20", "10", "125.2", "0 to 255", "in train", "7",
+                           "warning: test: 7 of 30 examples are in train, too"}) {
+    EXPECT_THAT(out_.str(), HasSubstr(text));
+  }
+  EXPECT_EQ(Run({"dataset", "describe", "pets", "--json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out_.str())["splits"][1]["shared_with_first"], "7");
+}
+
 TEST_F(AppTest, ListFiltersByState) {
   server_.training.list_jobs = [](const v1::ListJobsRequest& request, v1::ListJobsResponse* response) {
     EXPECT_THAT(request.states(), ::testing::ElementsAre(v1::RUNNING, v1::FAILED));
@@ -210,6 +274,7 @@ TEST_F(AppTest, EveryCommandHasHelpWithAnExample) {
                            "dataset upload",
                            "dataset list",
                            "dataset get",
+                           "dataset describe",
                            "dataset delete",
                            "model list",
                            "model download",

@@ -187,6 +187,78 @@ class ServicesTest : public ::testing::Test {
   std::unique_ptr<v1::ModelService::Stub> models_;
 };
 
+TEST_F(ServicesTest, AnImportIsTheWorkOfAWorkerThatMayDie) {
+  launcher_.HoldDataTasks();
+  grpc::Status status;
+  std::thread call([&] {
+    grpc::ClientContext context;
+    v1::Dataset dataset;
+    status = datasets_->ImportDataset(&context, ImportRequest("digits"), &dataset);
+  });
+  auto worker = launcher_.Await(1);
+  ASSERT_EQ(worker->task.import().files_size(), 4);
+  EXPECT_EQ(worker->task.import().files(1).file().path(), "labels.npy");
+  EXPECT_EQ(worker->task.import().files(1).path(), std::filesystem::canonical(root_ + "/labels.npy"));
+  // Half a dataset.
+  std::filesystem::create_directories(worker->task.dataset_dir());
+  std::ofstream(worker->task.dataset_dir() + "/train.examples.npy") << "half";
+  worker->End(WorkerExit::Kind::kCrashed, "killed by signal 11 (SIGSEGV)");
+  call.join();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(status.error_message(), HasSubstr("killed by signal 11 (SIGSEGV)"));
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() + "/data/datasets/digits"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path() + "/data/trash"));
+}
+
+TEST_F(ServicesTest, ACallerWhoGoesEndsTheImport) {
+  launcher_.HoldDataTasks();
+  grpc::ClientContext context;
+  grpc::Status status;
+  std::thread call([&] {
+    v1::Dataset dataset;
+    status = datasets_->ImportDataset(&context, ImportRequest("digits"), &dataset);
+  });
+  auto worker = launcher_.Await(1);
+  context.TryCancel();
+  call.join();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED);
+  absl::MutexLock lock(&worker->mu);
+  const auto killed = [&worker]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(worker->mu) { return worker->killed; };
+  worker->mu.Await(absl::Condition(&killed));
+}
+
+TEST_F(ServicesTest, ViolationsOfAnImportComeFromTheWorker) {
+  v1::ImportDatasetRequest request = ImportRequest("digits");
+  request.mutable_splits(1)->set_format(v1::CIFAR10);
+  request.mutable_splits(1)->clear_labels();
+  grpc::ClientContext context;
+  v1::Dataset dataset;
+  const grpc::Status status = datasets_->ImportDataset(&context, request, &dataset);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(Fields(status), ElementsAre("splits[1].examples"));
+  request.mutable_splits(1)->set_name("train");
+  grpc::ClientContext again;
+  EXPECT_THAT(Fields(datasets_->ImportDataset(&again, request, &dataset)), ElementsAre("splits[1].name"));
+}
+
+TEST_F(ServicesTest, DescribesDatasets) {
+  Import("digits");
+  v1::DescribeDatasetRequest request;
+  request.set_name("datasets/digits");
+  v1::DatasetDescription description;
+  grpc::ClientContext context;
+  const grpc::Status status = datasets_->DescribeDataset(&context, request, &description);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(description.dataset().name(), "datasets/digits");
+  ASSERT_EQ(description.splits_size(), 2);
+  EXPECT_THAT(description.splits(0).class_counts(), ElementsAre(7, 7, 6));
+  EXPECT_EQ(description.splits(0).duplicates(), kExamples - 1);
+  EXPECT_EQ(description.splits(1).shared_with_first(), kExamples);
+  request.set_name("datasets/none");
+  grpc::ClientContext missing;
+  EXPECT_EQ(datasets_->DescribeDataset(&missing, request, &description).error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
 TEST_F(ServicesTest, ImportsListsAndDeletesDatasets) {
   for (const char* id : {"c", "a", "b"}) Import(id);
   v1::ListDatasetsRequest request;

@@ -1,0 +1,145 @@
+#include "core/data/csv.h"
+
+#include <set>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "core/data/split_reader.h"
+
+namespace traind::core {
+namespace {
+
+constexpr size_t kLongestField = 1 << 16;
+constexpr size_t kMaxColumns = 1 << 20;
+constexpr absl::string_view kByteOrderMark = "\xef\xbb\xbf";
+
+}  // namespace
+
+absl::Status CsvReader::Bad(int64_t line, absl::string_view what) const {
+  return absl::InvalidArgumentError(absl::StrCat(source_->name(), ", line ", line, ": ", what));
+}
+
+absl::StatusOr<CsvReader> CsvReader::Open(const std::string& path) {
+  auto source = OpenUnpacked(path);
+  if (!source.ok()) return source.status();
+  CsvReader reader(*std::move(source));
+  if (absl::Status status = reader.ReadHeader(); !status.ok()) return status;
+  return reader;
+}
+
+absl::StatusOr<int> CsvReader::Peek() {
+  if (next_ == size_) {
+    auto size = source_->Read(buffer_.data(), buffer_.size());
+    if (!size.ok()) return size.status();
+    next_ = 0;
+    size_ = *size;
+    if (size_ == 0) return -1;
+  }
+  return static_cast<unsigned char>(buffer_[next_]);
+}
+
+absl::Status CsvReader::Add(std::string* field, int byte) const {
+  if (byte == 0) return Bad(line_, "a NUL byte: this is no text");
+  if (field->size() >= kLongestField) return Bad(line_, absl::StrCat("a field of more than ", kLongestField, " bytes"));
+  field->push_back(static_cast<char>(byte));
+  return absl::OkStatus();
+}
+
+absl::Status CsvReader::ReadQuoted(std::string* field) {
+  const int64_t opened = line_;
+  for (;;) {
+    auto byte = Peek();
+    if (!byte.ok()) return byte.status();
+    if (*byte < 0) return Bad(opened, "the quote that opens here is not closed");
+    ++next_;
+    if (*byte == '\n') ++line_;
+    if (*byte == '"') {
+      auto after = Peek();
+      if (!after.ok()) return after.status();
+      if (*after != '"') return absl::OkStatus();
+      ++next_;
+    }
+    if (absl::Status status = Add(field, *byte); !status.ok()) return status;
+  }
+}
+
+absl::StatusOr<bool> CsvReader::ReadField() {
+  // Strings of the row before are used again.
+  if (fields_ == row_.size()) row_.emplace_back();
+  std::string* field = &row_[fields_++];
+  field->clear();
+  bool quoted = false;
+  for (;;) {
+    auto byte = Peek();
+    if (!byte.ok()) return byte.status();
+    if (*byte < 0) return false;
+    if (*byte == '"') {
+      if (quoted || !field->empty()) return Bad(line_, "a quote in the middle of a field");
+      quoted = true;
+      ++next_;
+      if (absl::Status status = ReadQuoted(field); !status.ok()) return status;
+      continue;
+    }
+    ++next_;
+    if (*byte == ',') return true;
+    if (*byte == '\r') {
+      auto after = Peek();
+      if (!after.ok()) return after.status();
+      if (*after == '\n') continue;
+    }
+    if (*byte == '\n') {
+      ++line_;
+      return false;
+    }
+    if (quoted) return Bad(line_, "a quoted field that goes on after its quote");
+    if (absl::Status status = Add(field, *byte); !status.ok()) return status;
+  }
+}
+
+absl::StatusOr<bool> CsvReader::ReadRow() {
+  for (;;) {
+    auto byte = Peek();
+    if (!byte.ok()) return byte.status();
+    if (*byte < 0) return false;
+    row_line_ = line_;
+    fields_ = 0;
+    for (;;) {
+      auto more = ReadField();
+      if (!more.ok()) return more.status();
+      if (!*more) break;
+      if (fields_ >= kMaxColumns || (!columns_.empty() && fields_ >= columns_.size())) {
+        return Bad(row_line_, absl::StrCat("more fields than the ", columns_.empty() ? kMaxColumns : columns_.size(),
+                                           columns_.empty() ? " that are read" : " of the header"));
+      }
+    }
+    if (fields_ > 1 || !row_[0].empty()) return true;
+  }
+}
+
+absl::Status CsvReader::ReadHeader() {
+  if (auto byte = Peek(); !byte.ok()) return byte.status();
+  if (absl::StartsWith(absl::string_view(buffer_.data(), size_), kByteOrderMark)) next_ = kByteOrderMark.size();
+  auto read = ReadRow();
+  if (!read.ok()) return read.status();
+  if (!*read) return Bad(line_, "the file is empty; a header line is required");
+  row_.resize(fields_);
+  std::set<std::string> names;
+  for (size_t i = 0; i < row_.size(); ++i) {
+    if (row_[i].empty()) return Bad(row_line_, absl::StrCat("column ", i + 1, " of the header has no name"));
+    if (!names.insert(row_[i]).second) {
+      return Bad(row_line_, absl::StrCat("the header has the column '", absl::CHexEscape(row_[i]), "' twice"));
+    }
+  }
+  columns_ = row_;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> CsvReader::Next() {
+  auto read = ReadRow();
+  if (!read.ok() || !*read) return read;
+  if (fields_ == columns_.size()) return true;
+  return Bad(row_line_, absl::StrCat(fields_, " fields, but the header has ", columns_.size()));
+}
+
+}  // namespace traind::core

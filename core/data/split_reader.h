@@ -1,0 +1,94 @@
+// How one split of an import is read, whatever the format of its files. A reader is opened, which reads as much as it
+// takes to know how many examples there are, of what shape and of which classes; then it copies all examples, and after
+// them all labels. One format, one file; OpenSplitReader picks the format. Thread-compatible.
+//
+// What is bad in a file becomes a violation of the field that named the file, with the place in it; the status that
+// comes back then is that of all violations so far. Other errors keep their code and get the field's path.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "core/base/errors.h"
+#include "core/data/byte_source.h"
+#include "core/data/checksummed_file.h"
+#include "core/tensor/tensor.h"
+#include "traind/v1/dataset.pb.h"
+
+namespace traind::core {
+
+// All that is known of a split once it is open.
+struct SplitHeader {
+  int64_t count = 0;
+  Shape shape = {};  // Of one stored example: [features] or [channels, height, width].
+  v1::ElementType type = v1::ELEMENT_TYPE_UNSPECIFIED;
+  int64_t target_width = 0;                     // 0: labels.
+  std::vector<std::string> class_names = {};    // Of labels that have names, in the order of the labels.
+  std::vector<std::string> feature_names = {};  // Of CSV: the columns.
+};
+
+class SplitReader {
+ public:
+  virtual ~SplitReader() = default;
+  const SplitHeader& header() const { return header_; }
+
+  // Appends header().count examples, row-major, of the element type. Called once.
+  virtual absl::Status CopyExamples(ChecksummedFile& file) = 0;
+  // Appends int32 labels, or float32 targets. `largest` becomes the largest label if that is larger than it was. Called
+  // once, after CopyExamples.
+  virtual absl::Status CopyLabels(ChecksummedFile& file, int64_t* largest) = 0;
+
+ protected:
+  explicit SplitReader(SplitHeader header) : header_(std::move(header)) {}
+
+ private:
+  const SplitHeader header_;
+};
+
+using ResolveFile = std::function<absl::StatusOr<std::string>(const v1::DataFile&)>;
+
+// A split of the request and what its reader must know beside it. Lives as long as the reader.
+struct SplitOrigin {
+  const v1::SplitSource* source = nullptr;
+  FieldErrors field;                     // Of the split.
+  FieldErrors::Root* root = nullptr;     // Of `field`.
+  const ResolveFile* resolve = nullptr;  // The path of a file, or the error to answer with.
+  std::vector<std::string> class_names;  // That the labels must be of: the request's, or those of the first split.
+  const SplitHeader* first = nullptr;    // Of the first split; null for itself.
+
+  FieldErrors examples_field() const { return field.At("examples"); }
+  FieldErrors labels_field() const { return field.At(source->has_labels() ? "labels" : "examples"); }
+  // The status as the header of this file says it; OK stays OK.
+  absl::Status Fail(const FieldErrors& at, const absl::Status& status) const;
+  absl::Status Fail(const FieldErrors& at, std::string description) const;
+};
+
+// The files of a split, in order: `examples` and `more_examples`.
+struct SplitFile {
+  std::string path;
+  FieldErrors field;
+};
+absl::StatusOr<std::vector<SplitFile>> SplitFiles(const SplitOrigin& origin);
+
+// The bytes of a file, unpacked when it is a gzip.
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenUnpacked(const std::string& path);
+
+// INVALID_ARGUMENT: a class that is none of `names`, which are listed as far as they are few.
+absl::Status UnknownClass(const std::string& name, const std::vector<std::string>& names);
+
+// --- One function for each format.
+
+absl::StatusOr<std::unique_ptr<SplitReader>> OpenArraySplit(const SplitOrigin& origin);
+absl::StatusOr<std::unique_ptr<SplitReader>> OpenCifarSplit(const SplitOrigin& origin);
+absl::StatusOr<std::unique_ptr<SplitReader>> OpenImageSplit(const SplitOrigin& origin);
+absl::StatusOr<std::unique_ptr<SplitReader>> OpenCsvSplit(const SplitOrigin& origin);
+
+absl::StatusOr<std::unique_ptr<SplitReader>> OpenSplitReader(const SplitOrigin& origin);
+
+}  // namespace traind::core

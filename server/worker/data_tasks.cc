@@ -1,0 +1,61 @@
+#include "server/worker/data_tasks.h"
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "core/base/errors.h"
+#include "core/data/dataset_dir.h"
+#include "core/data/describe_dataset.h"
+
+namespace traind::server {
+namespace {
+
+constexpr absl::string_view kDetailsUrl(core::kBadRequestUrl.data(), core::kBadRequestUrl.size());
+
+}  // namespace
+
+internal::Result Failure(const absl::Status& status) {
+  internal::Result result;
+  result.set_code(static_cast<int32_t>(status.code()));
+  result.set_message(std::string(status.message()));
+  if (const auto details = status.GetPayload(kDetailsUrl)) result.set_error_details(std::string(*details));
+  return result;
+}
+
+absl::Status StatusOf(const internal::Result& result) {
+  absl::Status status(static_cast<absl::StatusCode>(result.code()), result.message());
+  if (!result.error_details().empty()) status.SetPayload(kDetailsUrl, absl::Cord(result.error_details()));
+  return status;
+}
+
+internal::Result RunImport(const internal::Task& task, const std::function<void()>& progress) {
+  core::ImportOptions options;
+  options.dir = task.dataset_dir();
+  options.create_time = absl::FromUnixSeconds(task.import().create_time_seconds());
+  if (task.import().max_bytes() > 0) options.max_bytes = task.import().max_bytes();
+  options.progress = progress;
+  options.resolve = [&task](const v1::DataFile& wanted) -> absl::StatusOr<std::string> {
+    for (const internal::ResolvedFile& file : task.import().files()) {
+      if (file.file().path() == wanted.path() && file.file().upload() == wanted.upload()) return file.path();
+    }
+    return absl::InternalError("the server has not resolved this file");
+  };
+  auto dataset = core::ImportDataset(task.import().request(), options);
+  if (!dataset.ok()) return Failure(dataset.status());
+  internal::Result result;
+  *result.mutable_imported() = *std::move(dataset);
+  return result;
+}
+
+internal::Result RunDescribe(const internal::Task& task, const std::function<void()>& progress) {
+  auto description = core::DescribeDataset(task.dataset_dir(), progress);
+  if (!description.ok()) return Failure(description.status());
+  internal::Result result;
+  *result.mutable_described() = *std::move(description);
+  return result;
+}
+
+}  // namespace traind::server

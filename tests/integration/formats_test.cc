@@ -1,0 +1,220 @@
+// Images and CIFAR batches through real processes, and what a worker that dies in the middle of an import leaves.
+#include <signal.h>
+
+#include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/core/data/image_bytes.h"
+#include "tests/integration/fixture.h"
+
+namespace traind::integration {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
+
+class FormatsTest : public IntegrationTest {
+ protected:
+  fs::path Files() const { return folder_.path() / "files"; }
+  v1::ImportDatasetRequest Request(const std::string& id, const std::string& file, v1::Format format) {
+    v1::ImportDatasetRequest request;
+    request.set_dataset_id(id);
+    v1::SplitSource& source = *request.add_splits();
+    source.set_name("train");
+    source.mutable_examples()->set_path(Files() / file);
+    source.set_format(format);
+    if (format == v1::IMAGES) {
+      source.mutable_images()->set_height(8);
+      source.mutable_images()->set_width(8);
+    }
+    return request;
+  }
+  // An archive of two classes of images in shades of red and of blue.
+  static std::string RedAndBlue(int each) {
+    std::string tar;
+    for (int i = 0; i < each; ++i) {
+      const auto shade = static_cast<uint8_t>(155 + i % 100);
+      tar += core::TarMember(absl::StrCat("blue/", i, ".png"), core::SolidPng(10, 12, 5, 0, shade));
+      tar += core::TarMember(absl::StrCat("red/", i, ".png"), core::SolidPng(10, 12, shade, 0, 5));
+    }
+    return tar + core::TarEnd();
+  }
+  // What is left of unfinished imports.
+  std::vector<std::string> Leftovers() const {
+    std::vector<std::string> found;
+    for (const char* place : {"datasets", "trash"}) {
+      for (const auto& entry : fs::directory_iterator(folder_.path() / "data" / place)) {
+        found.push_back(entry.path().filename());
+      }
+    }
+    return found;
+  }
+};
+
+TEST_F(FormatsTest, ATarOfImagesIsImportedDescribedAndLearnt) {
+  StartServer();
+  WriteFile(Files() / "colours.tar", RedAndBlue(32));
+  v1::Dataset dataset;
+  const grpc::Status status =
+      datasets_->ImportDataset(NewContext().get(), Request("colours", "colours.tar", v1::IMAGES), &dataset);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_THAT(dataset.class_names(), ElementsAre("blue", "red"));
+  EXPECT_THAT(dataset.example_shape(), ElementsAre(3, 8, 8));
+
+  v1::DescribeDatasetRequest request;
+  request.set_name("datasets/colours");
+  v1::DatasetDescription description;
+  const grpc::Status described = datasets_->DescribeDataset(NewContext().get(), request, &description);
+  ASSERT_TRUE(described.ok()) << described.error_message();
+  ASSERT_EQ(description.splits_size(), 1);
+  EXPECT_THAT(description.splits(0).class_counts(), ElementsAre(32, 32));
+  EXPECT_EQ(description.splits(0).max(), 186);
+  EXPECT_DOUBLE_EQ(description.splits(0).mean(1), 0);
+  EXPECT_DOUBLE_EQ(description.splits(0).mean(0), (5 + 155 + 15.5) / 2);
+
+  v1::JobSpec spec;
+  v1::Layer& layer = *spec.mutable_network()->add_layers();
+  layer.set_name("logits");
+  layer.mutable_dense()->set_units(2);
+  spec.mutable_data()->set_dataset("datasets/colours");
+  spec.mutable_data()->add_preprocessing()->mutable_scale();
+  spec.mutable_optimizer()->set_learning_rate(0.05);
+  spec.mutable_optimizer()->mutable_sgd()->set_momentum(0.9);
+  spec.set_batch_size(16);
+  spec.set_steps(40);
+  Watcher watcher(server_.get(), Submit(spec, "colours").name());
+  ASSERT_EQ(watcher.Finish().back().state().state(), v1::SUCCEEDED);
+  v1::EvaluateRequest evaluate;
+  evaluate.mutable_model()->set_model("jobs/colours/checkpoints/latest");
+  evaluate.mutable_data()->set_dataset("datasets/colours");
+  evaluate.mutable_data()->set_evaluation_split("train");
+  v1::EvaluationMetrics metrics;
+  const grpc::Status evaluated = models_->Evaluate(NewContext().get(), evaluate, &metrics);
+  ASSERT_TRUE(evaluated.ok()) << evaluated.error_message();
+  EXPECT_EQ(metrics.accuracy(), 1);
+}
+
+TEST_F(FormatsTest, CifarComesByUploadAndAFolderFromTheServer) {
+  StartServer();
+  const std::string batch = core::Cifar10({3, 1, 4, 1, 5});
+  v1::Upload upload;
+  ASSERT_TRUE(Upload("batch", batch, 0, batch.size(), &upload).ok());
+  v1::ImportDatasetRequest request = Request("cifar", "", v1::CIFAR10);
+  request.mutable_splits(0)->mutable_examples()->set_upload("uploads/batch");
+  v1::Dataset dataset;
+  const grpc::Status status = datasets_->ImportDataset(NewContext().get(), request, &dataset);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(dataset.splits(0).num_examples(), 5);
+  EXPECT_EQ(dataset.class_names(4), "deer");
+
+  fs::create_directories(Files() / "pets/cat");
+  WriteFile(Files() / "pets/cat/1.jpg", core::Jpeg(16, 16, 1, std::string(256, 'c')));
+  const grpc::Status folder =
+      datasets_->ImportDataset(NewContext().get(), Request("pets", "pets", v1::IMAGES), &dataset);
+  ASSERT_TRUE(folder.ok()) << folder.error_message();
+  EXPECT_THAT(dataset.class_names(), ElementsAre("cat"));
+
+  fs::create_directories(folder_.path() / "secret/cat");
+  WriteFile(folder_.path() / "secret/cat/1.jpg", "secret");
+  fs::create_directory_symlink(folder_.path() / "secret", Files() / "link");
+  const grpc::Status outside =
+      datasets_->ImportDataset(NewContext().get(), Request("out", "link", v1::IMAGES), &dataset);
+  EXPECT_EQ(outside.error_code(), grpc::StatusCode::PERMISSION_DENIED) << outside.error_message();
+}
+
+TEST_F(FormatsTest, ABadImageIsNamedAndNothingIsLeft) {
+  StartServer();
+  WriteFile(Files() / "bad.tar",
+            core::TarMember("cat/1.png", core::SolidPng(9, 9, 1, 2, 3).substr(0, 60)) + core::TarEnd());
+  v1::Dataset dataset;
+  const grpc::Status status =
+      datasets_->ImportDataset(NewContext().get(), Request("bad", "bad.tar", v1::IMAGES), &dataset);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("splits[0].examples: "));
+  EXPECT_THAT(status.error_message(), HasSubstr("bad.tar: cat/1.png, byte "));
+  EXPECT_THAT(status.error_details(), HasSubstr("splits[0].examples")) << "the violation travels along";
+  EXPECT_THAT(Leftovers(), ElementsAre());
+}
+
+// A file that takes long to import: zeros, packed small.
+void WriteSlowFile(const fs::path& path) {
+  std::string piece = core::Cifar10(std::vector<int>(2000, 7));
+  std::string packed(compressBound(piece.size()) + 64, '\0');
+  z_stream stream = {};
+  ASSERT_EQ(deflateInit2(&stream, 1, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY), Z_OK);
+  stream.next_in = reinterpret_cast<Bytef*>(piece.data());
+  stream.avail_in = static_cast<uInt>(piece.size());
+  stream.next_out = reinterpret_cast<Bytef*>(packed.data());
+  stream.avail_out = static_cast<uInt>(packed.size());
+  ASSERT_EQ(deflate(&stream, Z_FINISH), Z_STREAM_END);
+  packed.resize(stream.total_out);
+  deflateEnd(&stream);
+  std::string file;  // A gzip of many members: 6 GB unpacked.
+  for (int i = 0; i < 1000; ++i) file += packed;
+  WriteFile(path, file);
+}
+
+class SlowImportTest : public FormatsTest {
+ protected:
+  void SetUp() override {
+    StartServer();
+    fs::create_directories(Files());
+    WriteSlowFile(Files() / "slow.gz");
+  }
+  pid_t AwaitWorker() {
+    const absl::Time deadline = absl::Now() + kPatience;
+    while (server_->Workers().empty() && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(10));
+    return server_->Workers().empty() ? -1 : server_->Workers().front();
+  }
+  void ExpectNoDataset() {
+    v1::GetDatasetRequest get;
+    get.set_name("datasets/slow");
+    v1::Dataset dataset;
+    EXPECT_EQ(datasets_->GetDataset(NewContext().get(), get, &dataset).error_code(), grpc::StatusCode::NOT_FOUND);
+    const absl::Time deadline = absl::Now() + kPatience;
+    while ((!Leftovers().empty() || !server_->Workers().empty()) && absl::Now() < deadline) {
+      absl::SleepFor(absl::Milliseconds(10));
+    }
+    EXPECT_THAT(Leftovers(), ElementsAre());
+    EXPECT_THAT(server_->Workers(), ElementsAre());
+  }
+};
+
+TEST_F(SlowImportTest, AWorkerThatIsKilledLeavesNoDataset) {
+  grpc::Status status;
+  std::thread import([&] {
+    v1::Dataset dataset;
+    status = datasets_->ImportDataset(NewContext().get(), Request("slow", "slow.gz", v1::CIFAR10), &dataset);
+  });
+  const pid_t worker = AwaitWorker();
+  EXPECT_GT(worker, 0);
+  if (worker > 0) kill(worker, SIGKILL);
+  import.join();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(status.error_message(), HasSubstr("SIGKILL"));
+  ExpectNoDataset();
+}
+
+TEST_F(SlowImportTest, ACallerThatGoesEndsTheWorker) {
+  const auto context = NewContext();
+  grpc::Status status;
+  std::thread import([&] {
+    v1::Dataset dataset;
+    status = datasets_->ImportDataset(context.get(), Request("slow", "slow.gz", v1::CIFAR10), &dataset);
+  });
+  EXPECT_GT(AwaitWorker(), 0);
+  context->TryCancel();
+  import.join();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED);
+  ExpectNoDataset();
+}
+
+}  // namespace
+}  // namespace traind::integration
