@@ -1,6 +1,7 @@
 #include "core/graph/graph.h"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <optional>
 #include <utility>
@@ -92,20 +93,50 @@ std::vector<int> Order(const std::vector<std::optional<std::vector<int>>>& input
   return order;
 }
 
-PenaltyStrength SumOf(google::protobuf::RepeatedPtrField<v1::Regularizer>& regularizers, const FieldErrors& errors) {
-  PenaltyStrength sum;
+// Fills in the default and checks the list.
+void ResolveGroups(v1::Regularizer& regularizer, const FieldErrors& errors) {
+  if (regularizer.groups().empty()) regularizer.add_groups(v1::WEIGHTS);
+  std::array<bool, v1::ParameterGroup_ARRAYSIZE> listed = {};
+  for (int i = 0; i < regularizer.groups_size(); ++i) {
+    const int group = regularizer.groups(i);
+    if (group == v1::PARAMETER_GROUP_UNSPECIFIED || !v1::ParameterGroup_IsValid(group)) {
+      errors.At("groups", i).Add(absl::StrCat("must be WEIGHTS, BIASES or NORMALIZATION, not ", group));
+    } else if (std::exchange(listed[group], true)) {
+      errors.At("groups", i)
+          .Add(absl::StrCat(v1::ParameterGroup_Name(regularizer.groups(i)), " is in the list already"));
+    }
+  }
+}
+
+GroupPenalties SumOf(google::protobuf::RepeatedPtrField<v1::Regularizer>& regularizers, const FieldErrors& errors) {
+  GroupPenalties sum = {};
   for (int i = 0; i < regularizers.size(); ++i) {
-    auto regularizer = Registry<Regularizer>::Get().Create(regularizers[i], errors.At("regularizers", i));
-    if (!regularizer) continue;
+    const FieldErrors at = errors.At("regularizers", i);
+    const int before = errors.count();
+    ResolveGroups(regularizers[i], at);
+    auto regularizer = Registry<Regularizer>::Get().Create(regularizers[i], at);
+    if (errors.count() > before) continue;
     const PenaltyStrength one = regularizer->strength();
-    sum.l1 += one.l1;
-    sum.l2 += one.l2;
+    for (const int group : regularizers[i].groups()) {
+      sum[group].l1 += one.l1;
+      sum[group].l2 += one.l2;
+    }
   }
   return sum;
 }
 
+// Weights are what the layer says; the bias beside them is a bias; the shift of a normalization, also called "bias", is
+// beside none.
+void AssignGroups(std::vector<ParameterSpec>& parameters) {
+  const bool weights = std::any_of(parameters.begin(), parameters.end(), [](const auto& p) { return p.penalized; });
+  for (ParameterSpec& parameter : parameters) {
+    const bool bias = weights && parameter.name == "bias";
+    parameter.group = parameter.penalized ? v1::WEIGHTS : bias ? v1::BIASES : v1::NORMALIZATION;
+  }
+}
+
 // Makes the layer's components and checks everything about it but its shapes. False after a violation.
-bool MakeNode(v1::Layer& layer, const PenaltyStrength& network_penalty, const FieldErrors& errors, Node& node) {
+bool MakeNode(v1::Layer& layer, const GroupPenalties& network_penalties, const FieldErrors& errors, Node& node) {
   bool ok = true;
   node.name = layer.name();
   node.kind = OneofName(layer);
@@ -129,9 +160,9 @@ bool MakeNode(v1::Layer& layer, const PenaltyStrength& network_penalty, const Fi
     ok = false;
   }
   if (layer.regularizers_size() > 0) {
-    node.penalty = SumOf(*layer.mutable_regularizers(), errors);
+    node.penalties = SumOf(*layer.mutable_regularizers(), errors);
   } else if (!layer.unregularized()) {
-    node.penalty = network_penalty;
+    node.penalties = network_penalties;
   }
   return ok;
 }
@@ -158,6 +189,7 @@ bool InferNode(const FieldErrors& errors, Node& node) {
     node.forward_flops += shape.forward_flops;
   }
   if (errors.count() > before) return false;
+  AssignGroups(node.parameters);
   if (CheckedElements(node.output, kMaxElements) < 1) {
     errors.Add(absl::StrCat("has an output of ", ToString(node.output), "; at most 2^31 values are supported"));
     return false;
@@ -170,7 +202,7 @@ bool InferNode(const FieldErrors& errors, Node& node) {
 std::unique_ptr<Graph> Graph::Build(v1::Network& network, const FieldErrors& errors) {
   const int before = errors.count();
   const bool input_ok = CheckInputShape(network, errors);
-  const PenaltyStrength network_penalty = SumOf(*network.mutable_regularizers(), errors);
+  const GroupPenalties network_penalties = SumOf(*network.mutable_regularizers(), errors);
   if (network.layers().empty() || network.layers_size() > kMaxLayers) {
     errors.At("layers").Add(absl::StrCat("must be 1 to ", kMaxLayers, " layers"));
     return nullptr;
@@ -187,7 +219,7 @@ std::unique_ptr<Graph> Graph::Build(v1::Network& network, const FieldErrors& err
   for (int i : order) {
     const FieldErrors at = errors.At("layers", i);
     Node node;
-    bool ok = MakeNode(*network.mutable_layers(i), network_penalty, at, node) && inputs[i] && input_ok;
+    bool ok = MakeNode(*network.mutable_layers(i), network_penalties, at, node) && inputs[i] && input_ok;
     for (int k : inputs[i].value_or(std::vector<int>{})) {
       if (k >= 0) read[k] = true;
       auto found = node_of.find(k);
