@@ -12,7 +12,14 @@
 namespace traind::core {
 
 // What a number is drawn for. Values are part of the checkpoint contract: never renumber.
-enum class Purpose : uint32_t { kInitialize = 1, kShuffle = 2, kDropout = 3, kProbeInput = 4, kAugment = 5 };
+enum class Purpose : uint32_t {
+  kInitialize = 1,
+  kShuffle = 2,
+  kDropout = 3,
+  kProbeInput = 4,
+  kAugment = 5,
+  kDataInitialization = 6
+};
 
 // One round-keyed block: 128 random bits for a 128-bit counter and a 64-bit key.
 inline std::array<uint32_t, 4> Philox(std::array<uint32_t, 4> counter, uint32_t key0, uint32_t key1) {

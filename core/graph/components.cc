@@ -10,6 +10,7 @@
 #include "core/activations/activation.h"
 #include "core/base/registry.h"
 #include "core/data/preprocessing/transform.h"
+#include "core/data_initialization/data_initializer.h"
 #include "core/initializers/initializer.h"
 #include "core/layers/layer.h"
 #include "core/losses/loss.h"
@@ -106,6 +107,7 @@ v1::ListComponentsResponse ListComponents() {
   AddCategory<Optimizer>("optimizer", *v1::Optimizer::descriptor(), response);
   AddCategory<Schedule>("schedule", *v1::Schedule::descriptor(), response);
   AddCategory<Transform>("preprocessing", *v1::Preprocessing::descriptor(), response);
+  AddCategory<DataInitializer>("data_initialization", *v1::DataInitialization::descriptor(), response);
   return response;
 }
 
