@@ -127,10 +127,11 @@ StyledLine NoteLine(const Note& note) {
 
 Table LayerTable(const v1::StatisticsReport& statistics, bool logarithmic) {
   std::map<std::string, const v1::ParameterStatistics*> parameters;
-  bool gradients = false;
+  bool gradients = false, pruning = false;
   for (const v1::ParameterStatistics& parameter : statistics.parameters()) {
     parameters[parameter.name()] = &parameter;
     gradients = gradients || parameter.gradient_norm() != 0 || parameter.update_ratio() != 0;
+    pruning = pruning || parameter.has_sparsity();
   }
   std::vector<Column> columns = {{.title = "layer"},
                                  {.title = "shape", .rank = 6},
@@ -143,6 +144,7 @@ Table LayerTable(const v1::StatisticsReport& statistics, bool logarithmic) {
     columns.push_back({.title = "gradient", .right = true, .rank = 4});
     columns.push_back({.title = "update", .right = true, .rank = 5});
   }
+  if (pruning) columns.push_back({.title = "pruned", .right = true, .rank = 3});
   columns.push_back({.title = "histogram", .rank = 1});
   Table table(std::move(columns));
   for (const v1::LayerStatistics& layer : statistics.layers()) {
@@ -165,14 +167,19 @@ Table LayerTable(const v1::StatisticsReport& statistics, bool logarithmic) {
     } else {
       row.push_back({.text = "-", .style = Style::kDim});
     }
+    const auto weight = parameters.find(layer.layer() + ".weight");
     if (gradients) {
-      const auto weight = parameters.find(layer.layer() + ".weight");
       if (weight != parameters.end()) {
         row.push_back(NumberSpan(weight->second->gradient_norm()));
         row.push_back(NumberSpan(weight->second->update_ratio()));
       } else {
         row.insert(row.end(), 2, {.text = "-", .style = Style::kDim});
       }
+    }
+    if (pruning && weight != parameters.end() && weight->second->has_sparsity()) {
+      row.push_back({.text = FormatPercent(weight->second->sparsity())});
+    } else if (pruning) {
+      row.push_back({.text = "-", .style = Style::kDim});
     }
     if (layer.nan_count() + layer.inf_count() > 0) {
       row.push_back(

@@ -60,12 +60,16 @@ std::string Statistics(const v1::StatisticsReport& report) {
   return text;
 }
 
-std::string Layer(const v1::LayerStatistics& layer) {
+std::string Layer(const v1::LayerStatistics& layer, const v1::StatisticsReport& report) {
   std::string text = absl::StrFormat("layer name=%s mean=%.4g std=%.4g min=%.4g max=%.4g zeros=%.4f", layer.layer(),
                                      layer.mean(), layer.std(), layer.min(), layer.max(), layer.zero_fraction());
   if (layer.has_saturated_fraction()) absl::StrAppendFormat(&text, " saturated=%.4f", layer.saturated_fraction());
   if (layer.has_dead_units()) absl::StrAppend(&text, " dead=", layer.dead_units(), "/", layer.units());
   absl::StrAppend(&text, " nan=", layer.nan_count(), " inf=", layer.inf_count());
+  for (const v1::ParameterStatistics& parameter : report.parameters()) {
+    if (!parameter.has_sparsity() || parameter.name() != layer.layer() + ".weight") continue;
+    absl::StrAppendFormat(&text, " pruned=%.4f", parameter.sparsity());
+  }
   return text;
 }
 
@@ -86,7 +90,7 @@ std::string PlainLines(const v1::Event& event, bool every_layer) {
       std::string lines = absl::StrCat(prefix, Statistics(event.statistics()), "\n");
       if (every_layer) {
         for (const v1::LayerStatistics& layer : event.statistics().layers()) {
-          absl::StrAppend(&lines, prefix, Layer(layer), "\n");
+          absl::StrAppend(&lines, prefix, Layer(layer, event.statistics()), "\n");
         }
       }
       return lines;

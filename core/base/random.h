@@ -20,6 +20,7 @@ enum class Purpose : uint32_t {
   kDropout = 3,
   kProbeInput = 4,
   kAugment = 5,
+  kDataInitialization = 6,
   kStochasticDepth = 9,
   kDropConnect = 10,
   kFractionalMaxPool = 11,

@@ -12,6 +12,7 @@
 #include "core/blocks/block.h"
 #include "core/data/augmentation/augmentation.h"
 #include "core/data/preprocessing/transform.h"
+#include "core/data_initialization/data_initializer.h"
 #include "core/initializers/initializer.h"
 #include "core/layers/layer.h"
 #include "core/losses/loss.h"
@@ -112,6 +113,7 @@ v1::ListComponentsResponse ListComponents() {
   AddCategory<Schedule>("schedule", *v1::Schedule::descriptor(), response);
   AddCategory<Transform>("preprocessing", *v1::Preprocessing::descriptor(), response);
   AddCategory<Augmentation>("augmentation", *v1::Augmentation::descriptor(), response);
+  AddCategory<DataInitializer>("data_initialization", *v1::DataInitialization::descriptor(), response);
   return response;
 }
 

@@ -47,7 +47,7 @@ std::unique_ptr<Graph> Graph::Build(v1::Network& network, const FieldErrors& err
   auto graph = std::make_unique<Graph>();
   graph->input_shape_.assign(network.input_shape().begin(), network.input_shape().end());
   const Shape* input = CheckInputShape(network, errors) ? &graph->input_shape_ : nullptr;
-  const PenaltyStrength penalty = SumOf(*network.mutable_regularizers(), errors);
+  const GroupPenalties penalties = SumOf(*network.mutable_regularizers(), errors);
 
   std::vector<v1::Layer> made;
   if (network.has_preset()) {
@@ -58,7 +58,7 @@ std::unique_ptr<Graph> Graph::Build(v1::Network& network, const FieldErrors& err
     return nullptr;
   }
   const int residual_blocks = CountResidualBlocks({made.begin(), made.end()}) + CountResidualBlocks(network.layers());
-  GraphBuilder builder(input, penalty, residual_blocks);
+  GraphBuilder builder(input, penalties, residual_blocks);
   const int output = made.empty() ? builder.AddNetwork(*network.mutable_layers(), errors)
                                   : builder.AddPreset(std::move(made), errors.At("preset").At(PresetName(network)));
   if (errors.count() > before) return nullptr;

@@ -31,7 +31,7 @@ struct Node {
   Shape pre_activation;  // Shapes of one example.
   Shape output;
   std::vector<ParameterSpec> parameters;  // The layer's, then the activation's.
-  PenaltyStrength penalty;                // On the parameters with `penalized`.
+  GroupPenalties penalties;               // On the trained parameters, by their group.
   int64_t forward_flops = 0;              // Of one example.
 };
 

@@ -1,6 +1,7 @@
 #include "core/graph/graph_builder.h"
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <iterator>
 #include <map>
@@ -33,6 +34,31 @@ std::string OneofName(const google::protobuf::Message& message) {
   return field ? std::string(field->name()) : "";
 }
 
+// Fills in the default and checks the list.
+void ResolveGroups(v1::Regularizer& regularizer, const FieldErrors& errors) {
+  if (regularizer.groups().empty()) regularizer.add_groups(v1::WEIGHTS);
+  std::array<bool, v1::ParameterGroup_ARRAYSIZE> listed = {};
+  for (int i = 0; i < regularizer.groups_size(); ++i) {
+    const int group = regularizer.groups(i);
+    if (group == v1::PARAMETER_GROUP_UNSPECIFIED || !v1::ParameterGroup_IsValid(group)) {
+      errors.At("groups", i).Add(absl::StrCat("must be WEIGHTS, BIASES or NORMALIZATION, not ", group));
+    } else if (std::exchange(listed[group], true)) {
+      errors.At("groups", i)
+          .Add(absl::StrCat(v1::ParameterGroup_Name(regularizer.groups(i)), " is in the list already"));
+    }
+  }
+}
+
+// Weights are what the layer says; the bias beside them is a bias; the shift of a normalization, also called "bias", is
+// beside none.
+void AssignGroups(std::vector<ParameterSpec>& parameters) {
+  const bool weights = std::any_of(parameters.begin(), parameters.end(), [](const auto& p) { return p.penalized; });
+  for (ParameterSpec& parameter : parameters) {
+    const bool bias = weights && parameter.name == "bias";
+    parameter.group = parameter.penalized ? v1::WEIGHTS : bias ? v1::BIASES : v1::NORMALIZATION;
+  }
+}
+
 // Shapes, parameters and costs. False after a violation.
 bool InferNode(const FieldErrors& errors, Node& node) {
   const int before = errors.count();
@@ -55,6 +81,7 @@ bool InferNode(const FieldErrors& errors, Node& node) {
     node.forward_flops += shape.forward_flops;
   }
   if (errors.count() > before) return false;
+  AssignGroups(node.parameters);
   if (CheckedElements(node.output, kMaxElements) < 1) {
     errors.Add(absl::StrCat("has an output of ", ToString(node.output), "; at most 2^31 values are supported"));
     return false;
@@ -70,14 +97,19 @@ void CheckRegularizers(v1::Layer& layer, const FieldErrors& errors) {
 
 }  // namespace
 
-PenaltyStrength SumOf(google::protobuf::RepeatedPtrField<v1::Regularizer>& regularizers, const FieldErrors& errors) {
-  PenaltyStrength sum;
+GroupPenalties SumOf(google::protobuf::RepeatedPtrField<v1::Regularizer>& regularizers, const FieldErrors& errors) {
+  GroupPenalties sum = {};
   for (int i = 0; i < regularizers.size(); ++i) {
-    auto regularizer = Registry<Regularizer>::Get().Create(regularizers[i], errors.At("regularizers", i));
-    if (!regularizer) continue;
+    const FieldErrors at = errors.At("regularizers", i);
+    const int before = errors.count();
+    ResolveGroups(regularizers[i], at);
+    auto regularizer = Registry<Regularizer>::Get().Create(regularizers[i], at);
+    if (errors.count() > before) continue;
     const PenaltyStrength one = regularizer->strength();
-    sum.l1 += one.l1;
-    sum.l2 += one.l2;
+    for (const int group : regularizers[i].groups()) {
+      sum[group].l1 += one.l1;
+      sum[group].l2 += one.l2;
+    }
   }
   return sum;
 }
@@ -231,9 +263,9 @@ bool GraphBuilder::MakeNode(v1::Layer& layer, const FieldErrors& errors, Node& n
   }
   CheckRegularizers(layer, errors);
   if (layer.regularizers_size() > 0) {
-    node.penalty = SumOf(*layer.mutable_regularizers(), errors);
+    node.penalties = SumOf(*layer.mutable_regularizers(), errors);
   } else if (!layer.unregularized()) {
-    node.penalty = network_penalty_;
+    node.penalties = network_penalties_;
   }
   return errors.count() == before;
 }

@@ -22,8 +22,8 @@ class GraphBuilder {
   static constexpr int kMaxLayers = 10000;
 
   // `input` is null where the network's input shape is wrong; it outlives the builder.
-  GraphBuilder(const Shape* input, const PenaltyStrength& network_penalty, int residual_blocks)
-      : input_(input), network_penalty_(network_penalty), residual_blocks_(residual_blocks) {}
+  GraphBuilder(const Shape* input, const GroupPenalties& network_penalties, int residual_blocks)
+      : input_(input), network_penalties_(network_penalties), residual_blocks_(residual_blocks) {}
 
   // Adds the network's layers, those of `errors`' field "layers". Returns the node of the last one.
   int AddNetwork(Layers& layers, const FieldErrors& errors);
@@ -64,7 +64,7 @@ class GraphBuilder {
   const Shape* ShapeOf(int node) const;
 
   const Shape* const input_;
-  const PenaltyStrength network_penalty_;
+  const GroupPenalties network_penalties_;
   const int residual_blocks_;
   absl::flat_hash_set<std::string> names_;
   std::vector<Node> nodes_;
@@ -77,6 +77,6 @@ class GraphBuilder {
 int CountResidualBlocks(const GraphBuilder::Layers& layers);
 
 // The sum of the penalties, with their defaults filled in; `errors` is the scope of the field "regularizers".
-PenaltyStrength SumOf(google::protobuf::RepeatedPtrField<v1::Regularizer>& regularizers, const FieldErrors& errors);
+GroupPenalties SumOf(google::protobuf::RepeatedPtrField<v1::Regularizer>& regularizers, const FieldErrors& errors);
 
 }  // namespace traind::core

@@ -31,7 +31,9 @@ struct ParameterSpec {
   int64_t fan_in = 1;           // See initializer.proto.
   int64_t fan_out = 1;
   bool trained = true;     // False for running statistics.
-  bool penalized = false;  // Weights proper: penalties and decoupled weight decay act on them.
+  bool penalized = false;  // Weights proper: penalties and decoupled weight decay act on them, pruning may take them.
+  // What penalties call it; Graph::Build decides it.
+  v1::ParameterGroup group = v1::PARAMETER_GROUP_UNSPECIFIED;
 };
 
 // What is known of a layer before anything is allocated.

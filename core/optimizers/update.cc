@@ -30,6 +30,11 @@ TRAIND_VECTORIZED void ScaleLoop(const float* __restrict g, int64_t n, float sca
   for (int64_t i = 0; i < n; ++i) out[i] = scale * g[i];
 }
 
+// x where the mask is not zero, else exactly 0, whatever x is.
+TRAIND_VECTORIZED void KeepLoop(const float* __restrict mask, int64_t n, float* __restrict x) {
+  for (int64_t i = 0; i < n; ++i) x[i] = mask[i] != 0.0f ? x[i] : 0.0f;
+}
+
 // sum |w| and sum w^2
 TRAIND_VECTORIZED void PenaltyLoop(const float* w, int64_t n, double* sum, double* squares) {
   double s = 0, q = 0;
@@ -95,13 +100,20 @@ double PenaltyOf(const ParameterTensor& tensor, const float* w, int64_t n) {
   return tensor.penalty.l1 * sum + tensor.penalty.l2 * squares;
 }
 
-void Combine(const ParameterTensor& tensor, const float* g, const float* w, int64_t n, double scale, float* out) {
+// Whether the gradient that counts is another one than the loss's.
+bool IsCombined(const ParameterTensor& tensor) { return IsPenalized(tensor) || tensor.mask != nullptr; }
+
+// The gradient that counts of the `n` elements from `offset`: penalties added, scaled, zero for what is pruned.
+void Combine(const ParameterTensor& tensor, int64_t offset, int64_t n, double scale, float* out) {
+  const float* g = tensor.gradients + offset;
   if (IsPenalized(tensor)) {
+    const float* w = tensor.weights + offset;
     CombineLoop(g, w, n, static_cast<float>(tensor.penalty.l1), static_cast<float>(tensor.penalty.l2),
                 static_cast<float>(scale), out);
   } else {
     ScaleLoop(g, n, static_cast<float>(scale), out);
   }
+  if (tensor.mask != nullptr) KeepLoop(tensor.mask + offset, n, out);
 }
 
 void Observe(const float* w, const float* g, int64_t n, ParameterNumbers* numbers) {
@@ -138,10 +150,9 @@ UpdatePass::Measures UpdatePass::Measure() {
       const ParameterTensor& tensor = tensors_[piece.tensor];
       const float* g = tensor.gradients + piece.offset;
       penalties_[p] = 0;
-      if (IsPenalized(tensor)) {
-        const float* w = tensor.weights + piece.offset;
-        penalties_[p] = PenaltyOf(tensor, w, piece.n);
-        Combine(tensor, g, w, piece.n, 1, combined);
+      if (IsPenalized(tensor)) penalties_[p] = PenaltyOf(tensor, tensor.weights + piece.offset, piece.n);
+      if (IsCombined(tensor)) {
+        Combine(tensor, piece.offset, piece.n, 1, combined);
         g = combined;
       }
       squares_[p] = SquaresLoop(g, piece.n);
@@ -164,20 +175,20 @@ void UpdatePass::Run(const Optimizer::Step& step, double gradient_scale, std::ve
     for (int64_t p = begin; p < end; ++p) {
       const Piece piece = pieces_[p];
       const ParameterTensor& tensor = tensors_[piece.tensor];
-      const bool penalized = IsPenalized(tensor);
+      const bool is_combined = IsCombined(tensor);
       float* w = tensor.weights + piece.offset;
       const float* g = tensor.gradients + piece.offset;
       if (observe != nullptr) {
-        if (penalized) {
-          Combine(tensor, g, w, piece.n, 1, combined);
+        if (is_combined) {
+          Combine(tensor, piece.offset, piece.n, 1, combined);
           Observe(w, combined, piece.n, &numbers_[p]);
         } else {
           Observe(w, g, piece.n, &numbers_[p]);
         }
         std::copy(w, w + piece.n, before);
       }
-      if (penalized || gradient_scale != 1) {
-        Combine(tensor, g, w, piece.n, gradient_scale, combined);
+      if (is_combined || gradient_scale != 1) {
+        Combine(tensor, piece.offset, piece.n, gradient_scale, combined);
         g = combined;
       }
       Optimizer::Chunk chunk = {.weights = w, .gradients = g, .slots = {}, .n = piece.n};
@@ -185,6 +196,7 @@ void UpdatePass::Run(const Optimizer::Step& step, double gradient_scale, std::ve
         if (tensor.slots[slot] != nullptr) chunk.slots[slot] = tensor.slots[slot] + piece.offset;
       }
       optimizer_.Update(tensor.decayed ? step : undecayed, chunk);
+      if (tensor.mask != nullptr) KeepLoop(tensor.mask + piece.offset, piece.n, w);
       if (observe != nullptr) numbers_[p].update_squares = DifferenceLoop(w, before, piece.n);
       if (tensor.bf16_copy != nullptr) RoundLoop(w, piece.n, tensor.bf16_copy + piece.offset);
     }

@@ -24,6 +24,7 @@ struct ParameterTensor {
   const float* gradients = nullptr;
   std::array<float*, Optimizer::kMaxSlots> slots = {};
   Bfloat16* bf16_copy = nullptr;  // Kept equal to the rounded weights; null for none.
+  const float* mask = nullptr;    // 0 where a weight is pruned: it stays exactly zero. Else 1; null where none is.
   int64_t stored = 0;             // Elements of each array, padding included.
   int64_t elements = 0;           // Real ones.
   PenaltyStrength penalty;

@@ -39,7 +39,7 @@ ParameterStore::ParameterStore(const Graph& graph, bool trainable, int num_slots
       StoredParameter parameter;
       parameter.name = absl::StrCat(node.name, ".", spec.name);
       parameter.spec = &spec;
-      if (spec.penalized) parameter.penalty = node.penalty;
+      if (spec.trained) parameter.penalty = node.penalties[spec.group];
       parameters_.push_back(std::move(parameter));
     }
   }
@@ -101,6 +101,10 @@ absl::Status ParameterStore::WantCopy(StoredParameter& parameter) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<float*> ParameterStore::Reserve(const StoredParameter& parameter) {
+  return Allocate(parameter.stored_elements());
+}
+
 absl::Status ParameterStore::PlaceRest() {
   for (StoredParameter& parameter : parameters_) {
     if (parameter.placed) continue;
@@ -148,6 +152,7 @@ std::vector<ParameterTensor> UpdateTensors(const ParameterStore& store) {
                        .gradients = parameter.gradient,
                        .slots = parameter.slots,
                        .bf16_copy = parameter.copy,
+                       .mask = parameter.mask,
                        .stored = parameter.stored_elements(),
                        .elements = Elements(parameter.spec->shape),
                        .penalty = parameter.penalty,

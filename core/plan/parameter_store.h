@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "core/base/bfloat16.h"
 #include "core/graph/graph.h"
@@ -36,6 +37,7 @@ struct StoredParameter {
   float* gradient = nullptr;  // Null unless trained.
   Bfloat16* copy = nullptr;   // bfloat16 in the same layout, kept up to date by the optimizer; null if not wanted.
   std::array<float*, Optimizer::kMaxSlots> slots = {};
+  const float* mask = nullptr;  // What pruning has left: 1 or 0 for each element; null where nothing is pruned.
   int64_t stored_elements() const { return static_cast<int64_t>(desc.get_size() / sizeof(float)); }
 };
 
@@ -64,6 +66,8 @@ class ParameterStore {
   void Set(const StoredParameter& parameter, float* to, absl::Span<const float> values);
   // Brings the bfloat16 copies up to date with the masters.
   void UpdateCopies();
+  // Zeroed memory of the parameter's size and layout, which lives as long as the store.
+  absl::StatusOr<float*> Reserve(const StoredParameter& parameter);
 
   int64_t bytes() const;
 

@@ -49,6 +49,18 @@ absl::Status Plan::Run(const Input& input) {
   return Execute(operations_, input.observe);
 }
 
+absl::StatusOr<absl::Span<const float>> Plan::RunThrough(const Input& input, int node) {
+  Bind(input);
+  for (const Operation& operation : operations_) {
+    if (operation.observes && !input.observe) continue;
+    if (absl::Status status = Execute(operation); !status.ok()) return status;
+    if (operation.inspects == node) {
+      return absl::MakeConstSpan(frame_.at<float>({operation.values[0]}), inspected_.at(node));
+    }
+  }
+  return absl::NotFoundError(absl::StrCat("layer ", node, " of the plan is not inspected"));
+}
+
 absl::StatusOr<std::vector<Plan::OperationTime>> Plan::MeasureOperations(const Input& input, int repetitions) {
   if (absl::Status status = Run(input); !status.ok()) return status;
   std::vector<OperationTime> times;

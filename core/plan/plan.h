@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "core/graph/graph.h"
 #include "core/losses/loss.h"
 #include "core/plan/parameter_store.h"
@@ -35,6 +36,8 @@ struct PlanOptions {
   bool observe = false;  // Make the observers for steps with Input::observe.
   int histogram_bins = 64;
   int dead_window = 5;
+  // Keep each layer's output before the activation as a value of its own, for RunThrough. Costs time and memory.
+  bool inspect = false;
 };
 
 class Plan {
@@ -50,6 +53,9 @@ class Plan {
     bool observe = false;
   };
   absl::Status Run(const Input& input);
+  // Runs up to the end of one layer, by its place in the graph, and returns its output before the activation:
+  // [batch, elements], row-major, valid until the next run. Needs `inspect`.
+  absl::StatusOr<absl::Span<const float>> RunThrough(const Input& input, int node);
 
   // --- Of the last Run.
   const float* output() const { return frame_.at<float>(output_); }  // [batch, outputs], row-major.
@@ -88,6 +94,7 @@ class Plan {
     std::string label = {};
     std::vector<int> values = {};  // All it touches.
     bool observes = false;         // Runs only in observed steps.
+    int inspects = -1;             // The layer whose output before the activation is its first value.
     Kernel kernel = {};
     dnnl::primitive primitive = {};
     std::vector<std::pair<int, int>> arguments = {};  // DNNL_ARG_... and the value.
@@ -110,6 +117,7 @@ class Plan {
   std::vector<int> input_values_;  // input_ and the views of it.
   Value output_;
   int64_t outputs_ = 0;
+  std::map<int, int64_t> inspected_;    // Elements of what RunThrough returns, by layer.
   std::vector<dnnl::memory> memories_;  // By Value::id; empty for values that no primitive touches.
   std::vector<Operation> refresh_;      // Of an inference plan: parameters into the layouts of the kernels.
   std::vector<Operation> operations_;

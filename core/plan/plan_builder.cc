@@ -95,6 +95,7 @@ absl::Status PlanBuilder::PlanNode(int index, Value network_input) {
     planned.layer.output_shape = &node.pre_activation;
     if (absl::Status status = RunStage(planned.layer, *node.layer); !status.ok()) return status;
     planned.output = planned.layer.output;
+    if (options_.inspect) Inspect(planned, index);
     first = {.node = &node,
              .inputs = {planned.output},
              .input_shapes = {node.pre_activation},
@@ -143,6 +144,17 @@ void PlanBuilder::Observe(const PlannedNode& planned, const Node& node) {
         observer->Observe(frame.at(output), source.valid() ? frame.at(source) : nullptr, source_layout);
       });
   observing_ = false;
+  stage_ = nullptr;
+}
+
+void PlanBuilder::Inspect(const PlannedNode& planned, int index) {
+  Stage stage{.node = planned.layer.node};
+  stage_ = &stage;
+  const Value flat = Flat(planned.output);
+  const Value plain = In(flat, onednn::Plain(onednn::DimsOf(Desc(flat)), memory::data_type::f32));
+  Run("inspect", {plain}, {}, [](const Frame&) {});
+  plan_->operations_.back().inspects = index;
+  plan_->inspected_[index] = options_.batch * Elements(planned.layer.node->pre_activation);
   stage_ = nullptr;
 }
 

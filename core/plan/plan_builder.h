@@ -101,6 +101,7 @@ class PlanBuilder : public Planner {
   absl::Status PlanNode(int index, Value network_input);
   absl::Status RunStage(Stage& stage, const Layer& layer);
   void Observe(const PlannedNode& planned, const Node& node);
+  void Inspect(const PlannedNode& planned, int index);
   absl::Status AddLoss();
   absl::Status Backward();
   absl::Status BackwardNode(int index);

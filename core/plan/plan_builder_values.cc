@@ -54,7 +54,7 @@ v1::ConvolutionAlgorithm PlanBuilder::convolution_algorithm() const {
 }
 
 const Activation* PlanBuilder::activation() const {
-  return stage_->is_activation ? nullptr : stage_->node->activation.get();
+  return stage_->is_activation || options_.inspect ? nullptr : stage_->node->activation.get();
 }
 
 Value PlanBuilder::New(const memory::desc& desc) {

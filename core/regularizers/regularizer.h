@@ -2,6 +2,8 @@
 // the optimizer's pass applies; one kind is one .cc file in this folder.
 #pragma once
 
+#include <array>
+
 #include "core/base/registry.h"
 #include "traind/v1/regularizer.pb.h"
 
@@ -11,6 +13,9 @@ struct PenaltyStrength {
   double l1 = 0;  // The term l1 * sum |w|, gradient l1 * sign(w).
   double l2 = 0;  // The term l2 * sum w^2, gradient 2 * l2 * w.
 };
+
+// A strength for each v1::ParameterGroup, by its number.
+using GroupPenalties = std::array<PenaltyStrength, v1::ParameterGroup_ARRAYSIZE>;
 
 class Regularizer {
  public:

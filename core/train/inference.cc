@@ -15,7 +15,9 @@
 #include "core/data/batch_loader.h"
 #include "core/data/dataset_dir.h"
 #include "core/data/preprocessing/preprocessor.h"
+#include "core/data_initialization/network_under_data.h"
 #include "core/train/evaluator.h"
+#include "core/train/first_minibatches.h"
 #include "core/train/job_warnings.h"
 #include "core/train/model.h"
 #include "core/train/test_time.h"
@@ -37,8 +39,9 @@ std::vector<float> NormalExamples(int64_t n, uint64_t seed) {
   return values;
 }
 
-// The first batch that a job with this seed would train on.
-absl::StatusOr<std::vector<float>> FirstBatch(const v1::ProbeNetworkRequest& request, const std::string& dataset_dir) {
+// The first minibatches that a job with this seed would train on: the one to show, and those to initialize with.
+absl::StatusOr<std::vector<std::vector<float>>> FirstBatches(const v1::ProbeNetworkRequest& request,
+                                                             const std::string& dataset_dir) {
   auto split = OpenSplit(dataset_dir, request.data().train_split());
   if (!split.ok()) return split.status();
   split->Limit(request.data().max_train_examples());
@@ -52,16 +55,22 @@ absl::StatusOr<std::vector<float>> FirstBatch(const v1::ProbeNetworkRequest& req
   if (!errors.ok()) return errors.ToStatus();
   if (absl::Status status = augmenter.Fit(*split); !status.ok()) return status;
   if (absl::Status status = preprocessor.Fit(*split, &views); !status.ok()) return status;
+  const uint64_t count = std::max(1u, request.data_initialization().minibatches());
   // Only the examples are wanted: one column for the labels of each class is enough.
-  auto loader = BatchLoader::Start(*split, preprocessor,
-                                   {.batch = request.batch_size(),
-                                    .seed = request.seed(),
-                                    .end_step = 1,
-                                    .augmenter = &augmenter,
-                                    .outputs = split->num_classes()});
-  if (!loader.ok()) return loader.status();
-  const float* examples = (*loader)->Next()->examples;
-  return std::vector<float>(examples, examples + request.batch_size() * preprocessor.example_elements());
+  return FirstMinibatches(*split, preprocessor,
+                          {.batch = request.batch_size(),
+                           .seed = request.seed(),
+                           .end_step = count,
+                           .augmenter = &augmenter,
+                           .outputs = split->num_classes()});
+}
+
+// Those that a job would train on, or N(0, 1).
+absl::StatusOr<std::vector<std::vector<float>>> ProbeInput(const v1::ProbeNetworkRequest& request,
+                                                           const std::string& dataset_dir, const Graph& graph) {
+  if (request.has_data()) return FirstBatches(request, dataset_dir);
+  return std::vector<std::vector<float>>{
+      NormalExamples(request.batch_size() * Elements(graph.input_shape()), request.seed())};
 }
 
 // Norm, mean and std of each trained tensor; there are no gradients yet.
@@ -166,25 +175,31 @@ absl::StatusOr<LoadedModel> Load(const InferenceRequest& request) {
 absl::StatusOr<v1::ProbeNetworkResponse> Probe(const v1::ProbeNetworkRequest& request, const std::string& dataset_dir,
                                                uint32_t threads) {
   if (absl::Status status = PrepareEngine(threads, request.precision()); !status.ok()) return status;
-  auto model = MakeModel(request.network(), /*loss=*/nullptr, /*trainable=*/false, 0);
+  const bool gradients = request.data_initialization().data_dependent().balance_rates();
+  auto model = MakeModel(request.network(), /*loss=*/nullptr, /*trainable=*/gradients, 0);
   if (!model.ok()) return model.status();
   // As the first training step would see it: batch norm with the statistics of the batch, dropout active.
-  auto plan = Plan::Make(*model->graph, *model->store,
-                         {.batch = request.batch_size(),
-                          .training = true,
-                          .precision = request.precision(),
-                          .seed = request.seed(),
-                          .observe = true,
-                          .histogram_bins = static_cast<int>(request.histogram_bins())});
+  const PlanOptions options = {.batch = request.batch_size(),
+                               .training = true,
+                               .precision = request.precision(),
+                               .seed = request.seed(),
+                               .observe = true,
+                               .histogram_bins = static_cast<int>(request.histogram_bins())};
+  auto plan = Plan::Make(*model->graph, *model->store, options);
   if (!plan.ok()) return plan.status();
   model->store->Initialize(request.seed());
-  absl::StatusOr<std::vector<float>> examples =
-      request.has_data() ? FirstBatch(request, dataset_dir)
-                         : NormalExamples(request.batch_size() * Elements(model->graph->input_shape()), request.seed());
-  if (!examples.ok()) return examples.status();
-  const absl::Status ran = (*plan)->Run({.examples = examples->data(), .count = request.batch_size(), .observe = true});
-  if (!ran.ok()) return ran;
+  const auto minibatches = ProbeInput(request, dataset_dir, *model->graph);
+  if (!minibatches.ok()) return minibatches.status();
   v1::ProbeNetworkResponse response;
+  if (request.has_data_initialization()) {
+    const auto warnings =
+        InitializeFromData(request.data_initialization(), *model->graph, *model->store, options, *minibatches, [] {});
+    if (!warnings.ok()) return warnings.status();
+    response.mutable_warnings()->Assign(warnings->begin(), warnings->end());
+  }
+  const absl::Status ran =
+      (*plan)->Run({.examples = minibatches->front().data(), .count = request.batch_size(), .observe = true});
+  if (!ran.ok()) return ran;
   (*plan)->Report(response.mutable_statistics());
   ReportParameters(*model->store, response.mutable_statistics());
   for (std::string& warning : NetworkWarnings(*model->graph, request.batch_size())) {

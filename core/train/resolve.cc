@@ -17,13 +17,13 @@
 #include "core/train/check_values.h"
 #include "core/train/job_warnings.h"
 #include "core/train/resolve_data.h"
+#include "core/train/resolve_initialization.h"
 #include "core/train/test_time.h"
 
 namespace traind::core {
 namespace {
 
 constexpr uint32_t kMaxBatch = 65536;
-constexpr uint64_t kMaxSteps = uint64_t{1} << 40;
 constexpr int kMaxDisplayName = 128;
 // Minibatches that the prefetch thread has in hand, at most.
 constexpr double kBatchesInFlight = 4;
@@ -185,6 +185,12 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
       ResolveBatch(spec.has_batch_size(), spec.batch_size(), 128, examples, errors.At("batch_size")));
   const uint64_t steps_per_epoch = resolved.batch_size() > 0 ? examples / resolved.batch_size() : 0;
   ResolveDuration(resolved, steps_per_epoch, errors);
+  ResolveLotteryTicket(resolved, steps_per_epoch, errors);
+  if (resolved.has_data_initialization()) {
+    const FieldErrors at = errors.At("data_initialization");
+    ResolveDataInitialization(*resolved.mutable_data_initialization(), steps_per_epoch, at);
+    if (resolved.has_initial_weights()) at.Add("would change the weights of initial_weights; leave one of them out");
+  }
   if (steps_per_epoch > 0 && !resolved.evaluation().has_every_steps()) {
     resolved.mutable_evaluation()->set_every_steps(
         static_cast<uint32_t>(std::min<uint64_t>(steps_per_epoch, UINT32_MAX)));
@@ -206,13 +212,18 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
   ResolveTestTime(resolved.mutable_evaluation()->mutable_test_time(), data.stored, data.augmented,
                   errors.At("evaluation").At("test_time"));
   CheckOutput(*graph, *dataset, output);
+  if (resolved.has_data_initialization()) {
+    CheckDataInitialization(resolved.data_initialization(), *graph, errors.At("data_initialization"));
+  }
   if (errors.count() > before) return job;
 
+  // A mask and the weights to rewind to take as much as two state tensors of an optimizer.
+  const int pruning_slots = resolved.has_lottery_ticket() ? 2 : 0;
   job.algorithms =
       ChooseAlgorithms(*graph, network, resolved.batch_size(), resolved.precision(), resolved.convolution_algorithm());
   job.description = Describe(*graph, network,
                              {.batch = resolved.batch_size(),
-                              .optimizer_slots = static_cast<int>(optimizer.optimizer->slots().size()),
+                              .optimizer_slots = static_cast<int>(optimizer.optimizer->slots().size()) + pruning_slots,
                               .precision = resolved.precision(),
                               .threads = resolved.threads(),
                               .algorithms = job.algorithms});
@@ -224,7 +235,9 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
   const double batch = resolved.batch_size() * (example + 4.0 + 4.0 * static_cast<double>(targets));
   // Minibatches on their way, and what the preprocessing has fitted (mean and deviation, while fitting in double).
   job.memory_bound_bytes =
-      job.description.training_memory_bytes() + static_cast<int64_t>(kBatchesInFlight * batch + 8 * example);
+      job.description.training_memory_bytes() +
+      static_cast<int64_t>(std::min(
+          kBatchesInFlight * batch + 8 * example + DataInitializationBytes(resolved, *graph, job.description), 0x1p62));
   return job;
 }
 
@@ -266,11 +279,20 @@ v1::ProbeNetworkRequest ResolveProbe(const v1::ProbeNetworkRequest& request, con
   CheckRange(resolved.histogram_bins(), 64, 256, errors.At("histogram_bins"));
   if (resolved.precision() == v1::PRECISION_UNSPECIFIED) resolved.set_precision(v1::F32);
   CheckPrecision(resolved.precision(), errors.At("precision"));
+  if (resolved.has_data_initialization()) {
+    // Of N(0, 1) there is the one minibatch that is shown.
+    const uint64_t minibatches = resolved.has_data() ? examples / std::max(1u, resolved.batch_size()) : 1;
+    ResolveDataInitialization(*resolved.mutable_data_initialization(), minibatches, errors.At("data_initialization"));
+  }
   v1::Network& network = *resolved.mutable_network();
   if (resolved.has_data() && dataset == nullptr && network.input_shape().empty()) {
     CheckWithoutShape(network, errors.At("network"));
   } else {
-    BuildNetwork(network, resolved.has_data() ? dataset : nullptr, data.input_shape, errors.At("network"));
+    const auto graph =
+        BuildNetwork(network, resolved.has_data() ? dataset : nullptr, data.input_shape, errors.At("network"));
+    if (graph && resolved.has_data_initialization()) {
+      CheckDataInitialization(resolved.data_initialization(), *graph, errors.At("data_initialization"));
+    }
   }
   return resolved;
 }

@@ -8,7 +8,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "core/data_initialization/network_under_data.h"
 #include "core/onednn/onednn.h"
+#include "core/train/duration.h"
+#include "core/train/first_minibatches.h"
 
 namespace traind::core {
 namespace {
@@ -41,6 +44,7 @@ absl::StatusOr<TrainResult> Trainer::Run(const std::atomic<bool>& stop) {
   last_metrics_step_ = step_;
 
   while (step_ < total_steps_ && !stop.load(std::memory_order_relaxed)) {
+    if (lottery_ && lottery_->PrunesAt(step_)) PruneAndRewind();
     if (absl::Status status = Step(*loader_->Next()); !status.ok()) return status;
     sink_.Heartbeat(step_);
     const Due due = DueAfter(step_);
@@ -71,7 +75,8 @@ absl::Status Trainer::Prepare() {
   train_split_ = *std::move(train_split);
   train_split_->Limit(spec_.data().max_train_examples());
   steps_per_epoch_ = static_cast<uint64_t>(train_split_->size()) / spec_.batch_size();
-  total_steps_ = spec_.duration_case() == v1::JobSpec::kSteps ? spec_.steps() : spec_.epochs() * steps_per_epoch_;
+  round_steps_ = RoundSteps(spec_, steps_per_epoch_);
+  total_steps_ = TotalSteps(spec_, steps_per_epoch_);
 
   FieldErrors::Root errors;
   v1::Optimizer optimizer = spec_.optimizer();
@@ -105,6 +110,11 @@ absl::Status Trainer::Prepare() {
     if (!evaluator.ok()) return evaluator.status();
     evaluator_ = *std::move(evaluator);
   }
+  if (spec_.has_lottery_ticket()) {
+    auto lottery = LotteryTicket::Make(spec_.lottery_ticket(), round_steps_, *model_.store);
+    if (!lottery.ok()) return lottery.status();
+    lottery_ = *std::move(lottery);
+  }
   update_ = std::make_unique<UpdatePass>(*optimizer_.optimizer, UpdateTensors(*model_.store));
   numbers_.resize(update_->tensors().size());
   return absl::OkStatus();
@@ -120,16 +130,31 @@ absl::Status Trainer::Restore() {
   } else {
     return newest.status();
   }
-  auto loader = BatchLoader::Start(*train_split_, *preprocessor_,
-                                   {.batch = spec_.batch_size(),
-                                    .shuffled = spec_.sampling() != v1::SEQUENTIAL,
-                                    .seed = spec_.seed(),
-                                    .first_step = step_,
-                                    .end_step = total_steps_,
-                                    .augmenter = &augmenter_,
-                                    .outputs = plan_->outputs()});
+  auto loader = BatchLoader::Start(*train_split_, *preprocessor_, Batches(step_, total_steps_));
   if (!loader.ok()) return loader.status();
   loader_ = *std::move(loader);
+  return absl::OkStatus();
+}
+
+BatchLoader::Options Trainer::Batches(uint64_t first_step, uint64_t end_step) const {
+  return {.batch = spec_.batch_size(),
+          .shuffled = spec_.sampling() != v1::SEQUENTIAL,
+          .seed = spec_.seed(),
+          .first_step = first_step,
+          .end_step = end_step,
+          .augmenter = &augmenter_,
+          .outputs = plan_->outputs()};
+}
+
+absl::Status Trainer::InitializeWithData() {
+  auto minibatches =
+      FirstMinibatches(*train_split_, *preprocessor_, Batches(0, spec_.data_initialization().minibatches()));
+  if (!minibatches.ok()) return minibatches.status();
+  auto warnings =
+      InitializeFromData(spec_.data_initialization(), *model_.graph, *model_.store,
+                         PlanOptionsFor(spec_, request_.algorithms), *minibatches, [this] { sink_.Heartbeat(0); });
+  if (!warnings.ok()) return warnings.status();
+  for (const std::string& warning : *warnings) EmitLog(v1::LogLine::WARNING, warning);
   return absl::OkStatus();
 }
 
@@ -143,6 +168,10 @@ absl::Status Trainer::Start() {
     absl::Status status = LoadWeights(request_.weights_path, allow_missing, *model_.store);
     if (!status.ok()) return status;
   }
+  if (spec_.has_data_initialization()) {
+    if (absl::Status status = InitializeWithData(); !status.ok()) return status;
+  }
+  if (lottery_) lottery_->AfterStep(0);
   manifest_.set_best_evaluation_loss(std::numeric_limits<double>::quiet_NaN());
   if (total_steps_ == 0 && evaluator_) {
     if (absl::Status status = Evaluate(); !status.ok()) return status;
@@ -153,7 +182,7 @@ absl::Status Trainer::Start() {
 // --- One step.
 
 Trainer::Due Trainer::DueAfter(uint64_t step) const {
-  const bool last = step == total_steps_;
+  const bool last = step == total_steps_ || (lottery_ && lottery_->EndsRound(step));
   const bool first = step == 1;
   const uint32_t evaluation = spec_.evaluation().every_steps();
   const uint32_t statistics = spec_.statistics().every_steps();
@@ -163,7 +192,7 @@ Trainer::Due Trainer::DueAfter(uint64_t step) const {
   due.evaluation =
       evaluator_ &&
       (last || (spec_.evaluation().has_every_steps() ? Every(step, evaluation) : step % steps_per_epoch_ == 0));
-  due.checkpoint = Every(step, spec_.checkpoint().every_steps());
+  due.checkpoint = last || Every(step, spec_.checkpoint().every_steps());
   return due;
 }
 
@@ -181,13 +210,20 @@ absl::Status Trainer::Step(const Batch& batch) {
   if (due.metrics || optimizer_.clip_norm > 0) measures = update_->Measure();
   if (!std::isfinite(loss)) return NotFinite(input);
 
-  const double learning_rate = optimizer_.learning_rate->At(step_, total_steps_);
-  update_->Run({.learning_rate = learning_rate, .weight_decay = optimizer_.weight_decay, .number = step_ + 1},
+  const uint64_t round_step = lottery_ ? lottery_->step_in_round(step_) : step_;
+  const double learning_rate = optimizer_.learning_rate->At(round_step, round_steps_);
+  update_->Run({.learning_rate = learning_rate, .weight_decay = optimizer_.weight_decay, .number = round_step + 1},
                ClipScale(measures.gradient_norm, optimizer_.clip_norm), due.statistics ? &numbers_ : nullptr);
   ++step_;
+  if (lottery_) lottery_->AfterStep(step_);
   if (due.metrics) EmitMetrics(loss, measures, learning_rate, batch);
   if (due.statistics) EmitStatistics();
   return absl::OkStatus();
+}
+
+void Trainer::PruneAndRewind() {
+  EmitLog(v1::LogLine::INFO, lottery_->Prune(step_));
+  for (StoredParameter& parameter : model_.store->parameters()) InitializeSlots(parameter);
 }
 
 // The same step again, observed, to say where the numbers went wrong; the parameters are still those before the update.
@@ -274,6 +310,15 @@ absl::Status Trainer::SaveCheckpoint() {
       state.push_back(source(SlotName(parameter, slot), parameter.slots[slot]));
     }
   }
+  if (lottery_) {
+    for (const LotteryTicket::State& tensor : lottery_->States(step_)) {
+      state.push_back({tensor.name, tensor.parameter->spec->shape, [this, tensor, &values] {
+                         values.resize(Elements(tensor.parameter->spec->shape));
+                         model_.store->Get(*tensor.parameter, tensor.values, absl::MakeSpan(values));
+                         return absl::Span<const float>(values);
+                       }});
+    }
+  }
   for (const auto& observer : plan_->observer_states()) {
     state.push_back({ObserverName(observer),
                      {static_cast<int64_t>(observer.silent_steps.size())},
@@ -334,6 +379,14 @@ absl::Status Trainer::Resume(const LoadedCheckpoint& checkpoint) {
       return DoesNotFit(ObserverName(observer));
     std::copy(tensor->values.begin(), tensor->values.end(), observer.silent_steps.begin());
   }
+  if (lottery_) {
+    for (const LotteryTicket::State& state : lottery_->States(step_)) {
+      auto tensor = checkpoint.state.Load(state.name);
+      if (!tensor.ok() || tensor->shape != state.parameter->spec->shape) return DoesNotFit(state.name);
+      model_.store->Set(*state.parameter, state.values, tensor->values);
+    }
+    lottery_->CountPruned();
+  }
   model_.store->UpdateCopies();
 
   if (manifest_.instruction_set() != onednn::InstructionSet() || manifest_.kernel_library() != KernelLibrary()) {
@@ -382,11 +435,14 @@ void Trainer::EmitStatistics() {
   v1::Event event = NewEvent();
   plan_->Report(event.mutable_statistics());
   size_t k = 0;
+  size_t index = 0;
   for (const StoredParameter& parameter : model_.store->parameters()) {
+    const std::optional<double> sparsity = lottery_ ? lottery_->Sparsity(index++) : std::nullopt;
     if (!parameter.spec->trained) continue;
     auto* statistics = event.mutable_statistics()->add_parameters();
     ToStatistics(numbers_[k++], Elements(parameter.spec->shape), statistics);
     statistics->set_name(parameter.name);
+    if (sparsity) statistics->set_sparsity(*sparsity);
   }
   sink_.Emit(std::move(event));
 }

@@ -18,6 +18,7 @@
 #include "core/optimizers/resolve.h"
 #include "core/optimizers/update.h"
 #include "core/train/evaluator.h"
+#include "core/train/lottery_ticket.h"
 #include "core/train/model.h"
 #include "core/train/train.h"
 
@@ -43,7 +44,10 @@ class Trainer {
   absl::Status Prepare();
   absl::Status Restore();  // From the newest checkpoint, or the start.
   absl::Status Start();
+  absl::Status InitializeWithData();
   absl::Status Resume(const LoadedCheckpoint& checkpoint);
+  BatchLoader::Options Batches(uint64_t first_step, uint64_t end_step) const;
+  void PruneAndRewind();
   Due DueAfter(uint64_t step) const;
   absl::Status Step(const Batch& batch);
   absl::Status NotFinite(Plan::Input input);
@@ -74,10 +78,12 @@ class Trainer {
   ResolvedOptimizer optimizer_;
   std::unique_ptr<Plan> plan_;
   std::unique_ptr<UpdatePass> update_;
-  std::unique_ptr<Evaluator> evaluator_;  // Null where nothing is evaluated.
+  std::unique_ptr<LotteryTicket> lottery_;  // Null without.
+  std::unique_ptr<Evaluator> evaluator_;    // Null where nothing is evaluated.
   std::unique_ptr<BatchLoader> loader_;
 
   uint64_t steps_per_epoch_ = 0;
+  uint64_t round_steps_ = 0;  // Of a round of the lottery ticket; all of them without one.
   uint64_t total_steps_ = 0;
   uint64_t step_ = 0;                       // Steps done.
   std::optional<uint64_t> saved_step_;      // Of the newest checkpoint.

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "core/train/duration.h"
+
 namespace traind::server {
 
 void ApplyEvent(const v1::Event& event, v1::JobProgress& progress) {
@@ -34,9 +36,7 @@ void SetTotals(const v1::JobSpec& resolved, const v1::Dataset& dataset, v1::JobP
   if (resolved.data().max_train_examples() > 0) examples = std::min(examples, resolved.data().max_train_examples());
   // The last, smaller batch is dropped.
   progress.set_steps_per_epoch(resolved.batch_size() > 0 ? examples / resolved.batch_size() : 0);
-  progress.set_total_steps(resolved.duration_case() == v1::JobSpec::kSteps
-                               ? resolved.steps()
-                               : resolved.epochs() * progress.steps_per_epoch());
+  progress.set_total_steps(core::TotalSteps(resolved, progress.steps_per_epoch()));
 }
 
 }  // namespace traind::server

@@ -172,5 +172,17 @@ TEST_F(ViewTest, PlainLines) {
   EXPECT_THAT(PlainLines(log, false), HasSubstr("log level=WARNING text=\"two lines\"\n"));
 }
 
+TEST_F(ViewTest, PruningIsShown) {
+  v1::Event event = TrainingEvents()[3];
+  ASSERT_TRUE(event.has_statistics());
+  EXPECT_THAT(LayerTable(event.statistics(), true).Render(100, false), Not(HasSubstr("pruned")));
+  event.mutable_statistics()->mutable_parameters(0)->set_sparsity(0.875);
+  const std::string table = LayerTable(event.statistics(), true).Render(100, false);
+  EXPECT_THAT(table, HasSubstr("pruned"));
+  EXPECT_THAT(table, HasSubstr("87.5 %"));
+  EXPECT_THAT(PlainLines(event, true), HasSubstr("name=conv1"));
+  EXPECT_THAT(PlainLines(event, true), HasSubstr("nan=0 inf=0 pruned=0.8750\n"));
+}
+
 }  // namespace
 }  // namespace traind::client

@@ -14,16 +14,19 @@ namespace {
 using google::protobuf::Descriptor;
 
 TEST(ListComponents, NamesEveryBranchOfEveryOneof) {
-  const std::map<std::string, const Descriptor*> holders = {{"layer", v1::Layer::descriptor()},
-                                                            {"block", v1::Block::descriptor()},
-                                                            {"preset", v1::Preset::descriptor()},
-                                                            {"activation", v1::Activation::descriptor()},
-                                                            {"initializer", v1::Initializer::descriptor()},
-                                                            {"regularizer", v1::Regularizer::descriptor()},
-                                                            {"loss", v1::Loss::descriptor()},
-                                                            {"optimizer", v1::Optimizer::descriptor()},
-                                                            {"schedule", v1::Schedule::descriptor()},
-                                                            {"preprocessing", v1::Preprocessing::descriptor()}};
+  const std::map<std::string, const Descriptor*> holders = {
+      {"layer", v1::Layer::descriptor()},
+      {"block", v1::Block::descriptor()},
+      {"preset", v1::Preset::descriptor()},
+      {"activation", v1::Activation::descriptor()},
+      {"initializer", v1::Initializer::descriptor()},
+      {"regularizer", v1::Regularizer::descriptor()},
+      {"loss", v1::Loss::descriptor()},
+      {"optimizer", v1::Optimizer::descriptor()},
+      {"schedule", v1::Schedule::descriptor()},
+      {"preprocessing", v1::Preprocessing::descriptor()},
+      {"augmentation", v1::Augmentation::descriptor()},
+      {"data_initialization", v1::DataInitialization::descriptor()}};
   std::map<std::string, std::vector<std::string>> expected, listed;
   for (const auto& [category, holder] : holders) {
     const auto* kinds = holder->FindOneofByName("kind");

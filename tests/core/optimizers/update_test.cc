@@ -94,6 +94,36 @@ TEST_F(UpdatePassTest, MeasuresNormAndPenalty) {
   EXPECT_NEAR(measures.penalty, penalty, 1e-9 * penalty);
 }
 
+// Whatever its gradient, penalty and momentum: and nothing of it is in the norm or in the statistics.
+TEST_F(UpdatePassTest, WhatIsPrunedStaysZero) {
+  std::vector<float> mask(70000, 1.0f);
+  for (size_t t = 0; t < arrays_.size(); ++t) {
+    for (size_t i = 0; i < arrays_[t].weights.size(); i += 3) {
+      mask[i] = 0;
+      arrays_[t].weights[i] = 0;
+      arrays_[t].gradients[i] = std::numeric_limits<float>::infinity();
+    }
+  }
+  std::vector<ParameterTensor> tensors = Make().tensors();
+  for (ParameterTensor& tensor : tensors) tensor.mask = mask.data();
+  UpdatePass pass(*optimizer_, tensors);
+  EXPECT_TRUE(std::isfinite(pass.Measure().gradient_norm));
+  std::vector<ParameterNumbers> numbers(tensors.size());
+  const std::vector<Arrays> before = arrays_;
+  for (int i = 0; i < 3; ++i) pass.Run(kStep, 0.5, &numbers);
+  for (size_t t = 0; t < arrays_.size(); ++t) {
+    EXPECT_EQ(numbers[t].inf_count, 0);
+    for (size_t i = 0; i < arrays_[t].weights.size(); ++i) {
+      if (i % 3 == 0) {
+        EXPECT_EQ(arrays_[t].weights[i], 0);
+        EXPECT_TRUE(t == 1 || ToFloat(arrays_[t].copy[i]) == 0);
+      } else {
+        EXPECT_NE(arrays_[t].weights[i], before[t].weights[i]);
+      }
+    }
+  }
+}
+
 TEST_F(UpdatePassTest, UpdatesAsTheFormulasSay) {
   for (bool observe : {false, true}) {
     for (double scale : {1.0, 0.25}) {

@@ -1,0 +1,15 @@
+// Minibatches copied out of a loader, for what looks at them more than once.
+#pragma once
+
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "core/data/batch_loader.h"
+
+namespace traind::core {
+
+// Those from options.first_step to options.end_step: [batch, ...], row-major, preprocessed.
+absl::StatusOr<std::vector<std::vector<float>>> FirstMinibatches(const Split& split, const Preprocessor& preprocessor,
+                                                                 const BatchLoader::Options& options);
+
+}  // namespace traind::core
