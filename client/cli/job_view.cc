@@ -84,6 +84,9 @@ void JobView::Apply(const v1::Event& event) {
               : event.log().level() == v1::LogLine::WARNING ? Style::kWarning
                                                             : Style::kPlain);
       break;
+    case v1::Event::kPreprocessing:
+      preprocessing_ = event.preprocessing();
+      break;
     case v1::Event::KIND_NOT_SET:
       break;
   }

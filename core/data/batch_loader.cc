@@ -71,7 +71,7 @@ void BatchLoader::State::Fill(uint64_t step, Slot* slot) {
     order_epoch = epoch;
   }
   const int64_t count = std::min(options.batch, split.size() - first);
-  const int64_t elements = preprocessor.example_elements();
+  const int64_t elements = preprocessor.output_elements();
   float* examples = slot->examples.data<float>();
   for (int64_t i = 0; i < count; ++i) preprocessor.Apply(split, order[first + i], examples + i * elements);
   std::fill(examples + count * elements, examples + options.batch * elements, 0.0f);
@@ -134,7 +134,7 @@ absl::StatusOr<std::unique_ptr<BatchLoader>> BatchLoader::Start(const Split& spl
     state->next = state->produced = state->released = options.first_step;
     state->order.reserve(static_cast<size_t>(split.size()));
     for (Slot& slot : state->slots) {
-      slot.examples = Buffer(static_cast<size_t>(options.batch * split.example_elements()) * sizeof(float));
+      slot.examples = Buffer(static_cast<size_t>(options.batch * preprocessor.output_elements()) * sizeof(float));
       slot.labels = Buffer(static_cast<size_t>(options.batch * per_example) * sizeof(float));
       if (slot.examples.data() == nullptr || slot.labels.data() == nullptr) throw std::bad_alloc();
     }

@@ -47,7 +47,7 @@ absl::StatusOr<std::vector<float>> FirstBatch(const v1::ProbeNetworkRequest& req
       BatchLoader::Start(*split, preprocessor, {.batch = request.batch_size(), .seed = request.seed(), .end_step = 1});
   if (!loader.ok()) return loader.status();
   const float* examples = (*loader)->Next()->examples;
-  return std::vector<float>(examples, examples + request.batch_size() * split->example_elements());
+  return std::vector<float>(examples, examples + request.batch_size() * preprocessor.output_elements());
 }
 
 // Norm, mean and std of each trained tensor; there are no gradients yet.
@@ -80,7 +80,9 @@ absl::StatusOr<LoadedModel> Load(const InferenceRequest& request) {
   if (!model.ok()) return model.status();
   FieldErrors::Root errors;
   auto config = request.spec.data().preprocessing();
-  const Shape shape = model->graph->input_shape();
+  // Jobs of versions that did not write the shape down had no preprocessing that changes it.
+  const auto& known = request.spec.data().example_shape();
+  const Shape shape = known.empty() ? model->graph->input_shape() : Shape(known.begin(), known.end());
   Preprocessor preprocessor = Preprocessor::Create(&config, &shape, errors.scope("data"));
   if (!errors.ok()) return errors.ToStatus();
   if (!request.preprocessing_path.empty()) {
@@ -142,6 +144,7 @@ absl::StatusOr<v1::PredictResponse> Predict(const InferenceRequest& request, con
   if (!loaded.ok()) return loaded.status();
   const Preprocessor& preprocessor = loaded->preprocessor;
   const int64_t elements = preprocessor.example_elements();
+  const int64_t inputs = preprocessor.output_elements();
 
   // The examples, preprocessed, row-major; and their labels where they come from a split.
   std::vector<float> examples;
@@ -151,15 +154,16 @@ absl::StatusOr<v1::PredictResponse> Predict(const InferenceRequest& request, con
     auto split = OpenSplit(request.dataset_dir, input.range().split());
     if (!split.ok()) return split.status();
     if (split->example_elements() != elements) {
-      return absl::InvalidArgumentError("range: the split has examples of another shape than the network's input");
+      return absl::InvalidArgumentError(
+          "range: the split has examples of another shape than those that the model was trained on");
     }
     const auto size = static_cast<uint64_t>(split->size());
     const uint64_t first = input.range().first();
     if (first >= size) return absl::OutOfRangeError(absl::StrCat("range.first: the split has ", size, " examples"));
     count = static_cast<int64_t>(std::min(input.range().count(), size - first));
-    examples.resize(count * elements);
+    examples.resize(count * inputs);
     for (int64_t i = 0; i < count; ++i) {
-      preprocessor.Apply(*split, static_cast<int64_t>(first) + i, examples.data() + i * elements);
+      preprocessor.Apply(*split, static_cast<int64_t>(first) + i, examples.data() + i * inputs);
       if (split->has_labels()) response.add_labels(split->labels()[first + i]);
     }
   } else {
@@ -172,9 +176,9 @@ absl::StatusOr<v1::PredictResponse> Predict(const InferenceRequest& request, con
           "and as many values as it says; it is ", ToString(shape), " with ", given.values_size(), " values"));
     }
     count = shape[0];
-    examples.resize(values);
+    examples.resize(count * inputs);
     for (int64_t i = 0; i < count; ++i) {
-      preprocessor.Apply(given.values().data() + i * elements, examples.data() + i * elements);
+      preprocessor.Apply(given.values().data() + i * elements, examples.data() + i * inputs);
     }
   }
 
@@ -190,8 +194,8 @@ absl::StatusOr<v1::PredictResponse> Predict(const InferenceRequest& request, con
   for (int64_t begin = 0; begin < count; begin += options.batch) {
     // The last batch is filled up with zeros.
     const int64_t n = std::min(options.batch, count - begin);
-    std::vector<float> batch(options.batch * elements);
-    std::copy_n(examples.begin() + begin * elements, n * elements, batch.begin());
+    std::vector<float> batch(options.batch * inputs);
+    std::copy_n(examples.begin() + begin * inputs, n * inputs, batch.begin());
     if (absl::Status status = (*plan)->Run({.examples = batch.data(), .count = n}); !status.ok()) return status;
     const float* output = (*plan)->output();
     response.mutable_outputs()->Add(output, output + n * outputs);

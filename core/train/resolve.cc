@@ -54,14 +54,18 @@ uint32_t ResolveBatch(bool has, uint32_t wanted, uint32_t fallback, int64_t exam
   return wanted;
 }
 
-// The graph of a network whose input shape the dataset may know. `dataset` may be null.
-std::unique_ptr<Graph> BuildNetwork(v1::Network& network, const v1::Dataset* dataset, const FieldErrors& errors) {
-  if (dataset != nullptr && network.input_shape().empty()) *network.mutable_input_shape() = dataset->example_shape();
-  if (dataset != nullptr && !std::equal(network.input_shape().begin(), network.input_shape().end(),
-                                        dataset->example_shape().begin(), dataset->example_shape().end())) {
+// The graph of a network whose input shape the data may know: that of a dataset's examples after the preprocessing.
+// `dataset` may be null.
+std::unique_ptr<Graph> BuildNetwork(v1::Network& network, const v1::Dataset* dataset, const Shape& data_shape,
+                                    const FieldErrors& errors) {
+  if (dataset != nullptr && network.input_shape().empty()) {
+    network.mutable_input_shape()->Assign(data_shape.begin(), data_shape.end());
+  }
+  if (dataset != nullptr && Shape(network.input_shape().begin(), network.input_shape().end()) != data_shape) {
+    const Shape stored(dataset->example_shape().begin(), dataset->example_shape().end());
     errors.At("input_shape")
-        .Add(absl::StrCat("is [", absl::StrJoin(network.input_shape(), ", "), "], but the examples of ",
-                          dataset->name(), " are [", absl::StrJoin(dataset->example_shape(), ", "), "]"));
+        .Add(absl::StrCat("is ", ToString(network.input_shape()), ", but the examples of ", dataset->name(), " are ",
+                          ToString(data_shape), data_shape == stored ? "" : " after the preprocessing"));
     return nullptr;
   }
   return Graph::Build(network, errors);
@@ -168,7 +172,8 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
   resolved = spec;
   CheckValues(resolved, errors);
   ResolveSettings(resolved, max_threads, errors);
-  const int64_t examples = ResolveData(*resolved.mutable_data(), dataset, errors.At("data"));
+  const ResolvedData data = ResolveData(*resolved.mutable_data(), dataset, errors.At("data"));
+  const int64_t examples = data.examples;
   resolved.set_batch_size(
       ResolveBatch(spec.has_batch_size(), spec.batch_size(), 128, examples, errors.At("batch_size")));
   const uint64_t steps_per_epoch = resolved.batch_size() > 0 ? examples / resolved.batch_size() : 0;
@@ -186,7 +191,7 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
     CheckWithoutShape(network, errors.At("network"));
     return job;
   }
-  const auto graph = BuildNetwork(network, dataset, errors.At("network"));
+  const auto graph = BuildNetwork(network, dataset, data.input_shape, errors.At("network"));
   if (graph == nullptr || dataset == nullptr) return job;
   CheckOutput(*graph, *dataset, errors.At("network").At("layers", network.layers_size() - 1));
   if (errors.count() > before) return job;
@@ -203,9 +208,11 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
   job.description.mutable_warnings()->Assign(job.warnings.begin(), job.warnings.end());
   const double example = 4.0 * static_cast<double>(Elements(graph->input_shape()));
   const double batch = resolved.batch_size() * (example + 4.0 * std::max<int64_t>(1, dataset->target_width()));
-  // Minibatches on their way, and what the preprocessing has fitted (mean and deviation, while fitting in double).
-  job.memory_bound_bytes =
-      job.description.training_memory_bytes() + static_cast<int64_t>(kBatchesInFlight * batch + 8 * example);
+  // Minibatches on their way, an example while fitting, and what the preprocessing fits.
+  const double stored =
+      4.0 * static_cast<double>(Elements(Shape(dataset->example_shape().begin(), dataset->example_shape().end())));
+  job.memory_bound_bytes = job.description.training_memory_bytes() + data.preprocessing_bytes +
+                           static_cast<int64_t>(kBatchesInFlight * batch + 8 * std::max(example, stored));
   return job;
 }
 
@@ -217,7 +224,7 @@ v1::NetworkDescription DescribeNetwork(const v1::DescribeNetworkRequest& request
   CheckPrecision(resolved.precision(), errors.At("precision"));
   ResolveOptimizerDefault(*resolved.mutable_optimizer());
   const ResolvedOptimizer optimizer = ResolveOptimizer(*resolved.mutable_optimizer(), errors.At("optimizer"));
-  const auto graph = BuildNetwork(*resolved.mutable_network(), nullptr, errors.At("network"));
+  const auto graph = BuildNetwork(*resolved.mutable_network(), nullptr, {}, errors.At("network"));
   if (graph == nullptr || errors.count() > before) return {};
 
   const auto algorithms =
@@ -238,11 +245,11 @@ v1::ProbeNetworkRequest ResolveProbe(const v1::ProbeNetworkRequest& request, con
                                      const FieldErrors& errors) {
   v1::ProbeNetworkRequest resolved = request;
   CheckValues(resolved, errors);
-  int64_t examples = 0;
+  ResolvedData data;
   if (resolved.input_case() == v1::ProbeNetworkRequest::INPUT_NOT_SET) resolved.mutable_normal();
-  if (resolved.has_data()) examples = ResolveData(*resolved.mutable_data(), dataset, errors.At("data"));
+  if (resolved.has_data()) data = ResolveData(*resolved.mutable_data(), dataset, errors.At("data"));
   resolved.set_batch_size(
-      ResolveBatch(request.has_batch_size(), request.batch_size(), 16, examples, errors.At("batch_size")));
+      ResolveBatch(request.has_batch_size(), request.batch_size(), 16, data.examples, errors.At("batch_size")));
   if (resolved.histogram_bins() == 0) resolved.set_histogram_bins(64);
   CheckRange(resolved.histogram_bins(), 64, 256, errors.At("histogram_bins"));
   if (resolved.precision() == v1::PRECISION_UNSPECIFIED) resolved.set_precision(v1::F32);
@@ -251,7 +258,7 @@ v1::ProbeNetworkRequest ResolveProbe(const v1::ProbeNetworkRequest& request, con
   if (resolved.has_data() && dataset == nullptr && network.input_shape().empty()) {
     CheckWithoutShape(network, errors.At("network"));
   } else {
-    BuildNetwork(network, resolved.has_data() ? dataset : nullptr, errors.At("network"));
+    BuildNetwork(network, resolved.has_data() ? dataset : nullptr, data.input_shape, errors.At("network"));
   }
   return resolved;
 }

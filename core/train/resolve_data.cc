@@ -36,7 +36,7 @@ const v1::DatasetSplit* RequireSplit(const v1::Dataset& dataset, const std::stri
 
 }  // namespace
 
-int64_t ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const FieldErrors& errors) {
+ResolvedData ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const FieldErrors& errors) {
   if (dataset != nullptr) data.set_dataset(dataset->name());
   if (data.train_split().empty()) data.set_train_split("train");
   if (data.evaluation_split().empty()) {
@@ -44,17 +44,26 @@ int64_t ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const FieldE
   }
   if (dataset == nullptr) {
     Preprocessor::Create(data.mutable_preprocessing(), nullptr, errors);
-    return 0;
+    return {};
   }
   const Shape shape(dataset->example_shape().begin(), dataset->example_shape().end());
-  Preprocessor::Create(data.mutable_preprocessing(), &shape, errors);
+  if (data.example_shape().empty()) data.mutable_example_shape()->Assign(shape.begin(), shape.end());
+  if (Shape(data.example_shape().begin(), data.example_shape().end()) != shape) {
+    errors.At("example_shape")
+        .Add(absl::StrCat("is ", ToString(data.example_shape()), ", but the examples of ", dataset->name(), " are ",
+                          ToString(shape), "; leave it out"));
+  }
+  const Preprocessor preprocessor = Preprocessor::Create(data.mutable_preprocessing(), &shape, errors);
   if (data.evaluation_split() != kNoSplit) {
     RequireSplit(*dataset, data.evaluation_split(), errors.At("evaluation_split"));
   }
   const v1::DatasetSplit* train = RequireSplit(*dataset, data.train_split(), errors.At("train_split"));
-  if (train == nullptr) return 0;
+  ResolvedData resolved = {.input_shape = preprocessor.output_shape(),
+                           .preprocessing_bytes = preprocessor.memory_bytes()};
+  if (train == nullptr) return resolved;
   const int64_t limit = static_cast<int64_t>(std::min<uint64_t>(data.max_train_examples(), INT64_MAX));
-  return limit > 0 ? std::min(limit, train->num_examples()) : train->num_examples();
+  resolved.examples = limit > 0 ? std::min(limit, train->num_examples()) : train->num_examples();
+  return resolved;
 }
 
 }  // namespace traind::core

@@ -4,14 +4,21 @@
 #include <cstdint>
 
 #include "core/base/errors.h"
+#include "core/tensor/tensor.h"
 #include "traind/v1/dataset.pb.h"
 #include "traind/v1/job.pb.h"
 
 namespace traind::core {
 
+struct ResolvedData {
+  int64_t examples = 0;             // To train on; 0 when that is not known.
+  Shape input_shape;                // Of an example after the preprocessing; empty when it is not known.
+  int64_t preprocessing_bytes = 0;  // What fitting takes, at most.
+};
+
 // Checks `data` and fills in its defaults; `dataset` is null when it does not exist, which the caller has
 // reported at `dataset`. Violations go to `errors`, the
-// scope of `data`. Returns how many examples there are to train on; 0 when that is not known.
-int64_t ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const FieldErrors& errors);
+// scope of `data`.
+ResolvedData ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const FieldErrors& errors);
 
 }  // namespace traind::core

@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <new>
 #include <string>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/vectorize.h"
+#include "core/data/preprocessing/data_moments.h"
+#include "core/data/preprocessing/principal_axes.h"
 
 namespace traind::core {
 namespace {
@@ -30,8 +34,8 @@ bool AllFinite(const std::vector<float>& values) {
 Preprocessor Preprocessor::Create(Config* config, const Shape* example_shape, const FieldErrors& errors) {
   Preprocessor preprocessor;
   if (example_shape != nullptr) {
-    preprocessor.shape_ = *example_shape;
-    preprocessor.elements_ = Elements(*example_shape);
+    preprocessor.shape_ = preprocessor.output_shape_ = *example_shape;
+    preprocessor.elements_ = preprocessor.output_elements_ = Elements(*example_shape);
   }
   if (config->size() > kMaxTransforms) {
     errors.At("preprocessing").Add(absl::StrCat("at most ", kMaxTransforms, " transforms"));
@@ -44,14 +48,15 @@ Preprocessor Preprocessor::Create(Config* config, const Shape* example_shape, co
     if (example_shape != nullptr) {
       const auto* kind = (*config)[i].GetReflection()->GetOneofFieldDescriptor(
           (*config)[i], v1::Preprocessing::descriptor()->FindOneofByName("kind"));
-      transform->SetShape(*example_shape, field.At(kind->name()));
+      preprocessor.output_shape_ = transform->SetShape(preprocessor.output_shape_, field.At(kind->name()));
+      preprocessor.output_elements_ = Elements(preprocessor.output_shape_);
     }
     preprocessor.transforms_.push_back(std::move(transform));
   }
   return preprocessor;
 }
 
-absl::Status Preprocessor::Fit(const Split& split) {
+absl::Status Preprocessor::Fit(const Split& split, const std::function<void()>& progress) try {
   if (split.example_shape() != shape_) {
     return absl::DataLossError(
         absl::StrCat("the examples have the shape ", ToString(split.example_shape()), ", not ", ToString(shape_)));
@@ -59,12 +64,16 @@ absl::Status Preprocessor::Fit(const Split& split) {
   std::vector<float> buffer(static_cast<size_t>(elements_));
   for (size_t i = 0; i < transforms_.size(); ++i) {
     if (!transforms_[i]->needs_fit()) continue;
-    transforms_[i]->Fit({.count = split.size(), .for_each = [&](const std::function<void(const float*)>& visit) {
-                           for (int64_t example = 0; example < split.size(); ++example) {
-                             ApplyFirst(i, split, example, buffer.data());
-                             visit(buffer.data());
-                           }
-                         }});
+    transforms_[i]->Fit({.count = split.size(),
+                         .for_each =
+                             [&](const std::function<void(const float*)>& visit) {
+                               for (int64_t example = 0; example < split.size(); ++example) {
+                                 ApplyFirst(i, split, example, buffer.data());
+                                 visit(buffer.data());
+                                 if (example % 1024 == 0) progress();
+                               }
+                             },
+                         .progress = progress});
     for (const Tensor& parameter : transforms_[i]->parameters()) {
       if (AllFinite(parameter.values)) continue;
       return absl::InvalidArgumentError(
@@ -72,6 +81,11 @@ absl::Status Preprocessor::Fit(const Split& split) {
     }
   }
   return absl::OkStatus();
+} catch (const std::bad_alloc&) {
+  return absl::ResourceExhaustedError("no memory to fit the preprocessing");
+} catch (const std::system_error& error) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("cannot start the thread that fits the preprocessing: ", error.what()));
 }
 
 std::vector<Tensor> Preprocessor::parameters() const {
@@ -105,18 +119,52 @@ absl::Status Preprocessor::Load(absl::Span<const Tensor> parameters) {
   return absl::OkStatus();
 }
 
+v1::PreprocessingReport Preprocessor::Report(const Split& split, const std::function<void()>& progress) const {
+  std::vector<float> buffer(static_cast<size_t>(elements_));
+  const auto moments = [&](size_t transforms, int64_t features) {
+    return ComputeDataMoments(split.size(), features, [&](int64_t example) {
+      if (example % 256 == 0) progress();
+      ApplyFirst(transforms, split, example, buffer.data());
+      return buffer.data();
+    });
+  };
+  v1::PreprocessingReport report;
+  *report.mutable_before() = moments(0, elements_);
+  *report.mutable_after() = moments(transforms_.size(), output_elements_);
+  return report;
+}
+
+int64_t Preprocessor::memory_bytes() const {
+  int64_t bytes = 0;
+  for (const auto& transform : transforms_) bytes += transform->memory_bytes();
+  return bytes;
+}
+
+// Only transforms that take at most kMaxAxes numbers make an example shorter: what they start from fits on the stack.
+template <class Body>
+void Preprocessor::InRoom(float* out, const Body& transform) const {
+  if (output_elements_ == elements_) return transform(out);
+  float room[kMaxAxes];
+  transform(room);
+  std::memcpy(out, room, static_cast<size_t>(output_elements_) * sizeof(float));
+}
+
 void Preprocessor::Apply(const uint8_t* example, float* out) const {
-  ToFloat(example, elements_, out);
-  for (const auto& transform : transforms_) transform->Apply(out);
+  InRoom(out, [&](float* room) {
+    ToFloat(example, elements_, room);
+    for (const auto& transform : transforms_) transform->Apply(room);
+  });
 }
 
 void Preprocessor::Apply(const float* example, float* out) const {
-  std::memcpy(out, example, static_cast<size_t>(elements_) * sizeof(float));
-  for (const auto& transform : transforms_) transform->Apply(out);
+  InRoom(out, [&](float* room) {
+    std::memcpy(room, example, static_cast<size_t>(elements_) * sizeof(float));
+    for (const auto& transform : transforms_) transform->Apply(room);
+  });
 }
 
 void Preprocessor::Apply(const Split& split, int64_t index, float* out) const {
-  ApplyFirst(transforms_.size(), split, index, out);
+  InRoom(out, [&](float* room) { ApplyFirst(transforms_.size(), split, index, room); });
 }
 
 void Preprocessor::ApplyFirst(size_t count, const Split& split, int64_t index, float* out) const {
