@@ -76,5 +76,5 @@ and in another terminal
   trainctl model download $job -o cnn.safetensors              the weights, for Python too
   trainctl describe examples/fashion_mnist_residual.textproto  another network, layer by layer
   trainctl run examples/fashion_mnist_mlp.textproto            train it
-  trainctl probe examples/lecture_tanh_small_weights.textproto activations that collapse before training begins
+  trainctl probe examples/lecture10/activation_tables/tanh_small_weights.textproto activations that collapse before training begins
 END

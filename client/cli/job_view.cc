@@ -86,6 +86,8 @@ void JobView::Apply(const v1::Event& event) {
                                                             : Style::kPlain);
       break;
     case v1::Event::kPreprocessing:
+      preprocessing_ = event.preprocessing();
+      break;
     case v1::Event::KIND_NOT_SET:
       break;
   }

@@ -44,6 +44,7 @@ class JobView {
   const v1::Timing& timing() const { return timing_; }  // Of the newest TRAIN event.
   const std::optional<v1::TrainMetrics>& train() const { return train_; }
   const std::optional<v1::EvaluationMetrics>& evaluation() const { return evaluation_; }
+  const std::optional<v1::PreprocessingReport>& preprocessing() const { return preprocessing_; }
   const v1::StatisticsReport& statistics() const { return statistics_; }
   uint64_t statistics_step() const { return statistics_step_; }
   const std::string& checkpoint() const { return checkpoint_; }            // Newest; empty before the first.
@@ -72,6 +73,7 @@ class JobView {
   v1::Timing timing_;
   std::optional<v1::TrainMetrics> train_;
   std::optional<v1::EvaluationMetrics> evaluation_;
+  std::optional<v1::PreprocessingReport> preprocessing_;
   v1::StatisticsReport statistics_;
   uint64_t statistics_step_ = 0;
   std::string checkpoint_, best_checkpoint_;

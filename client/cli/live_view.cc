@@ -106,6 +106,25 @@ void AddMetrics(const JobView& view, int width, std::vector<StyledLine>& lines) 
   }
 }
 
+// What the preprocessing made of the data: "data   784 features  mean 0 to 144  variance 0 to 1e+04  |correlation|
+// 0.24", and the same after it.
+void AddPreprocessing(const v1::PreprocessingReport& report, std::vector<StyledLine>& lines) {
+  const auto add = [&](absl::string_view title, const v1::DataMoments& moments) {
+    lines.push_back(
+        StyledLine()
+            .Add(PadRight(title, 6), Style::kDim)
+            .Add(PadRight(absl::StrCat(moments.features(), " features"), 14))
+            .Add("mean ", Style::kDim)
+            .Add(absl::StrCat(FormatNumber(moments.mean_min()), " to ", FormatNumber(moments.mean_max())))
+            .Add("  variance ", Style::kDim)
+            .Add(absl::StrCat(FormatNumber(moments.variance_min()), " to ", FormatNumber(moments.variance_max())))
+            .Add("  |correlation| ", Style::kDim)
+            .Add(FormatNumber(moments.mean_absolute_correlation())));
+  };
+  add("data", report.before());
+  add("after", report.after());
+}
+
 // Colour for a share that is bad when it is large.
 Style Trouble(double share, double warning, double bad) {
   return share >= bad ? Style::kBad : share >= warning ? Style::kWarning : Style::kPlain;
@@ -197,6 +216,7 @@ std::string RenderLiveView(const JobView& view, const LiveViewOptions& options) 
   lines.push_back(Header(view));
   lines.push_back(ProgressLine(view, options));
   AddMetrics(view, options.width, lines);
+  if (view.preprocessing()) AddPreprocessing(*view.preprocessing(), lines);
   if (!options.connection.empty()) lines.push_back(StyledLine().Add(Printable(options.connection), Style::kWarning));
 
   std::vector<StyledLine> layers;

@@ -60,6 +60,20 @@ std::string Statistics(const v1::StatisticsReport& report) {
   return text;
 }
 
+std::string Preprocessing(const v1::PreprocessingReport& report) {
+  std::string text = "preprocessing";
+  const auto add = [&](absl::string_view when, const v1::DataMoments& moments) {
+    absl::StrAppendFormat(&text,
+                          " features_%1$s=%2$d mean_%1$s=%3$.4g..%4$.4g variance_%1$s=%5$.4g..%6$.4g "
+                          "correlation_%1$s=%7$.4g",
+                          when, moments.features(), moments.mean_min(), moments.mean_max(), moments.variance_min(),
+                          moments.variance_max(), moments.mean_absolute_correlation());
+  };
+  add("before", report.before());
+  add("after", report.after());
+  return text;
+}
+
 std::string Layer(const v1::LayerStatistics& layer, const v1::StatisticsReport& report) {
   std::string text = absl::StrFormat("layer name=%s mean=%.4g std=%.4g min=%.4g max=%.4g zeros=%.4f", layer.layer(),
                                      layer.mean(), layer.std(), layer.min(), layer.max(), layer.zero_fraction());
@@ -102,6 +116,8 @@ std::string PlainLines(const v1::Event& event, bool every_layer) {
     case v1::Event::kLog:
       return absl::StrCat(prefix, "log level=", v1::LogLine::Level_Name(event.log().level()), " text=\"",
                           Printable(event.log().text()), "\"\n");
+    case v1::Event::kPreprocessing:
+      return absl::StrCat(prefix, Preprocessing(event.preprocessing()), "\n");
     case v1::Event::KIND_NOT_SET:
       break;
   }

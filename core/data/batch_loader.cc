@@ -87,7 +87,7 @@ struct BatchLoader::State {
 
 absl::Status BatchLoader::State::Reserve() {
   const auto floats = [](int64_t n) { return Buffer(static_cast<size_t>(n) * sizeof(float)); };
-  const int64_t examples = options.batch * preprocessor.example_elements();
+  const int64_t examples = options.batch * preprocessor.output_elements();
   const int64_t targets = options.batch * (split.has_labels() ? (blends ? options.outputs : 0) : split.target_width());
   const auto made = [](const Buffer& buffer) { return buffer.data() != nullptr || buffer.bytes() == 0; };
   bool all = true;
@@ -156,7 +156,7 @@ void BatchLoader::State::FillTargets(int64_t first, int64_t count, Slot* slot) {
 void BatchLoader::State::Blend(Slot* slot) {
   const int64_t outputs = split.has_labels() ? options.outputs : split.target_width();
   Minibatch minibatch{.count = slot->batch.count,
-                      .elements = preprocessor.example_elements(),
+                      .elements = preprocessor.output_elements(),
                       .outputs = outputs,
                       .examples = slot->examples.data<float>(),
                       .targets = slot->targets.data<float>()};
@@ -188,7 +188,7 @@ void BatchLoader::State::Fill(uint64_t step, Slot* slot) {
     order_epoch = epoch;
   }
   const int64_t count = std::min(options.batch, split.size() - first);
-  const int64_t elements = preprocessor.example_elements();
+  const int64_t elements = preprocessor.output_elements();
   float* examples = slot->examples.data<float>();
   for (int64_t i = 0; i < count; ++i) {
     const Augmenter::Key key{.seed = options.seed, .step = step, .example = static_cast<uint32_t>(i)};

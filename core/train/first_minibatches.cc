@@ -8,7 +8,7 @@ absl::StatusOr<std::vector<std::vector<float>>> FirstMinibatches(const Split& sp
   if (!loader.ok()) return loader.status();
   std::vector<std::vector<float>> minibatches;
   while (const Batch* batch = (*loader)->Next()) {
-    minibatches.emplace_back(batch->examples, batch->examples + options.batch * preprocessor.example_elements());
+    minibatches.emplace_back(batch->examples, batch->examples + options.batch * preprocessor.output_elements());
   }
   return minibatches;
 }

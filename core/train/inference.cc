@@ -149,6 +149,7 @@ absl::StatusOr<Examples> Given(const InferenceRequest& request, const v1::Predic
 
 struct LoadedModel {
   Model model;
+  Shape stored;  // Of an example of the job's dataset.
   Preprocessor preprocessor;
 };
 
@@ -158,8 +159,13 @@ absl::StatusOr<LoadedModel> Load(const InferenceRequest& request) {
   auto model = MakeModel(request.spec.network(), &request.spec.loss(), /*trainable=*/false, 0);
   if (!model.ok()) return model.status();
   FieldErrors::Root errors;
+  // Jobs of versions that did not write the shape down had nothing that changes it.
+  const auto& known = request.spec.data().example_shape();
+  const Shape stored = known.empty() ? model->graph->input_shape() : Shape(known.begin(), known.end());
+  auto augmentation = request.spec.data().augmentation();
+  const Augmenter augmenter = Augmenter::Create(&augmentation, &stored, errors.scope("data"));
+  const Shape& shape = augmenter.output_shape();
   auto config = request.spec.data().preprocessing();
-  const Shape shape = model->graph->input_shape();
   Preprocessor preprocessor = Preprocessor::Create(&config, &shape, errors.scope("data"));
   if (!errors.ok()) return errors.ToStatus();
   if (!request.preprocessing_path.empty()) {
@@ -167,7 +173,7 @@ absl::StatusOr<LoadedModel> Load(const InferenceRequest& request) {
     if (!tensors.ok()) return tensors.status();
     if (absl::Status status = preprocessor.Load(tensors->LoadAll()); !status.ok()) return status;
   }
-  return LoadedModel{*std::move(model), std::move(preprocessor)};
+  return LoadedModel{*std::move(model), stored, std::move(preprocessor)};
 }
 
 }  // namespace
@@ -228,15 +234,20 @@ absl::StatusOr<v1::PredictResponse> Predict(const InferenceRequest& request, con
   v1::PredictResponse response;
   auto images = Given(request, input, &response);
   if (!images.ok()) return images.status();
-  const Shape& input_shape = loaded->preprocessor.example_shape();
+  // As many numbers as the dataset's examples have, and no image of another size, are such examples.
+  const Shape& stored = loaded->stored;
+  const bool image = stored.size() == 3 && images->shape.size() == 3 && images->shape[0] == stored[0];
+  if (!image && Elements(images->shape) == Elements(stored)) images->shape = stored;
+  const Preprocessor& preprocessor = loaded->preprocessor;
+  const Shape& looked = preprocessor.example_shape();
   v1::TestTime test_time = input.has_test_time() ? input.test_time() : request.spec.evaluation().test_time();
   FieldErrors::Root errors;
-  const Views views = ResolveTestTime(&test_time, images->shape, input_shape, errors.scope("test_time"));
+  const Views views = ResolveTestTime(&test_time, images->shape, looked, errors.scope("test_time"));
   if (!errors.ok()) return errors.ToStatus();
   const int64_t samples = SamplesOf(test_time);
 
   const int64_t count = images->count;
-  const int64_t elements = loaded->preprocessor.example_elements();
+  const int64_t inputs = preprocessor.output_elements();
   PlanOptions options = PlanOptionsFor(request.spec, {});
   options.batch = std::min<int64_t>(count, 128);
   options.sampling = test_time.dropout_samples() > 0;
@@ -250,15 +261,14 @@ absl::StatusOr<v1::PredictResponse> Predict(const InferenceRequest& request, con
   LookAverage average(request.spec.loss(), views.count() * samples, options.batch, outputs);
   Resampler resampler;
   views.Reserve(resampler);
-  std::vector<float> pixels(views.plain() ? 0 : Elements(input_shape));
+  std::vector<float> pixels(views.plain() ? 0 : Elements(looked));
   for (int64_t begin = 0; begin < count; begin += options.batch) {
     // The last batch is filled up with zeros.
     const int64_t n = std::min(options.batch, count - begin);
-    std::vector<float> batch(options.batch * elements);
+    std::vector<float> batch(options.batch * inputs);
     for (int64_t look = 0; look < views.count() * samples; ++look) {
       for (int64_t i = 0; look % samples == 0 && i < n; ++i) {
-        images->View(begin + i, views, look / samples, resampler, pixels, loaded->preprocessor,
-                     batch.data() + i * elements);
+        images->View(begin + i, views, look / samples, resampler, pixels, preprocessor, batch.data() + i * inputs);
       }
       const absl::Status ran =
           (*plan)->Run({.examples = batch.data(), .count = n, .step = static_cast<uint64_t>(look)});

@@ -54,7 +54,8 @@ int LastWithWeights(const Graph& graph) {
 // Whether preprocessing can leave bytes, which are all positive, around zero.
 bool Centres(const v1::DataSpec& data) {
   return std::any_of(data.preprocessing().begin(), data.preprocessing().end(), [](const v1::Preprocessing& one) {
-    return one.has_zero_mean() || one.has_standardize() || (one.has_scale() && one.scale().offset() < 0);
+    return one.has_zero_mean() || one.has_standardize() || one.has_pca() || one.has_whiten() ||
+           (one.has_scale() && one.scale().offset() < 0);
   });
 }
 

@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "core/base/registry.h"
 #include "core/graph/describe.h"
 #include "core/graph/graph.h"
@@ -55,20 +54,18 @@ uint32_t ResolveBatch(bool has, uint32_t wanted, uint32_t fallback, int64_t exam
   return wanted;
 }
 
-// The graph of a network whose input shape the dataset may know, as `example`, after the augmentation. `dataset` may be
-// null.
-std::unique_ptr<Graph> BuildNetwork(v1::Network& network, const v1::Dataset* dataset, const Shape& example,
+// The graph of a network whose input shape the data may know: that of the examples after augmentation and
+// preprocessing. `dataset` may be null.
+std::unique_ptr<Graph> BuildNetwork(v1::Network& network, const v1::Dataset* dataset, const ResolvedData& data,
                                     const FieldErrors& errors) {
+  const Shape& wanted = data.input_shape;
   if (dataset != nullptr && network.input_shape().empty()) {
-    network.mutable_input_shape()->Assign(example.begin(), example.end());
+    network.mutable_input_shape()->Assign(wanted.begin(), wanted.end());
   }
-  if (dataset != nullptr &&
-      !std::equal(network.input_shape().begin(), network.input_shape().end(), example.begin(), example.end())) {
-    const bool cropped =
-        !std::equal(example.begin(), example.end(), dataset->example_shape().begin(), dataset->example_shape().end());
+  if (dataset != nullptr && Shape(network.input_shape().begin(), network.input_shape().end()) != wanted) {
     errors.At("input_shape")
-        .Add(absl::StrCat("is [", absl::StrJoin(network.input_shape(), ", "), "], but the examples of ",
-                          dataset->name(), cropped ? " are, after the augmentation, " : " are ", ToString(example)));
+        .Add(absl::StrCat("is ", ToString(network.input_shape()), ", but the examples of ", dataset->name(), " are ",
+                          ToString(wanted), wanted == data.stored ? "" : " after the augmentation and preprocessing"));
     return nullptr;
   }
   return Graph::Build(network, errors);
@@ -207,7 +204,7 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
   const FieldErrors output = spec.network().has_preset()
                                  ? errors.At("network").At("preset")
                                  : errors.At("network").At("layers", spec.network().layers_size() - 1);
-  const auto graph = BuildNetwork(network, dataset, data.input_shape, errors.At("network"));
+  const auto graph = BuildNetwork(network, dataset, data, errors.At("network"));
   if (graph == nullptr || dataset == nullptr) return job;
   ResolveTestTime(resolved.mutable_evaluation()->mutable_test_time(), data.stored, data.augmented,
                   errors.At("evaluation").At("test_time"));
@@ -230,14 +227,15 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
   job.warnings = JobWarnings(resolved, *graph, *dataset);
   job.description.mutable_warnings()->Assign(job.warnings.begin(), job.warnings.end());
   const double example = 4.0 * static_cast<double>(Elements(graph->input_shape()));
-  // Blended examples have soft labels as wide as the output.
+  // Minibatches on their way, an example while fitting, and what the preprocessing fits. Blended examples have soft
+  // labels as wide as the output.
   const int64_t targets = data.blends ? graph->output().output[0] : dataset->target_width();
   const double batch = resolved.batch_size() * (example + 4.0 + 4.0 * static_cast<double>(targets));
-  // Minibatches on their way, and what the preprocessing has fitted (mean and deviation, while fitting in double).
-  job.memory_bound_bytes =
-      job.description.training_memory_bytes() +
-      static_cast<int64_t>(std::min(
-          kBatchesInFlight * batch + 8 * example + DataInitializationBytes(resolved, *graph, job.description), 0x1p62));
+  const double stored = 4.0 * static_cast<double>(std::max(Elements(data.stored), Elements(data.augmented)));
+  job.memory_bound_bytes = job.description.training_memory_bytes() + data.preprocessing_bytes +
+                           static_cast<int64_t>(std::min(kBatchesInFlight * batch + 8 * std::max(example, stored) +
+                                                             DataInitializationBytes(resolved, *graph, job.description),
+                                                         0x1p62));
   return job;
 }
 
@@ -281,15 +279,14 @@ v1::ProbeNetworkRequest ResolveProbe(const v1::ProbeNetworkRequest& request, con
   CheckPrecision(resolved.precision(), errors.At("precision"));
   if (resolved.has_data_initialization()) {
     // Of N(0, 1) there is the one minibatch that is shown.
-    const uint64_t minibatches = resolved.has_data() ? examples / std::max(1u, resolved.batch_size()) : 1;
+    const uint64_t minibatches = resolved.has_data() ? data.examples / std::max(1u, resolved.batch_size()) : 1;
     ResolveDataInitialization(*resolved.mutable_data_initialization(), minibatches, errors.At("data_initialization"));
   }
   v1::Network& network = *resolved.mutable_network();
   if (resolved.has_data() && dataset == nullptr && network.input_shape().empty()) {
     CheckWithoutShape(network, errors.At("network"));
   } else {
-    const auto graph =
-        BuildNetwork(network, resolved.has_data() ? dataset : nullptr, data.input_shape, errors.At("network"));
+    const auto graph = BuildNetwork(network, resolved.has_data() ? dataset : nullptr, data, errors.At("network"));
     if (graph && resolved.has_data_initialization()) {
       CheckDataInitialization(resolved.data_initialization(), *graph, errors.At("data_initialization"));
     }

@@ -49,12 +49,21 @@ ResolvedData ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const F
     Preprocessor::Create(data.mutable_preprocessing(), nullptr, errors);
     return resolved;
   }
+  const Shape& stored = resolved.stored;
   resolved.stored.assign(dataset->example_shape().begin(), dataset->example_shape().end());
-  const Augmenter augmenter = Augmenter::Create(data.mutable_augmentation(), &resolved.stored, errors);
+  if (data.example_shape().empty()) data.mutable_example_shape()->Assign(stored.begin(), stored.end());
+  if (Shape(data.example_shape().begin(), data.example_shape().end()) != stored) {
+    errors.At("example_shape")
+        .Add(absl::StrCat("is ", ToString(data.example_shape()), ", but the examples of ", dataset->name(), " are ",
+                          ToString(stored), "; leave it out"));
+  }
+  const Augmenter augmenter = Augmenter::Create(data.mutable_augmentation(), &stored, errors);
   resolved.augmented = augmenter.output_shape();
-  resolved.input_shape = resolved.augmented;
   resolved.blends = augmenter.blends();
-  Preprocessor::Create(data.mutable_preprocessing(), &resolved.augmented, errors);
+  const Preprocessor preprocessor = Preprocessor::Create(data.mutable_preprocessing(), &resolved.augmented, errors);
+  resolved.input_shape = preprocessor.output_shape();
+  resolved.preprocessing_bytes = preprocessor.memory_bytes();
+  augmenter.CheckPreprocessed(resolved.input_shape, data.augmentation(), errors);
   if (data.evaluation_split() != kNoSplit) {
     RequireSplit(*dataset, data.evaluation_split(), errors.At("evaluation_split"));
   }

@@ -11,11 +11,12 @@
 namespace traind::core {
 
 struct ResolvedData {
-  int64_t examples = 0;  // To train on; 0 when that is not known.
-  Shape stored;          // Of the dataset's examples; this and the next two are empty when it is not known.
-  Shape augmented;       // Of an example after the augmentation.
-  Shape input_shape;     // Of an example after the preprocessing, too.
-  bool blends = false;   // The augmentation makes soft labels.
+  int64_t examples = 0;             // To train on; 0 when that is not known.
+  Shape stored;                     // Of the dataset's examples; this and the next two are empty when it is not known.
+  Shape augmented;                  // Of an example after the augmentation.
+  Shape input_shape;                // Of an example after the preprocessing, too.
+  bool blends = false;              // The augmentation makes soft labels.
+  int64_t preprocessing_bytes = 0;  // What fitting takes, at most.
 };
 
 // Checks `data` and fills in its defaults; `dataset` is null when it does not exist, which the caller has

@@ -26,7 +26,8 @@ class EventSink {
   virtual void Emit(v1::Event event) = 0;
   // Blocks until everything emitted is durable: a checkpoint never stands before the events that led to it.
   virtual absl::Status Flush() = 0;
-  // Says that step `step` is done; cheap, called after each one.
+  // Says that step `step` is done, called after each one; and between steps, with the same number again, that something
+  // which takes long goes on. Cheap.
   virtual void Heartbeat(uint64_t step) = 0;
 };
 

@@ -159,8 +159,14 @@ absl::Status Trainer::InitializeWithData() {
 }
 
 absl::Status Trainer::Start() {
+  const auto alive = [this] { sink_.Heartbeat(step_); };
   if (absl::Status status = augmenter_.Fit(*train_split_); !status.ok()) return status;
-  if (absl::Status status = preprocessor_->Fit(*train_split_, &plain_views_); !status.ok()) return status;
+  if (absl::Status status = preprocessor_->Fit(*train_split_, &plain_views_, alive); !status.ok()) return status;
+  if (!spec_.data().preprocessing().empty()) {
+    v1::Event event = NewEvent();
+    *event.mutable_preprocessing() = preprocessor_->Report(*train_split_, &plain_views_, alive);
+    sink_.Emit(std::move(event));
+  }
   model_.store->Initialize(spec_.seed());
   for (StoredParameter& parameter : model_.store->parameters()) InitializeSlots(parameter);
   if (!request_.weights_path.empty()) {

@@ -12,7 +12,8 @@ namespace traind::server {
 namespace {
 
 bool IsReplayed(v1::EventKind kind) {
-  return kind == v1::TRAIN || kind == v1::EVALUATION || kind == v1::STATISTICS || kind == v1::CHECKPOINT;
+  return kind == v1::TRAIN || kind == v1::EVALUATION || kind == v1::STATISTICS || kind == v1::CHECKPOINT ||
+         kind == v1::PREPROCESSING;
 }
 
 v1::Event Difference(const v1::Event& event, v1::EventKind kind, absl::string_view what) {

@@ -31,9 +31,11 @@ void CheckSplit(const v1::Dataset& dataset, const std::string& split, const core
   field.Add(absl::StrCat(dataset.name(), " has no split \"", split, "\"; it has: ", known));
 }
 
-// `network` is the job's, resolved. An image of another size is brought to the network's input at test time.
-void CheckExamples(const v1::Examples& examples, const v1::Network& network, const core::FieldErrors& field) {
-  const std::vector<int64_t> input(network.input_shape().begin(), network.input_shape().end());
+// `spec` is the job's, resolved. An image of another size is brought to the network's input at test time.
+void CheckExamples(const v1::Examples& examples, const v1::JobSpec& spec, const core::FieldErrors& field) {
+  // Jobs of versions that did not write the shape down had no preprocessing that changes it.
+  const auto& taken = spec.data().example_shape().empty() ? spec.network().input_shape() : spec.data().example_shape();
+  const std::vector<int64_t> input(taken.begin(), taken.end());
   const int64_t wanted = core::CheckedElements(input);
   const bool image = input.size() == 3 && examples.shape_size() == 4 && examples.shape(1) == input[0];
   const std::vector<int64_t> shape(examples.shape().begin(), examples.shape().end());
@@ -44,7 +46,7 @@ void CheckExamples(const v1::Examples& examples, const v1::Network& network, con
     field.At("shape").Add("must have positive dimensions");
   } else if (!image && elements / shape[0] != wanted) {
     field.At("shape").Add(
-        absl::StrCat("has ", elements / shape[0], " values for each example, the network takes ", wanted));
+        absl::StrCat("has ", elements / shape[0], " values for each example, the model takes ", wanted));
   } else if (elements != examples.values_size()) {
     field.At("values").Add(absl::StrCat("has ", examples.values_size(), " numbers, the shape wants ", elements));
   }
@@ -194,7 +196,7 @@ absl::Status ModelService::Predict(const v1::PredictRequest& request, Cancellati
   internal::Task task;
   core::FieldErrors::Root errors;
   if (request.has_examples()) {
-    CheckExamples(request.examples(), trained->spec.network(), errors.scope("examples"));
+    CheckExamples(request.examples(), trained->spec, errors.scope("examples"));
   } else if (request.has_range()) {
     const core::FieldErrors field = errors.scope("range");
     v1::SplitRange& range = *resolved.mutable_range();

@@ -62,6 +62,8 @@ v1::EventKind KindOf(const v1::Event& event) {
       return v1::CHECKPOINT;
     case v1::Event::kLog:
       return v1::LOG;
+    case v1::Event::kPreprocessing:
+      return v1::PREPROCESSING;
     case v1::Event::KIND_NOT_SET:
       break;
   }

@@ -70,6 +70,9 @@ struct Minibatch {
 
 class BatchAugmentation : public Augmentation {
  public:
+  // Whether it is only for preprocessed examples that are still images of the shape given to SetShape.
+  virtual bool needs_pixels() const { return false; }
+
   // Whom each example is blended with, and its own share; kept from step to step for its memory.
   struct Pairing {
     std::vector<uint32_t> partner;

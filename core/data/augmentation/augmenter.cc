@@ -15,6 +15,14 @@ constexpr int kMaxAugmentations = 16;
 
 RandomStream StreamAt(uint64_t seed, uint32_t place) { return RandomStream(seed, Purpose::kAugment, place); }
 
+// The field of the message that stands at `place` of the list.
+FieldErrors KindAt(const Augmenter::Config& config, uint32_t place, const FieldErrors& errors) {
+  const v1::Augmentation& holder = config[static_cast<int>(place)];
+  const auto* kind =
+      holder.GetReflection()->GetOneofFieldDescriptor(holder, holder.GetDescriptor()->FindOneofByName("kind"));
+  return errors.At("augmentation", static_cast<int>(place)).At(kind->name());
+}
+
 std::string StoredName(size_t place, const std::string& name) {
   return absl::StrCat("augmentation.", place, ".", name);
 }
@@ -37,13 +45,18 @@ Augmenter Augmenter::Create(Config* config, const Shape* example_shape, const Fi
   // What acts on the minibatch comes last, wherever it stands: it sees the final shape.
   for (const Step& step : augmenter.batch_steps_) {
     if (example_shape == nullptr) break;
-    const auto& holder = (*config)[static_cast<int>(step.place)];
-    const auto* kind =
-        holder.GetReflection()->GetOneofFieldDescriptor(holder, holder.GetDescriptor()->FindOneofByName("kind"));
-    augmenter.all_[step.place]->SetShape(augmenter.output_shape_,
-                                         errors.At("augmentation", step.place).At(kind->name()));
+    augmenter.all_[step.place]->SetShape(augmenter.output_shape_, KindAt(*config, step.place, errors));
   }
   return augmenter;
+}
+
+void Augmenter::CheckPreprocessed(const Shape& shape, const Config& config, const FieldErrors& errors) const {
+  for (const Step& step : batch_steps_) {
+    if (!step.batch->needs_pixels() || shape == output_shape_) continue;
+    KindAt(config, step.place, errors)
+        .Add(absl::StrCat("needs pixels, and the preprocessing makes ", ToString(shape), " of the images ",
+                          ToString(output_shape_), "; leave one of them out"));
+  }
 }
 
 void Augmenter::Add(v1::Augmentation& config, int place, Shape* shape, const FieldErrors& errors) {

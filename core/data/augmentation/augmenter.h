@@ -29,6 +29,9 @@ class Augmenter {
 
   // Of an example after the list; the network's input, where no preprocessing changes it.
   const Shape& output_shape() const { return output_shape_; }
+  // What blends minibatches sees examples after the preprocessing, of this shape. `config` and `errors` are those given
+  // to Create; an augmentation that the shape does not suit is a violation.
+  void CheckPreprocessed(const Shape& shape, const Config& config, const FieldErrors& errors) const;
   bool changes_images() const { return !image_steps_.empty(); }
   // Whether minibatches are blended, so that class labels become soft ones.
   bool blends() const { return !batch_steps_.empty(); }

@@ -21,6 +21,7 @@ class CutmixAugmentation final : public BatchAugmentation {
     }
     return shape_ = shape;
   }
+  bool needs_pixels() const override { return true; }
 
   void Blend(const RandomStream& stream, uint64_t step, double probability, const Minibatch& from, const Minibatch& to,
              Pairing& pairing) const override {

@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <new>
 #include <string>
+#include <system_error>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/vectorize.h"
+#include "core/data/preprocessing/data_moments.h"
+#include "core/data/preprocessing/principal_axes.h"
 
 namespace traind::core {
 namespace {
@@ -27,6 +31,32 @@ const void* ExampleOf(const Split& split, int64_t index) {
   return split.float_examples() + begin;
 }
 
+// The examples of a split, each by the first of `views` where it is given.
+class ViewedExamples {
+ public:
+  ViewedExamples(const Split& split, const Views* views)
+      : split_(split), views_(views != nullptr && !views->plain() ? views : nullptr) {
+    if (views_ == nullptr) return;
+    pixels_.resize(static_cast<size_t>(Elements(views_->input())));
+    views_->Reserve(resampler_);
+  }
+
+  // Valid until the next call.
+  const void* At(int64_t index) {
+    if (views_ == nullptr) return ExampleOf(split_, index);
+    const Shape& shape = views_->input();
+    const Image looked{split_.element_type(), shape[0], shape[1], shape[2], pixels_.data()};
+    views_->Apply(0, ImageOf(split_, index), resampler_, looked);
+    return pixels_.data();
+  }
+
+ private:
+  const Split& split_;
+  const Views* const views_;
+  std::vector<float> pixels_;  // Room for bytes, too.
+  Resampler resampler_;
+};
+
 bool AllFinite(const std::vector<float>& values) {
   return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
 }
@@ -36,8 +66,8 @@ bool AllFinite(const std::vector<float>& values) {
 Preprocessor Preprocessor::Create(Config* config, const Shape* example_shape, const FieldErrors& errors) {
   Preprocessor preprocessor;
   if (example_shape != nullptr) {
-    preprocessor.shape_ = *example_shape;
-    preprocessor.elements_ = Elements(*example_shape);
+    preprocessor.shape_ = preprocessor.output_shape_ = *example_shape;
+    preprocessor.elements_ = preprocessor.output_elements_ = Elements(*example_shape);
   }
   if (config->size() > kMaxTransforms) {
     errors.At("preprocessing").Add(absl::StrCat("at most ", kMaxTransforms, " transforms"));
@@ -50,37 +80,34 @@ Preprocessor Preprocessor::Create(Config* config, const Shape* example_shape, co
     if (example_shape != nullptr) {
       const auto* kind = (*config)[i].GetReflection()->GetOneofFieldDescriptor(
           (*config)[i], v1::Preprocessing::descriptor()->FindOneofByName("kind"));
-      transform->SetShape(*example_shape, field.At(kind->name()));
+      preprocessor.output_shape_ = transform->SetShape(preprocessor.output_shape_, field.At(kind->name()));
+      preprocessor.output_elements_ = Elements(preprocessor.output_shape_);
     }
     preprocessor.transforms_.push_back(std::move(transform));
   }
   return preprocessor;
 }
 
-absl::Status Preprocessor::Fit(const Split& split, const Views* views) {
+absl::Status Preprocessor::Fit(const Split& split, const Views* views, const std::function<void()>& progress) try {
   const Shape& shape = views != nullptr ? views->input() : split.example_shape();
   if (shape != shape_) {
     return absl::DataLossError(
         absl::StrCat("the examples have the shape ", ToString(shape), ", not ", ToString(shape_)));
   }
   std::vector<float> buffer(static_cast<size_t>(elements_));
-  // The example itself, or its first look in `pixels`.
-  std::vector<float> pixels(views != nullptr && !views->plain() ? static_cast<size_t>(elements_) : 0);
-  Resampler resampler;
-  const auto example = [&](int64_t index) -> const void* {
-    if (pixels.empty()) return ExampleOf(split, index);
-    const Image looked{split.element_type(), shape[0], shape[1], shape[2], pixels.data()};
-    views->Apply(0, ImageOf(split, index), resampler, looked);
-    return pixels.data();
-  };
+  ViewedExamples examples(split, views);
   for (size_t i = 0; i < transforms_.size(); ++i) {
     if (!transforms_[i]->needs_fit()) continue;
-    transforms_[i]->Fit({.count = split.size(), .for_each = [&](const std::function<void(const float*)>& visit) {
-                           for (int64_t index = 0; index < split.size(); ++index) {
-                             ApplyFirst(i, split.element_type(), example(index), buffer.data());
-                             visit(buffer.data());
-                           }
-                         }});
+    transforms_[i]->Fit({.count = split.size(),
+                         .for_each =
+                             [&](const std::function<void(const float*)>& visit) {
+                               for (int64_t index = 0; index < split.size(); ++index) {
+                                 ApplyFirst(i, split.element_type(), examples.At(index), buffer.data());
+                                 visit(buffer.data());
+                                 if (index % 1024 == 0) progress();
+                               }
+                             },
+                         .progress = progress});
     for (const Tensor& parameter : transforms_[i]->parameters()) {
       if (AllFinite(parameter.values)) continue;
       return absl::InvalidArgumentError(
@@ -88,6 +115,11 @@ absl::Status Preprocessor::Fit(const Split& split, const Views* views) {
     }
   }
   return absl::OkStatus();
+} catch (const std::bad_alloc&) {
+  return absl::ResourceExhaustedError("no memory to fit the preprocessing");
+} catch (const std::system_error& error) {
+  return absl::ResourceExhaustedError(
+      absl::StrCat("cannot start the thread that fits the preprocessing: ", error.what()));
 }
 
 std::vector<Tensor> Preprocessor::parameters() const {
@@ -121,31 +153,68 @@ absl::Status Preprocessor::Load(absl::Span<const Tensor> parameters) {
   return absl::OkStatus();
 }
 
+v1::PreprocessingReport Preprocessor::Report(const Split& split, const Views* views,
+                                             const std::function<void()>& progress) const {
+  ViewedExamples examples(split, views);
+  std::vector<float> buffer(static_cast<size_t>(elements_));
+  const auto moments = [&](size_t transforms, int64_t features) {
+    return ComputeDataMoments(split.size(), features, [&](int64_t example) {
+      if (example % 256 == 0) progress();
+      ApplyFirst(transforms, split.element_type(), examples.At(example), buffer.data());
+      return buffer.data();
+    });
+  };
+  v1::PreprocessingReport report;
+  *report.mutable_before() = moments(0, elements_);
+  *report.mutable_after() = moments(transforms_.size(), output_elements_);
+  return report;
+}
+
+int64_t Preprocessor::memory_bytes() const {
+  int64_t bytes = 0;
+  for (const auto& transform : transforms_) bytes += transform->memory_bytes();
+  return bytes;
+}
+
+// Only transforms that take at most kMaxAxes numbers make an example shorter: what they start from fits on the stack.
+template <class Body>
+void Preprocessor::InRoom(float* out, const Body& transform) const {
+  if (output_elements_ == elements_) return transform(out);
+  float room[kMaxAxes];
+  transform(room);
+  std::memcpy(out, room, static_cast<size_t>(output_elements_) * sizeof(float));
+}
+
 void Preprocessor::Apply(const uint8_t* example, float* out) const {
-  ToFloat(example, elements_, out);
-  for (const auto& transform : transforms_) transform->Apply(out);
+  InRoom(out, [&](float* room) {
+    ToFloat(example, elements_, room);
+    for (const auto& transform : transforms_) transform->Apply(room);
+  });
 }
 
 void Preprocessor::Apply(const float* example, float* out) const {
-  std::memcpy(out, example, static_cast<size_t>(elements_) * sizeof(float));
-  for (const auto& transform : transforms_) transform->Apply(out);
+  InRoom(out, [&](float* room) {
+    std::memcpy(room, example, static_cast<size_t>(elements_) * sizeof(float));
+    for (const auto& transform : transforms_) transform->Apply(room);
+  });
 }
 
 void Preprocessor::Apply(const Image& image, float* out) const {
-  ApplyFirst(transforms_.size(), image.type, image.data, out);
+  InRoom(out, [&](float* room) { ApplyFirst(transforms_.size(), image.type, image.data, room); });
 }
 
 void Preprocessor::Apply(const Split& split, int64_t index, float* out) const {
-  ApplyFirst(transforms_.size(), split.element_type(), ExampleOf(split, index), out);
+  InRoom(out,
+         [&](float* room) { ApplyFirst(transforms_.size(), split.element_type(), ExampleOf(split, index), room); });
 }
 
-void Preprocessor::ApplyFirst(size_t count, v1::ElementType type, const void* example, float* out) const {
+void Preprocessor::ApplyFirst(size_t count, v1::ElementType type, const void* example, float* room) const {
   if (type == v1::UINT8) {
-    ToFloat(static_cast<const uint8_t*>(example), elements_, out);
+    ToFloat(static_cast<const uint8_t*>(example), elements_, room);
   } else {
-    std::memcpy(out, example, static_cast<size_t>(elements_) * sizeof(float));
+    std::memcpy(room, example, static_cast<size_t>(elements_) * sizeof(float));
   }
-  for (size_t i = 0; i < count; ++i) transforms_[i]->Apply(out);
+  for (size_t i = 0; i < count; ++i) transforms_[i]->Apply(room);
 }
 
 }  // namespace traind::core

@@ -2,6 +2,7 @@
 // example the network sees. Immutable after Fit or Load, and then thread-safe.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "core/data/preprocessing/transform.h"
 #include "core/tensor/tensor.h"
 #include "google/protobuf/repeated_ptr_field.h"
+#include "traind/v1/event.pb.h"
 #include "traind/v1/preprocessing.pb.h"
 
 namespace traind::core {
@@ -27,16 +29,19 @@ class Preprocessor {
   static Preprocessor Create(Config* config, const Shape* example_shape, const FieldErrors& errors);
 
   // Learns what there is to learn, one transform after the other, from all examples of `split`, seen by the first of
-  // `views` where it is given. Deterministic. DATA_LOSS when the examples have another shape; INVALID_ARGUMENT when
-  // what was learned is not finite.
-  absl::Status Fit(const Split& split, const Views* views = nullptr);
+  // `views` where it is given. Deterministic; `progress` is called now and then. DATA_LOSS when the examples have
+  // another shape; INVALID_ARGUMENT when what was learned is not finite; RESOURCE_EXHAUSTED without memory or threads.
+  absl::Status Fit(
+      const Split& split, const Views* views = nullptr, const std::function<void()>& progress = [] {});
+  // What the fitted preprocessing does to the first examples of the split it was fitted on, seen as Fit saw them.
+  v1::PreprocessingReport Report(const Split& split, const Views* views, const std::function<void()>& progress) const;
 
   // What was learned, as "preprocessing.0.mean", "preprocessing.1.std", ...; empty when nothing needs learning.
   std::vector<Tensor> parameters() const;
   // Takes parameters() back. DATA_LOSS names a tensor that is missing, has another shape or is not finite.
   absl::Status Load(absl::Span<const Tensor> parameters);
 
-  // One example as float32, transformed: bytes or floats in, Elements(example_shape) floats out. Allocates nothing.
+  // One example as float32, transformed: bytes or floats in, output_elements() floats out. Allocates nothing.
   void Apply(const uint8_t* example, float* out) const;
   void Apply(const float* example, float* out) const;
   void Apply(const Image& image, float* out) const;
@@ -44,14 +49,23 @@ class Preprocessor {
   void Apply(const Split& split, int64_t index, float* out) const;
 
   const Shape& example_shape() const { return shape_; }
+  const Shape& output_shape() const { return output_shape_; }
   int64_t example_elements() const { return elements_; }
+  int64_t output_elements() const { return output_elements_; }
+  // At most, while fitting and after, beside the examples themselves.
+  int64_t memory_bytes() const;
 
  private:
-  // The first `count` transforms.
-  void ApplyFirst(size_t count, v1::ElementType type, const void* example, float* out) const;
+  // The first `count` transforms, in place: room for example_elements() floats.
+  void ApplyFirst(size_t count, v1::ElementType type, const void* example, float* room) const;
+  // Calls `transform` with room for a whole example, and leaves its first output_elements() floats in `out`.
+  template <class Body>
+  void InRoom(float* out, const Body& transform) const;
 
   Shape shape_;
+  Shape output_shape_;
   int64_t elements_ = 0;
+  int64_t output_elements_ = 0;
   std::vector<std::unique_ptr<Transform>> transforms_;
 };
 

@@ -17,7 +17,10 @@ class ScaleTransform final : public Transform {
   explicit ScaleTransform(const v1::Scale& config)
       : factor_(static_cast<float>(config.factor())), offset_(static_cast<float>(config.offset())) {}
 
-  void SetShape(const Shape& shape, const FieldErrors& /*errors*/) override { features_ = Elements(shape); }
+  Shape SetShape(const Shape& shape, const FieldErrors& /*errors*/) override {
+    features_ = Elements(shape);
+    return shape;
+  }
   void Apply(float* example) const override { ScaleLoop(example, features_, factor_, offset_); }
 
  private:

@@ -22,10 +22,13 @@ class StandardizeTransform final : public Transform {
   explicit StandardizeTransform(const v1::Standardize& config)
       : grouping_(config.grouping()), epsilon_(static_cast<float>(config.epsilon())) {}
 
-  void SetShape(const Shape& shape, const FieldErrors& errors) override {
+  Shape SetShape(const Shape& shape, const FieldErrors& errors) override {
     groups_ = MakeGroups(grouping_, shape, errors);
+    return shape;
   }
   bool needs_fit() const override { return true; }
+  // In double while fitting, and as floats by group and by feature.
+  int64_t memory_bytes() const override { return 64 * groups_.features(); }
   void Fit(const TrainingExamples& examples) override {
     const Moments moments = ComputeMoments(examples, groups_);
     Set(std::vector<float>(moments.mean.begin(), moments.mean.end()),

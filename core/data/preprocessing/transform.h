@@ -19,6 +19,7 @@ namespace traind::core {
 struct TrainingExamples {
   int64_t count = 0;
   std::function<void(const std::function<void(const float* example)>&)> for_each;
+  std::function<void()> progress;  // To be called now and then while something takes long, in the thread of Fit.
 };
 
 class Transform {
@@ -26,9 +27,12 @@ class Transform {
   virtual ~Transform() = default;
 
   // The shape of every example; called once, before all others. A shape that does not suit is a violation.
-  virtual void SetShape(const Shape& shape, const FieldErrors& errors) = 0;
+  // Returns the shape that Apply leaves, which has at most as many elements.
+  virtual Shape SetShape(const Shape& shape, const FieldErrors& errors) = 0;
   virtual bool needs_fit() const { return false; }
   virtual void Fit(const TrainingExamples& /*examples*/) {}
+  // At most, while fitting and after.
+  virtual int64_t memory_bytes() const { return 0; }
 
   // What Fit learned, by names such as "mean"; empty when there is nothing to learn.
   virtual std::vector<Tensor> parameters() const { return {}; }

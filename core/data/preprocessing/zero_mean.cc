@@ -1,4 +1,4 @@
-// y = x - mean, the mean of each feature or channel over the training split.
+// y = x - mean, the mean of each feature (the mean image) or channel over the training split.
 #include <memory>
 #include <vector>
 
@@ -17,10 +17,13 @@ class ZeroMeanTransform final : public Transform {
  public:
   explicit ZeroMeanTransform(const v1::ZeroMean& config) : grouping_(config.grouping()) {}
 
-  void SetShape(const Shape& shape, const FieldErrors& errors) override {
+  Shape SetShape(const Shape& shape, const FieldErrors& errors) override {
     groups_ = MakeGroups(grouping_, shape, errors);
+    return shape;
   }
   bool needs_fit() const override { return true; }
+  // In double while fitting, and as floats by group and by feature.
+  int64_t memory_bytes() const override { return 64 * groups_.features(); }
   void Fit(const TrainingExamples& examples) override {
     const Moments moments = ComputeMoments(examples, groups_);
     SetMean(std::vector<float>(moments.mean.begin(), moments.mean.end()));
@@ -42,12 +45,12 @@ class ZeroMeanTransform final : public Transform {
   std::vector<float> feature_mean_;  // By feature.
 };
 
-const Registered<Transform, v1::ZeroMean> kRegistered("x - mean over the training split, per feature or per channel",
-                                                      [](v1::ZeroMean& config,
-                                                         const FieldErrors& errors) -> std::unique_ptr<Transform> {
-                                                        config.set_grouping(ResolveGrouping(config.grouping(), errors));
-                                                        return std::make_unique<ZeroMeanTransform>(config);
-                                                      });
+const Registered<Transform, v1::ZeroMean> kRegistered(
+    "x - mean over the training split, per feature (the mean image) or per channel",
+    [](v1::ZeroMean& config, const FieldErrors& errors) -> std::unique_ptr<Transform> {
+      config.set_grouping(ResolveGrouping(config.grouping(), errors));
+      return std::make_unique<ZeroMeanTransform>(config);
+    });
 
 }  // namespace
 }  // namespace traind::core

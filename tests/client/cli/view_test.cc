@@ -184,5 +184,23 @@ TEST_F(ViewTest, PruningIsShown) {
   EXPECT_THAT(PlainLines(event, true), HasSubstr("nan=0 inf=0 pruned=0.8750\n"));
 }
 
+TEST(Views, ShowWhatThePreprocessingDid) {
+  const v1::Event event = FromText<v1::Event>(R"(preprocessing {
+    before { features: 784 mean_min: 0.5 mean_max: 144 variance_min: 0.25 variance_max: 9000 mean_absolute_correlation: 0.24 }
+    after { features: 50 mean_min: -0.125 mean_max: 0.125 variance_min: 1 variance_max: 1 mean_absolute_correlation: 1e-06 } })");
+  EXPECT_THAT(PlainLines(event, false),
+              HasSubstr("preprocessing features_before=784 mean_before=0.5..144 variance_before=0.25..9000 "
+                        "correlation_before=0.24 features_after=50 mean_after=-0.125..0.125 variance_after=1..1 "
+                        "correlation_after=1e-06\n"));
+  JobView view(v1::Job{});
+  const LiveViewOptions options = Options(120, 40);
+  EXPECT_EQ(RenderLiveView(view, options).find("features"), std::string::npos);
+  view.Apply(event);
+  const std::string frame = RenderLiveView(view, options);
+  EXPECT_THAT(frame, HasSubstr("784 features"));
+  EXPECT_THAT(frame, HasSubstr("50 features"));
+  EXPECT_THAT(frame, HasSubstr("variance 1 to 1"));
+}
+
 }  // namespace
 }  // namespace traind::client

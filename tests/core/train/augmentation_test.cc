@@ -116,7 +116,7 @@ struct Recorder : EventSink {
   }
   absl::Status Flush() override { return absl::OkStatus(); }
   void Heartbeat(uint64_t step) override {
-    if (step == stop_after) stop = true;
+    if (step > 0 && step == stop_after) stop = true;
   }
   std::map<uint64_t, double> losses;
   std::vector<double> accuracies;

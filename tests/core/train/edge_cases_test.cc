@@ -38,7 +38,7 @@ class Recorder : public EventSink {
   }
   absl::Status Flush() override { return absl::OkStatus(); }
   void Heartbeat(uint64_t step) override {
-    if (step == stop_after) stop = true;
+    if (step > 0 && step == stop_after) stop = true;
   }
   std::vector<v1::Event>& Of(v1::Event::KindCase kind) { return by_kind[kind]; }
 

@@ -197,7 +197,7 @@ class Recorder : public EventSink {
   }
   absl::Status Flush() override { return absl::OkStatus(); }
   void Heartbeat(uint64_t step) override {
-    if (step == stop_after) stop = true;
+    if (step > 0 && step == stop_after) stop = true;
   }
   std::map<std::pair<int, uint64_t>, std::string> Bytes() const {
     std::map<std::pair<int, uint64_t>, std::string> bytes;

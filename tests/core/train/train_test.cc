@@ -13,6 +13,7 @@
 #include "core/base/file.h"
 #include "core/checkpoint/checkpoint_dir.h"
 #include "core/data/dataset_dir.h"
+#include "core/data/preprocessing/preprocessor.h"
 #include "core/onednn/onednn.h"
 #include "core/train/resolve.h"
 #include "gmock/gmock.h"
@@ -95,7 +96,7 @@ class Recorder : public EventSink {
   }
   absl::Status Flush() override { return absl::OkStatus(); }
   void Heartbeat(uint64_t step) override {
-    if (step == stop_after) stop = true;
+    if (step > 0 && step == stop_after) stop = true;
   }
 
   std::map<std::string, std::string> events;  // By kind and step.
@@ -279,6 +280,92 @@ TEST_F(TrainTest, EvaluateAndPredictAgreeWithTraining) {
   for (int i = 0; i < 80; ++i) right += predicted->classes(i) == predicted->labels(i);
   EXPECT_EQ(right / 80.0, metrics->accuracy());
   EXPECT_EQ(predicted->shape(1), 5);
+}
+
+// PCA changes the network's input; whitening keeps images. Both are fitted once, told once, and used wherever examples
+// are.
+TEST_F(TrainTest, PreprocessingThatIsFittedIsToldOnceAndKept) {
+  struct Case {
+    const char* config;
+    Shape input;
+  };
+  for (const Case& test : {Case{"pca { components: 12 }", {12}}, Case{"whiten { epsilon: 0.01 }", {3, 8, 8}}}) {
+    const auto make = [&](const std::string& name) {
+      TrainRequest request = Request(name);
+      v1::JobSpec spec;
+      EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
+          absl::StrCat(
+              "network { layers { name: 'hidden' dense { units: 16 } activation { relu {} } } ",
+              "layers { name: 'out' dense { units: 5 } } } data { dataset: 'images' preprocessing { scale {} } ",
+              "preprocessing { ", test.config, " } } batch_size: 8 seed: 7 steps: 12 metrics_every_steps: 1 ",
+              "checkpoint { every { seconds: 0 } }"),
+          &spec));
+      FieldErrors::Root errors;
+      ResolvedJob job = ResolveJob(spec, &dataset_, 2, errors.scope());
+      EXPECT_TRUE(errors.ok()) << errors.ToStatus();
+      request.spec = job.spec;
+      return request;
+    };
+    const TrainRequest whole = make("whole");
+    const auto& input = whole.spec.network().input_shape();
+    EXPECT_EQ(Shape(input.begin(), input.end()), test.input);
+    Recorder undisturbed;
+    ASSERT_TRUE(Train(whole, undisturbed, undisturbed.stop).ok());
+    const v1::PreprocessingReport& report = undisturbed.last[v1::Event::kPreprocessing].preprocessing();
+    EXPECT_EQ(undisturbed.last[v1::Event::kPreprocessing].step(), 0u);
+    EXPECT_EQ(report.before().features(), 192);
+    EXPECT_EQ(report.after().features(), Elements(test.input));
+    EXPECT_LT(report.after().mean_absolute_correlation(), report.before().mean_absolute_correlation());
+
+    const TrainRequest broken = make("broken");
+    Recorder first;
+    first.stop_after = 5;
+    ASSERT_TRUE(Train(broken, first, first.stop).ok());
+    Recorder second;
+    ASSERT_TRUE(Train(broken, second, second.stop).ok());
+    EXPECT_EQ(second.last.count(v1::Event::kPreprocessing), 0u) << "a resume tells it again";
+    EXPECT_EQ(first.last[v1::Event::kPreprocessing].SerializeAsString(),
+              undisturbed.last[v1::Event::kPreprocessing].SerializeAsString());
+    EXPECT_EQ(Weights(broken), Weights(whole));
+
+    const auto files = FindCheckpoint(whole.checkpoint_dir, "latest");
+    ASSERT_TRUE(files.ok());
+    const InferenceRequest inference{.spec = whole.spec,
+                                     .dataset_dir = whole.dataset_dir,
+                                     .weights_path = files->weights_path(),
+                                     .preprocessing_path = files->preprocessing_path(),
+                                     .threads = 2};
+    const auto metrics = Evaluate(inference);
+    ASSERT_TRUE(metrics.ok()) << metrics.status();
+    EXPECT_EQ(metrics->loss(), undisturbed.last[v1::Event::kEvaluation].evaluation().loss());
+    v1::PredictRequest from_split;
+    from_split.mutable_range()->set_split("test");
+    from_split.mutable_range()->set_count(80);
+    const auto predicted = Predict(inference, from_split);
+    ASSERT_TRUE(predicted.ok()) << predicted.status();
+    int right = 0;
+    for (int i = 0; i < 80; ++i) right += predicted->classes(i) == predicted->labels(i);
+    EXPECT_EQ(right / 80.0, metrics->accuracy());
+    // The same images as numbers: as they are stored, before the preprocessing.
+    const auto split = OpenSplit(whole.dataset_dir, "test");
+    ASSERT_TRUE(split.ok());
+    v1::PredictRequest from_numbers;
+    for (const int64_t d : {80, 3, 8, 8}) from_numbers.mutable_examples()->add_shape(d);
+    std::vector<float> raw(192);
+    FieldErrors::Root none;
+    Preprocessor::Config nothing;
+    const Preprocessor as_stored = Preprocessor::Create(&nothing, &split->example_shape(), none.scope());
+    for (int64_t i = 0; i < 80; ++i) {
+      as_stored.Apply(*split, i, raw.data());
+      from_numbers.mutable_examples()->mutable_values()->Add(raw.begin(), raw.end());
+    }
+    const auto again = Predict(inference, from_numbers);
+    ASSERT_TRUE(again.ok()) << again.status();
+    EXPECT_TRUE(std::equal(again->outputs().begin(), again->outputs().end(), predicted->outputs().begin(),
+                           predicted->outputs().end()));
+    std::filesystem::remove_all(whole.checkpoint_dir);
+    std::filesystem::remove_all(broken.checkpoint_dir);
+  }
 }
 
 }  // namespace

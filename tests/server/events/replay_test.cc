@@ -77,6 +77,17 @@ TEST_F(Replay, ComparesBitsSoThatNaNEqualsItselfAndMinusZeroIsNotZero) {
   EXPECT_EQ(Send({Train(20, 0.0)}).size(), 1u);
 }
 
+TEST_F(Replay, DropsThePreprocessingOfAStartThatIsRepeated) {
+  v1::Event event;
+  event.mutable_preprocessing()->mutable_after()->set_variance_max(1);
+  EXPECT_EQ(Send({event}).size(), 1u);
+  EXPECT_TRUE(Send({event}).empty());
+  event.mutable_preprocessing()->mutable_after()->set_variance_max(2);
+  const auto report = Send({event});
+  ASSERT_EQ(report.size(), 1u);
+  EXPECT_THAT(report[0].log().text(), HasSubstr("PREPROCESSING"));
+}
+
 TEST_F(Replay, KeepsKindsApart) {
   Send({Train(20, 0.4)});
   v1::Event evaluation;
