@@ -160,7 +160,7 @@ absl::Status Trainer::InitializeWithData() {
 
 absl::Status Trainer::Start() {
   const auto alive = [this] { sink_.Heartbeat(step_); };
-  if (absl::Status status = augmenter_.Fit(*train_split_); !status.ok()) return status;
+  if (absl::Status status = augmenter_.Fit(*train_split_, alive); !status.ok()) return status;
   if (absl::Status status = preprocessor_->Fit(*train_split_, &plain_views_, alive); !status.ok()) return status;
   if (!spec_.data().preprocessing().empty()) {
     v1::Event event = NewEvent();

@@ -99,20 +99,24 @@ void Augmenter::Add(v1::Augmentation& config, int place, Shape* shape, const Fie
   for (size_t i = 0; i < shape->size(); ++i) largest_[i] = std::max(largest_[i], (*shape)[i]);
 }
 
-absl::Status Augmenter::Fit(const Split& split) {
+absl::Status Augmenter::Fit(const Split& split, const std::function<void()>& progress) {
   const int64_t elements = split.example_elements();
   std::vector<float> example;
-  const TrainingExamples examples{
-      .count = split.size(), .for_each = [&](const std::function<void(const float*)>& visit) {
-        for (int64_t i = 0; i < split.size(); ++i) {
-          if (split.element_type() == v1::FLOAT32) {
-            visit(split.float_examples() + i * elements);
-            continue;
-          }
-          example.assign(split.uint8_examples() + i * elements, split.uint8_examples() + (i + 1) * elements);
-          visit(example.data());
-        }
-      }};
+  const TrainingExamples examples{.count = split.size(),
+                                  .for_each =
+                                      [&](const std::function<void(const float*)>& visit) {
+                                        for (int64_t i = 0; i < split.size(); ++i) {
+                                          if (i % 1024 == 0) progress();
+                                          if (split.element_type() == v1::FLOAT32) {
+                                            visit(split.float_examples() + i * elements);
+                                            continue;
+                                          }
+                                          example.assign(split.uint8_examples() + i * elements,
+                                                         split.uint8_examples() + (i + 1) * elements);
+                                          visit(example.data());
+                                        }
+                                      },
+                                  .progress = progress};
   for (const auto& augmentation : all_) {
     if (augmentation->needs_fit()) augmentation->Fit(examples, elements / split.example_shape()[0]);
   }

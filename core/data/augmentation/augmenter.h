@@ -3,6 +3,7 @@
 // minibatch) alone. Immutable after Fit or Load, and then thread-safe; each thread has a Workspace of its own.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -36,9 +37,10 @@ class Augmenter {
   // Whether minibatches are blended, so that class labels become soft ones.
   bool blends() const { return !batch_steps_.empty(); }
 
-  // Learns what there is to learn from all examples of `split`. Deterministic. INVALID_ARGUMENT when what was learned
-  // is not finite.
-  absl::Status Fit(const Split& split);
+  // Learns what there is to learn from all examples of `split`. Deterministic; `progress` is called now and then.
+  // INVALID_ARGUMENT when what was learned is not finite.
+  absl::Status Fit(
+      const Split& split, const std::function<void()>& progress = [] {});
   // What was learned, as "augmentation.2.factor"; stored beside the preprocessing's.
   std::vector<Tensor> parameters() const;
   // Takes it back from among `tensors`. DATA_LOSS names a tensor that is missing, has another shape or is not finite.

@@ -125,17 +125,17 @@ TEST(Blocks, NestAndPassOnRegularizersAndActivation) {
       "layers { name: 'own' conv2d { out_channels: 16 kernel: 1 } regularizers { l2 { strength: 3 } } } } } } " +
       std::string(kHead));
   ASSERT_NE(built.graph, nullptr) << built.errors;
-  EXPECT_EQ(built.Find("first")->penalty.l2, 1);
-  EXPECT_EQ(built.Find("b.inner.conv1")->penalty.l2, 2);
-  EXPECT_EQ(built.Find("b.free")->penalty.l2, 0);
-  EXPECT_EQ(built.Find("b.own")->penalty.l2, 3);
+  EXPECT_EQ(built.Find("first")->penalties[v1::WEIGHTS].l2, 1);
+  EXPECT_EQ(built.Find("b.inner.conv1")->penalties[v1::WEIGHTS].l2, 2);
+  EXPECT_EQ(built.Find("b.free")->penalties[v1::WEIGHTS].l2, 0);
+  EXPECT_EQ(built.Find("b.own")->penalties[v1::WEIGHTS].l2, 3);
   // The sum of the inner block has its own relu already: its activation is one more layer, with the block's name.
   EXPECT_EQ(built.Find("b.inner.sum")->activation_kind, "relu");
   EXPECT_EQ(built.Find("b.inner")->kind, "tanh");
   EXPECT_EQ(built.Find("b")->kind, "add");
   EXPECT_EQ(built.Find("b")->activation_kind, "elu");
   EXPECT_THAT(built.Reads("b.free"), ElementsAre("b.inner"));
-  EXPECT_EQ(built.Find("logits")->penalty.l2, 1);
+  EXPECT_EQ(built.Find("logits")->penalties[v1::WEIGHTS].l2, 1);
 }
 
 TEST(Blocks, UnregularizedIsForAllOfThem) {
@@ -144,7 +144,7 @@ TEST(Blocks, UnregularizedIsForAllOfThem) {
       "residual { channels: 16 } } }" +
       std::string(kHead));
   ASSERT_NE(built.graph, nullptr) << built.errors;
-  EXPECT_EQ(built.Find("b.conv2")->penalty.l2, 0);
+  EXPECT_EQ(built.Find("b.conv2")->penalties[v1::WEIGHTS].l2, 0);
 }
 
 TEST(Blocks, MaxoutAfterABlockIsALayerOfItsOwn) {
