@@ -50,6 +50,21 @@ constexpr char kEverything[] = R"(
       augmentation { cutmix {} probability: 0.5 }
     } )";
 
+// The network's input is neither what is stored nor what the crop leaves.
+constexpr char kAxes[] = R"(
+    data {
+      dataset: "colours" preprocessing { scale {} } preprocessing { pca { components: 12 } }
+      augmentation { random_resized_crop { height: 8 width: 8 } }
+      augmentation { mixup {} }
+    } )";
+constexpr char kDense[] = R"(
+    network {
+      layers { name: "hidden" dense { units: 16 } activation { relu {} } }
+      layers { name: "out" dense { units: 3 } }
+    }
+    optimizer { sgd {} learning_rate: 0.05 } batch_size: 8 seed: 7 metrics_every_steps: 1
+    data_initialization { lsuv {} } checkpoint { every { seconds: 0 } } steps: 20 )";
+
 constexpr char kPlain[] =
     "data { dataset: 'colours' preprocessing { scale {} } augmentation { random_resized_crop { height: 8 width: 8 } } "
     "}";
@@ -87,9 +102,9 @@ class AugmentedTraining : public testing::TestWithParam<bool> {
     dataset_ = *dataset;
   }
 
-  TrainRequest Request(const std::string& name, const std::string& data) {
+  TrainRequest Request(const std::string& name, const std::string& data, const std::string& network = kNetwork) {
     v1::JobSpec spec;
-    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(kNetwork + data, &spec));
+    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(network + data, &spec));
     FieldErrors::Root errors;
     ResolvedJob job = ResolveJob(spec, &dataset_, 2, errors.scope());
     EXPECT_TRUE(errors.ok()) << errors.ToStatus();
@@ -113,6 +128,7 @@ struct Recorder : EventSink {
     if (event.has_train()) losses[event.step()] = event.train().loss();
     if (event.has_train()) accuracies.push_back(event.train().accuracy());
     if (event.has_evaluation()) evaluation = event.evaluation();
+    if (event.has_preprocessing()) preprocessing.push_back(event.preprocessing());
   }
   absl::Status Flush() override { return absl::OkStatus(); }
   void Heartbeat(uint64_t step) override {
@@ -121,6 +137,7 @@ struct Recorder : EventSink {
   std::map<uint64_t, double> losses;
   std::vector<double> accuracies;
   v1::EvaluationMetrics evaluation;
+  std::vector<v1::PreprocessingReport> preprocessing;
   uint64_t stop_after = 0;
   std::atomic<bool> stop = false;
 };
@@ -223,6 +240,60 @@ TEST_P(AugmentedTraining, PredictAveragesTheLooks) {
   for (float value : averaged->spread()) spread += value / 15;
   EXPECT_NEAR(evaluated->loss(), loss, 1e-5);
   EXPECT_NEAR(evaluated->spread(), spread, 1e-6);
+}
+
+// Stored images, then crops, then their principal axes: each part of a job takes the shape that is its own.
+TEST_P(AugmentedTraining, TheAxesAreThoseOfTheCrops) {
+  const TrainRequest whole = Request("whole", kAxes, kDense), halves = Request("halves", kAxes, kDense);
+  EXPECT_THAT(whole.spec.data().example_shape(), testing::ElementsAre(3, 10, 12));
+  EXPECT_THAT(whole.spec.network().input_shape(), testing::ElementsAre(12));
+  Recorder undisturbed, disturbed;
+  ASSERT_TRUE(Train(whole, undisturbed, undisturbed.stop).ok());
+  for (uint64_t stop : {3, 0}) {
+    disturbed.stop_after = stop;
+    disturbed.stop = false;
+    ASSERT_TRUE(Train(halves, disturbed, disturbed.stop).ok());
+  }
+  EXPECT_EQ(Weights(whole), Weights(halves));
+  EXPECT_EQ(undisturbed.losses, disturbed.losses);
+  ASSERT_EQ(undisturbed.preprocessing.size(), 1u);
+  EXPECT_EQ(disturbed.preprocessing.size(), 1u);
+  EXPECT_EQ(undisturbed.preprocessing[0].before().features(), 192);
+  EXPECT_EQ(undisturbed.preprocessing[0].after().features(), 12);
+  // Centred on the looks of evaluation, which are those that it was fitted on.
+  EXPECT_NEAR(undisturbed.preprocessing[0].after().mean_max(), 0, 1e-5);
+
+  const auto files = FindCheckpoint(whole.checkpoint_dir, "latest");
+  ASSERT_TRUE(files.ok());
+  const InferenceRequest request{.spec = whole.spec,
+                                 .dataset_dir = whole.dataset_dir,
+                                 .weights_path = files->weights_path(),
+                                 .preprocessing_path = files->preprocessing_path(),
+                                 .threads = 2};
+  const auto evaluated = Evaluate(request);
+  ASSERT_TRUE(evaluated.ok()) << evaluated.status();
+  EXPECT_EQ(evaluated->loss(), undisturbed.evaluation.loss());
+  v1::PredictRequest range;
+  range.mutable_range()->set_split("test");
+  range.mutable_range()->set_count(5);
+  const auto predicted = Predict(request, range);
+  ASSERT_TRUE(predicted.ok()) << predicted.status();
+  ASSERT_EQ(predicted->outputs_size(), 15);
+  // The same images as numbers, in their own shape and as rows of numbers.
+  const auto split = OpenSplit(whole.dataset_dir, "test");
+  ASSERT_TRUE(split.ok());
+  for (const std::vector<int64_t>& shape : {std::vector<int64_t>{5, 3, 10, 12}, {5, 360}}) {
+    v1::PredictRequest numbers;
+    numbers.mutable_examples()->mutable_shape()->Assign(shape.begin(), shape.end());
+    for (int k = 0; k < 5 * 360; ++k) {
+      const auto pixel = GetParam() ? static_cast<float>(split->uint8_examples()[k]) : split->float_examples()[k];
+      numbers.mutable_examples()->add_values(pixel);
+    }
+    const auto again = Predict(request, numbers);
+    ASSERT_TRUE(again.ok()) << again.status();
+    // Bytes are resized to bytes.
+    for (int k = 0; k < 15; ++k) EXPECT_NEAR(again->outputs(k), predicted->outputs(k), GetParam() ? 0.05 : 0);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Pixels, AugmentedTraining, testing::Bool(),
