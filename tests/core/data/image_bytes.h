@@ -30,7 +30,7 @@ inline std::string Png(uint32_t width, uint32_t height, int depth, int color, co
                        const std::string& extra = "") {
   const size_t stride = height == 0 ? 0 : rows.size() / height;
   std::string filtered;
-  for (size_t y = 0; y < height && stride > 0; ++y) filtered += std::string(1, '\0') + rows.substr(y * stride, stride);
+  for (size_t y = 0; y < height && stride > 0; ++y) filtered.append(1, '\0').append(rows, y * stride, stride);
   std::string packed(compressBound(filtered.size()), '\0');
   uLongf size = packed.size();
   compress(reinterpret_cast<Bytef*>(packed.data()), &size, reinterpret_cast<const Bytef*>(filtered.data()),

@@ -22,7 +22,7 @@ const Shape kShape = {3, 6, 7};
 // The pixel of an endless image, by walking: reflect turns round at the ends.
 float Beyond(const std::vector<float>& image, const Shape& shape, int64_t c, int64_t y, int64_t x, v1::Border border) {
   const auto place = [&](int64_t i, int64_t n) -> int64_t {
-    if (border == v1::BORDER_EDGE) return std::clamp<int64_t>(i, 0, n - 1);
+    if (border == v1::BORDER_EDGE) return i < 0 ? 0 : i < n ? i : n - 1;
     if (border == v1::BORDER_ZERO) return i >= 0 && i < n ? i : -1;
     int64_t at = 0, direction = 1;
     for (int64_t k = 0; k < std::abs(i); ++k) {
@@ -62,7 +62,7 @@ TEST(GeometryTest, FlipMirrorsEachRowAndTwiceIsNothing) {
 TEST(GeometryTest, PadAndCropIsAShiftOfThePaddedImage) {
   const auto image = Pattern<float>(kShape);
   for (const char* border : {"BORDER_ZERO", "BORDER_EDGE", "BORDER_REFLECT"}) {
-    v1::Border value;
+    v1::Border value = v1::BORDER_ZERO;
     ASSERT_TRUE(v1::Border_Parse(border, &value));
     Augmented<float> crop({absl::StrCat("pad_and_crop { padding: 3 border: ", border, " }")}, kShape);
     std::map<std::pair<int64_t, int64_t>, int> seen;
