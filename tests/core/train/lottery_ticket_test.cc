@@ -303,9 +303,9 @@ TEST_F(LotteryTicketTest, RoundsBeginAnewAndAreReported) {
   EXPECT_EQ(sparsity(8, 0).name(), "conv.weight");
   EXPECT_TRUE(sparsity(8, 0).has_sparsity());
   EXPECT_EQ(sparsity(8, 0).sparsity(), 0);
-  EXPECT_EQ(sparsity(12, 0).sparsity(), 13.0 / 45);  // floor(0.3 * 45)
-  EXPECT_EQ(sparsity(24, 0).sparsity(), 22.0 / 45);  // and floor(0.3 * 32) more
-  EXPECT_FALSE(sparsity(12, 1).has_sparsity());      // norm.weight
+  EXPECT_EQ(sparsity(12, 0).sparsity(), 40.0 / 135);  // Of 5 x 3 x 3 x 3 weights floor(0.3 * 135),
+  EXPECT_EQ(sparsity(24, 0).sparsity(), 68.0 / 135);  // and floor(0.3 * 95) more.
+  EXPECT_FALSE(sparsity(12, 1).has_sparsity());       // norm.weight
 }
 
 // Without a change of the data's order or of masks, the second round of a job that prunes next to nothing begins where
