@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-NETWORKS = ("mlp_small", "mlp_6x4096", "cnn28")
+NETWORKS = ("mlp_small", "mlp_6x4096", "cnn28", "resnet18_cifar", "vgg16_cifar")
 
 
 def measure(command, network, precision, threads):
@@ -41,7 +41,7 @@ def main():
 
     peer = [args.python, str(ROOT / "tests/bench/pytorch_peer.py")]
     if not args.json:
-        print(f"{'network':12} {'precision':9} {'traind ms':>10} {'PyTorch ms':>10} {'ratio':>6}   ratio of each round")
+        print(f"{'network':14} {'precision':9} {'traind ms':>10} {'PyTorch ms':>10} {'ratio':>6}   ratio of each round")
     for precision in ("f32", "bf16") if args.precision == "both" else (args.precision,):
         for network in args.networks or NETWORKS:
             ours, theirs = [], []
@@ -56,7 +56,7 @@ def main():
                 print(json.dumps(row), flush=True)
             else:
                 each = " ".join(f"{ratio:.2f}" for ratio in ratios)
-                print(f"{network:12} {precision:9} {row['traind_ms']:10.2f} {row['pytorch_ms']:10.2f} "
+                print(f"{network:14} {precision:9} {row['traind_ms']:10.2f} {row['pytorch_ms']:10.2f} "
                       f"{row['ratio']:5.2f}x   {each}", flush=True)
 
 

@@ -1,5 +1,7 @@
 #include "tests/bench/networks.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 
 namespace traind::bench {
@@ -13,11 +15,17 @@ std::string Dense(const std::string& name, int units, const std::string& activat
   return absl::StrCat("layers { name: '", name, "' dense { units: ", units, " } ", activation, "} ");
 }
 
-std::string ConvBnRelu(const std::string& name, int channels) {
-  return absl::StrCat("layers { name: '", name, "' conv2d { out_channels: ", channels,
-                      " kernel: 3 padding { amount: 1 } bias: false } } layers { name: '", name, "_bn' batch_norm {} ",
-                      kRelu, "} ");
+// A convolution without bias, with the padding that keeps an image's size at stride 1, and batch norm. `input` is the
+// layer it reads, where that is not the one before it.
+std::string ConvBn(const std::string& name, int channels, int kernel, int stride, const std::string& activation,
+                   const std::string& input = "") {
+  return absl::StrCat("layers { name: '", name, "' ", input.empty() ? "" : absl::StrCat("inputs: '", input, "' "),
+                      "conv2d { out_channels: ", channels, " kernel: ", kernel, " stride: ", stride,
+                      " padding { amount: ", kernel / 2, " } bias: false } } layers { name: '", name,
+                      "_bn' batch_norm {} ", activation, "} ");
 }
+
+std::string ConvBnRelu(const std::string& name, int channels) { return ConvBn(name, channels, 3, 1, kRelu); }
 
 std::string MlpSmall() {
   return absl::StrCat("input_shape: 784 ", kPenalty, Dense("fc1", 512), Dense("fc2", 512), Dense("out", 10, ""));
@@ -36,11 +44,52 @@ std::string Cnn28() {
                       "layers { name: 'pool2' ", pool, "layers { name: 'flat' flatten {} } ", Dense("out", 10, ""));
 }
 
+// Two 3x3 convolutions and what they read, added up; through a 1x1 convolution where the shape changes.
+std::string ResidualBlock(const std::string& name, const std::string& input, int channels, int stride, bool project) {
+  std::string block = ConvBn(name + "_a", channels, 3, stride, kRelu, input) + ConvBn(name + "_b", channels, 3, 1, "");
+  if (project) block += ConvBn(name + "_shortcut", channels, 1, stride, "", input);
+  const std::string shortcut = project ? name + "_shortcut_bn" : input;
+  return absl::StrCat(block, "layers { name: '", name, "' inputs: ['", name, "_b_bn', '", shortcut, "'] add {} ", kRelu,
+                      "} ");
+}
+
+// A 3x3 stem and four stages of two blocks.
+std::string Resnet18Cifar() {
+  std::string layers = ConvBnRelu("stem", 64), input = "stem_bn";
+  for (int stage = 0; stage < 4; ++stage) {
+    for (int block = 0; block < 2; ++block) {
+      const bool first = stage > 0 && block == 0;
+      const std::string name = absl::StrCat("block", stage + 1, block == 0 ? "a" : "b");
+      layers += ResidualBlock(name, input, 64 << stage, first ? 2 : 1, first);
+      input = name;
+    }
+  }
+  return absl::StrCat("input_shape: [3, 32, 32] ", kPenalty, layers, "layers { name: 'pool' global_avg_pool {} } ",
+                      Dense("out", 10, ""));
+}
+
+// Thirteen 3x3 convolutions in five groups, each with a pool behind it, and two dense layers with dropout.
+std::string Vgg16Cifar() {
+  std::string layers;
+  int convolution = 0, group = 0;
+  for (const auto& [count, channels] : {std::pair{2, 64}, {2, 128}, {3, 256}, {3, 512}, {3, 512}}) {
+    for (int i = 0; i < count; ++i) layers += ConvBnRelu(absl::StrCat("conv", ++convolution), channels);
+    absl::StrAppend(&layers, "layers { name: 'pool", ++group, "' max_pool { kernel: 2 } } ");
+  }
+  const std::string dropout = " dropout { rate: 0.5 } } ";
+  return absl::StrCat("input_shape: [3, 32, 32] ", kPenalty, layers,
+                      "layers { name: 'flat' flatten {} } layers { name: 'drop1'", dropout, Dense("fc1", 512),
+                      "layers { name: 'drop2'", dropout, Dense("out", 10, ""));
+}
+
 }  // namespace
 
 const std::vector<ReferenceNetwork>& ReferenceNetworks() {
-  static const std::vector<ReferenceNetwork> networks = {
-      {"mlp_small", 128, MlpSmall()}, {"mlp_6x4096", 256, Mlp6x4096()}, {"cnn28", 128, Cnn28()}};
+  static const std::vector<ReferenceNetwork> networks = {{"mlp_small", 128, MlpSmall()},
+                                                         {"mlp_6x4096", 256, Mlp6x4096()},
+                                                         {"cnn28", 128, Cnn28()},
+                                                         {"resnet18_cifar", 64, Resnet18Cifar()},
+                                                         {"vgg16_cifar", 64, Vgg16Cifar()}};
   return networks;
 }
 

@@ -25,23 +25,62 @@ def dense_net(*widths):
     return nn.Sequential(*layers[:-1])
 
 
-def conv_net():
-    """Twice: two 3x3 convolutions with batch norm and relu, then a 2x2 max pool; 32 channels, then 64; dense to 10."""
-    layers, channels = [], 1
-    for out_channels in (32, 64):
-        for _ in range(2):
-            layers += [nn.Conv2d(channels, out_channels, 3, padding=1, bias=False), nn.BatchNorm2d(out_channels),
-                       nn.ReLU()]
+def conv_bn(channels, out_channels, kernel=3, stride=1):
+    return [nn.Conv2d(channels, out_channels, kernel, stride, kernel // 2, bias=False), nn.BatchNorm2d(out_channels)]
+
+
+def conv_net(channels, *groups):
+    """Groups of (count, channels): 3x3 convolutions with batch norm and relu, then a 2x2 max pool."""
+    layers = []
+    for count, out_channels in groups:
+        for _ in range(count):
+            layers += [*conv_bn(channels, out_channels), nn.ReLU()]
             channels = out_channels
         layers.append(nn.MaxPool2d(2))
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(64 * 7 * 7, 10))
+    return layers
+
+
+def cnn28():
+    return nn.Sequential(*conv_net(1, (2, 32), (2, 64)), nn.Flatten(), nn.Linear(64 * 7 * 7, 10))
+
+
+def vgg16_cifar():
+    """Thirteen convolutions in five groups, and two dense layers with dropout."""
+    return nn.Sequential(*conv_net(3, (2, 64), (2, 128), (3, 256), (3, 512), (3, 512)), nn.Flatten(), nn.Dropout(0.5),
+                         nn.Linear(512, 512), nn.ReLU(), nn.Dropout(0.5), nn.Linear(512, 10))
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions and what they read, added up; through a 1x1 convolution where the shape changes."""
+
+    def __init__(self, channels, out_channels, stride):
+        super().__init__()
+        self.body = nn.Sequential(*conv_bn(channels, out_channels, stride=stride), nn.ReLU(),
+                                  *conv_bn(out_channels, out_channels))
+        same = channels == out_channels and stride == 1
+        self.shortcut = nn.Identity() if same else nn.Sequential(*conv_bn(channels, out_channels, 1, stride))
+
+    def forward(self, x):
+        return torch.relu(self.body(x) + self.shortcut(x))
+
+
+def resnet18_cifar():
+    """A 3x3 stem and four stages of two blocks."""
+    layers, channels = [*conv_bn(3, 64), nn.ReLU()], 64
+    for stage, out_channels in enumerate((64, 128, 256, 512)):
+        for block in range(2):
+            layers.append(ResidualBlock(channels, out_channels, 2 if stage > 0 and block == 0 else 1))
+            channels = out_channels
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
 
 
 # name: (network, shape of the batch)
 NETWORKS = {
     "mlp_small": (lambda: dense_net(784, 512, 512, 10), (128, 784)),
     "mlp_6x4096": (lambda: dense_net(*[4096] * 7, 10), (256, 4096)),
-    "cnn28": (conv_net, (128, 1, 28, 28)),
+    "cnn28": (cnn28, (128, 1, 28, 28)),
+    "resnet18_cifar": (resnet18_cifar, (64, 3, 32, 32)),
+    "vgg16_cifar": (vgg16_cifar, (64, 3, 32, 32)),
 }
 
 
