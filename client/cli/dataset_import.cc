@@ -38,7 +38,9 @@ struct Split {
 absl::StatusOr<Split> ParseSplit(absl::string_view text, bool labels_inside) {
   const std::pair<absl::string_view, absl::string_view> parts = absl::StrSplit(text, absl::MaxSplits('=', 1));
   Split split{.name = std::string(parts.first), .files = absl::StrSplit(parts.second, ',')};
-  const bool empty = std::any_of(split.files.begin(), split.files.end(), [](const auto& file) { return file.empty(); });
+  // Without a "=" there is not even an empty file.
+  const bool empty = split.files.empty() ||
+                     std::any_of(split.files.begin(), split.files.end(), [](const auto& file) { return file.empty(); });
   if (split.name.empty() || empty || (!labels_inside && split.files.size() > 2)) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--split ", text, ": must be ",
