@@ -199,7 +199,7 @@ TEST(Views, ShowWhatThePreprocessingDid) {
   const std::string frame = RenderLiveView(view, options);
   EXPECT_THAT(frame, HasSubstr("784 features"));
   EXPECT_THAT(frame, HasSubstr("50 features"));
-  EXPECT_THAT(frame, HasSubstr("variance 1 to 1"));
+  EXPECT_THAT(frame, HasSubstr("variance 1.000 to 1.000"));
 }
 
 }  // namespace
