@@ -173,8 +173,10 @@ TEST_F(RecoveryTest, TerminationLeavesACheckpointFromWhichItGoesOn) {
 }
 
 TEST_F(RecoveryTest, AWorkerThatAlwaysCrashesFailsTheJob) {
+  StartServer();
+  ImportPoints();  // In a worker, too.
+  ASSERT_EQ(server_->Terminate(absl::Seconds(30)), 0);
   StartServer({"--worker", "/bin/false", "--max-restarts", "2"});
-  ImportPoints();
   const std::string name = Submit(PointsJob(10)).name();
   Watcher watcher(server_.get(), name);
   EXPECT_EQ(watcher.Finish().back().state().state(), v1::FAILED);
