@@ -106,8 +106,8 @@ void AddMetrics(const JobView& view, int width, std::vector<StyledLine>& lines) 
   }
 }
 
-// What the preprocessing made of the data: "data   784 features  mean 0 to 144  variance 0 to 1e+04  |correlation|
-// 0.24", and the same after it.
+// What the preprocessing made of the data: "data  784 features  mean 0.5000 to 144.0  variance 0.2500 to 9000
+// |correlation| 0.2400", and the same after it.
 void AddPreprocessing(const v1::PreprocessingReport& report, std::vector<StyledLine>& lines) {
   const auto add = [&](absl::string_view title, const v1::DataMoments& moments) {
     lines.push_back(
