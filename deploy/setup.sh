@@ -19,7 +19,7 @@ build=(
   libgtest-dev libgmock-dev
 )
 demo=(dataset-fashion-mnist)
-dev=(clang-format clang-tidy)
+dev=(clang-format clang-tidy libomp-dev)  # Clang reads omp.h from its own package.
 
 case "${1:-}" in
   "") packages=("${build[@]}" "${demo[@]}") ;;
