@@ -244,8 +244,9 @@ absl::StatusOr<std::unique_ptr<SplitReader>> OpenCsvSplit(const SplitOrigin& ori
   std::vector<std::string> names;
   if (named) names = origin.class_names;
   if (named && names.empty()) names.assign(summary.labels.begin(), summary.labels.end());
+  const auto width = static_cast<int64_t>(features.size());
   SplitHeader header{.count = summary.rows,
-                     .shape = {static_cast<int64_t>(features.size())},
+                     .shape = {width},
                      .type = v1::FLOAT32,
                      .target_width = options.target_columns_size(),
                      .class_names = std::move(names),

@@ -62,7 +62,7 @@ class Augmenter {
    private:
     friend class Augmenter;
     ImageAugmentation::Workspace images_;
-    Buffer buffers_[2];
+    std::array<Buffer, 2> buffers_;
   };
 
   // The image after the list, valid until the next call with the same workspace. Allocates nothing.

@@ -55,7 +55,8 @@ inline float ToPixel<float>(float x) {
 }
 template <>
 inline uint8_t ToPixel<uint8_t>(float x) {
-  return static_cast<uint8_t>(static_cast<int32_t>(std::min(std::max(x, 0.0f), 255.0f) + 0.5f));
+  const float above = std::min(std::max(0.0f, x), 255.0f) + 0.5f;  // Not below zero: cut off, it is the nearest.
+  return static_cast<uint8_t>(static_cast<int32_t>(above));
 }
 
 }  // namespace traind::core
