@@ -57,7 +57,7 @@ absl::Status SplitOrigin::Fail(const FieldErrors& at, const absl::Status& status
   return Fail(at, std::string(status.message()));
 }
 
-absl::Status SplitOrigin::Fail(const FieldErrors& at, std::string description) const {
+absl::Status SplitOrigin::Fail(const FieldErrors& at, const std::string& description) const {
   at.Add(description);
   return root->ToStatus();
 }

@@ -66,7 +66,7 @@ struct SplitOrigin {
   FieldErrors labels_field() const { return field.At(source->has_labels() ? "labels" : "examples"); }
   // The status as the header of this file says it; OK stays OK.
   absl::Status Fail(const FieldErrors& at, const absl::Status& status) const;
-  absl::Status Fail(const FieldErrors& at, std::string description) const;
+  absl::Status Fail(const FieldErrors& at, const std::string& description) const;
 };
 
 // The files of a split, in order: `examples` and `more_examples`.

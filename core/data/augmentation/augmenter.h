@@ -3,6 +3,7 @@
 // minibatch) alone. Immutable after Fit or Load, and then thread-safe; each thread has a Workspace of its own.
 #pragma once
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <vector>
