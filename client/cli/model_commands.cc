@@ -253,7 +253,8 @@ void DeclareData(CLI::App& command, ModelOptions& options) {
   command.add_flag("--five-crops", options.five_crops, "Average over four corners and the centre of each scale");
   command.add_flag("--flips", options.flips, "Average over each crop and its mirror image");
   command.add_option("--samples", options.samples, "Average over so many draws of fractional pooling");
-  command.add_option("--dropout-samples", options.dropout_samples, "Leave dropout on, average over so many draws");
+  command.add_option("--dropout-samples", options.dropout_samples,
+                     "Leave dropout, drop_connect, stochastic_depth on, average over so many draws");
 }
 
 }  // namespace

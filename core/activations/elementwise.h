@@ -17,7 +17,7 @@
 
 #include "core/activations/activation.h"
 #include "core/activations/elementwise_loops.h"
-#include "core/activations/plan_values.h"
+#include "core/plan/placed_value.h"
 #include "core/layers/values.h"
 #include "core/plan/planner.h"
 

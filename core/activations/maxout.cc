@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/activations/activation.h"
 #include "core/activations/elementwise_loops.h"
-#include "core/activations/plan_values.h"
+#include "core/plan/placed_value.h"
 #include "core/base/require.h"
 #include "core/layers/values.h"
 #include "core/onednn/desc.h"

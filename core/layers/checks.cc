@@ -63,4 +63,13 @@ int64_t CheckedFlops(int64_t outputs, int64_t products_each, int64_t additions_e
   return 0;
 }
 
+LayerShape SameShape(absl::Span<const Shape> inputs, int64_t flops_each, const FieldErrors& errors) {
+  LayerShape shape;
+  const Shape* input = SingleInput(inputs, errors);
+  if (input == nullptr) return shape;
+  shape.output = *input;
+  shape.forward_flops = CheckedFlops(Elements(*input), 0, flops_each, errors);
+  return shape;
+}
+
 }  // namespace traind::core

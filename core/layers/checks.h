@@ -44,4 +44,32 @@ void CheckParameter(const ParameterSpec& parameter, const FieldErrors& errors);
 // 2 * products + additions, both counted over `outputs`; 0 with a violation when it exceeds 2^53.
 int64_t CheckedFlops(int64_t outputs, int64_t products_each, int64_t additions_each, const FieldErrors& errors);
 
+// The shape of a layer that gives what it takes, with `flops_each` operations for each value.
+LayerShape SameShape(absl::Span<const Shape> inputs, int64_t flops_each, const FieldErrors& errors);
+
+// The shape of a layer with a weight [units, features of the input] and, where its config has one, a bias [units]:
+// dense and drop_connect. `units` is the config's own number times `pieces` (Layer::Widen).
+template <class Config>
+LayerShape DenseShape(const Config& config, int64_t pieces, absl::Span<const Shape> inputs, const FieldErrors& errors) {
+  LayerShape shape;
+  const Shape* input = SingleInput(inputs, errors);
+  if (input == nullptr) return shape;
+  const int64_t in = Elements(*input), out = config.units() * pieces;
+  if (pieces > 1) CheckChannels(out, errors.At("units"));
+  shape.output = {out};
+  shape.parameters.push_back({.name = "weight",
+                              .shape = {out, in},
+                              .initializer = config.weight_init(),
+                              .fan_in = in,
+                              .fan_out = out,
+                              .penalized = true});
+  if (config.bias()) {
+    shape.parameters.push_back(
+        {.name = "bias", .shape = {out}, .initializer = config.bias_init(), .fan_in = in, .fan_out = out});
+  }
+  CheckParameter(shape.parameters[0], errors.At("units"));
+  shape.forward_flops = CheckedFlops(out, in, config.bias() ? 1 : 0, errors.At("units"));
+  return shape;
+}
+
 }  // namespace traind::core

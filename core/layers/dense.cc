@@ -27,26 +27,7 @@ class DenseLayer : public Layer {
   }
 
   LayerShape Infer(absl::Span<const Shape> inputs, const FieldErrors& errors) const override {
-    LayerShape shape;
-    const Shape* input = SingleInput(inputs, errors);
-    if (input == nullptr) return shape;
-    const int64_t in = Elements(*input);
-    const int64_t out = units();
-    if (pieces_ > 1) CheckChannels(out, errors.At("units"));
-    shape.output = {out};
-    shape.parameters.push_back({.name = "weight",
-                                .shape = {out, in},
-                                .initializer = config_.weight_init(),
-                                .fan_in = in,
-                                .fan_out = out,
-                                .penalized = true});
-    if (config_.bias()) {
-      shape.parameters.push_back(
-          {.name = "bias", .shape = {out}, .initializer = config_.bias_init(), .fan_in = in, .fan_out = out});
-    }
-    CheckParameter(shape.parameters[0], errors.At("units"));
-    shape.forward_flops = CheckedFlops(out, in, config_.bias() ? 1 : 0, errors.At("units"));
-    return shape;
+    return DenseShape(config_, pieces_, inputs, errors);
   }
 
   // Measured on oneDNN 2.6.3 with AVX-512, 4096x4096 at batch 256, 784x512 and 512x512 at batch 128: with the weights

@@ -102,29 +102,11 @@ class DropConnectLayer : public Layer {
   }
 
   LayerShape Infer(absl::Span<const Shape> inputs, const FieldErrors& errors) const override {
-    LayerShape shape;
-    const Shape* input = SingleInput(inputs, errors);
-    if (input == nullptr) return shape;
-    const int64_t in = Elements(*input), out = units();
-    if (pieces_ > 1) CheckChannels(out, errors.At("units"));
-    shape.output = {out};
-    shape.parameters.push_back({.name = "weight",
-                                .shape = {out, in},
-                                .initializer = config_.weight_init(),
-                                .fan_in = in,
-                                .fan_out = out,
-                                .penalized = true});
-    if (config_.bias()) {
-      shape.parameters.push_back(
-          {.name = "bias", .shape = {out}, .initializer = config_.bias_init(), .fan_in = in, .fan_out = out});
-    }
-    CheckParameter(shape.parameters[0], errors.At("units"));
-    shape.forward_flops = CheckedFlops(out, in, config_.bias() ? 1 : 0, errors.At("units"));
-    return shape;
+    return DenseShape(config_, pieces_, inputs, errors);
   }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
-    const bool dropping = planner.training() && config_.rate() > 0;
+    const bool dropping = planner.sampling() && config_.rate() > 0;
     if (dropping && config_.per_example()) return PlanPerExample(planner);
     const Value source = planner.Flat(planner.Input());
     onednn::InnerProductOptions options{.src = planner.Desc(source),

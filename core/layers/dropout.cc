@@ -43,11 +43,6 @@ TRAIND_VECTORIZED void ApplyMask(const T* x, const uint8_t* keep, float scale, T
   for (int64_t i = 0; i < n; ++i) y[i] = FromFloat<T>(keep[i] ? ToFloat(x[i]) * scale : 0.0f);
 }
 
-template <class T>
-TRAIND_VECTORIZED void ScaleAll(const T* x, float scale, T* y, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) y[i] = FromFloat<T>(ToFloat(x[i]) * scale);
-}
-
 // What a plan's kernels know of one dropout layer.
 struct Drop {
   Layout layout;
@@ -89,17 +84,6 @@ struct Drop {
     if (layout.type == dnnl::memory::data_type::bf16) return Apply<Bfloat16>(x, keep, y);
     Apply<float>(x, keep, y);
   }
-
-  template <class T>
-  void Scale(const void* x, void* y) const {
-    ParallelFor(layout.stored_elements(), 4096, [&](int64_t begin, int64_t end, int) {
-      ScaleAll(static_cast<const T*>(x) + begin, scale, static_cast<T*>(y) + begin, end - begin);
-    });
-  }
-  void Scale(const void* x, void* y) const {
-    if (layout.type == dnnl::memory::data_type::bf16) return Scale<Bfloat16>(x, y);
-    Scale<float>(x, y);
-  }
 };
 
 class DropoutLayer : public Layer {
@@ -107,39 +91,27 @@ class DropoutLayer : public Layer {
   explicit DropoutLayer(const v1::Dropout& config) : config_(config) {}
 
   LayerShape Infer(absl::Span<const Shape> inputs, const FieldErrors& errors) const override {
-    LayerShape shape;
-    const Shape* input = SingleInput(inputs, errors);
-    if (input == nullptr) return shape;
-    shape.output = *input;
-    shape.forward_flops = CheckedFlops(Elements(*input), 0, 1, errors);
-    return shape;
+    return SameShape(inputs, /*flops_each=*/1, errors);
   }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     const bool classic = config_.form() == v1::Dropout::CLASSIC;
     const bool unchanged = config_.rate() == 0 || (!planner.sampling() && !classic);
-    if (unchanged) {
-      const Value input = planner.Input();
-      planner.SetOutput(planner.View(input, planner.Desc(input)));
-      return [](Planner& back) {
-        GiveInputGradient(back, 0, back.OutputGradient());
-        return absl::OkStatus();
-      };
-    }
+    if (unchanged) return PlanUnchanged(planner);
 
     const Value source = Source(planner);
     const dnnl::memory::desc desc = planner.Desc(source);
     const float keep_probability = static_cast<float>(1 - config_.rate());
-    Drop drop{.layout = *Layout::Of(desc),
-              .random = RandomStream(planner.seed(), Purpose::kDropout, StreamOf(planner.layer_name())),
-              .threshold = static_cast<uint32_t>(std::ceil(config_.rate() * 0x1p24)),
-              .scale = classic ? 1.0f : 1.0f / keep_probability};
+    const Drop drop{.layout = *Layout::Of(desc),
+                    .random = RandomStream(planner.seed(), Purpose::kDropout, StreamOf(planner.layer_name())),
+                    .threshold = static_cast<uint32_t>(std::ceil(config_.rate() * 0x1p24)),
+                    .scale = classic ? 1.0f : 1.0f / keep_probability};
     const Value output = planner.New(desc);
     planner.SetOutput(output);
     if (!planner.sampling()) {
-      drop.scale = keep_probability;
-      planner.Run("dropout", {source}, {output},
-                  [=](const Frame& frame) { drop.Scale(frame.at(source), frame.at(output)); });
+      planner.Run("dropout", {source}, {output}, [=, layout = drop.layout](const Frame& frame) {
+        ScaleValues(layout, frame.at(source), keep_probability, frame.at(output));
+      });
       return BackwardPlan();
     }
 

@@ -18,14 +18,7 @@ class FlattenLayer : public Layer {
     return shape;
   }
 
-  absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
-    const Value input = planner.Input();
-    planner.SetOutput(planner.View(input, planner.Desc(input)));
-    return [](Planner& back) {
-      GiveInputGradient(back, 0, back.OutputGradient());
-      return absl::OkStatus();
-    };
-  }
+  absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override { return PlanUnchanged(planner); }
 };
 
 const Registered<Layer, v1::Flatten> kFlatten("[C, H, W] to [C * H * W].", [](v1::Flatten&, const FieldErrors&) {

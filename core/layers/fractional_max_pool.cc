@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "core/activations/plan_values.h"
 #include "core/base/bfloat16.h"
 #include "core/base/parallel.h"
 #include "core/base/require.h"
@@ -16,6 +15,7 @@
 #include "core/layers/pooling_regions.h"
 #include "core/layers/values.h"
 #include "core/onednn/desc.h"
+#include "core/plan/placed_value.h"
 #include "core/tensor/format.h"
 
 namespace traind::core {

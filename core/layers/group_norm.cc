@@ -11,12 +11,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "core/activations/plan_values.h"
 #include "core/base/parallel.h"
 #include "core/layers/checks.h"
 #include "core/layers/moments.h"
 #include "core/layers/normalization.h"
 #include "core/layers/values.h"
+#include "core/plan/placed_value.h"
 
 namespace traind::core {
 namespace {

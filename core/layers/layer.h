@@ -56,7 +56,7 @@ class Layer {
   virtual LayerShape Infer(absl::Span<const Shape> inputs, const FieldErrors& errors) const = 0;
 
   // Adds the forward computation to the plan and returns how to go back. Training and inference differ by
-  // planner.training().
+  // planner.training(); what is random, by planner.sampling().
   virtual absl::StatusOr<BackwardPlan> Plan(Planner& planner) const = 0;
 
   // Multiplies the number of outputs, for a maxout that follows; false when this kind has no such number.

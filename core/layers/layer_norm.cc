@@ -9,13 +9,13 @@
 #include <cstdint>
 #include <memory>
 
-#include "core/activations/plan_values.h"
 #include "core/base/parallel.h"
 #include "core/layers/checks.h"
 #include "core/layers/moments.h"
 #include "core/layers/normalization.h"
 #include "core/layers/values.h"
 #include "core/onednn/desc.h"
+#include "core/plan/placed_value.h"
 #include "core/tensor/format.h"
 
 namespace traind::core {

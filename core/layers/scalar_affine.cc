@@ -4,13 +4,13 @@
 #include <memory>
 
 #include "core/activations/pieces.h"
-#include "core/activations/plan_values.h"
 #include "core/base/bfloat16.h"
 #include "core/base/parallel.h"
 #include "core/base/vectorize.h"
 #include "core/layers/checks.h"
 #include "core/layers/values.h"
 #include "core/onednn/desc.h"
+#include "core/plan/placed_value.h"
 #include "core/plan/planner.h"
 
 namespace traind::core {

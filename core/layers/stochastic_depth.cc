@@ -7,22 +7,16 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "core/activations/plan_values.h"
 #include "core/base/bfloat16.h"
 #include "core/base/parallel.h"
 #include "core/base/random.h"
-#include "core/base/vectorize.h"
 #include "core/layers/checks.h"
 #include "core/layers/values.h"
+#include "core/plan/placed_value.h"
 #include "core/plan/planner.h"
 
 namespace traind::core {
 namespace {
-
-template <class T>
-TRAIND_VECTORIZED void ScaleLoop(const T* __restrict x, float scale, T* __restrict y, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) y[i] = FromFloat<T>(ToFloat(x[i]) * scale);
-}
 
 // What a plan's kernels know of one layer.
 struct Depth {
@@ -48,16 +42,6 @@ struct Depth {
   void Pass(uint64_t step, const void* x, void* y) const {
     layout.type == dnnl::memory::data_type::bf16 ? Pass<Bfloat16>(step, x, y) : Pass<float>(step, x, y);
   }
-
-  template <class T>
-  void Scale(const void* x, float scale, void* y) const {
-    ParallelFor(layout.stored_elements(), 4096, [&](int64_t begin, int64_t end, int) {
-      ScaleLoop(static_cast<const T*>(x) + begin, scale, static_cast<T*>(y) + begin, end - begin);
-    });
-  }
-  void Scale(const void* x, float scale, void* y) const {
-    layout.type == dnnl::memory::data_type::bf16 ? Scale<Bfloat16>(x, scale, y) : Scale<float>(x, scale, y);
-  }
 };
 
 class StochasticDepthLayer final : public Layer {
@@ -65,23 +49,11 @@ class StochasticDepthLayer final : public Layer {
   explicit StochasticDepthLayer(const v1::StochasticDepth& config) : config_(config) {}
 
   LayerShape Infer(absl::Span<const Shape> inputs, const FieldErrors& errors) const override {
-    LayerShape shape;
-    const Shape* input = SingleInput(inputs, errors);
-    if (input == nullptr) return shape;
-    shape.output = *input;
-    shape.forward_flops = CheckedFlops(Elements(*input), 0, 1, errors);
-    return shape;
+    return SameShape(inputs, /*flops_each=*/1, errors);
   }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
-    if (config_.survival() == 1) {
-      const Value input = planner.Input();
-      planner.SetOutput(planner.View(input, planner.Desc(input)));
-      return [](Planner& back) {
-        GiveInputGradient(back, 0, back.OutputGradient());
-        return absl::OkStatus();
-      };
-    }
+    if (config_.survival() == 1) return PlanUnchanged(planner);
     const PlacedValue source = PlacedInput(planner);
     const dnnl::memory::desc desc = planner.Desc(source.value);
     const Depth depth{.layout = source.layout,
@@ -90,10 +62,10 @@ class StochasticDepthLayer final : public Layer {
                       .per_example = config_.per_example()};
     const Value input = source.value, output = planner.New(desc);
     planner.SetOutput(output);
-    if (!planner.training()) {
+    if (!planner.sampling()) {
       planner.Run("stochastic depth", {input}, {output},
                   [=, scale = static_cast<float>(config_.survival())](const Frame& frame) {
-                    depth.Scale(frame.at(input), scale, frame.at(output));
+                    ScaleValues(depth.layout, frame.at(input), scale, frame.at(output));
                   });
       return BackwardPlan();
     }

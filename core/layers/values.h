@@ -3,7 +3,9 @@
 // dimensions where four went out, or the other way round.
 #pragma once
 
+#include "core/layers/layer.h"
 #include "core/plan/planner.h"
+#include "core/tensor/layout.h"
 
 namespace traind::core {
 
@@ -15,5 +17,11 @@ Value GradientAs(Planner& planner, const dnnl::memory::desc& wanted);
 
 // Records the gradient for input i, with the dimensions that the input's own descriptor has.
 void GiveInputGradient(Planner& planner, int i, Value gradient);
+
+// The plan of a layer that changes nothing: its output is its input.
+BackwardPlan PlanUnchanged(Planner& planner);
+
+// y = scale * x for every value that the layout stores; y may be x.
+void ScaleValues(const Layout& layout, const void* x, float scale, void* y);
 
 }  // namespace traind::core

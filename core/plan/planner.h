@@ -56,7 +56,8 @@ class Planner {
 
   // --- What is planned.
   virtual bool training() const = 0;
-  // Whether layers that draw at random (dropout) do: while training, and in inference by Monte-Carlo samples.
+  // Whether dropout, drop_connect and stochastic_depth draw at random: while training, and in inference by Monte-Carlo
+  // samples.
   virtual bool sampling() const = 0;
   virtual int64_t batch() const = 0;                         // Examples of one step.
   virtual dnnl::memory::data_type compute_type() const = 0;  // Of activations and their gradients: f32 or bf16.

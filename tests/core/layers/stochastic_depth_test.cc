@@ -2,6 +2,7 @@
 // example), in every layout, backward too, and the test side.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <set>
@@ -10,10 +11,7 @@
 
 #include "core/base/random.h"
 #include "core/losses/loss.h"
-#include "core/onednn/onednn.h"
-#include "core/plan/parameter_store.h"
-#include "core/plan/plan.h"
-#include "google/protobuf/text_format.h"
+#include "tests/core/layers/layer_run.h"
 #include "tests/core/plan/allocations.h"
 
 namespace traind::core {
@@ -21,70 +19,37 @@ namespace {
 
 constexpr uint64_t kSeed = 77;
 
-// A plan of a whole small network.
-class Running {
+// A network on examples of ones.
+class Running : public LayerRun {
  public:
-  Running(const std::string& text, int64_t batch, bool training, v1::Precision precision = v1::F32,
-          bool with_loss = false)
-      : batch_(batch) {
-    v1::Network network;
-    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &network)) << text;
-    FieldErrors::Root errors;
-    graph_ = Graph::Build(network, errors.scope());
-    v1::Loss loss;
-    loss.mutable_mean_squared_error();
-    loss_ = Registry<Loss>::Get().Create(loss, errors.scope());
-    EXPECT_TRUE(errors.ok()) << errors.ToStatus();
-    store_ = std::make_unique<ParameterStore>(*graph_, with_loss, 0);
-    PlanOptions options{.batch = batch, .training = training, .precision = precision, .seed = kSeed};
-    if (with_loss) options.loss = loss_.get();
-    auto plan = Plan::Make(*graph_, *store_, options);
-    EXPECT_TRUE(plan.ok()) << plan.status();
-    plan_ = *std::move(plan);
-    store_->Initialize(1);
-    if (precision == v1::BF16) store_->UpdateCopies();
-    if (!training) {
-      EXPECT_TRUE(plan_->RefreshParameters().ok());
-    }
-    examples_.assign(batch * Elements(graph_->input_shape()), 1.0f);
-    targets_.assign(batch * plan_->outputs(), 0.0f);
-  }
-  absl::Status Run(uint64_t step) {
-    return plan_->Run(
-        {.examples = examples_.data(), .targets = {.values = targets_.data()}, .count = batch_, .step = step});
+  Running(const std::string& network, int64_t batch, bool training)
+      : Running(network, {.batch = batch, .training = training, .seed = kSeed}) {}
+  Running(const std::string& network, const PlanOptions& options) : LayerRun(network, options) {
+    std::fill(examples().begin(), examples().end(), 1.0f);
   }
   // The output of each example; all of one are equal, as the inputs are.
   std::vector<float> Outputs(uint64_t step) {
-    const absl::Status status = Run(step);
-    EXPECT_TRUE(status.ok()) << status;
+    const std::vector<float> all = Output(step);
+    const size_t each = all.size() / batch();
     std::vector<float> outputs;
-    for (int64_t n = 0; n < batch_; ++n) {
-      const float* example = plan_->output() + n * plan_->outputs();
-      for (int64_t i = 1; i < plan_->outputs(); ++i) EXPECT_EQ(example[i], example[0]) << "example " << n;
-      outputs.push_back(example[0]);
+    for (size_t i = 0; i < all.size(); i += each) {
+      for (size_t k = 1; k < each; ++k) EXPECT_EQ(all[i + k], all[i]) << "example " << i / each;
+      outputs.push_back(all[i]);
     }
     return outputs;
   }
-  std::vector<float> Gradient(const std::string& name) {
-    for (const StoredParameter& parameter : store_->parameters()) {
-      if (parameter.name != name) continue;
-      std::vector<float> values(Elements(parameter.spec->shape));
-      store_->Get(parameter, parameter.gradient, absl::MakeSpan(values));
-      return values;
-    }
-    ADD_FAILURE() << "no parameter " << name;
-    return {};
-  }
-
- private:
-  const int64_t batch_;
-  std::unique_ptr<Graph> graph_;
-  std::unique_ptr<Loss> loss_;
-  std::unique_ptr<ParameterStore> store_;
-  std::unique_ptr<Plan> plan_;
-  std::vector<float> examples_;
-  std::vector<float> targets_;
 };
+
+// A training step with a mean squared error.
+PlanOptions Training(v1::Precision precision) {
+  static const std::unique_ptr<Loss> loss = [] {
+    v1::Loss config;
+    config.mutable_mean_squared_error();
+    FieldErrors::Root errors;
+    return Registry<Loss>::Get().Create(config, errors.scope());
+  }();
+  return {.batch = 8, .training = true, .precision = precision, .seed = kSeed, .loss = loss.get()};
+}
 
 std::string Net(const std::string& options) {
   return "input_shape: 5 layers { name: 'depth' stochastic_depth { " + options + " } }";
@@ -134,14 +99,13 @@ TEST(StochasticDepth, OfOneIsNothing) {
 
 // Behind a convolution the values are blocked, with padding; the gradient passes where the values did.
 TEST(StochasticDepth, IsTheSameInEveryLayoutAndBackward) {
-  for (const v1::Precision precision : {v1::F32, v1::BF16}) {
-    if (precision == v1::BF16 && !onednn::SupportsBf16()) continue;
+  for (const v1::Precision precision : Precisions()) {
     for (const int channels : {3, 16, 17}) {
       SCOPED_TRACE(channels);
       Running net("input_shape: [1, 4, 3] layers { name: 'conv' conv2d { out_channels: " + std::to_string(channels) +
                       " kernel: 1 weight_init { constant { value: 1 } } } } layers { name: 'depth' stochastic_depth { "
                       "survival: 0.5 per_example: true } }",
-                  8, true, precision, /*with_loss=*/true);
+                  Training(precision));
       const std::vector<float> outputs = net.Outputs(9);
       double passed = 0;
       for (uint32_t n = 0; n < 8; ++n) {
@@ -160,9 +124,8 @@ TEST(StochasticDepth, IsTheSameInEveryLayoutAndBackward) {
 TEST(StochasticDepth, AStepAllocatesNothing) {
   Running net(
       "input_shape: [1, 4, 3] layers { name: 'conv' conv2d { out_channels: 17 kernel: 1 weight_init { constant { "
-      "value: "
-      "1 } } } } layers { name: 'scale' scalar_affine {} } layers { name: 'depth' stochastic_depth {} }",
-      8, true, v1::F32, /*with_loss=*/true);
+      "value: 1 } } } } layers { name: 'scale' scalar_affine {} } layers { name: 'depth' stochastic_depth {} }",
+      Training(v1::F32));
   ASSERT_TRUE(net.Run(0).ok());  // Warms up OpenMP's threads.
   StartCountingAllocations();
   const absl::Status status = net.Run(1);

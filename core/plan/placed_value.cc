@@ -1,4 +1,4 @@
-#include "core/activations/plan_values.h"
+#include "core/plan/placed_value.h"
 
 #include <optional>
 

@@ -1,4 +1,4 @@
-// How activations find their input in a plan.
+// How the kernels that we write ourselves find a layer's input: with a layout that they can walk.
 #pragma once
 
 #include "core/plan/planner.h"
@@ -15,7 +15,7 @@ struct PlacedValue {
 // The layer's input in the plan's compute type, in the layout in which it comes where that has a Layout, else plain.
 PlacedValue PlacedInput(Planner& planner);
 
-// The same for an activation that looks at channels: a flattened image is brought to [batch, features].
+// The same for what looks at channels: a flattened image is brought to [batch, features].
 PlacedValue PlacedChannels(Planner& planner);
 
 // The same, always row-major.
