@@ -16,6 +16,8 @@
 namespace traind::core {
 namespace {
 
+using Tag = dnnl::memory::format_tag;
+
 class LocalResponseNormLayer : public Layer {
  public:
   explicit LocalResponseNormLayer(const v1::LocalResponseNorm& config) : config_(config) {}
@@ -38,12 +40,18 @@ class LocalResponseNormLayer : public Layer {
                                          .alpha = static_cast<float>(config_.alpha()),
                                          .beta = static_cast<float>(config_.beta()),
                                          .k = static_cast<float>(config_.k())};
-    auto forward = onednn::LocalResponse(options);
+    const onednn::Dims dims = onednn::DimsOf(options.data);
+    const onednn::Desc channels_last(dims, planner.compute_type(), Tag::nhwc);
+    // Measured on oneDNN 3.7.2: where the channels are no multiple of 16, the gradients of the bfloat16 kernel for nhwc
+    // are wrong by 3 % of their norm, those of the others by 0.2 %. There it is done in float32.
+    const bool imprecise = planner.compute_type() == onednn::Type::bf16 && dims[1] % 16 != 0;
+    absl::StatusOr<onednn::LocalResponseForward> forward = absl::UnimplementedError("too coarse");
+    if (!imprecise || options.data != channels_last) forward = onednn::LocalResponse(options);
     // Where no fast kernel takes the layout as it comes, one may take another.
-    for (const auto tag : {dnnl::memory::format_tag::nhwc, dnnl::memory::format_tag::nChw16c}) {
+    for (const Tag tag : {Tag::nhwc, Tag::nChw16c}) {
       if (forward.ok() && !IsReference(*forward)) break;
       onednn::LocalResponseOptions other = options;
-      other.data = {onednn::DimsOf(options.data), planner.compute_type(), tag};
+      other.data = {dims, imprecise ? onednn::Type::f32 : planner.compute_type(), tag};
       auto faster = onednn::LocalResponse(other);
       if (!faster.ok() || (forward.ok() && IsReference(*faster))) continue;
       forward = std::move(faster);
@@ -58,7 +66,7 @@ class LocalResponseNormLayer : public Layer {
     }
     planner.Run(forward->primitive, {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, output}, {DNNL_ARG_WORKSPACE, workspace}},
                 forward->desc.scratchpad_desc());
-    planner.SetOutput(output);
+    planner.SetOutput(planner.In(output, onednn::WithType(options.data, planner.compute_type())));
     if (!planner.training()) return BackwardPlan();
     return BackwardPlan([options, source, workspace, forward = *std::move(forward)](Planner& back) -> absl::Status {
       auto backward = onednn::LocalResponseGradient(options, forward);
@@ -70,7 +78,7 @@ class LocalResponseNormLayer : public Layer {
                 {DNNL_ARG_WORKSPACE, workspace},
                 {DNNL_ARG_DIFF_SRC, input_gradient}},
                backward->desc.scratchpad_desc());
-      GiveInputGradient(back, 0, input_gradient);
+      GiveInputGradient(back, 0, back.In(input_gradient, onednn::WithType(options.data, back.compute_type())));
       return absl::OkStatus();
     });
   }

@@ -86,7 +86,8 @@ Desc WithType(const Desc& desc, Type type) {
   if (desc.get_inner_nblks() == 0) return Desc(dims, type, desc.get_strides());
   for (int tag = dnnl_format_tag_any + 1; tag < dnnl_format_tag_last; ++tag) {
     const auto named = static_cast<dnnl::memory::format_tag>(tag);
-    if (Desc(dims, desc.get_data_type(), named, /*allow_empty=*/true) == desc) return Desc(dims, type, named);
+    const Desc candidate(dims, desc.get_data_type(), named, /*allow_empty=*/true);
+    if (candidate.get(/*allow_empty=*/true) != nullptr && candidate == desc) return Desc(dims, type, named);
   }
   return Plain(dims, type);
 }
@@ -102,5 +103,17 @@ std::optional<Blocking> BlockingOf(const Desc& desc) {
 }
 
 #endif
+
+bool SameLayout(const Desc& a, const Desc& b) {
+  const std::optional<Blocking> one = BlockingOf(a), two = BlockingOf(b);
+  if (!one || !two || one->dims != two->dims || one->padded_dims != two->padded_dims || one->offset != two->offset ||
+      one->inner_blocks != two->inner_blocks || one->inner_dims != two->inner_dims) {
+    return false;
+  }
+  for (size_t i = 0; i < one->strides.size(); ++i) {
+    if (one->padded_dims[i] > 1 && one->strides[i] != two->strides[i]) return false;
+  }
+  return true;
+}
 
 }  // namespace traind::core::onednn

@@ -57,6 +57,8 @@ struct Blocking {
 };
 // nullopt for layouts that only oneDNN knows (Winograd-transformed weights, `any`).
 std::optional<Blocking> BlockingOf(const Desc& desc);
+// Whether elements of any type are in the same places, padding included; false without a Blocking.
+bool SameLayout(const Desc& a, const Desc& b);
 
 // Runs f() and turns an exception of the library into INTERNAL, or UNIMPLEMENTED where no kernel fits.
 template <class F>

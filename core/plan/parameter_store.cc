@@ -3,7 +3,10 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/bfloat16.h"
+#include "core/base/parallel.h"
 #include "core/base/random.h"
+#include "core/base/vectorize.h"
 #include "core/initializers/initializer.h"
 #include "core/onednn/desc.h"
 #include "core/onednn/onednn.h"
@@ -28,6 +31,16 @@ void Reorder(const dnnl::memory::desc& from_desc, const void* from, const dnnl::
   dnnl::stream stream(engine);
   dnnl::reorder(source, target).execute(stream, source, target);
   stream.wait();
+}
+
+TRAIND_VECTORIZED void Convert(const float* from, Bfloat16* to, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) to[i] = FromFloat<Bfloat16>(from[i]);
+}
+
+void UpdateCopy(StoredParameter& parameter) {
+  ParallelFor(parameter.stored_elements(), 4096, [&](int64_t begin, int64_t end, int) {
+    Convert(parameter.master + begin, parameter.copy + begin, end - begin);
+  });
 }
 
 }  // namespace
@@ -98,6 +111,7 @@ absl::Status ParameterStore::WantCopy(StoredParameter& parameter) {
   auto memory = Allocate((parameter.stored_elements() + 1) / 2);
   if (!memory.ok()) return memory.status();
   parameter.copy = reinterpret_cast<Bfloat16*>(*memory);
+  UpdateCopy(parameter);
   return absl::OkStatus();
 }
 
@@ -138,9 +152,7 @@ void ParameterStore::Set(const StoredParameter& parameter, float* to, absl::Span
 
 void ParameterStore::UpdateCopies() {
   for (StoredParameter& parameter : parameters_) {
-    if (parameter.copy == nullptr) continue;
-    Reorder(parameter.desc, parameter.master, onednn::WithType(parameter.desc, dnnl::memory::data_type::bf16),
-            parameter.copy);
+    if (parameter.copy != nullptr) UpdateCopy(parameter);
   }
 }
 

@@ -56,6 +56,7 @@ class ParameterStore {
   absl::Status Place(StoredParameter& parameter, const dnnl::memory::desc& desc);
   // The same for a group that a kernel reads one behind the other; `desc` is plain, of all together.
   absl::Status PlaceJoined(absl::Span<StoredParameter* const> group, const dnnl::memory::desc& desc);
+  // Makes the bfloat16 copy of a placed parameter, where there is none.
   absl::Status WantCopy(StoredParameter& parameter);
   // Places what no kernel asked for in the public layout.
   absl::Status PlaceRest();

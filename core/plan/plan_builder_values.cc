@@ -153,7 +153,7 @@ Value PlanBuilder::Parameter(std::string_view name, const memory::desc& wanted) 
     Fail(store_.Place(parameter, writable ? wanted : onednn::Plain(onednn::DimsOf(wanted), memory::data_type::f32)));
     if (!status_.ok()) return New(wanted);
   }
-  if (bf16 && onednn::BlockingOf(wanted) && onednn::WithType(wanted, memory::data_type::f32) == parameter.desc) {
+  if (bf16 && onednn::SameLayout(wanted, parameter.desc)) {
     if (training()) Fail(store_.WantCopy(parameter));
     if (parameter.copy != nullptr) return NewFixed(wanted, parameter.copy);
   }
@@ -231,7 +231,7 @@ absl::Status PlanBuilder::SettleCopies() {
       if (!placed.ok()) return placed;
     }
     Plan::Operation& operation = plan_->operations_[pending.operation];
-    if (onednn::BlockingOf(wanted) && onednn::WithType(wanted, memory::data_type::f32) == parameter.desc) {
+    if (onednn::SameLayout(wanted, parameter.desc)) {
       if (absl::Status status = store_.WantCopy(parameter); !status.ok()) return status;
       values_[pending.value.id].fixed = parameter.copy;
       operation.label.clear();  // The optimizer writes the copy: nothing to do here.

@@ -57,6 +57,19 @@ TEST(Descriptors, WithTypeKeepsTheLayout) {
   EXPECT_EQ(WithType(weights, Type::f32), Desc({32, 32, 3, 3}, Type::f32, Tag::OIhw8i16o2i));
 }
 
+// What decides whether a bfloat16 copy of weights is element by element; some kernels' layouts have no name.
+TEST(Descriptors, SameLayoutLooksAtPlacesAlone) {
+  const Desc blocked({32, 32, 3, 3}, Type::bf16, Tag::OIhw8i16o2i);
+  EXPECT_TRUE(SameLayout(blocked, Desc({32, 32, 3, 3}, Type::f32, Tag::OIhw8i16o2i)));
+  EXPECT_FALSE(SameLayout(blocked, Desc({32, 32, 3, 3}, Type::f32, Tag::OIhw16i16o)));
+  EXPECT_FALSE(SameLayout(blocked, Plain({32, 32, 3, 3}, Type::f32)));
+  EXPECT_FALSE(SameLayout(Plain({2, 3}, Type::f32), Plain({3, 2}, Type::f32)));
+  EXPECT_FALSE(SameLayout(Plain({2, 3}, Type::f32), Desc({2, 3}, Type::f32, Tag::ba)));
+  EXPECT_FALSE(SameLayout(Any({2, 3}, Type::f32), Any({2, 3}, Type::f32)));
+  // A dimension of one has no stride that matters.
+  EXPECT_TRUE(SameLayout(Plain({4, 1, 3}, Type::f32), Desc({4, 1, 3}, Type::f32, Dims{3, 100, 1})));
+}
+
 TEST(Guard, TurnsExceptionsIntoStatuses) {
   EXPECT_TRUE(Guard("nothing", [] {}).ok());
   const absl::Status unimplemented =

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_join.h"
+#include "core/onednn/onednn.h"
 #include "core/optimizers/update.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
@@ -103,7 +105,7 @@ TEST_F(PlanTest, AStepAllocatesNothing) {
 TEST_F(PlanTest, AConvolutionalStepReordersOnlyTheWeightsOfBackwardData) {
   Make(ReferenceNetwork("cnn28"), 128);
   // conv2, conv3, conv4: the kernels of backward data want the weights' channels the other way round.
-  EXPECT_LE(Count("reorder"), 5) << testing::PrintToString(plan_->operations());
+  EXPECT_LE(Count("reorder"), 5) << absl::StrJoin(plan_->operations(), "\n");
   EXPECT_EQ(Count("activation gradient"), 0) << "batch norm should do its relu by itself";
 }
 
@@ -112,12 +114,14 @@ TEST_F(PlanTest, AResidualStepReordersOnlyTheWeightsOfBackwardData) {
   const auto convolutions = std::count_if(network_.layers().begin(), network_.layers().end(),
                                           [](const v1::Layer& layer) { return layer.has_conv2d(); });
   EXPECT_EQ(convolutions, 21);
-  EXPECT_LE(Count("reorder"), convolutions - 1) << testing::PrintToString(plan_->operations());
+  // oneDNN 3 goes back through the two stage entries' strided convolutions in nhwc: two gradients in, their sum out.
+  const int strided = onednn::LibraryVersion().major >= 3 ? 2 * 3 : 0;
+  EXPECT_LE(Count("reorder"), convolutions - 1 + strided) << absl::StrJoin(plan_->operations(), "\n");
 }
 
 TEST_F(PlanTest, ADenseStepReordersNothing) {
   Make(ReferenceNetwork("mlp_small"), 128);
-  EXPECT_EQ(Count("reorder"), 0) << testing::PrintToString(plan_->operations());
+  EXPECT_EQ(Count("reorder"), 0) << absl::StrJoin(plan_->operations(), "\n");
 }
 
 TEST_F(PlanTest, TheFirstLayerComputesNoGradientForItsInput) {

@@ -2,10 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <cmath>
-#include <filesystem>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -14,10 +11,10 @@
 #include "core/data/augmentation/augmenter.h"
 #include "core/data/batch_loader.h"
 #include "core/data/dataset_dir.h"
-#include "core/train/resolve.h"
 #include "core/train/train.h"
 #include "google/protobuf/text_format.h"
 #include "tests/core/test_files.h"
+#include "tests/core/train/train_run.h"
 
 namespace traind::core {
 namespace {
@@ -86,85 +83,31 @@ class AugmentedTraining : public testing::TestWithParam<bool> {
     WriteBytes(folder_ / "x", bytes ? Npy("|u1", shape, RawBytes(images))
                                     : Npy("<f4", shape, RawBytes(std::vector<float>(images.begin(), images.end()))));
     WriteBytes(folder_ / "y", Npy("<i4", "(32,)", RawBytes(labels)));
-    v1::ImportDatasetRequest request;
-    request.set_dataset_id("colours");
-    for (const char* name : {"train", "test"}) {
-      auto* split = request.add_splits();
-      split->set_name(name);
-      split->mutable_examples()->set_path("x");
-      split->mutable_labels()->set_path("y");
-    }
-    ImportOptions options;
-    options.resolve = [&](const v1::DataFile& file) -> absl::StatusOr<std::string> { return folder_ / file.path(); };
-    options.dir = folder_ / "colours";
-    auto dataset = ImportDataset(request, options);
-    ASSERT_TRUE(dataset.ok()) << dataset.status();
-    dataset_ = *dataset;
+    dataset_ = ImportTwoSplits("colours", folder_.path(), folder_ / "x", folder_ / "y");
   }
 
   TrainRequest Request(const std::string& name, const std::string& data, const std::string& network = kNetwork) {
     v1::JobSpec spec;
     EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(network + data, &spec));
-    FieldErrors::Root errors;
-    ResolvedJob job = ResolveJob(spec, &dataset_, 2, errors.scope());
-    EXPECT_TRUE(errors.ok()) << errors.ToStatus();
-    TrainRequest request;
-    request.job = "jobs/" + name;
-    request.spec = job.spec;
-    request.algorithms = job.algorithms;
-    request.dataset_dir = folder_ / "colours";
-    request.checkpoint_dir = folder_ / name;
-    request.threads = 2;
-    return request;
+    return RequestOf(name, spec, dataset_, folder_.path());
   }
 
   TemporaryFolder folder_;
   v1::Dataset dataset_;
 };
 
-struct Recorder : EventSink {
-  void Emit(v1::Event event) override {
-    event.clear_timing();
-    if (event.has_train()) losses[event.step()] = event.train().loss();
-    if (event.has_train()) accuracies.push_back(event.train().accuracy());
-    if (event.has_evaluation()) evaluation = event.evaluation();
-    if (event.has_preprocessing()) preprocessing.push_back(event.preprocessing());
-  }
-  absl::Status Flush() override { return absl::OkStatus(); }
-  void Heartbeat(uint64_t step) override {
-    if (step > 0 && step == stop_after) stop = true;
-  }
-  std::map<uint64_t, double> losses;
-  std::vector<double> accuracies;
-  v1::EvaluationMetrics evaluation;
-  std::vector<v1::PreprocessingReport> preprocessing;
-  uint64_t stop_after = 0;
-  std::atomic<bool> stop = false;
-};
-
-std::map<std::string, std::vector<float>> Weights(const TrainRequest& request) {
-  auto newest = LoadNewestCheckpoint(request.checkpoint_dir);
-  EXPECT_TRUE(newest.ok()) << newest.status();
-  std::map<std::string, std::vector<float>> weights;
-  for (Tensor& tensor : newest->weights.LoadAll()) weights[tensor.name] = std::move(tensor.values);
-  return weights;
-}
-
 // The job uses every kind, and stops in the middle of an epoch of four steps.
 TEST_P(AugmentedTraining, ResumeIsExact) {
   const TrainRequest whole = Request("whole", kEverything), halves = Request("halves", kEverything);
   Recorder undisturbed, disturbed;
   ASSERT_TRUE(Train(whole, undisturbed, undisturbed.stop).ok());
-  for (uint64_t stop : {3, 10, 0}) {
-    disturbed.stop_after = stop;
-    disturbed.stop = false;
-    const auto result = Train(halves, disturbed, disturbed.stop);
-    ASSERT_TRUE(result.ok()) << result.status();
-    ASSERT_EQ(result->step, stop == 0 ? 20u : stop);
-  }
+  TrainInParts(halves, disturbed, {3, 10, 0});
   EXPECT_EQ(Weights(whole), Weights(halves));
-  EXPECT_EQ(undisturbed.losses, disturbed.losses);
-  for (double accuracy : undisturbed.accuracies) EXPECT_TRUE(accuracy >= 0 && accuracy <= 1);
+  EXPECT_EQ(undisturbed.Bytes(), disturbed.Bytes());
+  for (const v1::Event& event : undisturbed.Of(v1::Event::kTrain)) {
+    EXPECT_GE(event.train().accuracy(), 0);
+    EXPECT_LE(event.train().accuracy(), 1);
+  }
 }
 
 TEST_P(AugmentedTraining, TheNetworkTakesTheCroppedShapeAndEvaluationDoes) {
@@ -172,9 +115,9 @@ TEST_P(AugmentedTraining, TheNetworkTakesTheCroppedShapeAndEvaluationDoes) {
   EXPECT_THAT(request.spec.network().input_shape(), testing::ElementsAre(3, 8, 8));
   Recorder recorder;
   ASSERT_TRUE(Train(request, recorder, recorder.stop).ok());
-  EXPECT_EQ(recorder.evaluation.examples(), 32);
-  EXPECT_FALSE(recorder.evaluation.has_spread());
-  EXPECT_LT(recorder.losses[20], 1.5);
+  EXPECT_EQ(recorder.Last(v1::Event::kEvaluation).evaluation().examples(), 32);
+  EXPECT_FALSE(recorder.Last(v1::Event::kEvaluation).evaluation().has_spread());
+  EXPECT_LT(recorder.Last(v1::Event::kTrain).train().loss(), 1.5);
 }
 
 // The mean over scales, crops and flips equals the mean of the single looks, taken by hand.
@@ -249,19 +192,16 @@ TEST_P(AugmentedTraining, TheAxesAreThoseOfTheCrops) {
   EXPECT_THAT(whole.spec.network().input_shape(), testing::ElementsAre(12));
   Recorder undisturbed, disturbed;
   ASSERT_TRUE(Train(whole, undisturbed, undisturbed.stop).ok());
-  for (uint64_t stop : {3, 0}) {
-    disturbed.stop_after = stop;
-    disturbed.stop = false;
-    ASSERT_TRUE(Train(halves, disturbed, disturbed.stop).ok());
-  }
+  TrainInParts(halves, disturbed, {3, 0});
   EXPECT_EQ(Weights(whole), Weights(halves));
-  EXPECT_EQ(undisturbed.losses, disturbed.losses);
-  ASSERT_EQ(undisturbed.preprocessing.size(), 1u);
-  EXPECT_EQ(disturbed.preprocessing.size(), 1u);
-  EXPECT_EQ(undisturbed.preprocessing[0].before().features(), 192);
-  EXPECT_EQ(undisturbed.preprocessing[0].after().features(), 12);
+  EXPECT_EQ(undisturbed.Bytes(), disturbed.Bytes());
+  ASSERT_EQ(undisturbed.Of(v1::Event::kPreprocessing).size(), 1u);
+  EXPECT_EQ(disturbed.Of(v1::Event::kPreprocessing).size(), 1u);
+  const v1::PreprocessingReport& report = undisturbed.Last(v1::Event::kPreprocessing).preprocessing();
+  EXPECT_EQ(report.before().features(), 192);
+  EXPECT_EQ(report.after().features(), 12);
   // Centred on the looks of evaluation, which are those that it was fitted on.
-  EXPECT_NEAR(undisturbed.preprocessing[0].after().mean_max(), 0, 1e-5);
+  EXPECT_NEAR(report.after().mean_max(), 0, 1e-5);
 
   const auto files = FindCheckpoint(whole.checkpoint_dir, "latest");
   ASSERT_TRUE(files.ok());
@@ -272,7 +212,7 @@ TEST_P(AugmentedTraining, TheAxesAreThoseOfTheCrops) {
                                  .threads = 2};
   const auto evaluated = Evaluate(request);
   ASSERT_TRUE(evaluated.ok()) << evaluated.status();
-  EXPECT_EQ(evaluated->loss(), undisturbed.evaluation.loss());
+  EXPECT_EQ(evaluated->loss(), undisturbed.Last(v1::Event::kEvaluation).evaluation().loss());
   v1::PredictRequest range;
   range.mutable_range()->set_split("test");
   range.mutable_range()->set_count(5);

@@ -2,7 +2,6 @@
 #include "core/train/lottery_ticket.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <map>
@@ -14,7 +13,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/checkpoint/checkpoint_dir.h"
-#include "core/data/dataset_dir.h"
 #include "core/onednn/onednn.h"
 #include "core/plan/plan.h"
 #include "core/train/resolve.h"
@@ -22,7 +20,8 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
-#include "tests/paths.h"
+#include "tests/core/test_files.h"
+#include "tests/core/train/train_run.h"
 
 namespace traind::core {
 namespace {
@@ -132,26 +131,6 @@ TEST_F(PruningTest, TiesAndNaN) {
 
 class LotteryTicketTest : public testing::Test {
  protected:
-  void SetUp() override {
-    dir_ = testing::TempDir() + "/lottery_" + testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::remove_all(dir_);
-    std::filesystem::create_directories(dir_);
-    v1::ImportDatasetRequest request;
-    request.set_dataset_id("images");
-    for (const char* name : {"train", "test"}) {
-      auto* split = request.add_splits();
-      split->set_name(name);
-      split->mutable_examples()->set_path(SourcePath("tests/golden/data/images.npz"));
-    }
-    ImportOptions options;
-    options.resolve = [](const v1::DataFile& file) { return absl::StatusOr<std::string>(file.path()); };
-    options.dir = dir_ + "/images";
-    auto dataset = ImportDataset(request, options);
-    ASSERT_TRUE(dataset.ok()) << dataset.status();
-    dataset_ = *dataset;
-  }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
-
   TrainRequest Request(const std::string& name, const std::string& more) {
     v1::JobSpec spec;
     EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(R"(
@@ -170,55 +149,16 @@ class LotteryTicketTest : public testing::Test {
         lottery_ticket { rounds: 2 prune_rate: 0.3 rewind_step: 3 })",
                                                               &spec));
     EXPECT_TRUE(google::protobuf::TextFormat::MergeFromString(more, &spec));
-    FieldErrors::Root errors;
-    ResolvedJob job = ResolveJob(spec, &dataset_, 2, errors.scope());
-    EXPECT_TRUE(errors.ok()) << errors.ToStatus();
-    TrainRequest request;
-    request.job = "jobs/" + name;
-    request.spec = job.spec;
-    request.algorithms = job.algorithms;
-    request.dataset_dir = dir_ + "/images";
-    request.checkpoint_dir = dir_ + "/" + name;
-    request.threads = 2;
-    return request;
+    return RequestOf(name, spec, dataset_, folder_.path());
   }
 
-  std::string dir_;
-  v1::Dataset dataset_;
-};
-
-// Keeps what a server would store, and can stop the run after a step.
-class Recorder : public EventSink {
- public:
-  void Emit(v1::Event event) override {
-    event.clear_timing();
-    if (event.has_checkpoint()) return;  // When they come depends on the stop.
-    events[{event.kind_case(), event.step()}] = event;
-  }
-  absl::Status Flush() override { return absl::OkStatus(); }
-  void Heartbeat(uint64_t step) override {
-    if (step > 0 && step == stop_after) stop = true;
-  }
-  std::map<std::pair<int, uint64_t>, std::string> Bytes() const {
-    std::map<std::pair<int, uint64_t>, std::string> bytes;
-    for (const auto& [key, event] : events) bytes[key] = event.SerializeAsString();
-    return bytes;
-  }
-
-  std::map<std::pair<int, uint64_t>, v1::Event> events;  // By kind and step.
-  uint64_t stop_after = 0;
-  std::atomic<bool> stop = false;
+  const TemporaryFolder folder_;
+  const v1::Dataset dataset_ = ImportGoldenImages(folder_.path());
 };
 
 // Weights, masks, weights to rewind to, optimizer's state.
 std::map<std::string, std::vector<float>> Everything(const TrainRequest& request) {
-  auto newest = LoadNewestCheckpoint(request.checkpoint_dir);
-  EXPECT_TRUE(newest.ok()) << newest.status();
-  std::map<std::string, std::vector<float>> tensors;
-  if (!newest.ok()) return tensors;
-  for (Tensor& tensor : newest->weights.LoadAll()) tensors[tensor.name] = std::move(tensor.values);
-  for (Tensor& tensor : newest->state.LoadAll()) tensors[tensor.name] = std::move(tensor.values);
-  return tensors;
+  return Weights(request, /*state=*/true);
 }
 
 // Before the rewind step, at it, inside a round, between two rounds, right after the pruning.
@@ -236,13 +176,7 @@ TEST_F(LotteryTicketTest, ResumeIsExactAtEveryMoment) {
 
       const TrainRequest broken = Request("broken", more);
       Recorder recorder;
-      for (uint64_t stop : {1, 3, 5, 10, 11, 20, 25, 0}) {
-        recorder.stop = false;
-        recorder.stop_after = stop;
-        const auto part = Train(broken, recorder, recorder.stop);
-        ASSERT_TRUE(part.ok()) << part.status();
-        EXPECT_EQ(part->stopped, stop != 0);
-      }
+      TrainInParts(broken, recorder, {1, 3, 5, 10, 11, 20, 25, 0});
       EXPECT_EQ(Everything(broken), Everything(whole)) << more;
       EXPECT_EQ(recorder.Bytes(), undisturbed.Bytes()) << more;
       std::filesystem::remove_all(whole.checkpoint_dir);
@@ -289,16 +223,16 @@ TEST_F(LotteryTicketTest, RoundsBeginAnewAndAreReported) {
   ASSERT_TRUE(Train(request, recorder, recorder.stop).ok());
   std::set<double> first_rates;
   for (uint64_t step : {1, 11, 21}) {
-    first_rates.insert(recorder.events.at({v1::Event::kTrain, step}).train().learning_rate());
+    first_rates.insert(recorder.At(v1::Event::kTrain, step).train().learning_rate());
   }
   EXPECT_EQ(first_rates.size(), 1u);
   for (uint64_t step : {10, 20, 30}) {  // Each round ends with its evaluation, whatever the cadence says.
-    EXPECT_EQ(recorder.events.count({v1::Event::kEvaluation, step}), 1u) << step;
+    EXPECT_TRUE(recorder.At(v1::Event::kEvaluation, step).has_evaluation());
   }
-  EXPECT_THAT(recorder.events.at({v1::Event::kLog, 10}).log().text(), HasSubstr("after round 1 of 3"));
-  EXPECT_THAT(recorder.events.at({v1::Event::kLog, 20}).log().text(), HasSubstr("after round 2 of 3"));
+  EXPECT_THAT(recorder.At(v1::Event::kLog, 10).log().text(), HasSubstr("after round 1 of 3"));
+  EXPECT_THAT(recorder.At(v1::Event::kLog, 20).log().text(), HasSubstr("after round 2 of 3"));
   const auto sparsity = [&](uint64_t step, int parameter) {
-    return recorder.events.at({v1::Event::kStatistics, step}).statistics().parameters(parameter);
+    return recorder.At(v1::Event::kStatistics, step).statistics().parameters(parameter);
   };
   EXPECT_EQ(sparsity(8, 0).name(), "conv.weight");
   EXPECT_TRUE(sparsity(8, 0).has_sparsity());

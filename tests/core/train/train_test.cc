@@ -1,11 +1,8 @@
 // The step loop as a worker runs it: on the recorded data of tests/golden, through checkpoints and resumes.
 #include "core/train/train.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <filesystem>
-#include <functional>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -15,11 +12,11 @@
 #include "core/data/dataset_dir.h"
 #include "core/data/preprocessing/preprocessor.h"
 #include "core/onednn/onednn.h"
-#include "core/train/resolve.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
-#include "tests/paths.h"
+#include "tests/core/test_files.h"
+#include "tests/core/train/train_run.h"
 
 namespace traind::core {
 namespace {
@@ -28,26 +25,6 @@ using testing::HasSubstr;
 
 class TrainTest : public testing::Test {
  protected:
-  void SetUp() override {
-    dir_ = testing::TempDir() + "/train_" + testing::UnitTest::GetInstance()->current_test_info()->name();
-    std::filesystem::remove_all(dir_);
-    std::filesystem::create_directories(dir_);
-    v1::ImportDatasetRequest request;
-    request.set_dataset_id("images");
-    for (const char* name : {"train", "test"}) {
-      auto* split = request.add_splits();
-      split->set_name(name);
-      split->mutable_examples()->set_path(SourcePath("tests/golden/data/images.npz"));
-    }
-    ImportOptions options;
-    options.resolve = [](const v1::DataFile& file) { return absl::StatusOr<std::string>(file.path()); };
-    options.dir = dir_ + "/images";
-    auto dataset = ImportDataset(request, options);
-    ASSERT_TRUE(dataset.ok()) << dataset.status();
-    dataset_ = *dataset;
-  }
-  void TearDown() override { std::filesystem::remove_all(dir_); }
-
   static constexpr char kNetwork[] = R"(
       layers { name: "conv" conv2d { out_channels: 5 kernel: 3 padding { mode: SAME } bias: false } }
       layers { name: "norm" batch_norm {} activation { relu {} } }
@@ -68,50 +45,12 @@ class TrainTest : public testing::Test {
     EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &spec));
     EXPECT_TRUE(google::protobuf::TextFormat::MergeFromString(more, &spec));
     if (spec.duration_case() == v1::JobSpec::DURATION_NOT_SET) spec.set_steps(30);
-    FieldErrors::Root errors;
-    ResolvedJob job = ResolveJob(spec, &dataset_, 2, errors.scope());
-    EXPECT_TRUE(errors.ok()) << errors.ToStatus();
-    TrainRequest request;
-    request.job = "jobs/" + name;
-    request.spec = job.spec;
-    request.algorithms = job.algorithms;
-    request.dataset_dir = dir_ + "/images";
-    request.checkpoint_dir = dir_ + "/" + name;
-    request.threads = 2;
-    return request;
+    return RequestOf(name, spec, dataset_, folder_.path());
   }
 
-  std::string dir_;
-  v1::Dataset dataset_;
+  const TemporaryFolder folder_;
+  const v1::Dataset dataset_ = ImportGoldenImages(folder_.path());
 };
-
-// Keeps what a server would store, and can stop the run after a step.
-class Recorder : public EventSink {
- public:
-  void Emit(v1::Event event) override {
-    event.clear_timing();
-    if (event.has_checkpoint()) return;  // When they come depends on the stop.
-    events[absl::StrCat(event.kind_case(), " ", event.step())] = event.SerializeAsString();
-    last[event.kind_case()] = event;
-  }
-  absl::Status Flush() override { return absl::OkStatus(); }
-  void Heartbeat(uint64_t step) override {
-    if (step > 0 && step == stop_after) stop = true;
-  }
-
-  std::map<std::string, std::string> events;  // By kind and step.
-  std::map<int, v1::Event> last;              // By kind.
-  uint64_t stop_after = 0;
-  std::atomic<bool> stop = false;
-};
-
-std::map<std::string, std::vector<float>> Weights(const TrainRequest& request) {
-  auto newest = LoadNewestCheckpoint(request.checkpoint_dir);
-  EXPECT_TRUE(newest.ok()) << newest.status();
-  std::map<std::string, std::vector<float>> weights;
-  for (Tensor& tensor : newest->weights.LoadAll()) weights[tensor.name] = std::move(tensor.values);
-  return weights;
-}
 
 TEST_F(TrainTest, LearnsAndReports) {
   const TrainRequest request = Request("learns", "epochs: 12");
@@ -120,10 +59,10 @@ TEST_F(TrainTest, LearnsAndReports) {
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->step, 120u);
   EXPECT_FALSE(result->stopped);
-  const v1::EvaluationMetrics& evaluation = recorder.last[v1::Event::kEvaluation].evaluation();
+  const v1::EvaluationMetrics& evaluation = recorder.Last(v1::Event::kEvaluation).evaluation();
   EXPECT_EQ(evaluation.examples(), 80);
   EXPECT_GT(evaluation.accuracy(), 0.9);
-  const v1::StatisticsReport& statistics = recorder.last[v1::Event::kStatistics].statistics();
+  const v1::StatisticsReport& statistics = recorder.Last(v1::Event::kStatistics).statistics();
   ASSERT_EQ(statistics.layers_size(), 6);
   EXPECT_EQ(statistics.layers(0).layer(), "conv");
   EXPECT_EQ(statistics.layers(0).count(), 8 * 5 * 8 * 8);
@@ -131,7 +70,7 @@ TEST_F(TrainTest, LearnsAndReports) {
   ASSERT_EQ(statistics.parameters_size(), 7);
   EXPECT_EQ(statistics.parameters(0).name(), "conv.weight");
   EXPECT_GT(statistics.parameters(0).update_ratio(), 0);
-  EXPECT_EQ(recorder.events.count(absl::StrCat(static_cast<int>(v1::Event::kTrain), " 1")), 1u);
+  EXPECT_EQ(recorder.Of(v1::Event::kTrain).front().step(), 1u);
 }
 
 // Stopping at any step and going on gives the same bits as never stopping, in weights and in events.
@@ -145,15 +84,9 @@ class ResumeTest : public TrainTest {
 
     const TrainRequest broken = Request("broken", more, network);
     Recorder recorder;
-    for (uint64_t stop : {1, 7, 10, 23, 0}) {
-      recorder.stop = false;
-      recorder.stop_after = stop;
-      const auto result = Train(broken, recorder, recorder.stop);
-      ASSERT_TRUE(result.ok()) << result.status();
-      EXPECT_EQ(result->stopped, stop != 0);
-    }
+    TrainInParts(broken, recorder, {1, 7, 10, 23, 0});
     EXPECT_EQ(Weights(broken), expected) << more;
-    EXPECT_EQ(recorder.events, undisturbed.events) << more;
+    EXPECT_EQ(recorder.Bytes(), undisturbed.Bytes()) << more;
     std::filesystem::remove_all(whole.checkpoint_dir);
     std::filesystem::remove_all(broken.checkpoint_dir);
   }
@@ -246,11 +179,8 @@ TEST_F(TrainTest, AFullDiskDoesNotEndTheJob) {
   const auto result = Train(full, recorder, recorder.stop);
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(Weights(full), Weights(whole));
-  EXPECT_THAT(recorder.last[v1::Event::kLog].log().text(), HasSubstr("no checkpoint of step 3"));
-  const std::string log = absl::StrCat(static_cast<int>(v1::Event::kLog), " ");
-  EXPECT_EQ(std::count_if(recorder.events.begin(), recorder.events.end(),
-                          [&](const auto& event) { return event.first.rfind(log, 0) == 0; }),
-            1);
+  EXPECT_THAT(recorder.Last(v1::Event::kLog).log().text(), HasSubstr("no checkpoint of step 3"));
+  EXPECT_EQ(recorder.Of(v1::Event::kLog).size(), 1u);
 }
 
 TEST_F(TrainTest, EvaluateAndPredictAgreeWithTraining) {
@@ -266,7 +196,7 @@ TEST_F(TrainTest, EvaluateAndPredictAgreeWithTraining) {
                              .threads = 2};
   const auto metrics = Evaluate(inference);
   ASSERT_TRUE(metrics.ok()) << metrics.status();
-  const v1::EvaluationMetrics& reported = recorder.last[v1::Event::kEvaluation].evaluation();
+  const v1::EvaluationMetrics& reported = recorder.Last(v1::Event::kEvaluation).evaluation();
   EXPECT_EQ(metrics->loss(), reported.loss());
   EXPECT_EQ(metrics->accuracy(), reported.accuracy());
 
@@ -291,7 +221,6 @@ TEST_F(TrainTest, PreprocessingThatIsFittedIsToldOnceAndKept) {
   };
   for (const Case& test : {Case{"pca { components: 12 }", {12}}, Case{"whiten { epsilon: 0.01 }", {3, 8, 8}}}) {
     const auto make = [&](const std::string& name) {
-      TrainRequest request = Request(name);
       v1::JobSpec spec;
       EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
           absl::StrCat(
@@ -300,19 +229,15 @@ TEST_F(TrainTest, PreprocessingThatIsFittedIsToldOnceAndKept) {
               "preprocessing { ", test.config, " } } batch_size: 8 seed: 7 steps: 12 metrics_every_steps: 1 ",
               "checkpoint { every { seconds: 0 } }"),
           &spec));
-      FieldErrors::Root errors;
-      ResolvedJob job = ResolveJob(spec, &dataset_, 2, errors.scope());
-      EXPECT_TRUE(errors.ok()) << errors.ToStatus();
-      request.spec = job.spec;
-      return request;
+      return RequestOf(name, spec, dataset_, folder_.path());
     };
     const TrainRequest whole = make("whole");
     const auto& input = whole.spec.network().input_shape();
     EXPECT_EQ(Shape(input.begin(), input.end()), test.input);
     Recorder undisturbed;
     ASSERT_TRUE(Train(whole, undisturbed, undisturbed.stop).ok());
-    const v1::PreprocessingReport& report = undisturbed.last[v1::Event::kPreprocessing].preprocessing();
-    EXPECT_EQ(undisturbed.last[v1::Event::kPreprocessing].step(), 0u);
+    const v1::PreprocessingReport& report = undisturbed.Last(v1::Event::kPreprocessing).preprocessing();
+    EXPECT_EQ(undisturbed.Last(v1::Event::kPreprocessing).step(), 0u);
     EXPECT_EQ(report.before().features(), 192);
     EXPECT_EQ(report.after().features(), Elements(test.input));
     EXPECT_LT(report.after().mean_absolute_correlation(), report.before().mean_absolute_correlation());
@@ -323,9 +248,9 @@ TEST_F(TrainTest, PreprocessingThatIsFittedIsToldOnceAndKept) {
     ASSERT_TRUE(Train(broken, first, first.stop).ok());
     Recorder second;
     ASSERT_TRUE(Train(broken, second, second.stop).ok());
-    EXPECT_EQ(second.last.count(v1::Event::kPreprocessing), 0u) << "a resume tells it again";
-    EXPECT_EQ(first.last[v1::Event::kPreprocessing].SerializeAsString(),
-              undisturbed.last[v1::Event::kPreprocessing].SerializeAsString());
+    EXPECT_EQ(second.Of(v1::Event::kPreprocessing).size(), 0u) << "a resume tells it again";
+    EXPECT_EQ(first.Last(v1::Event::kPreprocessing).SerializeAsString(),
+              undisturbed.Last(v1::Event::kPreprocessing).SerializeAsString());
     EXPECT_EQ(Weights(broken), Weights(whole));
 
     const auto files = FindCheckpoint(whole.checkpoint_dir, "latest");
@@ -337,7 +262,7 @@ TEST_F(TrainTest, PreprocessingThatIsFittedIsToldOnceAndKept) {
                                      .threads = 2};
     const auto metrics = Evaluate(inference);
     ASSERT_TRUE(metrics.ok()) << metrics.status();
-    EXPECT_EQ(metrics->loss(), undisturbed.last[v1::Event::kEvaluation].evaluation().loss());
+    EXPECT_EQ(metrics->loss(), undisturbed.Last(v1::Event::kEvaluation).evaluation().loss());
     v1::PredictRequest from_split;
     from_split.mutable_range()->set_split("test");
     from_split.mutable_range()->set_count(80);
