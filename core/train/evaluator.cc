@@ -10,9 +10,9 @@ namespace traind::core {
 absl::StatusOr<std::unique_ptr<Evaluator>> Evaluator::Make(const Model& model, PlanOptions options, Split split,
                                                            const v1::JobSpec& spec, const Preprocessor& preprocessor) {
   v1::TestTime test_time = spec.evaluation().test_time();
-  FieldErrors::Root errors;
-  Views views = ResolveTestTime(&test_time, split.example_shape(), preprocessor.example_shape(),
-                                errors.scope("evaluation.test_time"));
+  FieldErrors::Root errors;  // A job's own was checked when it came; this is that of an EvaluateRequest.
+  Views views =
+      ResolveTestTime(&test_time, split.example_shape(), preprocessor.example_shape(), errors.scope("test_time"));
   if (!errors.ok()) return errors.ToStatus();
   options.batch = std::min(options.batch, split.size());
   options.training = false;

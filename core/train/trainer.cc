@@ -1,15 +1,11 @@
 #include "core/train/trainer.h"
 
-#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "core/data_initialization/network_under_data.h"
-#include "core/onednn/onednn.h"
 #include "core/train/duration.h"
 #include "core/train/first_minibatches.h"
 
@@ -17,23 +13,6 @@ namespace traind::core {
 namespace {
 
 bool Every(uint64_t step, uint32_t cadence) { return cadence > 0 && step % cadence == 0; }
-
-// At most what google.protobuf.Duration may say, about 10,000 years.
-google::protobuf::Duration ToDuration(double seconds) {
-  seconds = std::min(seconds, 315'576'000'000.0);
-  google::protobuf::Duration duration;
-  duration.set_seconds(static_cast<int64_t>(seconds));
-  duration.set_nanos(static_cast<int32_t>((seconds - std::floor(seconds)) * 1e9));
-  return duration;
-}
-
-std::string KernelLibrary() { return absl::StrCat("oneDNN ", onednn::VersionString()); }
-
-std::string ObserverName(const Plan::ObserverState& observer) { return absl::StrCat(observer.layer, "/silent_steps"); }
-
-absl::Status DoesNotFit(const std::string& tensor) {
-  return absl::DataLossError(absl::StrCat("the checkpoint lacks the tensor ", tensor, " in the job's shape"));
-}
 
 }  // namespace
 
@@ -263,212 +242,6 @@ absl::Status Trainer::Evaluate() {
   *event.mutable_evaluation() = *std::move(metrics);
   sink_.Emit(std::move(event));
   return absl::OkStatus();
-}
-
-// --- Checkpoints.
-
-bool Trainer::CheckpointTimeIsUp() const {
-  const double every =
-      static_cast<double>(spec_.checkpoint().every().seconds()) + spec_.checkpoint().every().nanos() * 1e-9;
-  return every > 0 && std::chrono::duration<double>(Clock::now() - last_checkpoint_).count() >= every;
-}
-
-std::string Trainer::SlotName(const StoredParameter& parameter, int slot) const {
-  return absl::StrCat(parameter.name, "/", std::string(optimizer_.optimizer->slots()[slot]));
-}
-
-int Trainer::num_slots() const { return static_cast<int>(optimizer_.optimizer->slots().size()); }
-
-void Trainer::InitializeSlots(StoredParameter& parameter) {
-  if (!parameter.spec->trained) return;
-  for (int slot = 0; slot < num_slots(); ++slot) {
-    const std::vector<float> values(Elements(parameter.spec->shape), optimizer_.optimizer->initial_value(slot));
-    model_.store->Set(parameter, parameter.slots[slot], values);
-  }
-}
-
-absl::Status Trainer::SaveCheckpointIfThereIsRoom() {
-  const absl::Status saved = SaveCheckpoint();
-  if (!absl::IsResourceExhausted(saved)) return saved;
-  if (!room_is_short_) {
-    EmitLog(v1::LogLine::WARNING, absl::StrCat("no checkpoint of step ", step_, ": ", saved.message(),
-                                               "; the job goes on, and tries again when the next one is due"));
-  }
-  room_is_short_ = true;
-  last_checkpoint_ = Clock::now();
-  return absl::OkStatus();
-}
-
-absl::Status Trainer::SaveCheckpoint() {
-  std::vector<TensorSource> weights;
-  std::vector<TensorSource> state;
-  std::vector<float> values;  // One tensor at a time in the public layout.
-  for (const StoredParameter& parameter : model_.store->parameters()) {
-    auto source = [&](std::string name, const float* from) {
-      return TensorSource{std::move(name), parameter.spec->shape, [this, &parameter, &values, from] {
-                            values.resize(Elements(parameter.spec->shape));
-                            model_.store->Get(parameter, from, absl::MakeSpan(values));
-                            return absl::Span<const float>(values);
-                          }};
-    };
-    weights.push_back(source(parameter.name, parameter.master));
-    for (int slot = 0; parameter.spec->trained && slot < num_slots(); ++slot) {
-      state.push_back(source(SlotName(parameter, slot), parameter.slots[slot]));
-    }
-  }
-  if (lottery_) {
-    for (const LotteryTicket::State& tensor : lottery_->States(step_)) {
-      state.push_back({tensor.name, tensor.parameter->spec->shape, [this, tensor, &values] {
-                         values.resize(Elements(tensor.parameter->spec->shape));
-                         model_.store->Get(*tensor.parameter, tensor.values, absl::MakeSpan(values));
-                         return absl::Span<const float>(values);
-                       }});
-    }
-  }
-  for (const auto& observer : plan_->observer_states()) {
-    state.push_back({ObserverName(observer),
-                     {static_cast<int64_t>(observer.silent_steps.size())},
-                     [silent = observer.silent_steps] { return absl::Span<const float>(silent); }});
-  }
-  std::vector<Tensor> preprocessing = preprocessor_->parameters();
-  for (Tensor& parameter : augmenter_.parameters()) preprocessing.push_back(std::move(parameter));
-
-  *manifest_.mutable_spec() = spec_;
-  manifest_.set_step(step_);
-  if (evaluated_step_ != step_) {
-    manifest_.clear_evaluation_loss();
-    manifest_.clear_evaluation_accuracy();
-  }
-  manifest_.set_instruction_set(onednn::InstructionSet());
-  manifest_.set_kernel_library(KernelLibrary());
-  manifest_.mutable_algorithms()->Assign(request_.algorithms.begin(), request_.algorithms.end());
-  const absl::Status saved = core::SaveCheckpoint(
-      request_.checkpoint_dir,
-      {.manifest = manifest_, .weights = weights, .state = state, .preprocessing = SourcesOf(preprocessing)},
-      {.keep_last = static_cast<int>(spec_.checkpoint().keep_last()),
-       .before_publish = [this] { return sink_.Flush(); }});
-  if (!saved.ok()) return saved;
-  saved_step_ = step_;
-  room_is_short_ = false;
-  last_checkpoint_ = Clock::now();
-  EmitCheckpoint();
-  return absl::OkStatus();
-}
-
-absl::Status Trainer::Resume(const LoadedCheckpoint& checkpoint) {
-  manifest_ = checkpoint.files.manifest;
-  step_ = manifest_.step();
-  saved_step_ = step_;
-  if (manifest_.has_evaluation_loss()) evaluated_step_ = step_;
-  const std::vector<Tensor> preprocessing =
-      checkpoint.preprocessing ? checkpoint.preprocessing->LoadAll() : std::vector<Tensor>{};
-  if (absl::Status status = preprocessor_->Load(preprocessing); !status.ok()) return status;
-  if (absl::Status status = augmenter_.Load(preprocessing); !status.ok()) return status;
-
-  for (StoredParameter& parameter : model_.store->parameters()) {
-    auto restore = [&](const Safetensors& file, const std::string& name, float* to) -> absl::Status {
-      auto tensor = file.Load(name);
-      if (!tensor.ok() || tensor->shape != parameter.spec->shape) return DoesNotFit(name);
-      model_.store->Set(parameter, to, tensor->values);
-      return absl::OkStatus();
-    };
-    if (absl::Status status = restore(checkpoint.weights, parameter.name, parameter.master); !status.ok())
-      return status;
-    for (int slot = 0; parameter.spec->trained && slot < num_slots(); ++slot) {
-      absl::Status status = restore(checkpoint.state, SlotName(parameter, slot), parameter.slots[slot]);
-      if (!status.ok()) return status;
-    }
-  }
-  for (const auto& observer : plan_->observer_states()) {
-    auto tensor = checkpoint.state.Load(ObserverName(observer));
-    if (!tensor.ok() || tensor->values.size() != observer.silent_steps.size())
-      return DoesNotFit(ObserverName(observer));
-    std::copy(tensor->values.begin(), tensor->values.end(), observer.silent_steps.begin());
-  }
-  if (lottery_) {
-    for (const LotteryTicket::State& state : lottery_->States(step_)) {
-      auto tensor = checkpoint.state.Load(state.name);
-      if (!tensor.ok() || tensor->shape != state.parameter->spec->shape) return DoesNotFit(state.name);
-      model_.store->Set(*state.parameter, state.values, tensor->values);
-    }
-    lottery_->CountPruned();
-  }
-  model_.store->UpdateCopies();
-
-  if (manifest_.instruction_set() != onednn::InstructionSet() || manifest_.kernel_library() != KernelLibrary()) {
-    EmitLog(v1::LogLine::WARNING,
-            absl::StrCat("going on with ", onednn::InstructionSet(), " and ", KernelLibrary(),
-                         "; the checkpoint was made with ", manifest_.instruction_set(), " and ",
-                         manifest_.kernel_library(), ": the last bits of the weights may differ"));
-  }
-  EmitCheckpoint();  // The crash may have come between the checkpoint and its event.
-  return absl::OkStatus();
-}
-
-// --- Events.
-
-v1::Event Trainer::NewEvent() const {
-  v1::Event event;
-  event.set_step(step_);
-  event.set_epoch(steps_per_epoch_ == 0 ? 0 : static_cast<double>(step_) / static_cast<double>(steps_per_epoch_));
-  return event;
-}
-
-void Trainer::EmitMetrics(double loss, const UpdatePass::Measures& measures, double learning_rate, const Batch& batch) {
-  v1::Event event = NewEvent();
-  auto* train = event.mutable_train();
-  train->set_loss(loss);
-  train->set_penalty(measures.penalty);
-  train->set_learning_rate(learning_rate);
-  train->set_gradient_norm(measures.gradient_norm);
-  if (batch.labels != nullptr) {
-    const int64_t correct = CountCorrect(plan_->output(), batch.labels, batch.count, plan_->outputs());
-    train->set_accuracy(static_cast<double>(correct) / static_cast<double>(batch.count));
-  }
-  const Clock::time_point now = Clock::now();
-  const double seconds = std::chrono::duration<double>(now - last_metrics_).count();
-  const auto steps = static_cast<double>(step_ - last_metrics_step_);
-  auto* timing = event.mutable_timing();
-  timing->set_step_ms(seconds * 1e3 / steps);
-  timing->set_examples_per_second(steps * spec_.batch_size() / seconds);
-  *timing->mutable_remaining() = ToDuration(seconds / steps * static_cast<double>(total_steps_ - step_));
-  last_metrics_ = now;
-  last_metrics_step_ = step_;
-  sink_.Emit(std::move(event));
-}
-
-void Trainer::EmitStatistics() {
-  v1::Event event = NewEvent();
-  plan_->Report(event.mutable_statistics());
-  size_t k = 0;
-  size_t index = 0;
-  for (const StoredParameter& parameter : model_.store->parameters()) {
-    const std::optional<double> sparsity = lottery_ ? lottery_->Sparsity(index++) : std::nullopt;
-    if (!parameter.spec->trained) continue;
-    auto* statistics = event.mutable_statistics()->add_parameters();
-    ToStatistics(numbers_[k++], Elements(parameter.spec->shape), statistics);
-    statistics->set_name(parameter.name);
-    if (sparsity) statistics->set_sparsity(*sparsity);
-  }
-  sink_.Emit(std::move(event));
-}
-
-void Trainer::EmitCheckpoint() {
-  v1::Event event = NewEvent();
-  auto* saved = event.mutable_checkpoint();
-  saved->set_name(absl::StrCat(request_.job, "/checkpoints/", step_));
-  if (auto files = FindCheckpoint(request_.checkpoint_dir, absl::StrCat(step_)); files.ok()) {
-    for (const auto& file : files->manifest.files()) saved->set_size_bytes(saved->size_bytes() + file.size_bytes());
-  }
-  saved->set_best(evaluated_step_ == step_ && manifest_.best_step() == step_);
-  sink_.Emit(std::move(event));
-}
-
-void Trainer::EmitLog(v1::LogLine::Level level, const std::string& text) {
-  v1::Event event = NewEvent();
-  event.mutable_log()->set_level(level);
-  event.mutable_log()->set_text(text);
-  sink_.Emit(std::move(event));
 }
 
 absl::StatusOr<TrainResult> Train(const TrainRequest& request, EventSink& sink, const std::atomic<bool>& stop) {

@@ -16,8 +16,10 @@
 namespace traind::integration {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 namespace fs = std::filesystem;
 
 class FormatsTest : public IntegrationTest {
@@ -99,6 +101,88 @@ TEST_F(FormatsTest, ATarOfImagesIsImportedDescribedAndLearnt) {
   const grpc::Status evaluated = models_->Evaluate(NewContext().get(), evaluate, &metrics);
   ASSERT_TRUE(evaluated.ok()) << evaluated.error_message();
   EXPECT_EQ(metrics.accuracy(), 1);
+}
+
+TEST_F(FormatsTest, AugmentedImagesArePreviewed) {
+  StartServer();
+  WriteFile(Files() / "colours.tar", RedAndBlue(4));
+  v1::Dataset dataset;
+  ASSERT_TRUE(
+      datasets_->ImportDataset(NewContext().get(), Request("colours", "colours.tar", v1::IMAGES), &dataset).ok());
+  v1::PreviewDatasetRequest request;
+  request.set_name("datasets/colours");
+  request.add_augmentation()->mutable_rotate()->set_max_degrees(30);
+  request.set_rows(3);
+  request.set_columns(4);
+  request.set_scale(2);
+  request.set_seed(1);
+  v1::PreviewDatasetResponse sheet, again, other;
+  const grpc::Status status = datasets_->PreviewDataset(NewContext().get(), request, &sheet);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(sheet.png().substr(0, 8), "\x89PNG\r\n\x1a\n");
+  EXPECT_GE(sheet.width(), 4u * 8 * 2);
+  EXPECT_GE(sheet.height(), 3u * 8 * 2);
+  ASSERT_TRUE(datasets_->PreviewDataset(NewContext().get(), request, &again).ok());
+  EXPECT_EQ(again.png(), sheet.png());
+  request.set_seed(2);
+  ASSERT_TRUE(datasets_->PreviewDataset(NewContext().get(), request, &other).ok());
+  EXPECT_NE(other.png(), sheet.png());
+
+  request.mutable_augmentation(0)->mutable_rotate()->set_max_degrees(500);
+  request.set_rows(65);
+  const grpc::Status bad = datasets_->PreviewDataset(NewContext().get(), request, &other);
+  EXPECT_EQ(bad.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(bad.error_details(), HasSubstr("augmentation[0].rotate.max_degrees"));
+  EXPECT_THAT(bad.error_details(), HasSubstr("rows"));
+}
+
+TEST_F(FormatsTest, LooksAreAveragedAtTestTime) {
+  StartServer();
+  WriteFile(Files() / "colours.tar", RedAndBlue(4));
+  v1::Dataset dataset;
+  ASSERT_TRUE(
+      datasets_->ImportDataset(NewContext().get(), Request("colours", "colours.tar", v1::IMAGES), &dataset).ok());
+  v1::JobSpec spec;
+  v1::Layer* layer = spec.mutable_network()->add_layers();
+  layer->set_name("drop");
+  layer->mutable_dropout();
+  layer = spec.mutable_network()->add_layers();
+  layer->set_name("logits");
+  layer->mutable_dense()->set_units(2);
+  spec.mutable_data()->set_dataset("datasets/colours");
+  spec.mutable_data()->set_evaluation_split("train");
+  spec.mutable_data()->add_preprocessing()->mutable_scale();
+  spec.set_batch_size(8);
+  spec.set_steps(2);
+  Watcher watcher(server_.get(), Submit(spec, "colours").name());
+  ASSERT_EQ(watcher.Finish().back().state().state(), v1::SUCCEEDED);
+
+  v1::EvaluateRequest evaluate;
+  evaluate.mutable_model()->set_model("jobs/colours/checkpoints/latest");
+  evaluate.mutable_test_time()->set_flips(true);
+  evaluate.mutable_test_time()->set_dropout_samples(8);
+  v1::EvaluationMetrics metrics;
+  grpc::Status status = models_->Evaluate(NewContext().get(), evaluate, &metrics);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_GT(metrics.spread(), 0);
+  v1::PredictRequest predict;
+  *predict.mutable_model() = evaluate.model();
+  *predict.mutable_test_time() = evaluate.test_time();
+  predict.mutable_range()->set_count(3);
+  v1::PredictResponse predicted;
+  status = models_->Predict(NewContext().get(), predict, &predicted);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  ASSERT_EQ(predicted.spread_size(), 3 * 2);
+  for (const float spread : predicted.spread()) EXPECT_GT(spread, 0);
+
+  evaluate.mutable_test_time()->set_dropout_samples(2000);
+  status = models_->Evaluate(NewContext().get(), evaluate, &metrics);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_details(), AllOf(HasSubstr("test_time.dropout_samples"), Not(HasSubstr("evaluation."))));
+  *predict.mutable_test_time() = evaluate.test_time();
+  status = models_->Predict(NewContext().get(), predict, &predicted);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_details(), HasSubstr("test_time.dropout_samples")) << status.error_message();
 }
 
 TEST_F(FormatsTest, CifarComesByUploadAndAFolderFromTheServer) {

@@ -1,0 +1,87 @@
+// What a run tells of itself.
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/train/trainer.h"
+
+namespace traind::core {
+namespace {
+
+// At most what google.protobuf.Duration may say, about 10,000 years.
+google::protobuf::Duration ToDuration(double seconds) {
+  seconds = std::min(seconds, 315'576'000'000.0);
+  google::protobuf::Duration duration;
+  duration.set_seconds(static_cast<int64_t>(seconds));
+  duration.set_nanos(static_cast<int32_t>((seconds - std::floor(seconds)) * 1e9));
+  return duration;
+}
+
+}  // namespace
+
+v1::Event Trainer::NewEvent() const {
+  v1::Event event;
+  event.set_step(step_);
+  event.set_epoch(steps_per_epoch_ == 0 ? 0 : static_cast<double>(step_) / static_cast<double>(steps_per_epoch_));
+  return event;
+}
+
+void Trainer::EmitMetrics(double loss, const UpdatePass::Measures& measures, double learning_rate, const Batch& batch) {
+  v1::Event event = NewEvent();
+  auto* train = event.mutable_train();
+  train->set_loss(loss);
+  train->set_penalty(measures.penalty);
+  train->set_learning_rate(learning_rate);
+  train->set_gradient_norm(measures.gradient_norm);
+  if (batch.labels != nullptr) {
+    const int64_t correct = CountCorrect(plan_->output(), batch.labels, batch.count, plan_->outputs());
+    train->set_accuracy(static_cast<double>(correct) / static_cast<double>(batch.count));
+  }
+  const Clock::time_point now = Clock::now();
+  const double seconds = std::chrono::duration<double>(now - last_metrics_).count();
+  const auto steps = static_cast<double>(step_ - last_metrics_step_);
+  auto* timing = event.mutable_timing();
+  timing->set_step_ms(seconds * 1e3 / steps);
+  timing->set_examples_per_second(steps * spec_.batch_size() / seconds);
+  *timing->mutable_remaining() = ToDuration(seconds / steps * static_cast<double>(total_steps_ - step_));
+  last_metrics_ = now;
+  last_metrics_step_ = step_;
+  sink_.Emit(std::move(event));
+}
+
+void Trainer::EmitStatistics() {
+  v1::Event event = NewEvent();
+  plan_->Report(event.mutable_statistics());
+  size_t k = 0;
+  size_t index = 0;
+  for (const StoredParameter& parameter : model_.store->parameters()) {
+    const std::optional<double> sparsity = lottery_ ? lottery_->Sparsity(index++) : std::nullopt;
+    if (!parameter.spec->trained) continue;
+    auto* statistics = event.mutable_statistics()->add_parameters();
+    ToStatistics(numbers_[k++], Elements(parameter.spec->shape), statistics);
+    statistics->set_name(parameter.name);
+    if (sparsity) statistics->set_sparsity(*sparsity);
+  }
+  sink_.Emit(std::move(event));
+}
+
+void Trainer::EmitCheckpoint() {
+  v1::Event event = NewEvent();
+  auto* saved = event.mutable_checkpoint();
+  saved->set_name(absl::StrCat(request_.job, "/checkpoints/", step_));
+  if (auto files = FindCheckpoint(request_.checkpoint_dir, absl::StrCat(step_)); files.ok()) {
+    for (const auto& file : files->manifest.files()) saved->set_size_bytes(saved->size_bytes() + file.size_bytes());
+  }
+  saved->set_best(evaluated_step_ == step_ && manifest_.best_step() == step_);
+  sink_.Emit(std::move(event));
+}
+
+void Trainer::EmitLog(v1::LogLine::Level level, const std::string& text) {
+  v1::Event event = NewEvent();
+  event.mutable_log()->set_level(level);
+  event.mutable_log()->set_text(text);
+  sink_.Emit(std::move(event));
+}
+
+}  // namespace traind::core
