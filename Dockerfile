@@ -40,7 +40,7 @@ RUN --mount=type=bind,from=build,source=/opt/traind,target=/opt/build \
     apt-get update -q && \
     xargs apt-get install -q -y --no-install-recommends < /opt/build/packages && \
     rm -rf /var/lib/apt/lists/* && \
-    useradd --system --uid 10001 --user-group --no-create-home --home-dir /data traind && \
+    useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin traind && \
     install -d -o traind -g traind /data
 COPY --from=build /opt/traind/bin /usr/local/bin
 USER traind

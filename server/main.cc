@@ -79,6 +79,11 @@ int main(int argc, char** argv) {
   spdlog::info("serving on port {} ({}), data in {}, {} threads and {} MiB for jobs, started in {} ms",
                (*server)->port(), config.listen, config.data_dir, config.threads, config.memory_limit >> 20,
                absl::ToInt64Milliseconds(absl::Now() - begin));
+  const bool given = config.dataset_roots != traind::server::Config().dataset_roots;
+  for (const std::string& root : config.dataset_roots) {
+    if (!given || traind::core::RealPath(root).ok()) continue;
+    spdlog::warn("--dataset-root {} is not there: nothing can be imported from it", root);
+  }
   if (!config.port_file.empty()) {
     const std::string line = std::to_string((*server)->port()) + "\n";
     if (absl::Status status = traind::core::AtomicWrite(config.port_file, line); !status.ok()) {

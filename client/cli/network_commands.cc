@@ -112,6 +112,10 @@ int Probe(const Context& context, const NetworkOptions& options) {
   request.set_seed(options.seed != 0 ? options.seed : spec.seed());
   request.set_histogram_bins(options.bins);
   request.set_precision(spec.precision());
+  if (spec.has_data_initialization()) {
+    *request.mutable_data_initialization() = spec.data_initialization();
+    if (!options.data) request.mutable_data_initialization()->clear_minibatches();  // Of N(0, 1) there is one.
+  }
   const absl::StatusOr<v1::ProbeNetworkResponse> response = context.MakeClient().ProbeNetwork(request);
   if (!response.ok()) return context.Fail(response.status(), &*file);
   if (context.json) {

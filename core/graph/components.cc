@@ -21,6 +21,7 @@
 #include "core/regularizers/regularizer.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/descriptor.pb.h"
+#include "traind/v1/job.pb.h"
 
 // All .proto files, compiled with their comments; made by proto/embed.cmake.
 extern const unsigned char kDescriptorSet[];
@@ -75,6 +76,23 @@ std::string Summary(const FieldDescriptor& field) {
   return absl::StrCat(summary, summary.empty() ? "" : " ", "One of: ", absl::StrJoin(values, "; "));
 }
 
+void AddComponent(const std::string& category, const FieldDescriptor& branch, const std::string& summary,
+                  v1::ListComponentsResponse& response) {
+  const std::string& name = branch.message_type()->full_name();
+  v1::Component& component = *response.add_components();
+  component.set_category(category);
+  component.set_name(branch.name());
+  component.set_message(name);
+  component.set_summary(summary);
+  const Descriptor& message = *Commented().FindMessageTypeByName(name);
+  for (int i = 0; i < message.field_count(); ++i) {
+    auto* field = component.add_fields();
+    field->set_name(message.field(i)->name());
+    field->set_type(TypeName(*message.field(i)));
+    field->set_summary(Summary(*message.field(i)));
+  }
+}
+
 template <class Interface>
 void AddCategory(const std::string& category, const Descriptor& holder, v1::ListComponentsResponse& response) {
   const auto* kinds = holder.FindOneofByName("kind");
@@ -82,19 +100,7 @@ void AddCategory(const std::string& category, const Descriptor& holder, v1::List
     const FieldDescriptor& branch = *kinds->field(i);
     const auto& entries = Registry<Interface>::Get().entries();
     const auto entry = entries.find(branch.message_type()->full_name());
-    if (entry == entries.end()) continue;
-    v1::Component& component = *response.add_components();
-    component.set_category(category);
-    component.set_name(branch.name());
-    component.set_message(entry->first);
-    component.set_summary(entry->second.summary);
-    const Descriptor& message = *Commented().FindMessageTypeByName(entry->first);
-    for (int k = 0; k < message.field_count(); ++k) {
-      auto* field = component.add_fields();
-      field->set_name(message.field(k)->name());
-      field->set_type(TypeName(*message.field(k)));
-      field->set_summary(Summary(*message.field(k)));
-    }
+    if (entry != entries.end()) AddComponent(category, branch, entry->second.summary, response);
   }
 }
 
@@ -114,6 +120,16 @@ v1::ListComponentsResponse ListComponents() {
   AddCategory<Transform>("preprocessing", *v1::Preprocessing::descriptor(), response);
   AddCategory<Augmentation>("augmentation", *v1::Augmentation::descriptor(), response);
   AddCategory<DataInitializer>("data_initialization", *v1::DataInitialization::descriptor(), response);
+  // What a job has once, and not one of several kinds.
+  const auto add_part = [&](const Descriptor& holder, const char* field, const char* summary) {
+    AddComponent("part of a job", *holder.FindFieldByName(field), summary, response);
+  };
+  add_part(*v1::JobSpec::descriptor(), "optimizer",
+           "One of the optimizers, its rate, decoupled weight decay, clipping.");
+  add_part(*v1::JobSpec::descriptor(), "lottery_ticket",
+           "Rounds of training, pruning by magnitude and rewinding to early weights (slide 67).");
+  add_part(*v1::EvaluationSpec::descriptor(), "test_time",
+           "In evaluation: averages over crops, scales, mirror images and random draws (slides 88-100).");
   return response;
 }
 

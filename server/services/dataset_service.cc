@@ -7,12 +7,14 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "core/base/errors.h"
 #include "core/base/file.h"
 #include "core/data/augmentation/preview.h"
 #include "core/data/dataset_dir.h"
+#include "google/rpc/error_details.pb.h"
 #include "server/names.h"
 #include "server/services/admission.h"
 #include "server/services/task_runner.h"
@@ -60,12 +62,30 @@ grpc::ServerUnaryReactor* DatasetService::ImportDataset(grpc::CallbackServerCont
   });
 }
 
-absl::StatusOr<std::string> DatasetService::Resolve(const v1::DataFile& file, std::vector<std::string>* used) {
+absl::StatusOr<std::string> DatasetService::Resolve(const v1::DataFile& file, UsedUploads* used) {
   if (file.source_case() != v1::DataFile::kUpload) return ResolveDataPath(dataset_roots_, file.path());
   auto upload = ParseName("uploads", file.upload(), "upload");
   if (!upload.ok()) return upload.status();
-  used->push_back(*upload);
-  return uploads_.CompletePath(*upload);
+  auto path = uploads_.CompletePath(*upload);
+  if (path.ok()) used->emplace_back(*path, *upload);
+  return path;
+}
+
+absl::Status DatasetService::WithUploadNames(const absl::Status& status, const UsedUploads& used) {
+  std::vector<std::pair<std::string, std::string>> names;
+  for (const auto& [path, upload] : used) names.emplace_back(path, absl::StrCat("uploads/", upload));
+  absl::Status named(status.code(), absl::StrReplaceAll(status.message(), names));
+  status.ForEachPayload([&](absl::string_view type, absl::Cord payload) {
+    google::rpc::BadRequest details;
+    if (type == std::string(core::kBadRequestUrl) && details.ParseFromString(std::string(payload))) {
+      for (auto& violation : *details.mutable_field_violations()) {
+        violation.set_description(absl::StrReplaceAll(violation.description(), names));
+      }
+      payload = absl::Cord(details.SerializeAsString());
+    }
+    named.SetPayload(type, std::move(payload));
+  });
+  return named;
 }
 
 absl::Status DatasetService::Import(const v1::ImportDatasetRequest& request, Cancellation& cancellation,
@@ -78,7 +98,7 @@ absl::Status DatasetService::Import(const v1::ImportDatasetRequest& request, Can
   if (backend_.folder->Exists("datasets", id)) return AlreadyExistsError("Dataset", name);
   if (absl::Status status = core::CheckImportRequest(request); !status.ok()) return status;
   internal::Task task;
-  std::vector<std::string> used;
+  UsedUploads used;
   const auto resolve = [&](const v1::DataFile& file, const std::string& field) -> absl::Status {
     auto path = Resolve(file, &used);
     if (absl::IsInvalidArgument(path.status())) return FieldError(field, std::string(path.status().message()));
@@ -109,13 +129,13 @@ absl::Status DatasetService::Import(const v1::ImportDatasetRequest& request, Can
   *task.mutable_import()->mutable_request() = request;
   task.mutable_import()->set_create_time_seconds(absl::ToUnixSeconds(absl::Now()));
   auto result = backend_.data_tasks->Run(backend_.jobs->capacity().memory_bytes, std::move(task), cancellation);
-  if (!result.ok()) return result.status();
+  if (!result.ok()) return WithUploadNames(result.status(), used);
   if (cancellation.cancelled()) return absl::CancelledError("the caller has gone");
   if (absl::Status status = backend_.folder->Publish(made, "datasets", id); !status.ok()) return status;
   *response = std::move(*result->mutable_imported());
   response->set_name(name);
   // The uploads have served their purpose; what cannot be removed only takes room.
-  for (const std::string& upload : used) uploads_.Remove(upload).IgnoreError();
+  for (const auto& [path, upload] : used) uploads_.Remove(upload).IgnoreError();
   return absl::OkStatus();
 }
 

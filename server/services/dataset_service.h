@@ -43,13 +43,17 @@ class DatasetService final : public v1::DatasetService::CallbackService {
                                             v1::DatasetDescription* response) override;
 
  private:
+  using UsedUploads = std::vector<std::pair<std::string, std::string>>;  // Path of the file, id of the upload.
+
   absl::Status Import(const v1::ImportDatasetRequest& request, Cancellation& cancellation, v1::Dataset* response);
   absl::Status Preview(const v1::PreviewDatasetRequest& request, Cancellation& cancellation,
                        v1::PreviewDatasetResponse* response);
   absl::Status Describe(const v1::DescribeDatasetRequest& request, Cancellation& cancellation,
                         v1::DatasetDescription* response);
-  // The path of a file of the request; `used` gets the id of an upload.
-  absl::StatusOr<std::string> Resolve(const v1::DataFile& file, std::vector<std::string>* used);
+  // The path of a file of the request; `used` gets what is an upload.
+  absl::StatusOr<std::string> Resolve(const v1::DataFile& file, UsedUploads* used);
+  // The status with the uploads' names in place of where the server keeps them.
+  static absl::Status WithUploadNames(const absl::Status& status, const UsedUploads& used);
   absl::Status List(const v1::ListDatasetsRequest& request, v1::ListDatasetsResponse* response);
   absl::StatusOr<v1::Dataset> Load(const std::string& id);
 

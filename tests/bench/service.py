@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What the service costs around the training: start of the server, submission to first step, memory, statistics.
+"""What the service costs around the training: start of the server, submission to first step, memory, augmentation,
+statistics.
 
     python3 tests/bench/service.py [--build build/release] [--rounds 5]
 
@@ -14,12 +15,26 @@ import os
 import pathlib
 import signal
 import statistics
+import struct
 import subprocess
 import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 IMAGES = pathlib.Path("/usr/share/datasets/fashion-mnist")
+# A whole run of ResNet-18 on 32x32 images of colour; the images are noise, which costs the same.
+RESNET18 = """
+network { preset { resnet { classes: 10 depth: 18 } } }
+data { dataset: "noise" evaluation_split: "none" preprocessing { scale {} } AUGMENTATION }
+optimizer { sgd { momentum: 0.9 } learning_rate: 0.01 }
+batch_size: 64 steps: 24 metrics_every_steps: 2 precision: F32 statistics { every_steps: 0 }
+"""
+AUGMENTATION = """
+  augmentation { horizontal_flip {} }
+  augmentation { pad_and_crop { padding: 4 } }
+  augmentation { color_jitter { contrast: 0.4 brightness: 0.4 saturation: 0.4 hue: 0.1 } }
+  augmentation { cutout { size: 8 } }
+"""
 
 
 def peak_memory_mb(pid):
@@ -33,6 +48,14 @@ def peak_memory_mb(pid):
 def moment(timestamp):
     whole, _, fraction = timestamp.rstrip("Z").partition(".")
     return datetime.datetime.fromisoformat(whole).timestamp() + float("0." + (fraction or "0"))
+
+
+def write_noise(folder, count):
+    """Two IDX files: `count` images [3, 32, 32] of bytes, and their labels."""
+    images, labels = folder / "images.idx", folder / "labels.idx"
+    images.write_bytes(struct.pack(">4B4I", 0, 0, 8, 4, count, 3, 32, 32) + os.urandom(count * 3 * 32 * 32))
+    labels.write_bytes(struct.pack(">4BI", 0, 0, 8, 1, count) + bytes(i % 10 for i in range(count)))
+    return f"train={images},{labels}"
 
 
 class Server:
@@ -115,15 +138,31 @@ def main():
                 time.sleep(0.2)
             say("memory of the worker, cnn28 with batch 128 and the dataset mapped", [peak], "MB")
             say("memory of the server after the jobs", [peak_memory_mb(server.process.pid)], "MB")
+
+            trainctl("dataset", "upload", "noise", "--split", write_noise(pathlib.Path(folder), 1024))
+            for name, augmentation in (("plain", ""), ("augmented", AUGMENTATION)):
+                file = pathlib.Path(folder) / f"{name}.textproto"
+                file.write_text(RESNET18.replace("AUGMENTATION", augmentation))
+
+            def step_ms(name, job_id):
+                trainctl("submit", f"{folder}/{name}.textproto", "--job-id", job_id)
+                events = [json.loads(line) for line in trainctl("--json", "watch", job_id, "--kinds", "train").splitlines()]
+                # The first ones warm up.
+                return statistics.median(event["timing"]["step_ms"] for event in events[3:] if "timing" in event)
+
+            slower = []
+            for i in range(args.rounds):
+                slower.append((step_ms("augmented", f"augmented-{i}") / step_ms("plain", f"plain-{i}") - 1) * 100)
+            say("flip, pad-and-crop, colour jitter, cutout: resnet18_cifar", slower, "% of the step time", "<= 5")
         finally:
             server.stop()
 
     # One observed step against one that is not, shared among ten steps.
-    for network in ("mlp_small", "cnn28"):
+    for network, runs in (("mlp_small", 100), ("cnn28", 100), ("resnet18_cifar", 7)):
         overheads = []
         for _ in range(args.rounds):
             def step(*more):
-                output = subprocess.run([programs / "traind-bench", "--runs", "100", *more, network], check=True,
+                output = subprocess.run([programs / "traind-bench", "--runs", str(runs), *more, network], check=True,
                                         text=True, stdout=subprocess.PIPE).stdout
                 return json.loads(output)["median_ms"]
             plain = step()

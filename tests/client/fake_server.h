@@ -55,6 +55,7 @@ struct FakeTraining : v1::TrainingService::Service {
   Method<const v1::ListJobsRequest&, v1::ListJobsResponse*> list_jobs;
   Method<const v1::DeleteJobRequest&> delete_job;
   Method<const v1::WatchJobRequest&, grpc::ServerWriter<v1::WatchJobResponse>*> watch_job;
+  Method<const v1::ProbeNetworkRequest&, v1::ProbeNetworkResponse*> probe_network;
 
   grpc::Status CreateJob(grpc::ServerContext*, const v1::CreateJobRequest* request, v1::Job* job) override {
     return Answer(create_job, *request, job);
@@ -72,6 +73,10 @@ struct FakeTraining : v1::TrainingService::Service {
   grpc::Status WatchJob(grpc::ServerContext*, const v1::WatchJobRequest* request,
                         grpc::ServerWriter<v1::WatchJobResponse>* writer) override {
     return Answer(watch_job, *request, writer);
+  }
+  grpc::Status ProbeNetwork(grpc::ServerContext*, const v1::ProbeNetworkRequest* request,
+                            v1::ProbeNetworkResponse* response) override {
+    return Answer(probe_network, *request, response);
   }
 };
 

@@ -225,6 +225,18 @@ TEST_F(FormatsTest, ABadImageIsNamedAndNothingIsLeft) {
   EXPECT_THAT(status.error_message(), HasSubstr("bad.tar: cat/1.png, byte "));
   EXPECT_THAT(status.error_details(), HasSubstr("splits[0].examples")) << "the violation travels along";
   EXPECT_THAT(Leftovers(), ElementsAre());
+
+  // A file that came by upload is called by its name there, not by where the server keeps it.
+  const std::string batch = core::Cifar10({3, 1}).substr(0, 5000);
+  v1::Upload upload;
+  ASSERT_TRUE(Upload("batch", batch, 0, batch.size(), &upload).ok());
+  v1::ImportDatasetRequest request = Request("bad", "", v1::CIFAR10);
+  request.mutable_splits(0)->mutable_examples()->set_upload("uploads/batch");
+  const grpc::Status uploaded = datasets_->ImportDataset(NewContext().get(), request, &dataset);
+  EXPECT_EQ(uploaded.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  for (const std::string& text : {uploaded.error_message(), uploaded.error_details()}) {
+    EXPECT_THAT(text, AllOf(HasSubstr("uploads/batch"), Not(HasSubstr(folder_.path().string())))) << text;
+  }
 }
 
 // A file that takes long to import: zeros, packed small.

@@ -2,6 +2,7 @@
 // of a run that nobody disturbed.
 #include <signal.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <random>
@@ -60,11 +61,19 @@ class RecoveryTest : public IntegrationTest {
     duration_ = TimeOf(events.back().time()) - TimeOf(events.front().time());
   }
 
-  void ExpectAsReference(Watcher& watcher, const std::string& name) {
+  void ExpectAsReference(Watcher& watcher, const std::string& name, bool stopped = false) {
     const std::vector<v1::Event>& events = watcher.Finish();
     ASSERT_FALSE(events.empty());
     EXPECT_EQ(events.back().state().state(), v1::SUCCEEDED) << events.back().ShortDebugString();
-    ExpectSame(Computed(events), computed_);
+    std::vector<std::string> computed = Computed(events);
+    // A worker that is asked to stop leaves a checkpoint wherever it is; one that is killed cannot.
+    if (stopped) {
+      std::erase_if(computed, [this](const std::string& event) {
+        return event.find("checkpoint {") != std::string::npos &&
+               std::find(computed_.begin(), computed_.end(), event) == computed_.end();
+      });
+    }
+    ExpectSame(computed, computed_);
     EXPECT_TRUE(Download(name + "/checkpoints/latest") == weights_) << name << ": the weights differ";
   }
 
@@ -166,7 +175,7 @@ TEST_F(RecoveryTest, TerminationLeavesACheckpointFromWhichItGoesOn) {
   watcher.Await([](const std::vector<v1::Event>& events) { return !events.empty() && events.back().step() > 100; });
   EXPECT_EQ(server_->Terminate(absl::Seconds(30)), 0);
   RestartServer();
-  ExpectAsReference(watcher, name);
+  ExpectAsReference(watcher, name, /*stopped=*/true);
   const v1::Job job = Get(name);
   EXPECT_EQ(job.attempts(), 2u);
   EXPECT_EQ(job.restarts(), 0u);

@@ -16,6 +16,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/parallel.h"
+#include "core/data/augmentation/augmenter.h"
 #include "core/optimizers/update.h"
 #include "core/plan/plan.h"
 #include "google/protobuf/text_format.h"
@@ -137,6 +138,44 @@ void MeasureUpdate(const std::string& text, int slots) {
   Print(absl::StrCat("update ", text), Time([&] { pass.Run(step, 1, nullptr); }), bytes);
 }
 
+// A minibatch of 32x32 images of colour, on one thread, as a prefetch thread does it.
+void MeasureAugmentation(const std::string& name, const std::string& text) {
+  constexpr int64_t kImages = 64;
+  v1::DataSpec data;
+  if (!google::protobuf::TextFormat::ParseFromString(text, &data)) std::abort();
+  const Shape shape = {3, 32, 32};
+  FieldErrors::Root errors;
+  const Augmenter augmenter = Augmenter::Create(data.mutable_augmentation(), &shape, errors.scope());
+  auto workspace = Augmenter::Workspace::For(augmenter, v1::UINT8);
+  if (!errors.ok() || !workspace.ok()) std::exit(1);
+  std::vector<uint8_t> images(kImages * Elements(shape));
+  for (size_t i = 0; i < images.size(); ++i) images[i] = static_cast<uint8_t>(i * 7919 >> 3);
+  const double milliseconds = Time([&] {
+    for (int64_t i = 0; i < kImages; ++i) {
+      augmenter.Apply({v1::UINT8, 3, 32, 32, images.data() + i * Elements(shape)},
+                      {.seed = 1, .step = 1, .example = static_cast<uint32_t>(i)}, *workspace);
+    }
+  });
+  Print(name, milliseconds, 2.0 * static_cast<double>(images.size()));
+}
+
+void MeasureMixup() {
+  constexpr int64_t kExamples = 512, kElements = 3 * 64 * 64, kOutputs = 10;
+  v1::DataSpec data;
+  data.add_augmentation()->mutable_mixup();
+  const Shape shape = {3, 64, 64};
+  FieldErrors::Root errors;
+  const Augmenter augmenter = Augmenter::Create(data.mutable_augmentation(), &shape, errors.scope());
+  if (!errors.ok()) std::exit(1);
+  std::vector<float> examples(kExamples * kElements, 1.0f), targets(kExamples * kOutputs);
+  std::vector<float> spare_examples(examples.size()), spare_targets(targets.size());
+  const Minibatch from{kExamples, kElements, kOutputs, examples.data(), targets.data()};
+  const Minibatch to{kExamples, kElements, kOutputs, spare_examples.data(), spare_targets.data()};
+  BatchAugmentation::Pairing pairing;
+  const double milliseconds = Time([&] { augmenter.Blend(from, to, {.seed = 1, .step = 1}, pairing); });
+  Print("mixup, one thread", milliseconds, 12.0 * kExamples * kElements);  // Two rows in, one out.
+}
+
 void Run() {
   MeasureMachine();
   // 64 channels of 56 x 56 pixels, 32 examples, in the layout that convolutions leave.
@@ -184,6 +223,15 @@ void Run() {
       "input_shape: 64 layers { name: 'd' dense { units: 16384 } } layers { name: 'k' dense { units: 2048 } "
       "activation { maxout {} } } layers { name: 'e' dense { units: 8 } }",
       256, false, {{"maxout", "k: maxout", 0, 4.0 * 256 * 2048 * 3}});
+  MeasurePlan(image("stochastic_depth { survival: 0.5 per_example: true }"), 32, false,
+              {{"stochastic_depth", "k: stochastic depth", 0, 8 * kValues},
+               {"stochastic_depth gradient", "k: stochastic depth gradient", 0, 8 * kValues}});
+  MeasureAugmentation("flip", "augmentation { horizontal_flip {} }");
+  MeasureAugmentation("pad_and_crop", "augmentation { pad_and_crop { padding: 4 } }");
+  MeasureAugmentation("color_jitter",
+                      "augmentation { color_jitter { contrast: 0.4 brightness: 0.4 saturation: 0.4 hue: 0.1 } }");
+  MeasureAugmentation("cutout", "augmentation { cutout { size: 8 } }");
+  MeasureMixup();
   MeasureUpdate("sgd {}", 0);
   MeasureUpdate("sgd { momentum: 0.9 }", 1);
   MeasureUpdate("adam {}", 2);

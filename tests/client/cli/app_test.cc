@@ -259,6 +259,27 @@ TEST_F(AppTest, AServerThatIsNotThereIsExplained) {
   EXPECT_THAT(err_.str(), HasSubstr("127.0.0.1:1"));
 }
 
+// What a job would start from: its network, its data when asked for, its initialization from data.
+TEST_F(AppTest, ProbeSendsWhatTheJobWouldStartFrom) {
+  v1::ProbeNetworkRequest sent;
+  server_.training.probe_network = [&](const v1::ProbeNetworkRequest& request, v1::ProbeNetworkResponse*) {
+    sent = request;
+    return grpc::Status::OK;
+  };
+  const std::string file = Write(
+      "network { input_shape: 4 layers { name: 'a' dense { units: 3 } } } data { dataset: 'd' } precision: BF16 "
+      "data_initialization { lsuv {} minibatches: 7 }");
+  EXPECT_EQ(Run({"probe", file, "--seed", "5"}), 0) << err_.str();
+  EXPECT_TRUE(sent.has_normal());
+  EXPECT_EQ(sent.seed(), 5u);
+  EXPECT_EQ(sent.precision(), v1::BF16);
+  EXPECT_TRUE(sent.data_initialization().has_lsuv());
+  EXPECT_FALSE(sent.data_initialization().has_minibatches()) << "of N(0, 1) there is one";
+  EXPECT_EQ(Run({"probe", file, "--data"}), 0) << err_.str();
+  EXPECT_EQ(sent.data().dataset(), "d");
+  EXPECT_EQ(sent.data_initialization().minibatches(), 7u);
+}
+
 TEST_F(AppTest, EveryCommandHasHelpWithAnExample) {
   for (const char* path : {"run",
                            "submit",
@@ -275,6 +296,7 @@ TEST_F(AppTest, EveryCommandHasHelpWithAnExample) {
                            "dataset list",
                            "dataset get",
                            "dataset describe",
+                           "dataset preview",
                            "dataset delete",
                            "model list",
                            "model download",

@@ -32,6 +32,7 @@ TEST(ListComponents, NamesEveryBranchOfEveryOneof) {
     const auto* kinds = holder->FindOneofByName("kind");
     for (int i = 0; i < kinds->field_count(); ++i) expected[category].push_back(kinds->field(i)->name());
   }
+  expected["part of a job"] = {"optimizer", "lottery_ticket", "test_time"};
   const v1::ListComponentsResponse response = ListComponents();
   for (const auto& component : response.components()) {
     listed[component.category()].push_back(component.name());
@@ -56,6 +57,8 @@ TEST(ListComponents, TakesTypesAndCommentsFromTheProtoFiles) {
   EXPECT_EQ(leaky.fields(0).summary(), "a, in [0, 1). Default 0.1.");
   EXPECT_THAT(by_name["initializer/xavier"].fields(0).summary(),
               testing::HasSubstr("FAN_AVERAGE ((fan_in + fan_out) / 2"));
+  EXPECT_EQ(by_name["part of a job/lottery_ticket"].message(), "traind.v1.LotteryTicket");
+  EXPECT_EQ(by_name["part of a job/lottery_ticket"].fields(1).name(), "prune_rate");
 }
 
 }  // namespace
