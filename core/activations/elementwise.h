@@ -17,8 +17,8 @@
 
 #include "core/activations/activation.h"
 #include "core/activations/elementwise_loops.h"
-#include "core/plan/placed_value.h"
 #include "core/layers/values.h"
+#include "core/plan/placed_value.h"
 #include "core/plan/planner.h"
 
 namespace traind::core {

@@ -10,10 +10,10 @@
 #include "absl/strings/str_cat.h"
 #include "core/activations/activation.h"
 #include "core/activations/elementwise_loops.h"
-#include "core/plan/placed_value.h"
 #include "core/base/require.h"
 #include "core/layers/values.h"
 #include "core/onednn/desc.h"
+#include "core/plan/placed_value.h"
 
 namespace traind::core {
 namespace {

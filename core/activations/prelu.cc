@@ -6,9 +6,9 @@
 #include "core/activations/activation.h"
 #include "core/activations/elementwise_loops.h"
 #include "core/activations/pieces.h"
-#include "core/plan/placed_value.h"
 #include "core/base/require.h"
 #include "core/layers/values.h"
+#include "core/plan/placed_value.h"
 
 namespace traind::core {
 namespace {
