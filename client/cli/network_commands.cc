@@ -26,16 +26,21 @@ struct NetworkOptions {
   uint32_t bins = 0;
 };
 
-// The network to look at. One without input_shape in a job file takes the shape of the job's dataset, as the job would.
+// The network to look at. One without input_shape in a job file becomes that of the job, as the server resolves it: the
+// input is what augmentation and preprocessing leave of the dataset's examples.
 absl::StatusOr<JobFile> ReadNetwork(const Context& context, const NetworkOptions& options) {
   absl::StatusOr<JobFile> file = ReadJobFile(options.file, options.assignments);
   if (!file.ok()) return file;
   const v1::JobSpec& spec = file->spec();
-  if (spec.network().input_shape_size() > 0 || spec.data().dataset().empty()) return file;
-  const absl::StatusOr<v1::Dataset> dataset =
-      context.MakeClient().GetDataset(FullName("datasets", spec.data().dataset()));
-  if (!dataset.ok()) return dataset.status();
-  const std::string shape = absl::StrCat("network.input_shape=[", absl::StrJoin(dataset->example_shape(), ","), "]");
+  // With --data the server sees to the shape.
+  if (options.data || spec.network().input_shape_size() > 0 || spec.data().dataset().empty()) return file;
+  v1::CreateJobRequest request;
+  *request.mutable_spec() = spec;
+  request.set_validate_only(true);
+  const absl::StatusOr<v1::Job> job = context.MakeClient().CreateJob(request);
+  if (!job.ok()) return job.status();
+  const auto& input_shape = job->spec().network().input_shape();
+  const std::string shape = absl::StrCat("network.input_shape=[", absl::StrJoin(input_shape, ","), "]");
   if (absl::Status status = file->Set(shape); !status.ok()) return status;
   return file;
 }
@@ -172,14 +177,20 @@ int Components(const Context& context, const std::vector<std::string>& names) {
                            .Render(context.console.width, context.color())
                     << "\n"
                     << component.summary() << "\n";
-      Table table({{.title = "field"}, {.title = "type"}, {.title = "meaning"}});
-      for (const v1::Component::Field& field : component.fields()) {
-        table.Add({{.text = field.name(), .style = Style::kBold},
-                   {.text = field.type()},
-                   {.text = Printable(field.summary())}});
-      }
-      if (component.fields_size() > 0) context.out() << "\n" << table.Render(1000, context.color());
-      context.out() << "\nin a job file: " << component.name() << " { ... }\n";
+      const auto print = [&](const char* title, const auto& fields) {
+        Table table({{.title = title}, {.title = "type"}, {.title = "meaning"}});
+        for (const v1::Component::Field& field : fields) {
+          table.Add({{.text = field.name(), .style = Style::kBold},
+                     {.text = field.type()},
+                     {.text = Printable(field.summary())}});
+        }
+        if (!fields.empty()) context.out() << "\n" << table.Render(1000, context.color());
+      };
+      print("field", component.fields());
+      print("beside it", component.beside());
+      context.out() << "\nin a job file: " << component.name() << " { ... }"
+                    << (component.beside().empty() ? "" : absl::StrCat(" ", component.beside(0).name(), ": ..."))
+                    << "\n";
     }
     if (!found) {
       code = context.Fail(

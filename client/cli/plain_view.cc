@@ -36,6 +36,7 @@ std::string Train(const v1::TrainMetrics& train, const v1::Timing& timing) {
 std::string Evaluation(const v1::EvaluationMetrics& evaluation) {
   std::string text = absl::StrFormat("evaluation split=%s loss=%.6g", evaluation.split(), evaluation.loss());
   if (evaluation.has_accuracy()) absl::StrAppendFormat(&text, " accuracy=%.4f", evaluation.accuracy());
+  if (evaluation.has_spread()) absl::StrAppendFormat(&text, " spread=%.6g", evaluation.spread());
   absl::StrAppend(&text, " examples=", evaluation.examples(), evaluation.best() ? " best" : "");
   return text;
 }

@@ -32,12 +32,20 @@ bool HasBatchNorm(const Layers& layers) {
   return false;
 }
 
-// Lets the last layer of F that has a weight start at zero. Null when there is none.
+// The weight of the layer with which F ends, so that F is zero where that starts at zero: nothing behind it but what
+// keeps zeros zero and lets gradients back. Null when F does not end so.
 v1::Initializer* LastWeight(Layers& layers) {
   for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
+    if (layer->has_activation()) return nullptr;
     if (layer->has_conv2d()) return layer->mutable_conv2d()->mutable_weight_init();
     if (layer->has_dense()) return layer->mutable_dense()->mutable_weight_init();
+    if (layer->has_drop_connect()) return layer->mutable_drop_connect()->mutable_weight_init();
     if (layer->has_batch_norm()) return layer->mutable_batch_norm()->mutable_weight_init();
+    if (layer->has_layer_norm()) return layer->mutable_layer_norm()->mutable_weight_init();
+    if (layer->has_group_norm()) return layer->mutable_group_norm()->mutable_weight_init();
+    if (!layer->has_dropout() && !layer->has_stochastic_depth() && !layer->has_avg_pool() && !layer->has_flatten()) {
+      return nullptr;
+    }
   }
   return nullptr;
 }
@@ -184,7 +192,10 @@ class ResidualBlock final : public Block {
     if (config_.initialization() == v1::Residual::ZERO_LAST) {
       v1::Initializer* weight = LastWeight(layers);
       if (weight == nullptr) {
-        errors.At("initialization").Add("ZERO_LAST needs a conv2d, dense or batch_norm among the layers");
+        errors.At("initialization")
+            .Add(
+                "ZERO_LAST needs layers that end in a weight that can start at zero: conv2d, dense, drop_connect, "
+                "batch_norm, layer_norm or group_norm without an activation");
         return;
       }
       *weight = ZerosInitializer();

@@ -76,8 +76,14 @@ std::string Summary(const FieldDescriptor& field) {
   return absl::StrCat(summary, summary.empty() ? "" : " ", "One of: ", absl::StrJoin(values, "; "));
 }
 
-void AddComponent(const std::string& category, const FieldDescriptor& branch, const std::string& summary,
-                  v1::ListComponentsResponse& response) {
+void Fill(const FieldDescriptor& from, v1::Component::Field* field) {
+  field->set_name(from.name());
+  field->set_type(TypeName(from));
+  field->set_summary(Summary(from));
+}
+
+v1::Component& AddComponent(const std::string& category, const FieldDescriptor& branch, const std::string& summary,
+                            v1::ListComponentsResponse& response) {
   const std::string& name = branch.message_type()->full_name();
   v1::Component& component = *response.add_components();
   component.set_category(category);
@@ -85,22 +91,26 @@ void AddComponent(const std::string& category, const FieldDescriptor& branch, co
   component.set_message(name);
   component.set_summary(summary);
   const Descriptor& message = *Commented().FindMessageTypeByName(name);
-  for (int i = 0; i < message.field_count(); ++i) {
-    auto* field = component.add_fields();
-    field->set_name(message.field(i)->name());
-    field->set_type(TypeName(*message.field(i)));
-    field->set_summary(Summary(*message.field(i)));
-  }
+  for (int i = 0; i < message.field_count(); ++i) Fill(*message.field(i), component.add_fields());
+  return component;
 }
 
+// With `beside`, what the holder says of each of its kinds is listed, too.
 template <class Interface>
-void AddCategory(const std::string& category, const Descriptor& holder, v1::ListComponentsResponse& response) {
+void AddCategory(const std::string& category, const Descriptor& holder, v1::ListComponentsResponse& response,
+                 bool beside = false) {
+  const Descriptor& commented = *Commented().FindMessageTypeByName(holder.full_name());
   const auto* kinds = holder.FindOneofByName("kind");
   for (int i = 0; i < kinds->field_count(); ++i) {
     const FieldDescriptor& branch = *kinds->field(i);
     const auto& entries = Registry<Interface>::Get().entries();
     const auto entry = entries.find(branch.message_type()->full_name());
-    if (entry != entries.end()) AddComponent(category, branch, entry->second.summary, response);
+    if (entry == entries.end()) continue;
+    v1::Component& component = AddComponent(category, branch, entry->second.summary, response);
+    for (int k = 0; beside && k < commented.field_count(); ++k) {
+      const FieldDescriptor& field = *commented.field(k);
+      if (field.real_containing_oneof() == nullptr) Fill(field, component.add_beside());
+    }
   }
 }
 
@@ -113,13 +123,13 @@ v1::ListComponentsResponse ListComponents() {
   AddCategory<Preset>("preset", *v1::Preset::descriptor(), response);
   AddCategory<Activation>("activation", *v1::Activation::descriptor(), response);
   AddCategory<Initializer>("initializer", *v1::Initializer::descriptor(), response);
-  AddCategory<Regularizer>("regularizer", *v1::Regularizer::descriptor(), response);
+  AddCategory<Regularizer>("regularizer", *v1::Regularizer::descriptor(), response, /*beside=*/true);
   AddCategory<Loss>("loss", *v1::Loss::descriptor(), response);
   AddCategory<Optimizer>("optimizer", *v1::Optimizer::descriptor(), response);
-  AddCategory<Schedule>("schedule", *v1::Schedule::descriptor(), response);
+  AddCategory<Schedule>("schedule", *v1::Schedule::descriptor(), response, /*beside=*/true);
   AddCategory<Transform>("preprocessing", *v1::Preprocessing::descriptor(), response);
-  AddCategory<Augmentation>("augmentation", *v1::Augmentation::descriptor(), response);
-  AddCategory<DataInitializer>("data_initialization", *v1::DataInitialization::descriptor(), response);
+  AddCategory<Augmentation>("augmentation", *v1::Augmentation::descriptor(), response, /*beside=*/true);
+  AddCategory<DataInitializer>("data_initialization", *v1::DataInitialization::descriptor(), response, /*beside=*/true);
   // What a job has once, and not one of several kinds.
   const auto add_part = [&](const Descriptor& holder, const char* field, const char* summary) {
     AddComponent("part of a job", *holder.FindFieldByName(field), summary, response);

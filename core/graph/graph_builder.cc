@@ -182,6 +182,10 @@ std::vector<int> GraphBuilder::Order(const Reads& reads, const FieldErrors& erro
 }
 
 int GraphBuilder::AddList(Layers& layers, const FieldErrors& errors, const List& list) {
+  if (layers.size() > kMaxLayers) {  // Before anything that takes longer than to count them.
+    errors.At("layers").Add(absl::StrCat("must be at most ", kMaxLayers, " layers"));
+    return kUnknown;
+  }
   const Reads reads = ResolveInputs(layers, errors);
   const std::vector<int> order = Order(reads, errors);
   std::vector<int> node_of(layers.size(), kUnknown);

@@ -22,7 +22,8 @@ std::string KnownNames(const google::protobuf::EnumDescriptor& type) {
   return absl::StrJoin(names, ", ");
 }
 
-// Whether a single value may stand. (Configurations hold no repeated enums or floating-point numbers.)
+// Whether a single value may stand. (Configurations hold no repeated floating-point numbers;
+// their one list of enums, Regularizer.groups, is checked where it is resolved.)
 bool IsSound(const Message& message, const FieldDescriptor& field, const FieldErrors& errors) {
   const auto& reflection = *message.GetReflection();
   double number = 0;

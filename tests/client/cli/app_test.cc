@@ -280,6 +280,26 @@ TEST_F(AppTest, ProbeSendsWhatTheJobWouldStartFrom) {
   EXPECT_EQ(sent.data_initialization().minibatches(), 7u);
 }
 
+// A crop or a projection makes the network's input another than the dataset's examples: the server knows.
+TEST_F(AppTest, ANetworkWithoutShapeIsDescribedWithThatOfItsJob) {
+  server_.training.create_job = [](const v1::CreateJobRequest& request, v1::Job* job) {
+    EXPECT_TRUE(request.validate_only());
+    *job->mutable_spec() = request.spec();
+    for (int d : {3, 24, 24}) job->mutable_spec()->mutable_network()->add_input_shape(d);
+    return grpc::Status::OK;
+  };
+  v1::ProbeNetworkRequest sent;
+  server_.training.probe_network = [&](const v1::ProbeNetworkRequest& request, v1::ProbeNetworkResponse*) {
+    sent = request;
+    return grpc::Status::OK;
+  };
+  const std::string file = Write("network { layers { name: 'a' dense { units: 3 } } } data { dataset: 'd' }");
+  EXPECT_EQ(Run({"probe", file}), 0) << err_.str();
+  EXPECT_THAT(sent.network().input_shape(), ::testing::ElementsAre(3, 24, 24));
+  EXPECT_EQ(Run({"probe", file, "--data"}), 0) << err_.str();
+  EXPECT_EQ(sent.network().input_shape_size(), 0);
+}
+
 TEST_F(AppTest, EveryCommandHasHelpWithAnExample) {
   for (const char* path : {"run",
                            "submit",

@@ -5,11 +5,15 @@
 #include <string>
 
 #include "core/activations/activation.h"
+#include "core/blocks/block.h"
+#include "core/data/augmentation/augmentation.h"
 #include "core/data/preprocessing/transform.h"
+#include "core/data_initialization/data_initializer.h"
 #include "core/initializers/initializer.h"
 #include "core/layers/layer.h"
 #include "core/losses/loss.h"
 #include "core/optimizers/optimizer.h"
+#include "core/presets/preset.h"
 #include "core/regularizers/regularizer.h"
 #include "gtest/gtest.h"
 
@@ -46,6 +50,10 @@ TEST(RegistryTest, EveryBranchHasAFactoryAndEveryFactoryABranch) {
   EXPECT_EQ(Factories<Schedule>(), Branches<v1::Schedule>());
   EXPECT_EQ(Factories<Layer>(), Branches<v1::Layer>());
   EXPECT_EQ(Factories<Transform>(), Branches<v1::Preprocessing>());
+  EXPECT_EQ(Factories<Augmentation>(), Branches<v1::Augmentation>());
+  EXPECT_EQ(Factories<Block>(), Branches<v1::Block>());
+  EXPECT_EQ(Factories<Preset>(), Branches<v1::Preset>());
+  EXPECT_EQ(Factories<DataInitializer>(), Branches<v1::DataInitialization>());
 }
 
 TEST(RegistryTest, AnEmptyHolderListsTheKnownKinds) {

@@ -57,6 +57,12 @@ TEST(ListComponents, TakesTypesAndCommentsFromTheProtoFiles) {
   EXPECT_EQ(leaky.fields(0).summary(), "a, in [0, 1). Default 0.1.");
   EXPECT_THAT(by_name["initializer/xavier"].fields(0).summary(),
               testing::HasSubstr("FAN_AVERAGE ((fan_in + fan_out) / 2"));
+  ASSERT_EQ(by_name["augmentation/horizontal_flip"].beside_size(), 1);
+  EXPECT_EQ(by_name["augmentation/horizontal_flip"].beside(0).name(), "probability");
+  EXPECT_THAT(by_name["augmentation/horizontal_flip"].beside(0).summary(),
+              testing::HasSubstr("for horizontal_flip 0.5"));
+  EXPECT_EQ(by_name["regularizer/l2"].beside(0).name(), "groups");
+  EXPECT_EQ(by_name["layer/dense"].beside_size(), 0);
   EXPECT_EQ(by_name["part of a job/lottery_ticket"].message(), "traind.v1.LotteryTicket");
   EXPECT_EQ(by_name["part of a job/lottery_ticket"].fields(1).name(), "prune_rate");
 }

@@ -13,6 +13,7 @@
 #include "core/data/dataset_dir.h"
 #include "core/train/train.h"
 #include "google/protobuf/text_format.h"
+#include "tests/core/layers/layer_run.h"
 #include "tests/core/test_files.h"
 #include "tests/core/train/train_run.h"
 
@@ -238,6 +239,45 @@ TEST_P(AugmentedTraining, TheAxesAreThoseOfTheCrops) {
 
 INSTANTIATE_TEST_SUITE_P(Pixels, AugmentedTraining, testing::Bool(),
                          [](const auto& pixels) { return pixels.param ? "Bytes" : "Floats"; });
+
+// --- Samples of fractional pooling: the prediction is the mean of what each sample's regions give.
+TEST(FractionalSamples, AreAveraged) {
+  const std::string network =
+      "input_shape: [2, 11, 9] layers { name: 'pool' fractional_max_pool { ratio: 1.5 } } layers { name: 'flat' "
+      "flatten "
+      "{} }";
+  const TemporaryFolder folder;
+  InferenceRequest request{.spec = {}, .dataset_dir = "", .weights_path = "", .preprocessing_path = "", .threads = 2};
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
+      absl::StrCat("network { ", network, " } loss { mean_squared_error {} } batch_size: 4 seed: 5 precision: F32"),
+      &request.spec));
+  request.weights_path = folder / "weights.safetensors";
+  ASSERT_TRUE(WriteSafetensors(request.weights_path, {}).ok());
+  constexpr int kBatch = 3, kSamples = 5;
+  LayerRun run(network, kBatch, v1::F32, /*training=*/false);
+  std::vector<double> mean;
+  bool differ = false;
+  const std::vector<float> first = run.Output(0);
+  for (uint64_t sample = 0; sample < kSamples; ++sample) {
+    const std::vector<float> output = run.Output(sample);
+    mean.resize(output.size());
+    for (size_t i = 0; i < output.size(); ++i) mean[i] += output[i] / kSamples;
+    differ |= output != first;
+  }
+  EXPECT_TRUE(differ);
+  v1::PredictRequest input;
+  for (int n : {kBatch, 2, 11, 9}) input.mutable_examples()->add_shape(n);
+  for (float x : run.examples()) input.mutable_examples()->add_values(x);
+  for (const int samples : {1, kSamples}) {
+    input.mutable_test_time()->set_fractional_samples(samples);
+    const auto predicted = Predict(request, input);
+    ASSERT_TRUE(predicted.ok()) << predicted.status();
+    ASSERT_EQ(predicted->outputs_size(), static_cast<int>(mean.size()));
+    for (int i = 0; i < predicted->outputs_size(); ++i) {
+      EXPECT_NEAR(predicted->outputs(i), samples == 1 ? first[i] : mean[i], 1e-6) << samples << " samples, " << i;
+    }
+  }
+}
 
 // --- Monte-Carlo dropout on a linear network: y = sum_i m_i w_i x_i / (1 - p) has the mean sum w x and the variance
 // p / (1 - p) sum (w x)^2.

@@ -86,7 +86,7 @@ class EdgeCasesTest : public testing::Test {
       Recorder undisturbed;
       const auto result = Run(whole, undisturbed);
       ASSERT_TRUE(result.ok()) << result.status();
-      CheckStatistics(undisturbed.Last(v1::Event::kStatistics).statistics());
+      ExpectSound(undisturbed.Last(v1::Event::kStatistics).statistics());
 
       const TrainRequest broken = Request(dataset, text);
       Recorder recorder;
@@ -104,16 +104,6 @@ class EdgeCasesTest : public testing::Test {
       const auto& reported = undisturbed.Last(v1::Event::kEvaluation).evaluation();
       EXPECT_TRUE(std::isfinite(reported.loss()));
       EXPECT_EQ(metrics->loss(), reported.loss());
-    }
-  }
-
-  static void CheckStatistics(const v1::StatisticsReport& report) {
-    for (const auto& layer : report.layers()) {
-      EXPECT_EQ(layer.units(), layer.shape(0)) << layer.layer();
-      EXPECT_EQ(layer.nan_count() + layer.inf_count(), 0) << layer.layer();
-      int64_t in_bins = 0;
-      for (int64_t count : layer.histogram().counts()) in_bins += count;
-      EXPECT_EQ(in_bins, layer.count()) << layer.layer();
     }
   }
 

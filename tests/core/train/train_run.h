@@ -102,6 +102,20 @@ inline std::map<std::string, std::vector<float>> Weights(const TrainRequest& req
   return tensors;
 }
 
+// What holds of every report on finite values.
+inline void ExpectSound(const v1::StatisticsReport& report) {
+  EXPECT_GT(report.layers_size(), 0);
+  for (const auto& layer : report.layers()) {
+    SCOPED_TRACE(layer.layer());
+    EXPECT_EQ(layer.units(), layer.shape(0));
+    EXPECT_EQ(layer.nan_count() + layer.inf_count(), 0);
+    EXPECT_LE(layer.min(), layer.max());
+    int64_t in_bins = 0;
+    for (int64_t count : layer.histogram().counts()) in_bins += count;
+    EXPECT_EQ(in_bins, layer.count());
+  }
+}
+
 // Imports files of the same form for the splits "train" and "test"; paths are used as they are.
 inline v1::Dataset ImportTwoSplits(const std::string& id, const std::string& folder, const std::string& examples,
                                    const std::string& labels = "") {
