@@ -1,4 +1,5 @@
 // What blocks expand into: names, inputs, shapes, and that the expanded network is the same graph again.
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "tests/core/blocks/expand.h"
 
@@ -200,6 +201,24 @@ TEST(Blocks, WhatABlockMadeReportsAtTheBlock) {
           "kernel: 9 } } } } }")
           .errors;
   EXPECT_THAT(written, HasSubstr("network.layers[0].block.residual.layers[0].conv2d.kernel: "));
+}
+
+// In the worst order for sorting, in which a request's worth of layers would take minutes.
+TEST(Blocks, AListOfTooManyLayersIsRefusedBeforeItIsSorted) {
+  v1::Network network;
+  for (int d : {3, 8, 8}) network.add_input_shape(d);
+  v1::Layer& block = *network.add_layers();
+  block.set_name("b");
+  for (int i = 0; i < 200'000; ++i) {
+    v1::Layer& layer = *block.mutable_block()->mutable_residual()->add_layers();
+    layer.set_name(absl::StrCat("l", i));
+    layer.add_inputs(absl::StrCat("l", i + 1));
+    layer.mutable_dropout();
+  }
+  FieldErrors::Root errors;
+  EXPECT_EQ(Graph::Build(network, errors.scope("network")), nullptr);
+  EXPECT_THAT(std::string(errors.ToStatus().message()),
+              HasSubstr("network.layers[0].block.residual.layers: must be at most 10000 layers"));
 }
 
 }  // namespace
