@@ -39,7 +39,7 @@ absl::StatusOr<JobFile> ReadNetwork(const Context& context, const NetworkOptions
   request.set_validate_only(true);
   const absl::StatusOr<v1::Job> job = context.MakeClient().CreateJob(request);
   if (!job.ok()) return job.status();
-  const auto& input_shape = job->spec().network().input_shape();
+  const auto& input_shape = job->resolved_spec().network().input_shape();
   const std::string shape = absl::StrCat("network.input_shape=[", absl::StrJoin(input_shape, ","), "]");
   if (absl::Status status = file->Set(shape); !status.ok()) return status;
   return file;

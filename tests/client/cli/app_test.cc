@@ -284,8 +284,8 @@ TEST_F(AppTest, ProbeSendsWhatTheJobWouldStartFrom) {
 TEST_F(AppTest, ANetworkWithoutShapeIsDescribedWithThatOfItsJob) {
   server_.training.create_job = [](const v1::CreateJobRequest& request, v1::Job* job) {
     EXPECT_TRUE(request.validate_only());
-    *job->mutable_spec() = request.spec();
-    for (int d : {3, 24, 24}) job->mutable_spec()->mutable_network()->add_input_shape(d);
+    *job->mutable_spec() = *job->mutable_resolved_spec() = request.spec();
+    for (int d : {3, 24, 24}) job->mutable_resolved_spec()->mutable_network()->add_input_shape(d);
     return grpc::Status::OK;
   };
   v1::ProbeNetworkRequest sent;
