@@ -7,7 +7,7 @@ Each case is stated twice below: as a job in traind's text format and as a PyTor
 weights and read the same batches in the same order for 20 steps; the program computes in float64, so what differs in
 the test is traind's own rounding. Written to tests/golden/data:
 
-    features.npz, images.npz, regression.npz   the examples and labels, imported by the test as a user would
+    features.npz, images.npz, regression.npz, mixed.npz   the examples and labels, imported by the test as a user would
     CASE.textproto                             the job
     CASE.safetensors                           initial.* and final.* tensors under traind's names, and for each step
                                                loss, penalty, gradient_norm, learning_rate
@@ -50,6 +50,18 @@ def make_datasets():
     np.savez_compressed(DATA / "features.npz", x=features, y=labels.astype(np.uint8))
     np.savez_compressed(DATA / "images.npz", x=images, y=labels.astype(np.uint8))
     np.savez_compressed(DATA / "regression.npz", x=features, y=targets)
+    make_mixed(features, labels)
+
+
+def make_mixed(features, labels):
+    """Mixup with given blends: within each minibatch x = w x_i + (1 - w) x_j, and the labels likewise."""
+    rng = np.random.default_rng(21)
+    n = len(features)
+    partner = np.concatenate([first + rng.permutation(BATCH) for first in range(0, n, BATCH)])
+    weight = rng.beta(0.4, 0.4, n).astype(np.float32)[:, None]
+    one_hot = np.eye(CLASSES, dtype=np.float32)[labels]
+    np.savez_compressed(DATA / "mixed.npz", x=weight * features + (1 - weight) * features[partner],
+                        y=weight * one_hot + (1 - weight) * one_hot[partner])
 
 
 def load(dataset):
@@ -291,6 +303,7 @@ def cases():
     yield Case("loss_label_smoothing", MLP_LAYERS, mlp(), SGD_TEXT, SGD,
                extra="loss { softmax_cross_entropy { label_smoothing: 0.1 } }",
                loss=lambda x, y: F.cross_entropy(x, y, label_smoothing=0.1))
+    yield Case("loss_mixup", MLP_LAYERS, mlp(), SGD_TEXT, SGD, dataset="mixed", extra="loss { softmax_cross_entropy {} }")
     yield Case("loss_multiclass_hinge", MLP_LAYERS, mlp(), "sgd { momentum: 0.9 } learning_rate: 0.01",
                sgd(0.01, momentum=0.9), extra="loss { multiclass_hinge { margin: 0.8 } }",
                loss=lambda x, y: CLASSES * F.multi_margin_loss(x, y, margin=0.8))

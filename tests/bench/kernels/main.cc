@@ -1,4 +1,4 @@
-// traind-kernel-bench: every loop of our own on a realistic size against the memory bandwidth of the machine, measured
+// traind-kernel-bench: the loops of our own on a realistic size against the memory bandwidth of the machine, measured
 // in the same run, as JSON lines: the least time, the bytes that the kernel cannot avoid moving, what it reaches, and
 // its share of what a copy reaches. The masks of drop_connect are bound by arithmetic, not by memory.
 //
@@ -220,9 +220,19 @@ void Run() {
        {"drop_connect per example: gradient of data", "k: drop connect gradient", 0, 4 * kConnections},
        {"drop_connect per example: gradient of weights", "k: drop connect weight gradient", 0, 4 * kConnections}});
   MeasurePlan(
-      "input_shape: 64 layers { name: 'd' dense { units: 16384 } } layers { name: 'k' dense { units: 2048 } "
+      "input_shape: 64 layers { name: 'd' dense { units: 512 } } layers { name: 'k' dense { units: 2048 } "
       "activation { maxout {} } } layers { name: 'e' dense { units: 8 } }",
-      256, false, {{"maxout", "k: maxout", 0, 4.0 * 256 * 2048 * 3}});
+      4096, false,
+      {{"maxout", "k: maxout", 0, 4.0 * 4096 * 2048 * 3}, {"maxout gradient", "k: maxout", 1, 4.0 * 4096 * 2048 * 3}});
+  MeasurePlan(image("scalar_affine {}"), 32, false,
+              {{"scalar_affine", "k: scalar affine", 0, 8 * kValues},
+               {"scalar_affine gradient", "k: scalar affine gradient", 0, 12 * kValues}});
+  MeasurePlan(
+      "input_shape: [8, 56, 56] layers { name: 'c' conv2d { out_channels: 64 kernel: 1 } } layers { name: 'd' inputs: "
+      "'c' "
+      "dropout {} } layers { name: 'k' inputs: ['c', 'd'] add {} activation { relu {} } } layers { name: 'g' "
+      "global_avg_pool {} }",
+      32, false, {{"sum and relu", "k: sum and relu", 0, 12 * kValues}});
   MeasurePlan(image("stochastic_depth { survival: 0.5 per_example: true }"), 32, false,
               {{"stochastic_depth", "k: stochastic depth", 0, 8 * kValues},
                {"stochastic_depth gradient", "k: stochastic depth gradient", 0, 8 * kValues}});
@@ -230,6 +240,8 @@ void Run() {
   MeasureAugmentation("pad_and_crop", "augmentation { pad_and_crop { padding: 4 } }");
   MeasureAugmentation("color_jitter",
                       "augmentation { color_jitter { contrast: 0.4 brightness: 0.4 saturation: 0.4 hue: 0.1 } }");
+  MeasureAugmentation("rotate", "augmentation { rotate { max_degrees: 20 } }");
+  MeasureAugmentation("random_resized_crop", "augmentation { random_resized_crop { height: 32 width: 32 } }");
   MeasureAugmentation("cutout", "augmentation { cutout { size: 8 } }");
   MeasureMixup();
   MeasureUpdate("sgd {}", 0);
