@@ -159,10 +159,10 @@ void MeasureAugmentation(const std::string& name, const std::string& text) {
   Print(name, milliseconds, 2.0 * static_cast<double>(images.size()));
 }
 
-void MeasureMixup() {
+void MeasureBlend(const std::string& name, const std::string& text) {
   constexpr int64_t kExamples = 512, kElements = 3 * 64 * 64, kOutputs = 10;
   v1::DataSpec data;
-  data.add_augmentation()->mutable_mixup();
+  if (!google::protobuf::TextFormat::ParseFromString(text, &data)) std::abort();
   const Shape shape = {3, 64, 64};
   FieldErrors::Root errors;
   const Augmenter augmenter = Augmenter::Create(data.mutable_augmentation(), &shape, errors.scope());
@@ -173,7 +173,7 @@ void MeasureMixup() {
   const Minibatch to{kExamples, kElements, kOutputs, spare_examples.data(), spare_targets.data()};
   BatchAugmentation::Pairing pairing;
   const double milliseconds = Time([&] { augmenter.Blend(from, to, {.seed = 1, .step = 1}, pairing); });
-  Print("mixup, one thread", milliseconds, 12.0 * kExamples * kElements);  // Two rows in, one out.
+  Print(name, milliseconds, 12.0 * kExamples * kElements);  // Two rows in, one out.
 }
 
 void Run() {
@@ -243,7 +243,8 @@ void Run() {
   MeasureAugmentation("rotate", "augmentation { rotate { max_degrees: 20 } }");
   MeasureAugmentation("random_resized_crop", "augmentation { random_resized_crop { height: 32 width: 32 } }");
   MeasureAugmentation("cutout", "augmentation { cutout { size: 8 } }");
-  MeasureMixup();
+  MeasureBlend("mixup, one thread", "augmentation { mixup {} }");
+  MeasureBlend("cutmix, one thread", "augmentation { cutmix {} }");
   MeasureUpdate("sgd {}", 0);
   MeasureUpdate("sgd { momentum: 0.9 }", 1);
   MeasureUpdate("adam {}", 2);

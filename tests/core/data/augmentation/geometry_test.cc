@@ -285,6 +285,93 @@ TEST(GeometryTest, RandomResizedCropKeepsAreaAndAspectInRange) {
   EXPECT_NEAR(mean_area, 0.35, 5 * 0.3 / std::sqrt(12 * 500.0));
 }
 
+// Two channels: x, and y, of each pixel. After a linear map the differences around the centre are its coefficients.
+std::vector<float> Ramps(int64_t side) {
+  std::vector<float> ramps(static_cast<size_t>(2 * side * side));
+  for (int64_t i = 0; i < side * side; ++i) {
+    ramps[static_cast<size_t>(i)] = static_cast<float>(i % side);
+    ramps[static_cast<size_t>(side * side + i)] = static_cast<float>(i / side);
+  }
+  return ramps;
+}
+struct Slopes {
+  double xx, xy, yx, yy;  // Of channel x along x and along y, of channel y likewise.
+};
+Slopes SlopesOf(const std::vector<float>& image, int64_t side) {
+  const int64_t middle = side / 2;
+  const auto at = [&](int64_t c, int64_t y, int64_t x) {
+    return double{image[static_cast<size_t>((c * side + y) * side + x)]};
+  };
+  const auto along = [&](int64_t c, int64_t dy, int64_t dx) {
+    return (at(c, middle + 2 * dy, middle + 2 * dx) - at(c, middle - 2 * dy, middle - 2 * dx)) / 4;
+  };
+  return {along(0, 0, 1), along(0, 1, 0), along(1, 0, 1), along(1, 1, 0)};
+}
+
+// The logarithms of both factors are uniform, and not one and the same number.
+TEST(GeometryTest, StretchHasFactorsUniformInTheirLogarithm) {
+  constexpr int kDraws = 1000;
+  Augmented<float> stretch({"stretch { max_factor: 1.5 border: BORDER_EDGE }"}, {2, 31, 31});
+  const double most = std::log(1.5);
+  double sum[2] = {}, squares[2] = {}, product = 0;
+  for (uint32_t example = 0; example < kDraws; ++example) {
+    const Slopes slopes = SlopesOf(stretch(Ramps(31), example), 31);
+    EXPECT_NEAR(slopes.xy, 0, 1e-4);
+    EXPECT_NEAR(slopes.yx, 0, 1e-4);
+    const double width = -std::log(slopes.xx), height = -std::log(slopes.yy);
+    EXPECT_LE(std::max(std::abs(width), std::abs(height)), most + 1e-4);
+    sum[0] += width;
+    sum[1] += height;
+    squares[0] += width * width;
+    squares[1] += height * height;
+    product += width * height;
+  }
+  for (int i : {0, 1}) {
+    EXPECT_NEAR(sum[i] / kDraws, 0, 5 * most / std::sqrt(3.0 * kDraws));
+    EXPECT_NEAR(squares[i] / kDraws, most * most / 3, 5 * most * most * 0.3 / std::sqrt(kDraws));
+  }
+  EXPECT_NEAR(product / kDraws, 0, 5 * most * most / 3 / std::sqrt(kDraws));
+}
+
+// Sideways or upwards, each half of the time, by an angle that is uniform.
+TEST(GeometryTest, ShearSlantsOneWayOrTheOtherByAUniformAngle) {
+  constexpr int kDraws = 1000;
+  Augmented<float> shear({"shear { max_degrees: 20 border: BORDER_EDGE }"}, {2, 31, 31});
+  const double most = 20 * M_PI / 180;
+  int sideways = 0;
+  double sum = 0, squares = 0;
+  for (uint32_t example = 0; example < kDraws; ++example) {
+    const Slopes slopes = SlopesOf(shear(Ramps(31), example), 31);
+    EXPECT_NEAR(slopes.xx, 1, 1e-4);
+    EXPECT_NEAR(slopes.yy, 1, 1e-4);
+    EXPECT_NEAR(std::min(std::abs(slopes.xy), std::abs(slopes.yx)), 0, 1e-4) << "never both";
+    sideways += std::abs(slopes.xy) > std::abs(slopes.yx) ? 1 : 0;
+    const double angle = std::atan(slopes.xy + slopes.yx);
+    EXPECT_LE(std::abs(angle), most + 1e-4);
+    sum += angle;
+    squares += angle * angle;
+  }
+  EXPECT_NEAR(sideways, kDraws / 2, 5 * std::sqrt(kDraws) / 2);
+  EXPECT_NEAR(sum / kDraws, 0, 5 * most / std::sqrt(3.0 * kDraws));
+  EXPECT_NEAR(squares / kDraws, most * most / 3, 5 * most * most * 0.3 / std::sqrt(kDraws));
+}
+
+// The short side becomes every length of the range, each as often: of ramps the slope is old over new.
+TEST(GeometryTest, ScaleJitterDrawsEveryLengthOfItsRange) {
+  constexpr int kDraws = 2000;
+  Augmented<float> jitter({"scale_jitter { min_side: 24 max_side: 33 height: 11 width: 11 }"}, {2, 24, 24});
+  std::map<int64_t, int> sides;
+  for (uint32_t example = 0; example < kDraws; ++example) {
+    const Slopes slopes = SlopesOf(jitter(Ramps(24), example), 11);
+    EXPECT_NEAR(slopes.xx, slopes.yy, 1e-3);
+    ++sides[std::lround(24 / slopes.xx)];
+  }
+  ASSERT_EQ(sides.size(), 10u);
+  EXPECT_EQ(sides.begin()->first, 24);
+  EXPECT_EQ(sides.rbegin()->first, 33);
+  for (const auto& [side, count] : sides) EXPECT_NEAR(count, kDraws / 10, 5 * std::sqrt(kDraws / 10.0)) << side;
+}
+
 // Maps with one border are resampled once: out of the image and back loses nothing.
 TEST(GeometryTest, MapsInARowAreOneMap) {
   const Shape shape = {1, 5, 5};
