@@ -30,4 +30,7 @@ TRAIND_INLINE Bfloat16 FromFloat<Bfloat16>(float value) {
   return {static_cast<uint16_t>(value != value ? quiet : rounded)};
 }
 
+// out[i] = w[i], rounded. Vectorized; no overlap.
+void Round(const float* w, int64_t n, Bfloat16* out);
+
 }  // namespace traind::core

@@ -47,6 +47,23 @@ int64_t CheckedFlops(int64_t outputs, int64_t products_each, int64_t additions_e
 // The shape of a layer that gives what it takes, with `flops_each` operations for each value.
 LayerShape SameShape(absl::Span<const Shape> inputs, int64_t flops_each, const FieldErrors& errors);
 
+// The weight of `weight_shape` and, where the config has one, the bias [weight_shape[0]] of a dense or conv2d layer.
+template <class Config>
+void AddWeights(const Config& config, const Shape& weight_shape, int64_t fan_in, int64_t fan_out, LayerShape& shape) {
+  shape.parameters.push_back({.name = "weight",
+                              .shape = weight_shape,
+                              .initializer = config.weight_init(),
+                              .fan_in = fan_in,
+                              .fan_out = fan_out,
+                              .penalized = true});
+  if (!config.bias()) return;
+  shape.parameters.push_back({.name = "bias",
+                              .shape = {weight_shape[0]},
+                              .initializer = config.bias_init(),
+                              .fan_in = fan_in,
+                              .fan_out = fan_out});
+}
+
 // The shape of a layer with a weight [units, features of the input] and, where its config has one, a bias [units]:
 // dense and drop_connect. `units` is the config's own number times `pieces` (Layer::Widen).
 template <class Config>
@@ -57,16 +74,7 @@ LayerShape DenseShape(const Config& config, int64_t pieces, absl::Span<const Sha
   const int64_t in = Elements(*input), out = config.units() * pieces;
   if (pieces > 1) CheckChannels(out, errors.At("units"));
   shape.output = {out};
-  shape.parameters.push_back({.name = "weight",
-                              .shape = {out, in},
-                              .initializer = config.weight_init(),
-                              .fan_in = in,
-                              .fan_out = out,
-                              .penalized = true});
-  if (config.bias()) {
-    shape.parameters.push_back(
-        {.name = "bias", .shape = {out}, .initializer = config.bias_init(), .fan_in = in, .fan_out = out});
-  }
+  AddWeights(config, {out, in}, in, out, shape);
   CheckParameter(shape.parameters[0], errors.At("units"));
   shape.forward_flops = CheckedFlops(out, in, config.bias() ? 1 : 0, errors.At("units"));
   return shape;

@@ -45,16 +45,7 @@ class Conv2dLayer : public Layer {
     const int64_t fan_in = CheckedElements({in / groups(), taps});
     const int64_t fan_out = CheckedElements({out / groups(), taps});
     shape.output = {out, placed.output[0], placed.output[1]};
-    shape.parameters.push_back({.name = "weight",
-                                .shape = {out, in / groups(), window_.kernel[0], window_.kernel[1]},
-                                .initializer = config_.weight_init(),
-                                .fan_in = fan_in,
-                                .fan_out = fan_out,
-                                .penalized = true});
-    if (config_.bias()) {
-      shape.parameters.push_back(
-          {.name = "bias", .shape = {out}, .initializer = config_.bias_init(), .fan_in = fan_in, .fan_out = fan_out});
-    }
+    AddWeights(config_, {out, in / groups(), window_.kernel[0], window_.kernel[1]}, fan_in, fan_out, shape);
     CheckParameter(shape.parameters[0], errors.At("kernel"));
     const int64_t outputs = CheckedElements(shape.output);
     if (outputs < 0) errors.At("padding").Add(absl::StrCat("gives an output of ", ToString(shape.output)));

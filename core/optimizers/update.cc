@@ -88,10 +88,6 @@ TRAIND_VECTORIZED Moments MomentsLoop(const float* x, int64_t n) {
   return {.sum = s, .squares = q, .nan_count = nans, .inf_count = n - finite_count - nans};
 }
 
-TRAIND_VECTORIZED void RoundLoop(const float* __restrict w, int64_t n, Bfloat16* __restrict out) {
-  for (int64_t i = 0; i < n; ++i) out[i] = FromFloat<Bfloat16>(w[i]);
-}
-
 bool IsPenalized(const ParameterTensor& tensor) { return tensor.penalty.l1 != 0 || tensor.penalty.l2 != 0; }
 
 double PenaltyOf(const ParameterTensor& tensor, const float* w, int64_t n) {
@@ -198,7 +194,7 @@ void UpdatePass::Run(const Optimizer::Step& step, double gradient_scale, std::ve
       optimizer_.Update(tensor.decayed ? step : undecayed, chunk);
       if (tensor.mask != nullptr) KeepLoop(tensor.mask + piece.offset, piece.n, w);
       if (observe != nullptr) numbers_[p].update_squares = DifferenceLoop(w, before, piece.n);
-      if (tensor.bf16_copy != nullptr) RoundLoop(w, piece.n, tensor.bf16_copy + piece.offset);
+      if (tensor.bf16_copy != nullptr) Round(w, piece.n, tensor.bf16_copy + piece.offset);
     }
   });
   if (observe != nullptr) {

@@ -6,7 +6,6 @@
 #include "core/base/bfloat16.h"
 #include "core/base/parallel.h"
 #include "core/base/random.h"
-#include "core/base/vectorize.h"
 #include "core/initializers/initializer.h"
 #include "core/onednn/desc.h"
 #include "core/onednn/onednn.h"
@@ -33,13 +32,9 @@ void Reorder(const dnnl::memory::desc& from_desc, const void* from, const dnnl::
   stream.wait();
 }
 
-TRAIND_VECTORIZED void Convert(const float* from, Bfloat16* to, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) to[i] = FromFloat<Bfloat16>(from[i]);
-}
-
 void UpdateCopy(StoredParameter& parameter) {
   ParallelFor(parameter.stored_elements(), 4096, [&](int64_t begin, int64_t end, int) {
-    Convert(parameter.master + begin, parameter.copy + begin, end - begin);
+    Round(parameter.master + begin, end - begin, parameter.copy + begin);
   });
 }
 

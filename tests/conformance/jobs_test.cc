@@ -1,7 +1,7 @@
-// Whole jobs over every registered layer, activation, block and preset, at both precisions: the resolved config
-// resolves to itself, a job that is stopped and goes on has the same bits as one that is not, the statistics hold
-// together, and no input brings the plan down. A new kind without required fields is covered by itself; one with
-// required fields needs its line in Example(), and the test says so.
+// Whole jobs over every registered layer, activation, block and preset (but for two large ones), at both precisions:
+// the resolved config resolves to itself, a job that is stopped and goes on has the same bits as one that is not, the
+// statistics hold together, and no input brings the plan down. A new kind without required fields is covered by itself;
+// one with required fields needs its line in Example(), and the test says so.
 #include <cmath>
 #include <limits>
 #include <map>
@@ -12,7 +12,6 @@
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "tests/core/layers/layer_run.h"
-#include "tests/core/test_files.h"
 #include "tests/core/train/train_run.h"
 
 namespace traind::core {
@@ -42,9 +41,7 @@ std::string Example(const std::string& kind) {
        "branches { layers { name: 'b' max_pool { kernel: 3 stride: 1 padding { mode: SAME } } } }"},
       {"preset/mlp", "classes: 5 width: 16 batch_norm: true dropout: 0.2"},
       {"preset/lenet", "classes: 5"},
-      {"preset/alexnet", "classes: 5"},
       {"preset/vgg16", "classes: 5 width: 2 dense_width: 8"},
-      {"preset/googlenet", "classes: 5"},
       {"preset/resnet", "classes: 5 depth: 20 width: 4 fixup: true"},
       {"preset/wide_resnet", "classes: 5 depth: 10 widen: 1 dropout: 0.1"},
       {"preset/densenet", "classes: 5 depth: 10 growth: 4 bottleneck: true"},
@@ -56,14 +53,15 @@ std::string Example(const std::string& kind) {
 constexpr char kBefore[] = "layers { name: 'before' conv2d { out_channels: 6 kernel: 3 padding { mode: SAME } } } ";
 constexpr char kAfter[] = "layers { name: 'after' dense { units: 5 } } ";
 
-// `wrap` makes the whole network of the text "<kind> { <example> }".
+// `wrap` makes the whole network of the text "<kind> { <example> }", or nothing where the kind is left out.
 template <class Holder, class Wrap>
 void AddKinds(const std::string& category, const Wrap& wrap, std::vector<KindCase>& cases) {
   const auto* kinds = Holder::descriptor()->FindOneofByName("kind");
   for (int i = 0; i < kinds->field_count(); ++i) {
     const std::string kind = kinds->field(i)->name();
     const std::string config = absl::StrCat(kind, " { ", Example(absl::StrCat(category, "/", kind)), " }");
-    cases.push_back({absl::StrCat(category, "_", kind), wrap(kind, config)});
+    const std::string network = wrap(kind, config);
+    if (!network.empty()) cases.push_back({absl::StrCat(category, "_", kind), network});
   }
 }
 
@@ -101,7 +99,6 @@ std::vector<KindCase> Cases() {
         return absl::StrCat("preset { ", config, " }");
       },
       cases);
-  std::erase_if(cases, [](const KindCase& one) { return one.network.empty(); });
   return cases;
 }
 
@@ -109,23 +106,11 @@ class EveryKind : public testing::TestWithParam<KindCase> {
  protected:
   // Images that need padding nowhere and are as large as the presets want them.
   static int side() { return GetParam().name.starts_with("preset") ? 32 : 8; }
-  v1::Dataset Import() {
-    constexpr int kExamples = 12;
-    const int pixels = 3 * side() * side();
-    std::vector<float> images(kExamples * pixels);
-    for (size_t i = 0; i < images.size(); ++i) images[i] = static_cast<float>((i * 7919 + 13) % 2001) / 1000.0f - 1;
-    std::vector<int32_t> labels(kExamples);
-    for (int i = 0; i < kExamples; ++i) labels[i] = i % 5;
-    WriteBytes(folder_ / "x", Npy("<f4", absl::StrCat("(12, 3, ", side(), ", ", side(), ")"), RawBytes(images)));
-    WriteBytes(folder_ / "y", Npy("<i4", "(12,)", RawBytes(labels)));
-    return ImportTwoSplits("images", folder_.path(), folder_ / "x", folder_ / "y");
-  }
-
   const TemporaryFolder folder_{TemporaryFolder::Place::kMemory};
 };
 
 TEST_P(EveryKind, ResolvesToItselfResumesWithTheSameBitsAndIsObserved) {
-  const v1::Dataset dataset = Import();
+  const v1::Dataset dataset = ImportNumbers("images", folder_.path(), 12, {3, side(), side()}, 5);
   for (const v1::Precision precision : Precisions()) {
     SCOPED_TRACE(v1::Precision_Name(precision));
     v1::JobSpec spec;

@@ -37,6 +37,7 @@ void Watcher::Follow() {
   const absl::Time deadline = absl::Now() + kPatience;
   bool terminal = false, ended = false;
   while (!ended && absl::Now() < deadline) {
+    const int endings = server_->endings();
     const auto stub = v1::TrainingService::NewStub(server_->NewChannel());
     const auto context = NewContext();
     v1::WatchJobRequest request;
@@ -61,7 +62,10 @@ void Watcher::Follow() {
     const grpc::Status status = stream->Finish();
     ended = status.ok();
     EXPECT_TRUE(terminal || !ended) << "the stream ends well before the job's last event";
-    if (!ended) {  // Killed, perhaps right after the last event: asked again, the server says that it was the last.
+    // Unless it was ended right after the last event; asked again, the next one says that it was the last.
+    EXPECT_TRUE(ended || !terminal || server_->endings() > endings)
+        << status.error_code() << ": " << status.error_message();
+    if (!ended) {
       EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE) << status.error_message();
       absl::SleepFor(absl::Milliseconds(5));
     }

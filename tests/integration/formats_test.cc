@@ -48,6 +48,15 @@ class FormatsTest : public IntegrationTest {
     }
     return tar + core::TarEnd();
   }
+  // The archive as datasets/colours.
+  v1::Dataset ImportColours(int each) {
+    WriteFile(Files() / "colours.tar", RedAndBlue(each));
+    v1::Dataset dataset;
+    const grpc::Status status =
+        datasets_->ImportDataset(NewContext().get(), Request("colours", "colours.tar", v1::IMAGES), &dataset);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return dataset;
+  }
   // What is left of unfinished imports.
   std::vector<std::string> Leftovers() const {
     std::vector<std::string> found;
@@ -62,11 +71,7 @@ class FormatsTest : public IntegrationTest {
 
 TEST_F(FormatsTest, ATarOfImagesIsImportedDescribedAndLearnt) {
   StartServer();
-  WriteFile(Files() / "colours.tar", RedAndBlue(32));
-  v1::Dataset dataset;
-  const grpc::Status status =
-      datasets_->ImportDataset(NewContext().get(), Request("colours", "colours.tar", v1::IMAGES), &dataset);
-  ASSERT_TRUE(status.ok()) << status.error_message();
+  const v1::Dataset dataset = ImportColours(32);
   EXPECT_THAT(dataset.class_names(), ElementsAre("blue", "red"));
   EXPECT_THAT(dataset.example_shape(), ElementsAre(3, 8, 8));
 
@@ -105,10 +110,7 @@ TEST_F(FormatsTest, ATarOfImagesIsImportedDescribedAndLearnt) {
 
 TEST_F(FormatsTest, AugmentedImagesArePreviewed) {
   StartServer();
-  WriteFile(Files() / "colours.tar", RedAndBlue(4));
-  v1::Dataset dataset;
-  ASSERT_TRUE(
-      datasets_->ImportDataset(NewContext().get(), Request("colours", "colours.tar", v1::IMAGES), &dataset).ok());
+  ImportColours(4);
   v1::PreviewDatasetRequest request;
   request.set_name("datasets/colours");
   request.add_augmentation()->mutable_rotate()->set_max_degrees(30);
@@ -138,10 +140,7 @@ TEST_F(FormatsTest, AugmentedImagesArePreviewed) {
 
 TEST_F(FormatsTest, LooksAreAveragedAtTestTime) {
   StartServer();
-  WriteFile(Files() / "colours.tar", RedAndBlue(4));
-  v1::Dataset dataset;
-  ASSERT_TRUE(
-      datasets_->ImportDataset(NewContext().get(), Request("colours", "colours.tar", v1::IMAGES), &dataset).ok());
+  ImportColours(4);
   v1::JobSpec spec;
   v1::Layer* layer = spec.mutable_network()->add_layers();
   layer->set_name("drop");

@@ -116,12 +116,14 @@ void ServerProcess::Start() {
 }
 
 void ServerProcess::Kill() {
+  ++endings_;
   kill(pid_, SIGKILL);
   waitpid(pid_, nullptr, 0);
   pid_ = -1;
 }
 
 int ServerProcess::Terminate(absl::Duration patience) {
+  ++endings_;
   kill(pid_, SIGTERM);
   for (const absl::Time deadline = absl::Now() + patience; absl::Now() < deadline; absl::SleepFor(kPoll)) {
     int status = 0;

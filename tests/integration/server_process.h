@@ -43,6 +43,8 @@ class ServerProcess {
   std::shared_ptr<grpc::Channel> NewChannel() const;
   // Its running workers.
   std::vector<pid_t> Workers() const;
+  // How often a Kill or Terminate has begun.
+  int endings() const { return endings_; }
   // What all servers of this folder printed.
   std::string Log() const;
 
@@ -51,6 +53,7 @@ class ServerProcess {
   const std::vector<std::string> flags_;
   std::atomic<pid_t> pid_{-1};
   std::atomic<int> port_{0};
+  std::atomic<int> endings_{0};
 };
 
 // Whether a process still runs: neither gone nor a zombie.

@@ -138,16 +138,22 @@ void MeasureUpdate(const std::string& text, int slots) {
   Print(absl::StrCat("update ", text), Time([&] { pass.Run(step, 1, nullptr); }), bytes);
 }
 
+Augmenter MakeAugmenter(const std::string& text, const Shape& shape) {
+  v1::DataSpec data;
+  if (!google::protobuf::TextFormat::ParseFromString(text, &data)) std::abort();
+  FieldErrors::Root errors;
+  Augmenter augmenter = Augmenter::Create(data.mutable_augmentation(), &shape, errors.scope());
+  if (!errors.ok()) std::exit(1);
+  return augmenter;
+}
+
 // A minibatch of 32x32 images of colour, on one thread, as a prefetch thread does it.
 void MeasureAugmentation(const std::string& name, const std::string& text) {
   constexpr int64_t kImages = 64;
-  v1::DataSpec data;
-  if (!google::protobuf::TextFormat::ParseFromString(text, &data)) std::abort();
   const Shape shape = {3, 32, 32};
-  FieldErrors::Root errors;
-  const Augmenter augmenter = Augmenter::Create(data.mutable_augmentation(), &shape, errors.scope());
+  const Augmenter augmenter = MakeAugmenter(text, shape);
   auto workspace = Augmenter::Workspace::For(augmenter, v1::UINT8);
-  if (!errors.ok() || !workspace.ok()) std::exit(1);
+  if (!workspace.ok()) std::exit(1);
   std::vector<uint8_t> images(kImages * Elements(shape));
   for (size_t i = 0; i < images.size(); ++i) images[i] = static_cast<uint8_t>(i * 7919 >> 3);
   const double milliseconds = Time([&] {
@@ -161,12 +167,7 @@ void MeasureAugmentation(const std::string& name, const std::string& text) {
 
 void MeasureBlend(const std::string& name, const std::string& text) {
   constexpr int64_t kExamples = 512, kElements = 3 * 64 * 64, kOutputs = 10;
-  v1::DataSpec data;
-  if (!google::protobuf::TextFormat::ParseFromString(text, &data)) std::abort();
-  const Shape shape = {3, 64, 64};
-  FieldErrors::Root errors;
-  const Augmenter augmenter = Augmenter::Create(data.mutable_augmentation(), &shape, errors.scope());
-  if (!errors.ok()) std::exit(1);
+  const Augmenter augmenter = MakeAugmenter(text, {3, 64, 64});
   std::vector<float> examples(kExamples * kElements, 1.0f), targets(kExamples * kOutputs);
   std::vector<float> spare_examples(examples.size()), spare_targets(targets.size());
   const Minibatch from{kExamples, kElements, kOutputs, examples.data(), targets.data()};
@@ -228,10 +229,9 @@ void Run() {
               {{"scalar_affine", "k: scalar affine", 0, 8 * kValues},
                {"scalar_affine gradient", "k: scalar affine gradient", 0, 12 * kValues}});
   MeasurePlan(
-      "input_shape: [8, 56, 56] layers { name: 'c' conv2d { out_channels: 64 kernel: 1 } } layers { name: 'd' inputs: "
-      "'c' "
-      "dropout {} } layers { name: 'k' inputs: ['c', 'd'] add {} activation { relu {} } } layers { name: 'g' "
-      "global_avg_pool {} }",
+      "input_shape: [8, 56, 56] layers { name: 'c' conv2d { out_channels: 64 kernel: 1 } } "
+      "layers { name: 'd' inputs: 'c' dropout {} } "
+      "layers { name: 'k' inputs: ['c', 'd'] add {} activation { relu {} } } layers { name: 'g' global_avg_pool {} }",
       32, false, {{"sum and relu", "k: sum and relu", 0, 12 * kValues}});
   MeasurePlan(image("stochastic_depth { survival: 0.5 per_example: true }"), 32, false,
               {{"stochastic_depth", "k: stochastic depth", 0, 8 * kValues},

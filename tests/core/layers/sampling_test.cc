@@ -2,6 +2,7 @@
 // look, and the mean over the looks is the output of the plan that does not sample.
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gtest/gtest.h"
@@ -36,6 +37,17 @@ TEST_P(Sampling, DrawsAnotherNetworkForEachLook) {
   for (uint64_t look = 1; look < 10; ++look) differs |= sampling.Output(look) != first;
   EXPECT_TRUE(differs);
   EXPECT_EQ(sampling.Output(0), first);
+}
+
+TEST(DropoutSampling, KeepsAValueOrDropsIt) {
+  for (const auto& [form, kept] : {std::pair<std::string, float>{"INVERTED", 1 / 0.75f}, {"CLASSIC", 1.0f}}) {
+    LayerRun run("input_shape: 512 layers { name: 'drop' dropout { rate: 0.25 form: " + form + " } }",
+                 {.batch = kBatch, .sampling = true, .seed = 3});
+    run.examples().assign(kBatch * 512, 1.0f);
+    const std::vector<float> first = run.Output(0);
+    EXPECT_NE(first, run.Output(1));
+    for (float value : first) EXPECT_TRUE(value == 0 || std::fabs(value - kept) < 1e-6f) << value;
+  }
 }
 
 TEST_P(Sampling, DrawsAsInTraining) {

@@ -243,9 +243,8 @@ INSTANTIATE_TEST_SUITE_P(Pixels, AugmentedTraining, testing::Bool(),
 // --- Samples of fractional pooling: the prediction is the mean of what each sample's regions give.
 TEST(FractionalSamples, AreAveraged) {
   const std::string network =
-      "input_shape: [2, 11, 9] layers { name: 'pool' fractional_max_pool { ratio: 1.5 } } layers { name: 'flat' "
-      "flatten "
-      "{} }";
+      "input_shape: [2, 11, 9] layers { name: 'pool' fractional_max_pool { ratio: 1.5 } } "
+      "layers { name: 'flat' flatten {} }";
   const TemporaryFolder folder;
   InferenceRequest request{.spec = {}, .dataset_dir = "", .weights_path = "", .preprocessing_path = "", .threads = 2};
   ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(

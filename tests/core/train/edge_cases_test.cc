@@ -27,27 +27,9 @@ constexpr int kExamples = 24;
 
 class EdgeCasesTest : public testing::Test {
  protected:
-  // Numbers in [-1, 1] that repeat after a long while.
-  static float Number(int i) { return static_cast<float>((i * 7919 + 13) % 2001) / 1000.0f - 1.0f; }
-
-  // Splits "train" and "test" of `kExamples` examples of this shape. The i-th label is i % classes; with 0 classes the
-  // targets are floats, one for each example: targets[i] = 3 Number(i).
+  // Splits "train" and "test" of `kExamples` examples.
   v1::Dataset Import(const std::string& id, const Shape& shape, int classes) {
-    std::vector<float> examples(kExamples * Elements(shape));
-    for (size_t i = 0; i < examples.size(); ++i) examples[i] = Number(static_cast<int>(i));
-    std::vector<int32_t> labels;
-    std::vector<float> targets;
-    for (int i = 0; i < kExamples; ++i) {
-      labels.push_back(classes > 0 ? i % classes : 0);
-      targets.push_back(3 * Number(i));
-    }
-    std::string dims = absl::StrCat("(", kExamples);
-    for (int64_t d : shape) absl::StrAppend(&dims, ", ", d);
-    WriteBytes(folder_ / (id + ".x.npy"), Npy("<f4", absl::StrCat(dims, ")"), RawBytes(examples)));
-    WriteBytes(folder_ / (id + ".y.npy"), classes > 0
-                                              ? Npy("<i4", absl::StrCat("(", kExamples, ",)"), RawBytes(labels))
-                                              : Npy("<f4", absl::StrCat("(", kExamples, ", 1)"), RawBytes(targets)));
-    return ImportTwoSplits(id, folder_.path(), folder_ / (id + ".x.npy"), folder_ / (id + ".y.npy"));
+    return ImportNumbers(id, folder_.path(), kExamples, shape, classes);
   }
 
   // A resolved request for a job in text form.

@@ -15,6 +15,7 @@
 #include "core/train/resolve.h"
 #include "core/train/train.h"
 #include "gtest/gtest.h"
+#include "tests/core/test_files.h"
 #include "tests/paths.h"
 
 namespace traind::core {
@@ -43,12 +44,12 @@ class Recorder : public EventSink {
     ADD_FAILURE() << "no event of kind " << kind << " at step " << step;
     return kNone;
   }
-  // By kind and step. Without checkpoints, which come when a job is stopped: for comparisons bit for bit.
-  std::map<std::pair<int, uint64_t>, std::string> Bytes() const {
-    std::map<std::pair<int, uint64_t>, std::string> bytes;
+  // Kind by kind, in order. Without checkpoints, which come when a job is stopped: for comparisons bit for bit.
+  std::vector<std::string> Bytes() const {
+    std::vector<std::string> bytes;
     for (const auto& [kind, events] : by_kind_) {
       if (kind == v1::Event::kCheckpoint) continue;
-      for (const v1::Event& event : events) bytes[{kind, event.step()}] = event.SerializeAsString();
+      for (const v1::Event& event : events) bytes.push_back(event.SerializeAsString());
     }
     return bytes;
   }
@@ -133,6 +134,30 @@ inline v1::Dataset ImportTwoSplits(const std::string& id, const std::string& fol
   auto dataset = ImportDataset(request, options);
   EXPECT_TRUE(dataset.ok()) << dataset.status();
   return dataset.ok() ? *dataset : v1::Dataset();
+}
+
+// The i-th number of ImportNumbers: in [-1, 1], repeating after a long while.
+inline float Number(int i) { return static_cast<float>((i * 7919 + 13) % 2001) / 1000.0f - 1.0f; }
+
+// `count` examples of this shape. The i-th label is i % classes; with 0 classes the targets are floats, one for each
+// example: targets[i] = 3 Number(i).
+inline v1::Dataset ImportNumbers(const std::string& id, const std::string& folder, int count, const Shape& shape,
+                                 int classes) {
+  std::vector<float> examples(count * Elements(shape));
+  for (size_t i = 0; i < examples.size(); ++i) examples[i] = Number(static_cast<int>(i));
+  std::vector<int32_t> labels;
+  std::vector<float> targets;
+  for (int i = 0; i < count; ++i) {
+    labels.push_back(classes > 0 ? i % classes : 0);
+    targets.push_back(3 * Number(i));
+  }
+  std::string dims = absl::StrCat("(", count);
+  for (int64_t d : shape) absl::StrAppend(&dims, ", ", d);
+  const std::string x = absl::StrCat(folder, "/", id, ".x.npy"), y = absl::StrCat(folder, "/", id, ".y.npy");
+  WriteBytes(x, Npy("<f4", absl::StrCat(dims, ")"), RawBytes(examples)));
+  WriteBytes(y, classes > 0 ? Npy("<i4", absl::StrCat("(", count, ",)"), RawBytes(labels))
+                            : Npy("<f4", absl::StrCat("(", count, ", 1)"), RawBytes(targets)));
+  return ImportTwoSplits(id, folder, x, y);
 }
 
 // The recorded images of tests/golden, as the dataset "images".
