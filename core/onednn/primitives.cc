@@ -199,11 +199,6 @@ absl::StatusOr<Op<dnnl::sum>> Sum(const Desc& dst, const std::vector<Desc>& srcs
   });
 }
 
-absl::StatusOr<Op<dnnl::concat>> Concat(const Desc& dst, int axis, const std::vector<Desc>& srcs) {
-  return Make<dnnl::concat>("concat",
-                            [&] { return dnnl::concat::primitive_desc(dst, axis, srcs, Engine(), Attributes()); });
-}
-
 #else
 
 absl::StatusOr<ConvolutionForward> Convolution(const ConvolutionOptions& o) {
@@ -319,11 +314,6 @@ absl::StatusOr<Op<dnnl::sum>> Sum(const Desc& dst, const std::vector<Desc>& srcs
   return Make<dnnl::sum>("sum", [&] {
     return dnnl::sum::primitive_desc(Engine(), dst, std::vector<float>(srcs.size(), 1.0f), srcs, Attributes());
   });
-}
-
-absl::StatusOr<Op<dnnl::concat>> Concat(const Desc& dst, int axis, const std::vector<Desc>& srcs) {
-  return Make<dnnl::concat>("concat",
-                            [&] { return dnnl::concat::primitive_desc(Engine(), dst, axis, srcs, Attributes()); });
 }
 
 #endif

@@ -133,6 +133,5 @@ absl::StatusOr<LocalResponseBackward> LocalResponseGradient(const LocalResponseO
 // --- Moving and adding. Inputs are DNNL_ARG_MULTIPLE_SRC + i.
 absl::StatusOr<Op<dnnl::reorder>> Reorder(const Desc& from, const Desc& to);
 absl::StatusOr<Op<dnnl::sum>> Sum(const Desc& dst, const std::vector<Desc>& srcs);
-absl::StatusOr<Op<dnnl::concat>> Concat(const Desc& dst, int axis, const std::vector<Desc>& srcs);
 
 }  // namespace traind::core::onednn

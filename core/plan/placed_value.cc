@@ -8,18 +8,18 @@
 namespace traind::core {
 namespace {
 
-Value Plain(Planner& planner) {
-  const Shape& shape = planner.InputShape();
-  if (shape.size() == 1) return planner.Flat(planner.Input());
+Value Plain(Planner& planner, int i) {
+  const Shape& shape = planner.InputShape(i);
+  if (shape.size() == 1) return planner.Flat(planner.Input(i));
   onednn::Dims dims = {planner.batch()};
   dims.insert(dims.end(), shape.begin(), shape.end());
-  return planner.In(planner.Input(), onednn::Plain(dims, planner.compute_type()));
+  return planner.In(planner.Input(i), onednn::Plain(dims, planner.compute_type()));
 }
 
-PlacedValue Place(Planner& planner, Value value) {
+PlacedValue Place(Planner& planner, int i, Value value) {
   std::optional<Layout> layout = Layout::Of(planner.Desc(value));
   if (!layout) {
-    value = Plain(planner);
+    value = Plain(planner, i);
     layout = Layout::Of(planner.Desc(value));
   }
   if (layout->type != planner.compute_type()) {
@@ -31,12 +31,12 @@ PlacedValue Place(Planner& planner, Value value) {
 
 }  // namespace
 
-PlacedValue PlacedInput(Planner& planner) { return Place(planner, planner.Input()); }
+PlacedValue PlacedInput(Planner& planner) { return Place(planner, 0, planner.Input()); }
 
-PlacedValue PlacedChannels(Planner& planner) {
-  return Place(planner, planner.InputShape().size() == 1 ? planner.Flat(planner.Input()) : planner.Input());
+PlacedValue PlacedChannels(Planner& planner, int i) {
+  return Place(planner, i, planner.InputShape(i).size() == 1 ? planner.Flat(planner.Input(i)) : planner.Input(i));
 }
 
-PlacedValue PlacedPlain(Planner& planner) { return Place(planner, Plain(planner)); }
+PlacedValue PlacedPlain(Planner& planner) { return Place(planner, 0, Plain(planner, 0)); }
 
 }  // namespace traind::core

@@ -15,8 +15,8 @@ struct PlacedValue {
 // The layer's input in the plan's compute type, in the layout in which it comes where that has a Layout, else plain.
 PlacedValue PlacedInput(Planner& planner);
 
-// The same for what looks at channels: a flattened image is brought to [batch, features].
-PlacedValue PlacedChannels(Planner& planner);
+// The same of the i-th input, for what looks at channels: a flattened image is brought to [batch, features].
+PlacedValue PlacedChannels(Planner& planner, int i = 0);
 
 // The same, always row-major.
 PlacedValue PlacedPlain(Planner& planner);

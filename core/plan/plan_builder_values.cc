@@ -27,8 +27,6 @@ std::string_view KindName(dnnl::primitive::kind kind) {
       return "pooling";
     case dnnl::primitive::kind::lrn:
       return "local response normalization";
-    case dnnl::primitive::kind::concat:
-      return "concat";
     case dnnl::primitive::kind::sum:
       return "sum";
     case dnnl::primitive::kind::binary:

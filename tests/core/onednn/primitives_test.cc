@@ -504,23 +504,5 @@ TEST(SumTest, AddsEveryInput) {
   ExpectNear(Get(result), expected, 1e-6);
 }
 
-TEST(ConcatTest, JoinsAlongTheAxis) {
-  const Desc a_desc = Plain({2, 1, 2, 2}, Type::f32), b_desc = Plain({2, 3, 2, 2}, Type::f32);
-  const auto concat = Concat(Any({2, 4, 2, 2}, Type::f32), 1, {a_desc, b_desc});
-  ASSERT_TRUE(concat.ok()) << concat.status();
-  const Values a = Numbers(8, 1), b = Numbers(24, 2);
-  const dnnl::memory result = Empty(concat->desc.dst_desc());
-  Execute(concat->primitive, {{DNNL_ARG_MULTIPLE_SRC, Put(a, a_desc)},
-                              {DNNL_ARG_MULTIPLE_SRC + 1, Put(b, b_desc)},
-                              {DNNL_ARG_DST, result},
-                              {DNNL_ARG_SCRATCHPAD, Empty(concat->desc.scratchpad_desc())}});
-  std::vector<double> expected;
-  for (int n = 0; n < 2; ++n) {
-    expected.insert(expected.end(), a.begin() + n * 4, a.begin() + (n + 1) * 4);
-    expected.insert(expected.end(), b.begin() + n * 12, b.begin() + (n + 1) * 12);
-  }
-  ExpectNear(Get(result), expected, 0);
-}
-
 }  // namespace
 }  // namespace traind::core::onednn

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/onednn/onednn.h"
 #include "core/optimizers/update.h"
@@ -117,6 +119,21 @@ TEST_F(PlanTest, AResidualStepReordersOnlyTheWeightsOfBackwardData) {
   // oneDNN 3 goes back through the two stage entries' strided convolutions in nhwc: two gradients in, their sum out.
   const int strided = onednn::LibraryVersion().major >= 3 ? 2 * 3 : 0;
   EXPECT_LE(Count("reorder"), convolutions - 1 + strided) << absl::StrJoin(plan_->operations(), "\n");
+}
+
+// Whatever their number of channels, what is joined stays in the blocks of the convolutions around it.
+TEST_F(PlanTest, ADenseNetStepReordersOnlyWeights) {
+  for (const int growth : {12, 16}) {
+    Make(absl::StrCat("input_shape: [3, 8, 8] preset { densenet { classes: 10 depth: 16 growth: ", growth, " } }"), 8);
+    for (const std::string& operation : plan_->operations()) {
+      if (!absl::StrContains(operation, "reorder")) continue;
+      EXPECT_TRUE(absl::StrContains(operation, "conv")) << operation;
+    }
+    const auto convolutions = std::count_if(network_.layers().begin(), network_.layers().end(),
+                                            [](const v1::Layer& layer) { return layer.has_conv2d(); });
+    EXPECT_EQ(convolutions, 15);
+    EXPECT_LE(Count("reorder"), 2 * convolutions) << absl::StrJoin(plan_->operations(), "\n");
+  }
 }
 
 TEST_F(PlanTest, ADenseStepReordersNothing) {
