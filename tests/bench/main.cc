@@ -142,8 +142,8 @@ absl::Status Measure(const ReferenceNetwork& reference, const Options& options) 
 constexpr char kUsage[] =
     "traind-bench [--threads N] [--precision f32|bf16] [--convolution auto|direct|winograd] [--runs N]\n"
     "             [--observe-every N] [--operations] [NETWORK ...]\n"
-    "Prints one JSON line for each network: mlp_small, mlp_6x4096, cnn28, resnet18_cifar, vgg16_cifar (all by "
-    "default).\n"
+    "Prints one JSON line for each network: mlp_small, mlp_6x4096, cnn28, resnet18_cifar, vgg16_cifar,\n"
+    "densenet40_cifar (all by default).\n"
     "median_ms is a whole training step; primitives_ms is the sum of its convolutions and inner products, each "
     "measured\n"
     "alone. --operations prints every operation of the step to stderr, each measured alone.\n";

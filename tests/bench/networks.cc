@@ -82,14 +82,18 @@ std::string Vgg16Cifar() {
                       "layers { name: 'drop2'", dropout, Dense("out", 10, ""));
 }
 
+// Three dense blocks of twelve layers that add 12 channels each.
+std::string Densenet40Cifar() {
+  return absl::StrCat("input_shape: [3, 32, 32] ", kPenalty, "preset { densenet { classes: 10 } }");
+}
+
 }  // namespace
 
 const std::vector<ReferenceNetwork>& ReferenceNetworks() {
-  static const std::vector<ReferenceNetwork> networks = {{"mlp_small", 128, MlpSmall()},
-                                                         {"mlp_6x4096", 256, Mlp6x4096()},
-                                                         {"cnn28", 128, Cnn28()},
-                                                         {"resnet18_cifar", 64, Resnet18Cifar()},
-                                                         {"vgg16_cifar", 64, Vgg16Cifar()}};
+  static const std::vector<ReferenceNetwork> networks = {
+      {"mlp_small", 128, MlpSmall()},    {"mlp_6x4096", 256, Mlp6x4096()},
+      {"cnn28", 128, Cnn28()},           {"resnet18_cifar", 64, Resnet18Cifar()},
+      {"vgg16_cifar", 64, Vgg16Cifar()}, {"densenet40_cifar", 64, Densenet40Cifar()}};
   return networks;
 }
 

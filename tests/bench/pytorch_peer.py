@@ -74,6 +74,31 @@ def resnet18_cifar():
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
 
 
+class DenseLayer(nn.Module):
+    """Batch norm, relu and a convolution, whose output is joined to what it read."""
+
+    def __init__(self, channels, growth):
+        super().__init__()
+        self.body = nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(),
+                                  nn.Conv2d(channels, growth, 3, 1, 1, bias=False))
+
+    def forward(self, x):
+        return torch.cat([x, self.body(x)], 1)
+
+
+def densenet40_cifar():
+    """Three dense blocks of twelve layers, with transitions between them."""
+    layers, channels, growth = [nn.Conv2d(3, 16, 3, 1, 1, bias=False)], 16, 12
+    for block in range(3):
+        for _ in range(12):
+            layers.append(DenseLayer(channels, growth))
+            channels += growth
+        layers += [nn.BatchNorm2d(channels), nn.ReLU()]
+        if block < 2:
+            layers += [nn.Conv2d(channels, channels, 1, bias=False), nn.AvgPool2d(2)]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
+
+
 # name: (network, shape of the batch)
 NETWORKS = {
     "mlp_small": (lambda: dense_net(784, 512, 512, 10), (128, 784)),
@@ -81,6 +106,7 @@ NETWORKS = {
     "cnn28": (cnn28, (128, 1, 28, 28)),
     "resnet18_cifar": (resnet18_cifar, (64, 3, 32, 32)),
     "vgg16_cifar": (vgg16_cifar, (64, 3, 32, 32)),
+    "densenet40_cifar": (densenet40_cifar, (64, 3, 32, 32)),
 }
 
 

@@ -118,7 +118,8 @@ void MeasurePlan(const std::string& text, int64_t batch, bool observe, const std
   }
 }
 
-void MeasureUpdate(const std::string& text, int slots) {
+// `pruned`: with the mask of a lottery ticket.
+void MeasureUpdate(const std::string& text, int slots, bool pruned = false) {
   constexpr int64_t kElements = int64_t{1} << 23;
   v1::Optimizer config;
   if (!google::protobuf::TextFormat::ParseFromString(text, &config)) std::abort();
@@ -126,16 +127,19 @@ void MeasureUpdate(const std::string& text, int slots) {
   const auto optimizer = Registry<Optimizer>::Get().Create(config, errors.scope());
   std::vector<float> weights(kElements, 0.5f), gradients(kElements, 0.01f);
   std::vector<std::vector<float>> state(slots, std::vector<float>(kElements));
+  std::vector<float> mask(pruned ? kElements : 0);
+  for (size_t i = 0; i < mask.size(); ++i) mask[i] = i % 5 == 0 ? 1.0f : 0.0f;
   ParameterTensor tensor{.weights = weights.data(),
                          .gradients = gradients.data(),
                          .stored = kElements,
                          .elements = kElements,
                          .penalty = {}};
+  if (pruned) tensor.mask = mask.data();
   for (int i = 0; i < slots; ++i) tensor.slots[i] = state[i].data();
   UpdatePass pass(*optimizer, {tensor});
   const Optimizer::Step step{.learning_rate = 1e-3, .weight_decay = 0, .number = 1};
-  const double bytes = 4.0 * kElements * (3 + 2 * slots);
-  Print(absl::StrCat("update ", text), Time([&] { pass.Run(step, 1, nullptr); }), bytes);
+  const double bytes = 4.0 * kElements * (3 + 2 * slots + (pruned ? 1 : 0));
+  Print(absl::StrCat("update ", text, pruned ? ", pruned" : ""), Time([&] { pass.Run(step, 1, nullptr); }), bytes);
 }
 
 Augmenter MakeAugmenter(const std::string& text, const Shape& shape) {
@@ -148,10 +152,11 @@ Augmenter MakeAugmenter(const std::string& text, const Shape& shape) {
 }
 
 // A minibatch of 32x32 images of colour, on one thread, as a prefetch thread does it.
-void MeasureAugmentation(const std::string& name, const std::string& text) {
+void MeasureAugmentation(const std::string& name, const std::string& text, const std::vector<Tensor>& learned = {}) {
   constexpr int64_t kImages = 64;
   const Shape shape = {3, 32, 32};
-  const Augmenter augmenter = MakeAugmenter(text, shape);
+  Augmenter augmenter = MakeAugmenter(text, shape);
+  if (!augmenter.Load(learned).ok()) std::exit(1);
   auto workspace = Augmenter::Workspace::For(augmenter, v1::UINT8);
   if (!workspace.ok()) std::exit(1);
   std::vector<uint8_t> images(kImages * Elements(shape));
@@ -165,16 +170,27 @@ void MeasureAugmentation(const std::string& name, const std::string& text) {
   Print(name, milliseconds, 2.0 * static_cast<double>(images.size()));
 }
 
+// As many minibatches as there are threads, each blended by one of them, as prefetch threads do it.
 void MeasureBlend(const std::string& name, const std::string& text) {
   constexpr int64_t kExamples = 512, kElements = 3 * 64 * 64, kOutputs = 10;
   const Augmenter augmenter = MakeAugmenter(text, {3, 64, 64});
-  std::vector<float> examples(kExamples * kElements, 1.0f), targets(kExamples * kOutputs);
-  std::vector<float> spare_examples(examples.size()), spare_targets(targets.size());
-  const Minibatch from{kExamples, kElements, kOutputs, examples.data(), targets.data()};
-  const Minibatch to{kExamples, kElements, kOutputs, spare_examples.data(), spare_targets.data()};
-  BatchAugmentation::Pairing pairing;
-  const double milliseconds = Time([&] { augmenter.Blend(from, to, {.seed = 1, .step = 1}, pairing); });
-  Print(name, milliseconds, 12.0 * kExamples * kElements);  // Two rows in, one out.
+  struct Room {
+    std::vector<float> examples = std::vector<float>(kExamples * kElements, 1.0f);
+    std::vector<float> targets = std::vector<float>(kExamples * kOutputs);
+    Minibatch minibatch() { return {kExamples, kElements, kOutputs, examples.data(), targets.data()}; }
+  };
+  const int64_t threads = omp_get_max_threads();
+  std::vector<Room> from(threads), to(threads);
+  std::vector<BatchAugmentation::Pairing> pairings(threads);
+  const double milliseconds = Time([&] {
+    ParallelFor(threads, 1, [&](int64_t begin, int64_t end, int) {
+      for (int64_t i = begin; i < end; ++i) {
+        augmenter.Blend(from[i].minibatch(), to[i].minibatch(), {.seed = 1, .step = static_cast<uint64_t>(i)},
+                        pairings[i]);
+      }
+    });
+  });
+  Print(name, milliseconds, 12.0 * static_cast<double>(threads * kExamples * kElements));  // Two rows in, one out.
 }
 
 void Run() {
@@ -192,6 +208,8 @@ void Run() {
   }
   MeasurePlan(image("activation { prelu {} }"), 32, false,
               {{"prelu", "k: prelu", 0, 8 * kValues}, {"prelu gradient", "k: prelu", 1, 12 * kValues}});
+  MeasurePlan(image("activation { swish { learned: true } }"), 32, false,
+              {{"learned swish", "k: swish", 0, 8 * kValues}, {"learned swish gradient", "k: swish", 1, 12 * kValues}});
   MeasurePlan(
       image("dropout {}"), 32, false,
       {{"dropout", "k: dropout", 0, 10 * kValues}, {"dropout gradient", "k: dropout gradient", 0, 9 * kValues}});
@@ -233,6 +251,13 @@ void Run() {
       "layers { name: 'd' inputs: 'c' dropout {} } "
       "layers { name: 'k' inputs: ['c', 'd'] add {} activation { relu {} } } layers { name: 'g' global_avg_pool {} }",
       32, false, {{"sum and relu", "k: sum and relu", 0, 12 * kValues}});
+  // 28 and 36 channels, padded to 32 and 48 of 64 in the end; that of the 36 begins within a block.
+  MeasurePlan(
+      "input_shape: [8, 56, 56] layers { name: 'a' inputs: 'input' conv2d { out_channels: 28 kernel: 1 } } "
+      "layers { name: 'b' inputs: 'input' conv2d { out_channels: 36 kernel: 1 } } "
+      "layers { name: 'k' inputs: ['a', 'b'] concat {} } layers { name: 'g' global_avg_pool {} }",
+      32, false,
+      {{"concat", "k: concat", 0, 8 * kValues}, {"concat gradient of 36", "k: concat gradient", 1, 4.5 * kValues}});
   MeasurePlan(image("stochastic_depth { survival: 0.5 per_example: true }"), 32, false,
               {{"stochastic_depth", "k: stochastic depth", 0, 8 * kValues},
                {"stochastic_depth gradient", "k: stochastic depth gradient", 0, 8 * kValues}});
@@ -240,14 +265,18 @@ void Run() {
   MeasureAugmentation("pad_and_crop", "augmentation { pad_and_crop { padding: 4 } }");
   MeasureAugmentation("color_jitter",
                       "augmentation { color_jitter { contrast: 0.4 brightness: 0.4 saturation: 0.4 hue: 0.1 } }");
+  MeasureAugmentation("pca_lighting", "augmentation { pca_lighting {} }",
+                      {{"augmentation.0.factor", {3, 3}, {20, 0, 0, 20, 5, 0, 20, -5, 2}}});
+  MeasureAugmentation("lens_distortion", "augmentation { lens_distortion { max_strength: 0.2 } }");
   MeasureAugmentation("rotate", "augmentation { rotate { max_degrees: 20 } }");
   MeasureAugmentation("random_resized_crop", "augmentation { random_resized_crop { height: 32 width: 32 } }");
   MeasureAugmentation("cutout", "augmentation { cutout { size: 8 } }");
-  MeasureBlend("mixup, one thread", "augmentation { mixup {} }");
-  MeasureBlend("cutmix, one thread", "augmentation { cutmix {} }");
+  MeasureBlend("mixup", "augmentation { mixup {} }");
+  MeasureBlend("cutmix", "augmentation { cutmix {} }");
   MeasureUpdate("sgd {}", 0);
   MeasureUpdate("sgd { momentum: 0.9 }", 1);
   MeasureUpdate("adam {}", 2);
+  MeasureUpdate("sgd { momentum: 0.9 }", 1, /*pruned=*/true);
 }
 
 }  // namespace
