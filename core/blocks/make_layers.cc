@@ -107,4 +107,10 @@ void CheckCount(uint64_t count, uint64_t low, uint64_t high, const FieldErrors& 
   if (count < low || count > high) errors.Add(absl::StrCat("must be ", low, " to ", high, ", not ", count));
 }
 
+void CheckMultiple(uint64_t count, uint64_t unit, uint64_t high, const FieldErrors& errors) {
+  if (count < unit || count > high || count % unit != 0) {
+    errors.Add(absl::StrCat("must be a multiple of ", unit, ", at most ", high - high % unit, ", not ", count));
+  }
+}
+
 }  // namespace traind::core

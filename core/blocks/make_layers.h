@@ -41,5 +41,7 @@ void ResolveActivation(v1::Activation& activation, const FieldErrors& errors);
 void CheckRate(double rate, const FieldErrors& errors);
 // A number of classes, units, channels or layers: `low` to `high`.
 void CheckCount(uint64_t count, uint64_t low, uint64_t high, const FieldErrors& errors);
+// The same from `unit` to `high`, in steps of `unit`.
+void CheckMultiple(uint64_t count, uint64_t unit, uint64_t high, const FieldErrors& errors);
 
 }  // namespace traind::core

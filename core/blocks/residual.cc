@@ -158,13 +158,20 @@ class ResidualBlock final : public Block {
   }
 
   // Zhang et al. 2019: a scalar bias before each convolution and each activation, and one scale for the block. The
-  // shortcut's convolution reads what the first one does.
+  // shortcut's convolution reads what the first one does. With pre-activation the activations stand before the
+  // convolutions, and what follows the block has its own bias.
   void ExpandFixup(BlockBuilder& builder) const {
+    const bool pre = config_.order() == v1::Residual::PRE_ACTIVATION;
+    const auto bias = [](int conv, const char* which) {
+      return MakeScalarAffine(absl::StrCat("bias", conv, which), /*weight=*/false, /*bias=*/true);
+    };
     const double blocks = builder.residual_blocks();
     const double scale = std::pow(blocks, -1.0 / (2 * num_convs() - 2));
     for (int i = 1; i <= num_convs(); ++i) {
       const bool last = i == num_convs();
-      builder.Add(MakeScalarAffine(absl::StrCat("bias", i, "a"), /*weight=*/false, /*bias=*/true));
+      if (pre) builder.Add(With(bias(i, ""), config_.activation()));
+      if (pre && i > 1) AddDropout(builder, i - 1);
+      builder.Add(bias(i, "a"));
       v1::Layer conv = Conv(i);
       v1::Initializer& init = *conv.mutable_conv2d()->mutable_weight_init();
       if (last) {
@@ -174,17 +181,17 @@ class ResidualBlock final : public Block {
       }
       builder.Add(std::move(conv));
       if (last) {
-        builder.Add(MakeScalarAffine("scale", /*weight=*/true, /*bias=*/true));
-      } else {
-        builder.Add(With(MakeScalarAffine(absl::StrCat("bias", i, "b"), /*weight=*/false, /*bias=*/true),
-                         config_.activation()));
+        builder.Add(MakeScalarAffine("scale", /*weight=*/true, /*bias=*/!pre));
+      } else if (!pre) {
+        builder.Add(With(bias(i, "b"), config_.activation()));
         AddDropout(builder, i);
       }
     }
     const std::string branch = AddDepth(builder, "scale");
     const bool projects = Projects(builder);
     if (projects) builder.Add(Projection("bias1a"));
-    builder.AddLast(With(Sum(branch, projects ? "shortcut" : std::string(BlockBuilder::kInput)), config_.activation()));
+    v1::Layer sum = Sum(branch, projects ? "shortcut" : std::string(BlockBuilder::kInput));
+    builder.AddLast(pre ? std::move(sum) : With(std::move(sum), config_.activation()));
   }
 
   void ExpandWritten(BlockBuilder& builder, const FieldErrors& errors) const {
@@ -279,9 +286,6 @@ void ResolveStandardBody(v1::Residual& config, const FieldErrors& errors) {
   CheckCount(config.stride(), 1, 1024, errors.At("stride"));
   CheckRate(config.dropout(), errors.At("dropout"));
   ResolveActivation(*config.mutable_activation(), errors.At("activation"));
-  if (config.initialization() == v1::Residual::FIXUP && config.order() == v1::Residual::PRE_ACTIVATION) {
-    errors.At("initialization").Add("FIXUP needs order: POST_ACTIVATION");
-  }
 }
 
 const Registered<Block, v1::Residual> kResidual(

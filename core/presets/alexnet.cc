@@ -17,20 +17,22 @@ class AlexnetNetwork final : public Preset {
 
   std::vector<v1::Layer> Layers(const std::optional<Shape>& /*input*/) const override {
     std::vector<v1::Layer> layers;
-    v1::Layer first = MakeConv("conv1", {.channels = 96, .kernel = 11, .stride = 4});
+    const uint32_t width = config_.width();
+    v1::Layer first = MakeConv("conv1", {.channels = width, .kernel = 11, .stride = 4});
     first.mutable_conv2d()->clear_padding();
     AddConv(1, std::move(first), layers);
     AddResponseNorm(1, layers);
     layers.push_back(MakeMaxPool("pool1", 3, 2));
-    AddConv(2, Grouped(MakeConv("conv2", {.channels = 256, .kernel = 5})), layers);
+    AddConv(2, Grouped(MakeConv("conv2", {.channels = width / 3 * 8, .kernel = 5})), layers);
     AddResponseNorm(2, layers);
     layers.push_back(MakeMaxPool("pool2", 3, 2));
-    AddConv(3, MakeConv("conv3", {.channels = 384}), layers);
-    AddConv(4, Grouped(MakeConv("conv4", {.channels = 384})), layers);
-    AddConv(5, Grouped(MakeConv("conv5", {.channels = 256})), layers);
+    AddConv(3, MakeConv("conv3", {.channels = width * 4}), layers);
+    AddConv(4, Grouped(MakeConv("conv4", {.channels = width * 4})), layers);
+    AddConv(5, Grouped(MakeConv("conv5", {.channels = width / 3 * 8})), layers);
     layers.push_back(MakeMaxPool("pool5", 3, 2));
     for (const char* number : {"6", "7"}) {
-      layers.push_back(With(MakeDense(absl::StrCat("fc", number), 4096), config_.activation()));
+      if (config_.dense_width() == 0) break;
+      layers.push_back(With(MakeDense(absl::StrCat("fc", number), config_.dense_width()), config_.activation()));
       if (config_.dropout() > 0) layers.push_back(MakeDropout(absl::StrCat("drop", number), config_.dropout()));
     }
     layers.push_back(MakeDense("fc8", config_.classes()));
@@ -72,6 +74,10 @@ const Registered<Preset, v1::AlexnetPreset> kAlexnet(
       ResolveActivation(*config.mutable_activation(), errors.At("activation"));
       if (!config.has_dropout()) config.set_dropout(0.5);
       CheckRate(config.dropout(), errors.At("dropout"));
+      if (!config.has_width()) config.set_width(96);
+      CheckMultiple(config.width(), 6, kMaxChannels / 4, errors.At("width"));
+      if (!config.has_dense_width()) config.set_dense_width(4096);
+      CheckCount(config.dense_width(), 0, kMaxChannels, errors.At("dense_width"));
       if (config.batch_norm() && config.local_response_norm()) {
         errors.At("local_response_norm").Add("contradicts batch_norm, which takes its place");
       }

@@ -11,6 +11,9 @@
 namespace traind::core {
 namespace {
 
+// Channels of the first convolution as published; those of all others are in proportion.
+constexpr uint32_t kPublishedWidth = 64;
+
 // Channels of the four branches: 1x1; 1x1 and 3x3; 1x1 and 5x5; pooling and 1x1.
 struct Inception {
   const char* name;
@@ -51,8 +54,10 @@ class GooglenetNetwork final : public Preset {
   }
 
  private:
-  // A convolution with batch norm, if there is one, and the activation.
+  // A convolution, of as many channels as published for the published width, with batch norm, if there is one, and the
+  // activation.
   std::vector<v1::Layer> Conv(const std::string& name, ConvOptions options) const {
+    options.channels = options.channels * config_.width() / kPublishedWidth;
     options.bias = !config_.batch_norm();
     v1::Layer conv = MakeConv(name, options);
     if (!config_.batch_norm()) return {With(std::move(conv), config_.activation())};
@@ -105,6 +110,8 @@ const Registered<Preset, v1::GooglenetPreset> kGooglenet(
       ResolveActivation(*config.mutable_activation(), errors.At("activation"));
       if (!config.has_dropout()) config.set_dropout(0.4);
       CheckRate(config.dropout(), errors.At("dropout"));
+      if (!config.has_width()) config.set_width(kPublishedWidth);
+      CheckMultiple(config.width(), 8, kMaxChannels / 16, errors.At("width"));
       return errors.count() > before ? nullptr : std::make_unique<GooglenetNetwork>(config);
     });
 

@@ -9,6 +9,7 @@
 #include "core/blocks/make_layers.h"
 #include "core/layers/checks.h"
 #include "core/presets/preset.h"
+#include "core/presets/residual_head.h"
 
 namespace traind::core {
 namespace {
@@ -52,12 +53,11 @@ class ResnetNetwork final : public Preset {
         layers.push_back(Block(stage, i, Survival(before, total)));
       }
     }
-    if (design_.pre_activation) layers.push_back(With(MakeBatchNorm("norm"), config_.activation()));
-    layers.push_back(MakeGlobalAvgPool("pool"));
-    if (config_.fixup()) layers.push_back(MakeScalarAffine("bias2", /*weight=*/false, /*bias=*/true));
-    v1::Layer logits = MakeDense("logits", config_.classes());
-    if (config_.fixup()) *logits.mutable_dense()->mutable_weight_init() = ZerosInitializer();
-    layers.push_back(std::move(logits));
+    AddResidualHead({.classes = config_.classes(),
+                     .pre_activation = design_.pre_activation,
+                     .fixup = config_.fixup(),
+                     .activation = config_.activation()},
+                    layers);
     return layers;
   }
 
@@ -69,10 +69,10 @@ class ResnetNetwork final : public Preset {
                        (config_.stem() == v1::ResnetPreset::STEM_UNSPECIFIED && small_image);
     std::vector<v1::Layer> layers = {
         MakeConv("conv1", {.channels = config_.width(), .kernel = small ? 3u : 7u, .stride = small ? 1u : 2u})};
-    if (config_.fixup()) {
-      layers.push_back(With(MakeScalarAffine("bias1", /*weight=*/false, /*bias=*/true), config_.activation()));
-    } else if (!design_.pre_activation) {
-      layers.push_back(With(MakeBatchNorm("norm1"), config_.activation()));
+    if (!design_.pre_activation) {
+      v1::Layer norm =
+          config_.fixup() ? MakeScalarAffine("bias1", /*weight=*/false, /*bias=*/true) : MakeBatchNorm("norm1");
+      layers.push_back(With(std::move(norm), config_.activation()));
     }
     if (!small) layers.push_back(MakeMaxPool("pool1", 3, 2, 1));
     return layers;
@@ -87,6 +87,7 @@ class ResnetNetwork final : public Preset {
     block.set_channels(config_.width() << stage);
     block.set_stride(stage > 0 && i == 0 ? 2 : 1);
     block.set_survival(survival);
+    block.set_dropout(config_.dropout());
     *block.mutable_activation() = config_.activation();
     if (config_.fixup()) block.set_initialization(v1::Residual::FIXUP);
     if (config_.zero_last()) block.set_initialization(v1::Residual::ZERO_LAST);
@@ -121,11 +122,9 @@ const Registered<Preset, v1::ResnetPreset> kResnet(
       if (!config.has_width()) config.set_width(stages3 ? 16 : 64);
       CheckCount(config.width(), 1, kMaxChannels / 32, errors.At("width"));
       ResolveActivation(*config.mutable_activation(), errors.At("activation"));
+      CheckRate(config.dropout(), errors.At("dropout"));
       if (config.fixup() && config.zero_last())
         errors.At("zero_last").Add("contradicts fixup, which has no normalization");
-      if (config.fixup() && design != nullptr && design->pre_activation) {
-        errors.At("fixup").Add(absl::StrCat("does not go with depth ", config.depth(), ", which is pre-activation"));
-      }
       if (!config.has_final_survival()) config.set_final_survival(1);
       if (!(config.final_survival() > 0 && config.final_survival() <= 1)) {
         errors.At("final_survival").Add(absl::StrCat("must be in (0, 1], not ", config.final_survival()));

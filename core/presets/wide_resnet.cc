@@ -8,6 +8,7 @@
 #include "core/blocks/make_layers.h"
 #include "core/layers/checks.h"
 #include "core/presets/preset.h"
+#include "core/presets/residual_head.h"
 
 namespace traind::core {
 namespace {
@@ -29,13 +30,16 @@ class WideResnetNetwork final : public Preset {
         block.set_channels(config_.widen() * 16 << stage);
         block.set_stride(stage > 0 && i == 0 ? 2 : 1);
         block.set_dropout(config_.dropout());
+        if (config_.fixup()) block.set_initialization(v1::Residual::FIXUP);
         *block.mutable_activation() = config_.activation();
         layers.push_back(std::move(layer));
       }
     }
-    layers.push_back(With(MakeBatchNorm("norm"), config_.activation()));
-    layers.push_back(MakeGlobalAvgPool("pool"));
-    layers.push_back(MakeDense("logits", config_.classes()));
+    AddResidualHead({.classes = config_.classes(),
+                     .pre_activation = true,
+                     .fixup = config_.fixup(),
+                     .activation = config_.activation()},
+                    layers);
     return layers;
   }
 

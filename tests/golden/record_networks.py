@@ -76,6 +76,20 @@ class Fixup(Modules):
         return F.relu(y + (self.shortcut(z) if hasattr(self, "shortcut") else x))
 
 
+class PreActivationFixup(Modules):
+    def __init__(self, i, o, stride=1):
+        super().__init__(bias1=Scalars(weight=False), bias1a=Scalars(weight=False), conv1=conv(i, o, 3, stride),
+                         bias2=Scalars(weight=False), bias2a=Scalars(weight=False), conv2=conv(o, o, 3),
+                         scale=Scalars(bias=False))
+        if stride != 1 or i != o:
+            self.shortcut = conv(i, o, 1, stride)
+
+    def forward(self, x):
+        z = self.bias1a(F.relu(self.bias1(x)))
+        y = self.scale(self.conv2(self.bias2a(F.relu(self.bias2(self.conv1(z))))))
+        return y + (self.shortcut(z) if hasattr(self, "shortcut") else x)
+
+
 class DenseBlock(Modules):
     def __init__(self, i, layers, growth, bottleneck):
         super().__init__()
@@ -175,6 +189,10 @@ def cases(record):
     }
   }
 """, 22, a=Inception(8))
+    yield case("block_residual_fixup_pre_activation", """\
+  layers { name: "a" block { residual { channels: 8 initialization: FIXUP order: PRE_ACTIVATION } } }
+  layers { name: "b" block { residual { channels: 12 stride: 2 initialization: FIXUP order: PRE_ACTIVATION } } }
+""", 12, a=PreActivationFixup(8, 8), b=PreActivationFixup(8, 12, 2))
 
 
 def run_all(record):

@@ -172,6 +172,35 @@ TEST(Resnet, FixupHasScalarsAndAZeroClassifier) {
   EXPECT_NEAR(built.Find("stage2.block3.conv1")->parameters[0].initializer.xavier().gain(), std::sqrt(2.0 / 54), 1e-12);
 }
 
+TEST(Resnet, DropoutStandsBetweenTheConvolutionsOfEachBlock) {
+  const Built built = Network(kCifar, "resnet { classes: 10 depth: 20 dropout: 0.25 }");
+  ASSERT_NE(built.graph, nullptr) << built.errors;
+  int dropouts = 0;
+  for (const v1::Layer& layer : built.network.layers()) {
+    if (!layer.has_dropout()) continue;
+    ++dropouts;
+    EXPECT_EQ(layer.dropout().rate(), 0.25);
+  }
+  EXPECT_EQ(dropouts, 9);
+  EXPECT_EQ(built.graph->num_parameters(), 272'474);
+}
+
+TEST(Resnet, FixupGoesWithPreActivation) {
+  const Built built = Network(kCifar, "resnet { classes: 10 depth: 164 fixup: true }");
+  ASSERT_NE(built.graph, nullptr) << built.errors;
+  // Without the norms: those of three convolutions' inputs in each block and the last one. With the scalars: a bias
+  // before each activation and each convolution of the 54 blocks, a scale, one before the last activation, one before
+  // the classifier.
+  int64_t norms = 2 * 256;
+  for (const int64_t width : {16, 32, 64}) norms += 18 * 2 * (4 * width + width + width);
+  norms += 2 * ((16 - 64) + (64 - 128) + (128 - 256));  // Each stage's first block reads what is before the stage.
+  EXPECT_EQ(built.graph->num_parameters(), 1'703'258 - norms + 54 * 7 + 2);
+  EXPECT_NEAR(built.Find("stage2.block3.conv1")->parameters[0].initializer.xavier().gain(),
+              std::sqrt(2.0) * std::pow(54, -0.25), 1e-12);
+  EXPECT_TRUE(built.Find("stage2.block3.conv3")->parameters[0].initializer.has_zeros());
+  EXPECT_TRUE(built.Find("logits")->parameters[0].initializer.has_zeros());
+}
+
 TEST(Resnet, SurvivalFallsLinearly) {
   const Built built = Network(kCifar, "resnet { classes: 10 depth: 20 final_survival: 0.5 }");
   ASSERT_NE(built.graph, nullptr) << built.errors;
@@ -196,12 +225,40 @@ TEST(WideResnet, HasTheCountsOfThePaper) {
   EXPECT_EQ(Parameters(kCifar, "wide_resnet { classes: 10 depth: 22 widen: 8 }"), 17'158'106);
 }
 
+TEST(WideResnet, FixupReplacesTheNorms) {
+  const Built built = Network(kCifar, "wide_resnet { classes: 10 depth: 16 widen: 8 fixup: true }");
+  ASSERT_NE(built.graph, nullptr) << built.errors;
+  for (const Node& node : built.graph->nodes()) EXPECT_NE(node.kind, "batch_norm") << node.name;
+  // The norms of six blocks, each of its input and its first convolution, and the last one; five scalars in a block.
+  const int64_t norms = 2 * (16 + 3 * 128 + 128 + 3 * 256 + 256 + 3 * 512 + 512);
+  EXPECT_EQ(built.graph->num_parameters(), 10'961'370 - norms + 6 * 5 + 2);
+  EXPECT_TRUE(built.Find("logits")->parameters[0].initializer.has_zeros());
+}
+
 TEST(Densenet, HasTheCountsOfThePaper) {
   // Table 2 of the paper: 1.0, 7.0, 0.8 and 15.3 million.
   EXPECT_EQ(Parameters(kCifar, "densenet { classes: 10 }"), 1'019'722);
   EXPECT_EQ(Parameters(kCifar, "densenet { classes: 10 depth: 100 }"), 6'979'642);
   EXPECT_EQ(Parameters(kCifar, "densenet { classes: 10 depth: 100 bottleneck: true }"), 769'162);
   EXPECT_EQ(Parameters(kCifar, "densenet { classes: 10 depth: 250 growth: 24 bottleneck: true }"), 15'324'406);
+}
+
+TEST(Presets, FollowTheirWidth) {
+  const Built alexnet = Network("3, 227, 227", "alexnet { classes: 10 width: 24 dense_width: 64 ungrouped: true }");
+  ASSERT_NE(alexnet.graph, nullptr) << alexnet.errors;
+  EXPECT_EQ(alexnet.Find("conv1")->output[0], 24);
+  EXPECT_EQ(alexnet.Find("conv2")->output[0], 64);
+  EXPECT_EQ(alexnet.Find("conv4")->output[0], 96);
+  EXPECT_EQ(alexnet.Find("conv5")->output[0], 64);
+  EXPECT_THAT(alexnet.Find("fc7")->output, ElementsAre(64));
+  const Built plain = Network("3, 227, 227", "alexnet { classes: 10 dense_width: 0 }");
+  ASSERT_NE(plain.graph, nullptr) << plain.errors;
+  EXPECT_EQ(plain.Find("fc7"), nullptr);
+  const Built googlenet = Network("3, 64, 64", "googlenet { classes: 10 width: 8 }");
+  ASSERT_NE(googlenet.graph, nullptr) << googlenet.errors;
+  EXPECT_EQ(googlenet.Find("conv2")->output[0], 24);
+  EXPECT_EQ(googlenet.Find("inception4b.reduce5x5")->output[0], 3);
+  EXPECT_EQ(googlenet.Find("inception5b")->output[0], 128);
 }
 
 TEST(Presets, TakeAnotherActivation) {
@@ -223,7 +280,8 @@ TEST(Presets, TakeAnotherActivation) {
 TEST(Presets, GiveNoWarnings) {
   for (const char* preset :
        {"resnet { classes: 10 depth: 20 fixup: true }", "resnet { classes: 10 depth: 164 zero_last: true }",
-        "wide_resnet { classes: 10 depth: 10 widen: 1 }", "densenet { classes: 10 depth: 10 }"}) {
+        "resnet { classes: 10 depth: 164 fixup: true }", "wide_resnet { classes: 10 depth: 10 widen: 1 }",
+        "wide_resnet { classes: 10 depth: 10 widen: 1 fixup: true }", "densenet { classes: 10 depth: 10 }"}) {
     const Built built = Network(kCifar, preset);
     ASSERT_NE(built.graph, nullptr) << built.errors;
     EXPECT_THAT(NetworkWarnings(*built.graph, 8), testing::IsEmpty()) << preset;
