@@ -25,6 +25,7 @@ struct PreviewOptions {
   uint32_t columns = 0;
   uint32_t scale = 0;
   uint64_t seed = 0;
+  uint64_t max_examples = 0;
 };
 
 // The augmentation of the job file, then that of each --augment.
@@ -35,6 +36,7 @@ absl::Status ReadAugmentation(const PreviewOptions& options, v1::PreviewDatasetR
     *request->mutable_augmentation() = file->spec().data().augmentation();
     if (request->seed() == 0) request->set_seed(file->spec().seed());
     if (request->split().empty()) request->set_split(file->spec().data().train_split());
+    if (request->max_examples() == 0) request->set_max_examples(file->spec().data().max_train_examples());
   }
   for (const std::string& text : options.augment) {
     const absl::StatusOr<JobFile> parsed =
@@ -53,6 +55,7 @@ int Preview(const Context& context, const PreviewOptions& options) {
   request.set_columns(options.columns);
   request.set_scale(options.scale);
   request.set_seed(options.seed);
+  request.set_max_examples(options.max_examples);
   if (absl::Status status = ReadAugmentation(options, &request); !status.ok()) {
     context.Fail(status);
     return kUsage;
@@ -87,7 +90,8 @@ void AddPreviewCommand(CLI::App& dataset, Context& context) {
       "The augmentations are those of the job file, then those of --augment (see `trainctl components`).");
   auto options = std::make_shared<PreviewOptions>();
   command.add_option("DATASET", options->dataset, "Name of the dataset")->required();
-  command.add_option("--job", options->job, "Job file whose data.augmentation, seed and split to use");
+  command.add_option("--job", options->job,
+                     "Job file whose data.augmentation, seed, split and max_train_examples to use");
   command.add_option("--augment", options->augment, "One augmentation; can be repeated")
       ->type_name("TEXTPROTO")
       ->allow_extra_args(false);
@@ -98,6 +102,8 @@ void AddPreviewCommand(CLI::App& dataset, Context& context) {
   command.add_option("--scale", options->scale,
                      "Each pixel becomes so many, 1 to 16; default: so that it is seen well");
   command.add_option("--seed", options->seed, "Of the random numbers; default: the job file's");
+  command.add_option("--max-examples", options->max_examples,
+                     "Of the first so many of the split only; default: the job file's max_train_examples, or all");
   command.callback(
       [&context, options] { context.action = [&context, options] { return Preview(context, *options); }; });
 }

@@ -1,7 +1,6 @@
 #include "core/data/batch_loader.h"
 
 #include <algorithm>
-#include <array>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
@@ -18,15 +17,32 @@
 namespace traind::core {
 namespace {
 
-// One batch is read by the step, one is ready, one is being made.
-constexpr uint64_t kBuffers = 3;
-
 struct Slot {
   Buffer examples;
   Buffer labels;
   Buffer targets;
   Batch batch;
+  uint64_t made = 0;  // Guarded by the loader's mutex: one past the step whose batch is in here; 0 for none.
 };
+
+// What one of the loader's threads needs for itself.
+struct Maker {
+  std::vector<uint32_t> order;
+  uint64_t order_epoch = 0;
+  Augmenter::Workspace workspace;
+  Resampler resampler;
+  Buffer view_pixels;
+  Buffer spare_examples;  // Where blending writes; slots change theirs for it.
+  Buffer spare_targets;
+  BatchAugmentation::Pairing pairing;
+  std::thread thread;
+};
+
+Buffer Floats(int64_t n) {
+  Buffer buffer(static_cast<size_t>(n) * sizeof(float));
+  if (buffer.data() == nullptr && buffer.bytes() > 0) throw std::bad_alloc();
+  return buffer;
+}
 
 // The class with the largest share; the first of equal ones.
 int32_t Dominant(const float* row, int64_t outputs) {
@@ -43,16 +59,22 @@ struct BatchLoader::State {
         sampler({.examples = s.size(), .batch = o.batch, .shuffled = o.shuffled, .seed = o.seed}),
         augments(o.augmenter != nullptr && o.augmenter->changes_images()),
         blends(o.augmenter != nullptr && o.augmenter->blends()),
-        views(o.views != nullptr ? o.views->count() : 1) {}
+        views(o.views != nullptr ? o.views->count() : 1),
+        // One batch is read by the step, one is ready, and each thread makes one.
+        slots(static_cast<size_t>(o.threads) + 2),
+        makers(static_cast<size_t>(o.threads)) {}
 
   absl::Status Reserve();
+  absl::Status Reserve(Maker& maker) const;
 
-  // The batch of `step` into `slot`, in the loader's thread.
-  void Fill(uint64_t step, Slot* slot);
-  void FillExample(int64_t index, const Augmenter::Key& key, int64_t view, float* out);
-  void FillTargets(int64_t first, int64_t count, Slot* slot);
-  void Blend(Slot* slot);
-  void Run();
+  // The batch of `step` into `slot`.
+  void Fill(uint64_t step, Maker& maker, Slot* slot) const;
+  void FillExample(int64_t index, const Augmenter::Key& key, int64_t view, Maker& maker, float* out) const;
+  void FillTargets(const uint32_t* order, int64_t count, Slot* slot) const;
+  void Blend(Maker& maker, Slot* slot) const;
+  // In a thread of its own: every step that is `maker`'s, from `first` on.
+  void Run(uint64_t first, Maker& maker);
+  void Stop();
 
   const Split& split;
   const Preprocessor& preprocessor;
@@ -62,81 +84,69 @@ struct BatchLoader::State {
   const bool blends;
   const int64_t views;
   uint64_t end = 0;
-  std::array<Slot, kBuffers> slots;
+  std::vector<Slot> slots;    // That of a step: step % slots.size().
+  std::vector<Maker> makers;  // The steps are dealt out to them in turn.
 
-  // Of the loader's thread.
-  std::vector<uint32_t> order;
-  uint64_t order_epoch = 0;
-  Augmenter::Workspace workspace;
-  Resampler resampler;
-  Buffer view_pixels;
-  Buffer spare_examples;  // Where blending writes; slots change theirs for it.
-  Buffer spare_targets;
-  BatchAugmentation::Pairing pairing;
-
-  // Steps are numbered from first_step; slot of a step: step % kBuffers.
   std::mutex mutex;
   std::condition_variable changed;
-  uint64_t produced = 0;  // Guarded by mutex: steps before this one are in their slots.
   uint64_t released = 0;  // Guarded by mutex: slots of steps before this one may be written again.
   bool stopping = false;  // Guarded by mutex.
 
   uint64_t next = 0;  // Of the caller: the step that Next() gives.
-  std::thread thread;
 };
 
 absl::Status BatchLoader::State::Reserve() {
-  const auto floats = [](int64_t n) { return Buffer(static_cast<size_t>(n) * sizeof(float)); };
-  const int64_t examples = options.batch * preprocessor.output_elements();
   const int64_t targets = options.batch * (split.has_labels() ? (blends ? options.outputs : 0) : split.target_width());
-  const auto made = [](const Buffer& buffer) { return buffer.data() != nullptr || buffer.bytes() == 0; };
-  bool all = true;
   for (Slot& slot : slots) {
-    slot.examples = floats(examples);
-    slot.labels = floats(options.batch);
-    slot.targets = floats(targets);
-    all = all && made(slot.examples) && made(slot.labels) && made(slot.targets);
+    slot.examples = Floats(options.batch * preprocessor.output_elements());
+    slot.labels = Floats(options.batch);
+    slot.targets = Floats(targets);
   }
-  if (blends) {
-    spare_examples = floats(examples);
-    spare_targets = floats(targets);
-    all = all && made(spare_examples) && made(spare_targets);
-    pairing.partner.reserve(static_cast<size_t>(options.batch));
-    pairing.weight.reserve(static_cast<size_t>(options.batch));
+  for (Maker& maker : makers) {
+    if (blends) maker.spare_targets = Floats(targets);
+    if (absl::Status status = Reserve(maker); !status.ok()) return status;
   }
-  if (options.views != nullptr && !options.views->plain()) {
-    options.views->Reserve(resampler);
-    view_pixels = floats(Elements(options.views->input()));
-    all = all && made(view_pixels);
-  }
-  order.reserve(static_cast<size_t>(split.size()));
-  if (!all) throw std::bad_alloc();
-  if (!augments) return absl::OkStatus();
-  auto augmenting = Augmenter::Workspace::For(*options.augmenter, split.element_type());
-  if (!augmenting.ok()) return augmenting.status();
-  workspace = *std::move(augmenting);
   return absl::OkStatus();
 }
 
-void BatchLoader::State::FillExample(int64_t index, const Augmenter::Key& key, int64_t view, float* out) {
+absl::Status BatchLoader::State::Reserve(Maker& maker) const {
+  if (blends) {
+    maker.spare_examples = Floats(options.batch * preprocessor.output_elements());
+    maker.pairing.partner.reserve(static_cast<size_t>(options.batch));
+    maker.pairing.weight.reserve(static_cast<size_t>(options.batch));
+  }
+  if (options.views != nullptr && !options.views->plain()) {
+    options.views->Reserve(maker.resampler);
+    maker.view_pixels = Floats(Elements(options.views->input()));
+  }
+  maker.order.reserve(static_cast<size_t>(split.size()));
+  if (!augments) return absl::OkStatus();
+  auto augmenting = Augmenter::Workspace::For(*options.augmenter, split.element_type());
+  if (!augmenting.ok()) return augmenting.status();
+  maker.workspace = *std::move(augmenting);
+  return absl::OkStatus();
+}
+
+void BatchLoader::State::FillExample(int64_t index, const Augmenter::Key& key, int64_t view, Maker& maker,
+                                     float* out) const {
   if (augments) {
-    preprocessor.Apply(options.augmenter->Apply(ImageOf(split, index), key, workspace), out);
+    preprocessor.Apply(options.augmenter->Apply(ImageOf(split, index), key, maker.workspace), out);
   } else if (options.views != nullptr && !options.views->plain()) {
     const Shape& shape = options.views->input();
-    const Image looked{split.element_type(), shape[0], shape[1], shape[2], view_pixels.data()};
-    options.views->Apply(view, ImageOf(split, index), resampler, looked);
+    const Image looked{split.element_type(), shape[0], shape[1], shape[2], maker.view_pixels.data()};
+    options.views->Apply(view, ImageOf(split, index), maker.resampler, looked);
     preprocessor.Apply(looked, out);
   } else {
     preprocessor.Apply(split, index, out);
   }
 }
 
-void BatchLoader::State::FillTargets(int64_t first, int64_t count, Slot* slot) {
+void BatchLoader::State::FillTargets(const uint32_t* order, int64_t count, Slot* slot) const {
   float* targets = slot->targets.data<float>();
   if (!split.has_labels()) {
     const int64_t width = split.target_width();
     for (int64_t i = 0; i < count; ++i) {
-      const float* target = split.targets().data() + order[first + i] * width;
+      const float* target = split.targets().data() + order[i] * width;
       std::copy(target, target + width, targets + i * width);
     }
     std::fill(targets + count * width, targets + options.batch * width, 0.0f);
@@ -144,7 +154,7 @@ void BatchLoader::State::FillTargets(int64_t first, int64_t count, Slot* slot) {
     return;
   }
   int32_t* labels = slot->labels.data<int32_t>();
-  for (int64_t i = 0; i < count; ++i) labels[i] = split.labels()[order[first + i]];
+  for (int64_t i = 0; i < count; ++i) labels[i] = split.labels()[order[i]];
   std::fill(labels + count, labels + options.batch, 0);
   slot->batch.labels = labels;
   if (!blends) return;
@@ -153,7 +163,7 @@ void BatchLoader::State::FillTargets(int64_t first, int64_t count, Slot* slot) {
   slot->batch.targets = targets;
 }
 
-void BatchLoader::State::Blend(Slot* slot) {
+void BatchLoader::State::Blend(Maker& maker, Slot* slot) const {
   const int64_t outputs = split.has_labels() ? options.outputs : split.target_width();
   Minibatch minibatch{.count = slot->batch.count,
                       .elements = preprocessor.output_elements(),
@@ -161,12 +171,12 @@ void BatchLoader::State::Blend(Slot* slot) {
                       .examples = slot->examples.data<float>(),
                       .targets = slot->targets.data<float>()};
   Minibatch spare = minibatch;
-  spare.examples = spare_examples.data<float>();
-  spare.targets = spare_targets.data<float>();
+  spare.examples = maker.spare_examples.data<float>();
+  spare.targets = maker.spare_targets.data<float>();
   const Augmenter::Key key{.seed = options.seed, .step = slot->batch.step};
-  if (&options.augmenter->Blend(minibatch, spare, key, pairing) == &spare) {
-    std::swap(slot->examples, spare_examples);
-    std::swap(slot->targets, spare_targets);
+  if (&options.augmenter->Blend(minibatch, spare, key, maker.pairing) == &spare) {
+    std::swap(slot->examples, maker.spare_examples);
+    std::swap(slot->targets, maker.spare_targets);
   }
   slot->batch.examples = slot->examples.data<float>();
   slot->batch.targets = slot->targets.data<float>();
@@ -176,43 +186,56 @@ void BatchLoader::State::Blend(Slot* slot) {
   }
 }
 
-void BatchLoader::State::Fill(uint64_t step, Slot* slot) {
+void BatchLoader::State::Fill(uint64_t step, Maker& maker, Slot* slot) const {
   const uint64_t batch = step / static_cast<uint64_t>(views);
   const auto view = static_cast<int64_t>(step % static_cast<uint64_t>(views));
   const uint64_t per_epoch =
       options.keep_partial ? end / static_cast<uint64_t>(views) : static_cast<uint64_t>(sampler.steps_per_epoch());
   const uint64_t epoch = batch / per_epoch;
   const int64_t first = static_cast<int64_t>(batch % per_epoch) * options.batch;
-  if (order.empty() || epoch != order_epoch) {
-    sampler.Order(epoch, &order);
-    order_epoch = epoch;
+  if (maker.order.empty() || epoch != maker.order_epoch) {
+    sampler.Order(epoch, &maker.order);
+    maker.order_epoch = epoch;
   }
+  const uint32_t* order = maker.order.data() + first;
   const int64_t count = std::min(options.batch, split.size() - first);
   const int64_t elements = preprocessor.output_elements();
   float* examples = slot->examples.data<float>();
   for (int64_t i = 0; i < count; ++i) {
     const Augmenter::Key key{.seed = options.seed, .step = step, .example = static_cast<uint32_t>(i)};
-    FillExample(order[first + i], key, view, examples + i * elements);
+    FillExample(order[i], key, view, maker, examples + i * elements);
   }
   std::fill(examples + count * elements, examples + options.batch * elements, 0.0f);
   slot->batch = {.examples = examples, .count = count, .step = step, .epoch = epoch, .view = view};
-  FillTargets(first, count, slot);
-  if (blends) Blend(slot);
+  FillTargets(order, count, slot);
+  if (blends) Blend(maker, slot);
 }
 
-void BatchLoader::State::Run() {
-  for (uint64_t step = options.first_step; step < end; ++step) {
+void BatchLoader::State::Run(uint64_t first, Maker& maker) {
+  for (uint64_t step = first; step < end; step += makers.size()) {
     {
       std::unique_lock lock(mutex);
-      changed.wait(lock, [&] { return stopping || step < released + kBuffers; });
+      changed.wait(lock, [&] { return stopping || step < released + slots.size(); });
       if (stopping) return;
     }
-    Fill(step, &slots[step % kBuffers]);
+    Slot& slot = slots[step % slots.size()];
+    Fill(step, maker, &slot);
     {
       std::lock_guard lock(mutex);
-      produced = step + 1;
+      slot.made = step + 1;
     }
-    changed.notify_one();
+    changed.notify_all();
+  }
+}
+
+void BatchLoader::State::Stop() {
+  {
+    std::lock_guard lock(mutex);
+    stopping = true;
+  }
+  changed.notify_all();
+  for (Maker& maker : makers) {
+    if (maker.thread.joinable()) maker.thread.join();
   }
 }
 
@@ -231,6 +254,9 @@ absl::StatusOr<std::unique_ptr<BatchLoader>> BatchLoader::Start(const Split& spl
   if (options.batch < 1 || options.batch > kMaxExamples) {
     return absl::InvalidArgumentError(absl::StrCat("a batch of ", options.batch, " examples"));
   }
+  if (options.threads < 1 || options.threads > kMaxThreads) {
+    return absl::InvalidArgumentError(absl::StrCat(options.threads, " prefetch threads"));
+  }
   if (!options.keep_partial && options.batch > split.size()) {
     return absl::InvalidArgumentError(
         absl::StrCat("a batch of ", options.batch, " examples, but the split has only ", split.size()));
@@ -239,38 +265,34 @@ absl::StatusOr<std::unique_ptr<BatchLoader>> BatchLoader::Start(const Split& spl
     auto state = std::make_unique<State>(split, preprocessor, options);
     const int64_t batches = (split.size() + options.batch - 1) / options.batch;
     state->end = options.keep_partial ? static_cast<uint64_t>(batches * state->views) : options.end_step;
-    state->next = state->produced = state->released = options.first_step;
+    state->next = state->released = options.first_step;
     if (absl::Status status = state->Reserve(); !status.ok()) return status;
-    State* running = state.get();
-    state->thread = std::thread([running] { running->Run(); });
-    return std::unique_ptr<BatchLoader>(new BatchLoader(std::move(state)));
+    std::unique_ptr<BatchLoader> loader(new BatchLoader(std::move(state)));
+    State* running = loader->state_.get();
+    for (size_t i = 0; i < running->makers.size(); ++i) {
+      Maker& maker = running->makers[i];
+      maker.thread = std::thread([=, &maker] { running->Run(options.first_step + i, maker); });
+    }
+    return loader;
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError(absl::StrCat("no memory for batches of ", options.batch, " examples"));
   } catch (const std::system_error& error) {
-    return absl::ResourceExhaustedError(absl::StrCat("cannot start the prefetch thread: ", error.what()));
+    return absl::ResourceExhaustedError(absl::StrCat("cannot start the prefetch threads: ", error.what()));
   }
 }
 
-BatchLoader::~BatchLoader() {
-  {
-    std::lock_guard lock(state_->mutex);
-    state_->stopping = true;
-  }
-  state_->changed.notify_one();
-  state_->thread.join();
-}
+BatchLoader::~BatchLoader() { state_->Stop(); }
 
 const Batch* BatchLoader::Next() {
   State& state = *state_;
   if (state.next >= state.end) return nullptr;
   const uint64_t step = state.next++;
-  {
-    std::unique_lock lock(state.mutex);
-    state.released = step;  // The batch that the caller had until now.
-    state.changed.notify_one();
-    state.changed.wait(lock, [&] { return state.produced > step; });
-  }
-  return &state.slots[step % kBuffers].batch;
+  Slot& slot = state.slots[step % state.slots.size()];
+  std::unique_lock lock(state.mutex);
+  state.released = step;  // The batch that the caller had until now.
+  state.changed.notify_all();
+  state.changed.wait(lock, [&] { return slot.made == step + 1; });
+  return &slot.batch;
 }
 
 }  // namespace traind::core

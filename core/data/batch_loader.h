@@ -1,6 +1,7 @@
-// Batches for the step loop, made by a thread of its own while the step before runs: augmentation (training) or the
-// looks of test time, preprocessing, blending. The thread uses no OpenMP: the training threads are busy. Nothing is
-// allocated per step. Used by one thread.
+// Batches for the step loop, made by threads of its own while the steps before run: augmentation (training) or the
+// looks of test time, preprocessing, blending. Each thread makes whole batches, alone and without OpenMP: the training
+// threads are busy. How many threads there are changes no bit of a batch. Nothing is allocated per step. Used by one
+// thread.
 #pragma once
 
 #include <cstdint>
@@ -36,8 +37,10 @@ inline Targets TargetsOf(const Batch& batch) {
 
 class BatchLoader {
  public:
+  static constexpr int64_t kMaxThreads = 64;
   struct Options {
     int64_t batch = 0;     // 1 to kMaxExamples.
+    int64_t threads = 1;   // 1 to kMaxThreads.
     bool shuffled = true;  // Else as stored.
     uint64_t seed = 0;
     bool keep_partial = false;             // One pass over all examples, the last batch filled up; for evaluation.
@@ -49,6 +52,8 @@ class BatchLoader {
   };
   // As stored, each example once.
   static Options Evaluation(int64_t batch) { return {.batch = batch, .shuffled = false, .keep_partial = true}; }
+  // Batches that it has memory for, at most: two more than threads, and one for each thread to blend into.
+  static constexpr int64_t BatchesInFlight(int64_t threads) { return 2 * threads + 2; }
 
   // What it is given must outlive the loader and fit together (FAILED_PRECONDITION). INVALID_ARGUMENT when
   // the batch is larger than the split and partial batches are dropped; RESOURCE_EXHAUSTED without memory or threads.

@@ -31,6 +31,7 @@ absl::StatusOr<std::unique_ptr<Evaluator>> Evaluator::Make(const Model& model, P
 absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const std::function<void()>& progress) {
   if (absl::Status status = plan_->RefreshParameters(); !status.ok()) return status;
   BatchLoader::Options options = BatchLoader::Evaluation(batch_);
+  options.threads = PrefetchThreads(spec_);
   options.views = &views_;
   auto loader = BatchLoader::Start(split_, preprocessor_, options);
   if (!loader.ok()) return loader.status();

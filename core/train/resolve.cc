@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/registry.h"
+#include "core/data/batch_loader.h"
 #include "core/graph/describe.h"
 #include "core/graph/graph.h"
 #include "core/losses/loss.h"
@@ -15,6 +16,7 @@
 #include "core/plan/choose_algorithms.h"
 #include "core/train/check_values.h"
 #include "core/train/job_warnings.h"
+#include "core/train/model.h"
 #include "core/train/resolve_data.h"
 #include "core/train/resolve_initialization.h"
 #include "core/train/test_time.h"
@@ -24,8 +26,8 @@ namespace {
 
 constexpr uint32_t kMaxBatch = 65536;
 constexpr int kMaxDisplayName = 128;
-// Minibatches that the prefetch thread has in hand, at most.
-constexpr double kBatchesInFlight = 4;
+// One prefetch thread keeps up with so many that compute.
+constexpr uint32_t kThreadsPerPrefetchThread = 8;
 
 void CheckRange(uint64_t value, uint64_t low, uint64_t high, const FieldErrors& errors) {
   if (value < low || value > high) errors.Add(absl::StrCat("must be ", low, " to ", high, ", not ", value));
@@ -161,6 +163,12 @@ void ResolveSettings(v1::JobSpec& spec, uint32_t max_threads, const FieldErrors&
   CheckPrecision(spec.precision(), errors.At("precision"));
   if (!spec.has_threads()) spec.set_threads(max_threads);
   CheckRange(spec.threads(), 1, max_threads, errors.At("threads"));
+  v1::DataSpec& data = *spec.mutable_data();
+  constexpr uint32_t kMaxPrefetch = BatchLoader::kMaxThreads;
+  if (!data.has_prefetch_threads()) {
+    data.set_prefetch_threads(std::clamp(spec.threads() / kThreadsPerPrefetchThread, 1u, kMaxPrefetch));
+  }
+  CheckRange(data.prefetch_threads(), 1, kMaxPrefetch, errors.At("data").At("prefetch_threads"));
   if (!spec.has_metrics_every_steps()) spec.set_metrics_every_steps(10);
   ResolveStatistics(*spec.mutable_statistics(), errors.At("statistics"));
   ResolveCheckpoint(*spec.mutable_checkpoint(), errors.At("checkpoint"));
@@ -231,9 +239,11 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
   // labels as wide as the output.
   const int64_t targets = data.blends ? graph->output().output[0] : dataset->target_width();
   const double batch = resolved.batch_size() * (example + 4.0 + 4.0 * static_cast<double>(targets));
+  const double loaders = resolved.data().evaluation_split() == "none" ? 1 : 2;
+  const double in_flight = loaders * static_cast<double>(BatchLoader::BatchesInFlight(PrefetchThreads(resolved)));
   const double stored = 4.0 * static_cast<double>(std::max(Elements(data.stored), Elements(data.augmented)));
   job.memory_bound_bytes = job.description.training_memory_bytes() + data.preprocessing_bytes +
-                           static_cast<int64_t>(std::min(kBatchesInFlight * batch + 8 * std::max(example, stored) +
+                           static_cast<int64_t>(std::min(in_flight * batch + 8 * std::max(example, stored) +
                                                              DataInitializationBytes(resolved, *graph, job.description),
                                                          0x1p62));
   return job;

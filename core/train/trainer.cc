@@ -117,6 +117,7 @@ absl::Status Trainer::Restore() {
 
 BatchLoader::Options Trainer::Batches(uint64_t first_step, uint64_t end_step) const {
   return {.batch = spec_.batch_size(),
+          .threads = PrefetchThreads(spec_),
           .shuffled = spec_.sampling() != v1::SEQUENTIAL,
           .seed = spec_.seed(),
           .first_step = first_step,

@@ -130,6 +130,12 @@ TEST_F(FormatsTest, AugmentedImagesArePreviewed) {
   ASSERT_TRUE(datasets_->PreviewDataset(NewContext().get(), request, &other).ok());
   EXPECT_NE(other.png(), sheet.png());
 
+  // Of two examples there are two rows.
+  request.set_max_examples(2);
+  ASSERT_TRUE(datasets_->PreviewDataset(NewContext().get(), request, &other).ok());
+  EXPECT_LT(other.height(), sheet.height());
+  EXPECT_EQ(other.width(), sheet.width());
+
   request.mutable_augmentation(0)->mutable_rotate()->set_max_degrees(500);
   request.set_rows(65);
   const grpc::Status bad = datasets_->PreviewDataset(NewContext().get(), request, &other);

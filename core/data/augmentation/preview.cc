@@ -76,7 +76,7 @@ class Columns {
     // The examples that a job with this seed trains on first.
     Sampler({.examples = split.size(), .batch = 1, .seed = request.seed()}).Order(0, &order_);
     views.Reserve(resampler_);
-    pixels_ = Buffer(static_cast<size_t>(elements()) * sizeof(float));
+    pixels_.resize(static_cast<size_t>(elements()));
   }
 
   int64_t elements() const { return Elements(augmenter_.output_shape()); }
@@ -127,7 +127,7 @@ class Columns {
   const Views& views_;
   std::vector<uint32_t> order_;
   Resampler resampler_;
-  Buffer pixels_;
+  std::vector<float> pixels_;  // Of one image, whichever their type.
   BatchAugmentation::Pairing pairing_;
 };
 
@@ -183,8 +183,10 @@ v1::PreviewDatasetRequest ResolvePreview(const v1::PreviewDatasetRequest& reques
     errors.At("split").Add(absl::StrCat(dataset->name(), " has no split \"", resolved.split(), "\""));
   } else if (split->num_examples() < 1) {
     errors.At("split").Add(absl::StrCat("\"", resolved.split(), "\" is empty"));
-  } else if (split->num_examples() < resolved.rows()) {
-    resolved.set_rows(static_cast<uint32_t>(split->num_examples()));
+  } else {
+    const auto all = static_cast<uint64_t>(split->num_examples());
+    const uint64_t examples = resolved.max_examples() > 0 ? std::min(resolved.max_examples(), all) : all;
+    resolved.set_rows(static_cast<uint32_t>(std::min<uint64_t>(resolved.rows(), examples)));
   }
   const Augmenter augmenter = Augmenter::Create(resolved.mutable_augmentation(), &shape, errors);
   if (errors.count() > before) return resolved;
@@ -205,6 +207,7 @@ absl::StatusOr<v1::PreviewDatasetResponse> PreviewDataset(const v1::PreviewDatas
                                                           const std::string& dataset_dir) {
   auto split = OpenSplit(dataset_dir, request.split());
   if (!split.ok()) return split.status();
+  split->Limit(request.max_examples());
   FieldErrors::Root errors;
   auto config = request.augmentation();
   Augmenter augmenter = Augmenter::Create(&config, &split->example_shape(), errors.scope());

@@ -86,6 +86,52 @@ TEST_F(BatchLoaderTest, AResumeGoesOnWhereItStopped) {
   EXPECT_EQ(resumed->Next(), nullptr);
 }
 
+TEST_F(BatchLoaderTest, ThreadsChangeNoBit) {
+  SplitBuilder builder;
+  std::vector<uint8_t> pixels(10 * 3 * 6 * 6);
+  for (size_t i = 0; i < pixels.size(); ++i) pixels[i] = static_cast<uint8_t>(i * 37 % 251);
+  const Split split =
+      builder.Make<uint8_t>({10, 3, 6, 6}, pixels, SplitBuilder::Labels({0, 1, 2, 0, 1, 2, 0, 1, 2, 0}));
+  const Preprocessor preprocessor = Identity(split.example_shape());
+  v1::DataSpec data;
+  for (const auto add : {+[](v1::Augmentation& a) { a.mutable_rotate()->set_max_degrees(20); },
+                         +[](v1::Augmentation& a) { a.mutable_mixup(); }}) {
+    add(*data.add_augmentation());
+  }
+  FieldErrors::Root errors;
+  const Augmenter augmenter = Augmenter::Create(data.mutable_augmentation(), &split.example_shape(), errors.scope());
+  ASSERT_TRUE(errors.ok()) << errors.ToStatus();
+  constexpr int64_t kBatch = 3, kOutputs = 3;
+  std::vector<std::unique_ptr<BatchLoader>> loaders;
+  for (const int64_t threads : {1, 2, 5, 64}) {
+    auto loader = BatchLoader::Start(split, preprocessor,
+                                     {.batch = kBatch,
+                                      .threads = threads,
+                                      .seed = 3,
+                                      .first_step = 2,
+                                      .end_step = 40,
+                                      .augmenter = &augmenter,
+                                      .outputs = kOutputs});
+    ASSERT_TRUE(loader.ok()) << loader.status();
+    loaders.push_back(*std::move(loader));
+  }
+  for (uint64_t step = 2; step < 40; ++step) {
+    const Batch* one = loaders[0]->Next();
+    ASSERT_NE(one, nullptr);
+    EXPECT_EQ(one->step, step);
+    const absl::Span<const float> examples(one->examples, kBatch * Elements(split.example_shape()));
+    const absl::Span<const float> targets(one->targets, kBatch * kOutputs);
+    for (size_t i = 1; i < loaders.size(); ++i) {
+      const Batch* other = loaders[i]->Next();
+      ASSERT_NE(other, nullptr);
+      EXPECT_EQ(other->step, step);
+      EXPECT_EQ(absl::MakeSpan(other->examples, examples.size()), examples);
+      EXPECT_EQ(absl::MakeSpan(other->targets, targets.size()), targets);
+    }
+  }
+  for (const auto& loader : loaders) EXPECT_EQ(loader->Next(), nullptr);
+}
+
 TEST_F(BatchLoaderTest, EvaluationSeesEachExampleOnceAndPadsTheLastBatch) {
   auto loader = Start(BatchLoader::Evaluation(4));
   std::vector<int32_t> seen;
@@ -128,6 +174,11 @@ TEST_F(BatchLoaderTest, StopsWhileTheThreadIsAhead) {
 TEST_F(BatchLoaderTest, RefusesWhatDoesNotFit) {
   EXPECT_EQ(BatchLoader::Start(split_, preprocessor_, {.batch = 11, .end_step = 1}).status().code(),
             absl::StatusCode::kInvalidArgument);
+  for (const int64_t threads : {-1, 0, 65}) {
+    EXPECT_EQ(
+        BatchLoader::Start(split_, preprocessor_, {.batch = 1, .threads = threads, .end_step = 1}).status().code(),
+        absl::StatusCode::kInvalidArgument);
+  }
   EXPECT_EQ(BatchLoader::Start(split_, preprocessor_, {.batch = 0, .end_step = 1}).status().code(),
             absl::StatusCode::kInvalidArgument);
   const Preprocessor other = Identity({3});
