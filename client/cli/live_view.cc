@@ -63,6 +63,16 @@ StyledLine ProgressLine(const JobView& view, const LiveViewOptions& options) {
   return StyledLine().Add(Bar(share, width)).Add(percent, Style::kBold).Add(facts, Style::kDim);
 }
 
+// Where a good part of the time goes into waiting for minibatches, what helps.
+std::optional<StyledLine> DataWaitLine(const JobView& view) {
+  const v1::Timing& timing = view.timing();
+  constexpr double kMuch = 0.1;
+  if (IsTerminal(view.state()) || !(timing.data_wait_ms() > kMuch * timing.step_ms())) return std::nullopt;
+  return StyledLine().Add(absl::StrCat("waits for data ", FormatPercent(timing.data_wait_ms() / timing.step_ms()),
+                                       " of the time: more data.prefetch_threads may help"),
+                          Style::kWarning);
+}
+
 // "train  loss 0.4213 ▇▅▃▁  accuracy 85.0 % ▁▃▅▇".
 StyledLine MetricsLine(absl::string_view title, double loss, const Series& losses, std::optional<double> accuracy,
                        const Series& accuracies, int width) {
@@ -215,6 +225,7 @@ std::string RenderLiveView(const JobView& view, const LiveViewOptions& options) 
   std::vector<StyledLine> lines;
   lines.push_back(Header(view));
   lines.push_back(ProgressLine(view, options));
+  if (const auto waits = DataWaitLine(view)) lines.push_back(*waits);
   AddMetrics(view, options.width, lines);
   if (view.preprocessing()) AddPreprocessing(*view.preprocessing(), lines);
   if (!options.connection.empty()) lines.push_back(StyledLine().Add(Printable(options.connection), Style::kWarning));

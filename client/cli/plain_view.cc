@@ -26,6 +26,7 @@ std::string Train(const v1::TrainMetrics& train, const v1::Timing& timing) {
   if (timing.examples_per_second() > 0) {
     absl::StrAppendFormat(&text, " examples_per_second=%.0f step_ms=%.4g", timing.examples_per_second(),
                           timing.step_ms());
+    if (timing.data_wait_ms() > 0) absl::StrAppendFormat(&text, " data_wait_ms=%.3g", timing.data_wait_ms());
   }
   if (timing.has_remaining()) {
     absl::StrAppendFormat(&text, " remaining_seconds=%.0f", absl::ToDoubleSeconds(ToDuration(timing.remaining())));

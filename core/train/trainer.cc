@@ -24,7 +24,10 @@ absl::StatusOr<TrainResult> Trainer::Run(const std::atomic<bool>& stop) {
 
   while (step_ < total_steps_ && !stop.load(std::memory_order_relaxed)) {
     if (lottery_ && lottery_->PrunesAt(step_)) PruneAndRewind();
-    if (absl::Status status = Step(*loader_->Next()); !status.ok()) return status;
+    const Clock::time_point asked = Clock::now();
+    const Batch* batch = loader_->Next();
+    data_wait_ += Clock::now() - asked;
+    if (absl::Status status = Step(*batch); !status.ok()) return status;
     sink_.Heartbeat(step_);
     const Due due = DueAfter(step_);
     if (due.evaluation) {

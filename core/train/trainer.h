@@ -95,6 +95,7 @@ class Trainer {
   Clock::time_point last_checkpoint_;
   Clock::time_point last_metrics_;
   uint64_t last_metrics_step_ = 0;
+  Clock::duration data_wait_ = {};  // Of the steps since then.
 };
 
 }  // namespace traind::core

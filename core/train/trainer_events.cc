@@ -43,10 +43,12 @@ void Trainer::EmitMetrics(double loss, const UpdatePass::Measures& measures, dou
   const auto steps = static_cast<double>(step_ - last_metrics_step_);
   auto* timing = event.mutable_timing();
   timing->set_step_ms(seconds * 1e3 / steps);
+  timing->set_data_wait_ms(std::chrono::duration<double, std::milli>(data_wait_).count() / steps);
   timing->set_examples_per_second(steps * spec_.batch_size() / seconds);
   *timing->mutable_remaining() = ToDuration(seconds / steps * static_cast<double>(total_steps_ - step_));
   last_metrics_ = now;
   last_metrics_step_ = step_;
+  data_wait_ = {};
   sink_.Emit(std::move(event));
 }
 

@@ -91,6 +91,22 @@ logits  10        -0.1000   2.500   0.0 %          -      -         -       -  3
 )");
 }
 
+TEST_F(ViewTest, SaysWhenTheTrainingWaitsForData) {
+  JobView view = View();
+  view.Apply(
+      FromText<v1::Event>("sequence: 7 step: 110 train { loss: 0.5 } timing { examples_per_second: 4000 step_ms: "
+                          "32 data_wait_ms: 3.1 }"));
+  EXPECT_THAT(RenderLiveView(view, Options(100, 40)), Not(HasSubstr("waits for data")));
+  const v1::Event waiting = FromText<v1::Event>(
+      "sequence: 8 step: 120 train { loss: 0.5 } timing { examples_per_second: 2000 step_ms: 64 data_wait_ms: 32 }");
+  view.Apply(waiting);
+  EXPECT_THAT(RenderLiveView(view, Options(100, 40)),
+              HasSubstr("\nwaits for data 50.0 % of the time: more data.prefetch_threads may help\n"));
+  EXPECT_THAT(PlainLines(waiting, false), HasSubstr(" step_ms=64 data_wait_ms=32\n"));
+  view.Apply(FromText<v1::Event>("sequence: 9 step: 400 state { state: SUCCEEDED }"));
+  EXPECT_THAT(RenderLiveView(view, Options(100, 40)), Not(HasSubstr("waits for data")));
+}
+
 TEST_F(ViewTest, EveryFrameFitsItsWindow) {
   JobView view = View();
   v1::Event event = FromText<v1::Event>("sequence: 7 step: 110");
