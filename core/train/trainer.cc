@@ -22,11 +22,12 @@ absl::StatusOr<TrainResult> Trainer::Run(const std::atomic<bool>& stop) {
   last_checkpoint_ = last_metrics_ = Clock::now();
   last_metrics_step_ = step_;
 
+  const uint64_t first = step_;
   while (step_ < total_steps_ && !stop.load(std::memory_order_relaxed)) {
     if (lottery_ && lottery_->PrunesAt(step_)) PruneAndRewind();
     const Clock::time_point asked = Clock::now();
     const Batch* batch = loader_->Next();
-    data_wait_ += Clock::now() - asked;
+    if (step_ > first) data_wait_ += Clock::now() - asked;  // The first one is always waited for.
     if (absl::Status status = Step(*batch); !status.ok()) return status;
     sink_.Heartbeat(step_);
     const Due due = DueAfter(step_);
