@@ -65,12 +65,13 @@ StyledLine ProgressLine(const JobView& view, const LiveViewOptions& options) {
 
 // Where a good part of the time goes into waiting for minibatches, what helps.
 std::optional<StyledLine> DataWaitLine(const JobView& view) {
-  const v1::Timing& timing = view.timing();
   constexpr double kMuch = 0.1;
-  if (IsTerminal(view.state()) || !(timing.data_wait_ms() > kMuch * timing.step_ms())) return std::nullopt;
-  return StyledLine().Add(absl::StrCat("waits for data ", FormatPercent(timing.data_wait_ms() / timing.step_ms()),
-                                       " of the time: more data.prefetch_threads may help"),
-                          Style::kWarning);
+  const v1::Timing& timing = view.timing();
+  const double share = timing.step_ms() > 0 ? timing.data_wait_ms() / timing.step_ms() : 0;
+  if (IsTerminal(view.state()) || !(share > kMuch)) return std::nullopt;
+  return StyledLine().Add(
+      absl::StrCat("waits for data ", FormatPercent(share), " of the time: more data.prefetch_threads may help"),
+      Style::kWarning);
 }
 
 // "train  loss 0.4213 ▇▅▃▁  accuracy 85.0 % ▁▃▅▇".

@@ -108,9 +108,11 @@ absl::Span<const float> Split::targets() const {
   return {reinterpret_cast<const float*>(labels_data_), static_cast<size_t>(size_ * target_width_)};
 }
 
-void Split::Limit(uint64_t count) {
-  if (count > 0 && count < static_cast<uint64_t>(size_)) size_ = static_cast<int64_t>(count);
+int64_t FirstOf(int64_t examples, uint64_t limit) {
+  return limit > 0 && limit < static_cast<uint64_t>(examples) ? static_cast<int64_t>(limit) : examples;
 }
+
+void Split::Limit(uint64_t count) { size_ = FirstOf(size_, count); }
 
 absl::Status Split::Verify() const {
   Crc32 crc;

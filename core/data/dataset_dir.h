@@ -51,6 +51,9 @@ absl::Status RemoveUnfinishedImports(const std::string& datasets_dir);
 // The dataset in a folder. NOT_FOUND without one; DATA_LOSS when it is damaged.
 absl::StatusOr<v1::Dataset> LoadDataset(const std::string& dir);
 
+// How many of `examples` (at least 0) the first `limit` are; a limit of 0 leaves all.
+int64_t FirstOf(int64_t examples, uint64_t limit);
+
 // One split, mapped.
 class Split {
  public:

@@ -78,8 +78,7 @@ void CopyChannels(const Frame& frame, const Channels& from, const Channels& to, 
         CopyRun(in + from_lane, from_width, out + channel % width, width, length, spatial);
         channel += length;
       }
-      if (block_end < to.layout.channels || block_end == (block + 1) * width) continue;
-      for (int64_t s = 0; s < spatial; ++s) std::fill(out + s * width + block_end % width, out + (s + 1) * width, T{});
+      if (block_end == to.layout.channels) ZeroPadding(to.layout, target + n * to.layout.example_stride());
     }
   });
 }
@@ -125,7 +124,7 @@ class ConcatLayer : public Layer {
     Dims dims = {planner.batch()};
     dims.insert(dims.end(), planner.OutputShape().begin(), planner.OutputShape().end());
     const dnnl::memory::desc desc = InFormatOf(planner.Desc(like->value), dims, planner.compute_type());
-    Channels output{.value = planner.New(desc), .layout = *Layout::Of(desc)};
+    const Channels output{.value = planner.New(desc), .layout = *Layout::Of(desc)};
     planner.Run("concat", reads, {output.value}, [inputs, output](const Frame& frame) {
       Channels to = output;
       for (const Channels& input : inputs) {
@@ -134,17 +133,15 @@ class ConcatLayer : public Layer {
       }
     });
     planner.SetOutput(output.value);
-    std::vector<dnnl::memory::desc> descs;
-    for (Value read : reads) descs.push_back(planner.Desc(read));
-    return [desc, descs, inputs, output](Planner& back) {
+    return [inputs, output](Planner& back) {
       Channels gradient = output;
-      gradient.value = GradientAs(back, desc);
+      gradient.value = GradientAs(back, back.Desc(output.value));
       for (size_t i = 0; i < inputs.size(); ++i) {
         const int input = static_cast<int>(i);
         const int64_t channels = inputs[i].layout.channels;
         if (back.NeedsInputGradient(input)) {
           Channels part = inputs[i];
-          part.value = back.New(descs[i]);
+          part.value = back.New(back.Desc(inputs[i].value));
           back.Run("concat gradient", {gradient.value}, {part.value},
                    [gradient, part, channels](const Frame& frame) { Copy(frame, gradient, part, channels); });
           GiveInputGradient(back, input, part.value);

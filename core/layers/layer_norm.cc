@@ -80,15 +80,6 @@ struct LayerNormValues {
   double epsilon = 0;
 };
 
-// The padding of an example, which the loops above overwrite, back to zero.
-template <class T>
-void ZeroPadding(const Layout& layout, T* example) {
-  if (!layout.padded()) return;
-  const int64_t valid = layout.block_width(layout.blocks - 1);
-  T* row = example + (layout.blocks - 1) * layout.spatial * layout.width;
-  for (int64_t s = 0; s < layout.spatial; ++s, row += layout.width) std::fill(row + valid, row + layout.width, T{});
-}
-
 template <class T>
 Moments ExampleMoments(const Layout& layout, const T* x) {
   if (!layout.padded()) return RunMoments(x, layout.example_stride());

@@ -49,14 +49,6 @@ struct Affine {
     return value.valid() ? *frame.at<float>(value) : fallback;
   }
 
-  // Padding that is zero before is zero after.
-  template <class T>
-  void ClearPadding(T* slab) const {
-    const int64_t valid = layout.block_width(layout.blocks - 1);
-    for (int64_t s = 0; s < layout.spatial; ++s)
-      std::fill(slab + s * layout.width + valid, slab + (s + 1) * layout.width, T());
-  }
-
   template <class T>
   void Forward(const Frame& frame) const {
     const int64_t slab = layout.spatial * layout.width;  // One block of one example.
@@ -64,8 +56,9 @@ struct Affine {
     ParallelFor(layout.batch * layout.blocks, std::max<int64_t>(1, 4096 / slab), [&](int64_t begin, int64_t end, int) {
       T* to = frame.at<T>(y);
       AffineLoop(frame.at<T>(x) + begin * slab, w, b, to + begin * slab, (end - begin) * slab);
-      for (int64_t i = begin; layout.padded() && i < end; ++i) {
-        if (i % layout.blocks == layout.blocks - 1) ClearPadding(to + i * slab);
+      // The bias went into the padding, too. The thread that has an example's last block mends it.
+      for (int64_t n = begin / layout.blocks; n < end / layout.blocks; ++n) {
+        ZeroPadding(layout, to + n * layout.example_stride());
       }
     });
   }

@@ -12,8 +12,8 @@ namespace traind::core {
 struct ResidualHead {
   uint32_t classes = 1;
   bool pre_activation = false;
-  bool fixup =
-      false;  // Scalar biases in place of batch norm, and a classifier that starts at zero (Zhang et al. 2019).
+  // Scalar biases in place of batch norm, and a classifier that starts at zero (Zhang et al. 2019).
+  bool fixup = false;
   v1::Activation activation;
 };
 void AddResidualHead(const ResidualHead& head, std::vector<v1::Layer>& layers);

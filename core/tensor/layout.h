@@ -6,6 +6,7 @@
 // A value type; safe to share.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 
@@ -32,5 +33,14 @@ struct Layout {
   // The form of a descriptor; nullopt when it is none of the above (the planner then reorders to plain).
   static std::optional<Layout> Of(const dnnl::memory::desc& desc);
 };
+
+// Zeros back into the padding of one example, for loops that write over it.
+template <class T>
+void ZeroPadding(const Layout& layout, T* example) {
+  if (!layout.padded()) return;
+  const int64_t valid = layout.block_width(layout.blocks - 1);
+  T* row = example + (layout.blocks - 1) * layout.spatial * layout.width;
+  for (int64_t s = 0; s < layout.spatial; ++s, row += layout.width) std::fill(row + valid, row + layout.width, T{});
+}
 
 }  // namespace traind::core

@@ -239,6 +239,7 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
   // labels as wide as the output.
   const int64_t targets = data.blends ? graph->output().output[0] : dataset->target_width();
   const double batch = resolved.batch_size() * (example + 4.0 + 4.0 * static_cast<double>(targets));
+  // Evaluation has a loader of its own, beside that of training.
   const double loaders = resolved.data().evaluation_split() == "none" ? 1 : 2;
   const double in_flight = loaders * static_cast<double>(BatchLoader::BatchesInFlight(PrefetchThreads(resolved)));
   const double stored = 4.0 * static_cast<double>(std::max(Elements(data.stored), Elements(data.augmented)));

@@ -1,12 +1,12 @@
 #include "core/train/resolve_data.h"
 
-#include <algorithm>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/data/augmentation/augmenter.h"
+#include "core/data/dataset_dir.h"
 #include "core/data/preprocessing/preprocessor.h"
 #include "core/tensor/tensor.h"
 
@@ -69,8 +69,7 @@ ResolvedData ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const F
   }
   const v1::DatasetSplit* train = RequireSplit(*dataset, data.train_split(), errors.At("train_split"));
   if (train == nullptr) return resolved;
-  const int64_t limit = static_cast<int64_t>(std::min<uint64_t>(data.max_train_examples(), INT64_MAX));
-  resolved.examples = limit > 0 ? std::min(limit, train->num_examples()) : train->num_examples();
+  resolved.examples = FirstOf(train->num_examples(), data.max_train_examples());
   return resolved;
 }
 

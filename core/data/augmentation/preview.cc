@@ -184,9 +184,8 @@ v1::PreviewDatasetRequest ResolvePreview(const v1::PreviewDatasetRequest& reques
   } else if (split->num_examples() < 1) {
     errors.At("split").Add(absl::StrCat("\"", resolved.split(), "\" is empty"));
   } else {
-    const auto all = static_cast<uint64_t>(split->num_examples());
-    const uint64_t examples = resolved.max_examples() > 0 ? std::min(resolved.max_examples(), all) : all;
-    resolved.set_rows(static_cast<uint32_t>(std::min<uint64_t>(resolved.rows(), examples)));
+    const int64_t examples = FirstOf(split->num_examples(), resolved.max_examples());
+    resolved.set_rows(static_cast<uint32_t>(std::min<int64_t>(resolved.rows(), examples)));
   }
   const Augmenter augmenter = Augmenter::Create(resolved.mutable_augmentation(), &shape, errors);
   if (errors.count() > before) return resolved;

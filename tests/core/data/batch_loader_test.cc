@@ -94,10 +94,8 @@ TEST_F(BatchLoaderTest, ThreadsChangeNoBit) {
       builder.Make<uint8_t>({10, 3, 6, 6}, pixels, SplitBuilder::Labels({0, 1, 2, 0, 1, 2, 0, 1, 2, 0}));
   const Preprocessor preprocessor = Identity(split.example_shape());
   v1::DataSpec data;
-  for (const auto add : {+[](v1::Augmentation& a) { a.mutable_rotate()->set_max_degrees(20); },
-                         +[](v1::Augmentation& a) { a.mutable_mixup(); }}) {
-    add(*data.add_augmentation());
-  }
+  data.add_augmentation()->mutable_rotate()->set_max_degrees(20);
+  data.add_augmentation()->mutable_mixup();
   FieldErrors::Root errors;
   const Augmenter augmenter = Augmenter::Create(data.mutable_augmentation(), &split.example_shape(), errors.scope());
   ASSERT_TRUE(errors.ok()) << errors.ToStatus();

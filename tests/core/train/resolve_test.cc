@@ -56,9 +56,26 @@ TEST(ResolveJob, FillsInEveryDefault) {
   EXPECT_EQ(spec.checkpoint().every().seconds(), 30);
   EXPECT_EQ(spec.checkpoint().keep_last(), 3u);
   EXPECT_EQ(spec.threads(), 4u);
+  EXPECT_EQ(spec.data().prefetch_threads(), 1u);
   EXPECT_EQ(spec.precision(), v1::F32);
   EXPECT_EQ(spec.convolution_algorithm(), v1::AUTO);
   EXPECT_EQ(spec.metrics_every_steps(), 10u);
+}
+
+TEST(ResolveJob, PrefetchThreadsFollowTheThreadsAndTakeMemory) {
+  v1::JobSpec spec =
+      Parse<v1::JobSpec>("network { layers { name: 'logits' dense { units: 10 } } } data { dataset: 'images' }");
+  const auto dataset = FindTestDataset("images");
+  ASSERT_TRUE(dataset);
+  FieldErrors::Root errors;
+  const ResolvedJob many = ResolveJob(spec, &*dataset, 64, errors.scope());
+  EXPECT_EQ(many.spec.data().prefetch_threads(), 8u);
+  spec.mutable_data()->set_prefetch_threads(3);
+  const ResolvedJob three = ResolveJob(spec, &*dataset, 64, errors.scope());
+  ASSERT_TRUE(errors.ok()) << errors.ToStatus();
+  EXPECT_EQ(three.spec.data().prefetch_threads(), 3u);
+  // Of each five threads more, training and evaluation have ten minibatches of images and labels more each.
+  EXPECT_EQ(many.memory_bound_bytes - three.memory_bound_bytes, 2 * 10 * 128 * (4 * 28 * 28 + 4));
 }
 
 TEST(ResolveJob, KeepsWhatWasSaidAndIsIdempotent) {
