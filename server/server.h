@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/config.h"
-#include "server/jobs/launcher.h"
+#include "server/workers/launcher.h"
 
 namespace traind::server {
 

@@ -15,11 +15,11 @@
 #include <optional>
 #include <utility>
 
-#include "core/activations/activation.h"
 #include "core/activations/elementwise_loops.h"
-#include "core/layers/values.h"
-#include "core/plan/placed_value.h"
-#include "core/plan/planner.h"
+#include "core/kinds/activation.h"
+#include "core/kinds/placed_value.h"
+#include "core/kinds/planner.h"
+#include "core/kinds/values.h"
 
 namespace traind::core {
 

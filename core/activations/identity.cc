@@ -1,8 +1,8 @@
 // y = x. Appends nothing to the plan.
 #include <memory>
 
-#include "core/activations/activation.h"
-#include "core/plan/planner.h"
+#include "core/kinds/activation.h"
+#include "core/kinds/planner.h"
 
 namespace traind::core {
 namespace {

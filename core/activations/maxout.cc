@@ -8,12 +8,12 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "core/activations/activation.h"
 #include "core/activations/elementwise_loops.h"
 #include "core/base/require.h"
-#include "core/layers/values.h"
+#include "core/kinds/activation.h"
+#include "core/kinds/placed_value.h"
+#include "core/kinds/values.h"
 #include "core/onednn/desc.h"
-#include "core/plan/placed_value.h"
 
 namespace traind::core {
 namespace {

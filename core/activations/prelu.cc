@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <memory>
 
-#include "core/activations/activation.h"
 #include "core/activations/elementwise_loops.h"
-#include "core/activations/pieces.h"
+#include "core/base/pieces.h"
 #include "core/base/require.h"
-#include "core/layers/values.h"
-#include "core/plan/placed_value.h"
+#include "core/kinds/activation.h"
+#include "core/kinds/placed_value.h"
+#include "core/kinds/values.h"
 
 namespace traind::core {
 namespace {

@@ -3,10 +3,10 @@
 #include <memory>
 
 #include "core/activations/elementwise.h"
-#include "core/activations/pieces.h"
 #include "core/activations/swish_function.h"
+#include "core/base/pieces.h"
 #include "core/base/require.h"
-#include "core/layers/values.h"
+#include "core/kinds/values.h"
 
 namespace traind::core {
 namespace {

@@ -1,8 +1,8 @@
 // y = x sigmoid(b x), which is swish (slide 34) and, with b = 1.702, an approximation of gelu.
 #pragma once
 
-#include "core/activations/activation.h"
 #include "core/base/math.h"
+#include "core/kinds/activation.h"
 
 namespace traind::core {
 

@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "core/blocks/block.h"
-#include "core/blocks/make_layers.h"
+#include "core/kinds/block.h"
+#include "core/kinds/make_layers.h"
 
 namespace traind::core {
 namespace {

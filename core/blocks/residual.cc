@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "core/blocks/block.h"
-#include "core/blocks/make_layers.h"
-#include "core/layers/checks.h"
+#include "core/kinds/block.h"
+#include "core/kinds/checks.h"
+#include "core/kinds/make_layers.h"
 
 namespace traind::core {
 namespace {

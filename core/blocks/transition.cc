@@ -5,8 +5,8 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "core/blocks/block.h"
-#include "core/blocks/make_layers.h"
+#include "core/kinds/block.h"
+#include "core/kinds/make_layers.h"
 
 namespace traind::core {
 namespace {

@@ -133,7 +133,7 @@ void BatchLoader::State::FillExample(int64_t index, const Augmenter::Key& key, i
     preprocessor.Apply(options.augmenter->Apply(ImageOf(split, index), key, maker.workspace), out);
   } else if (options.views != nullptr && !options.views->plain()) {
     const Shape& shape = options.views->input();
-    const Image looked{split.element_type(), shape[0], shape[1], shape[2], maker.view_pixels.data()};
+    const ImageView looked{split.element_type(), shape[0], shape[1], shape[2], maker.view_pixels.data()};
     options.views->Apply(view, ImageOf(split, index), maker.resampler, looked);
     preprocessor.Apply(looked, out);
   } else {

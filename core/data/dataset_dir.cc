@@ -123,6 +123,16 @@ absl::Status Split::Verify() const {
                                                 ", but the import recorded ", checksum_));
 }
 
+ImageView ImageOf(const Split& split, int64_t index) {
+  const Shape& shape = split.example_shape();
+  ImageView image{.type = split.element_type(), .channels = shape[0], .height = shape[1], .width = shape[2]};
+  const void* data = split.element_type() == v1::UINT8
+                         ? static_cast<const void*>(split.uint8_examples() + index * image.elements())
+                         : split.float_examples() + index * image.elements();
+  image.data = const_cast<void*>(data);
+  return image;
+}
+
 absl::StatusOr<Split> OpenSplit(const std::string& dir, const std::string& name) {
   auto dataset = LoadDataset(dir);
   if (!dataset.ok()) return dataset.status();

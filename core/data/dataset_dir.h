@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "core/base/file.h"
+#include "core/kinds/image_view.h"
 #include "core/tensor/tensor.h"
 #include "traind/v1/dataset.pb.h"
 #include "traind/v1/dataset_service.pb.h"
@@ -90,6 +91,9 @@ class Split {
   int64_t target_width_ = 0;
   int64_t num_classes_ = 0;
 };
+
+// The example `index` of a split of images, to be read only.
+ImageView ImageOf(const Split& split, int64_t index);
 
 // NOT_FOUND when the dataset has no such split (the message lists those it has); DATA_LOSS when its files do not fit
 // the dataset's description or a label is out of range.

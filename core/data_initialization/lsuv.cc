@@ -8,7 +8,7 @@
 #include "core/base/require.h"
 #include "core/data_initialization/data_initializer.h"
 #include "core/data_initialization/network_under_data.h"
-#include "core/initializers/initializer.h"
+#include "core/kinds/initializer.h"
 
 namespace traind::core {
 namespace {

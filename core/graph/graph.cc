@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/graph/graph_builder.h"
-#include "core/presets/preset.h"
+#include "core/kinds/preset.h"
 
 namespace traind::core {
 namespace {

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "core/activations/activation.h"
 #include "core/base/errors.h"
-#include "core/layers/layer.h"
-#include "core/regularizers/regularizer.h"
+#include "core/kinds/activation.h"
+#include "core/kinds/layer.h"
+#include "core/kinds/regularizer.h"
 #include "core/tensor/tensor.h"
 #include "traind/v1/network.pb.h"
 

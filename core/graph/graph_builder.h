@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "absl/container/flat_hash_set.h"
-#include "core/blocks/block.h"
 #include "core/graph/graph.h"
+#include "core/kinds/block.h"
 #include "traind/v1/network.pb.h"
 
 namespace traind::core {

@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "core/base/require.h"
-#include "core/initializers/initializer.h"
+#include "core/kinds/initializer.h"
 
 namespace traind::core {
 namespace {

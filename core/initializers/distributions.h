@@ -4,7 +4,7 @@
 
 #include "absl/types/span.h"
 #include "core/base/random.h"
-#include "core/initializers/initializer.h"
+#include "core/kinds/initializer.h"
 #include "traind/v1/initializer.pb.h"
 
 namespace traind::core {

@@ -12,7 +12,7 @@
 #include "core/base/parallel.h"
 #include "core/base/require.h"
 #include "core/initializers/distributions.h"
-#include "core/initializers/initializer.h"
+#include "core/kinds/initializer.h"
 
 namespace traind::core {
 namespace {

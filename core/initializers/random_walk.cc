@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/initializers/distributions.h"
-#include "core/initializers/initializer.h"
+#include "core/kinds/initializer.h"
 
 namespace traind::core {
 namespace {

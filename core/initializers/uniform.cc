@@ -3,7 +3,7 @@
 
 #include "core/base/require.h"
 #include "core/initializers/distributions.h"
-#include "core/initializers/initializer.h"
+#include "core/kinds/initializer.h"
 
 namespace traind::core {
 namespace {

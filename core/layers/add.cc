@@ -7,12 +7,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "core/activations/activation.h"
 #include "core/base/bfloat16.h"
 #include "core/base/parallel.h"
 #include "core/base/vectorize.h"
-#include "core/layers/checks.h"
-#include "core/layers/values.h"
+#include "core/kinds/activation.h"
+#include "core/kinds/checks.h"
+#include "core/kinds/values.h"
 #include "core/onednn/desc.h"
 #include "core/onednn/primitives.h"
 #include "core/tensor/layout.h"
@@ -74,7 +74,7 @@ class AddLayer : public Layer {
       if (!sum.ok()) return sum.status();
       Planner::Arguments arguments = {{DNNL_ARG_DST, output}};
       for (int i = 0; i < count; ++i) arguments.emplace_back(DNNL_ARG_MULTIPLE_SRC + i, inputs[i]);
-      planner.Run(sum->primitive, arguments, sum->desc.scratchpad_desc());
+      planner.Run(sum->desc, arguments);
     }
     planner.SetOutput(output);
     return [count](Planner& back) {

@@ -10,13 +10,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "core/activations/activation.h"
-#include "core/layers/checks.h"
+#include "core/kinds/activation.h"
+#include "core/kinds/checks.h"
+#include "core/kinds/planner.h"
+#include "core/kinds/values.h"
 #include "core/layers/normalization.h"
-#include "core/layers/values.h"
 #include "core/onednn/desc.h"
 #include "core/onednn/primitives.h"
-#include "core/plan/planner.h"
 
 namespace traind::core {
 namespace {
@@ -67,15 +67,13 @@ class BatchNormLayer : public Layer {
     }
     const ScaleShift parameters = Parameters(planner);
     const Value output = planner.New(options.data);
-    planner.Run(forward->primitive,
-                {{DNNL_ARG_SRC, source},
-                 {onednn::kArgScaleShift, parameters.scale},
-                 {DNNL_ARG_SHIFT, parameters.shift},
-                 {DNNL_ARG_MEAN, saved.mean},
-                 {DNNL_ARG_VARIANCE, saved.variance},
-                 {DNNL_ARG_WORKSPACE, saved.workspace},
-                 {DNNL_ARG_DST, output}},
-                forward->desc.scratchpad_desc());
+    planner.Run(forward->desc, {{DNNL_ARG_SRC, source},
+                                {onednn::kArgScaleShift, parameters.scale},
+                                {DNNL_ARG_SHIFT, parameters.shift},
+                                {DNNL_ARG_MEAN, saved.mean},
+                                {DNNL_ARG_VARIANCE, saved.variance},
+                                {DNNL_ARG_WORKSPACE, saved.workspace},
+                                {DNNL_ARG_DST, output}});
     const Shape& shape = planner.InputShape();
     planner.SetOutput(shape.size() > 1
                           ? output
@@ -157,17 +155,15 @@ class BatchNormLayer : public Layer {
     const ScaleShift parameters = Parameters(planner);
     const ScaleShift gradients = Gradients(planner);
     const Value input_gradient = planner.New(options.data);
-    planner.Run(backward->primitive,
-                {{DNNL_ARG_SRC, saved.source},
-                 {DNNL_ARG_MEAN, saved.mean},
-                 {DNNL_ARG_VARIANCE, saved.variance},
-                 {DNNL_ARG_WORKSPACE, saved.workspace},
-                 {onednn::kArgScaleShift, parameters.scale},
-                 {DNNL_ARG_DIFF_DST, GradientAs(planner, options.data)},
-                 {DNNL_ARG_DIFF_SRC, input_gradient},
-                 {onednn::kArgDiffScaleShift, gradients.scale},
-                 {DNNL_ARG_DIFF_SHIFT, gradients.shift}},
-                backward->desc.scratchpad_desc());
+    planner.Run(backward->desc, {{DNNL_ARG_SRC, saved.source},
+                                 {DNNL_ARG_MEAN, saved.mean},
+                                 {DNNL_ARG_VARIANCE, saved.variance},
+                                 {DNNL_ARG_WORKSPACE, saved.workspace},
+                                 {onednn::kArgScaleShift, parameters.scale},
+                                 {DNNL_ARG_DIFF_DST, GradientAs(planner, options.data)},
+                                 {DNNL_ARG_DIFF_SRC, input_gradient},
+                                 {onednn::kArgDiffScaleShift, gradients.scale},
+                                 {DNNL_ARG_DIFF_SHIFT, gradients.shift}});
     GiveInputGradient(planner, 0, input_gradient);
     return absl::OkStatus();
   }

@@ -11,10 +11,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/parallel.h"
-#include "core/layers/checks.h"
-#include "core/layers/values.h"
+#include "core/kinds/checks.h"
+#include "core/kinds/placed_value.h"
+#include "core/kinds/values.h"
 #include "core/onednn/desc.h"
-#include "core/plan/placed_value.h"
 #include "core/tensor/format.h"
 
 namespace traind::core {

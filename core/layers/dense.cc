@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "core/layers/checks.h"
+#include "core/kinds/checks.h"
+#include "core/kinds/values.h"
 #include "core/layers/fusion.h"
-#include "core/layers/values.h"
 #include "core/layers/weight_gradients.h"
 #include "core/onednn/desc.h"
 #include "core/onednn/primitives.h"
@@ -49,9 +49,8 @@ class DenseLayer : public Layer {
     Value bias;
     if (config_.bias()) bias = planner.Parameter("bias", chosen.bias_desc());
     const Value output = planner.New(chosen.dst_desc());
-    planner.Run(forward->primitive,
-                {{DNNL_ARG_SRC, source}, {DNNL_ARG_WEIGHTS, weight}, {DNNL_ARG_BIAS, bias}, {DNNL_ARG_DST, output}},
-                chosen.scratchpad_desc());
+    planner.Run(forward->desc,
+                {{DNNL_ARG_SRC, source}, {DNNL_ARG_WEIGHTS, weight}, {DNNL_ARG_BIAS, bias}, {DNNL_ARG_DST, output}});
     planner.SetOutput(output);
     return [this, source, forward = *std::move(forward)](Planner& back) { return Backward(back, source, forward); };
   }

@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "core/base/parallel.h"
-#include "core/layers/checks.h"
+#include "core/kinds/checks.h"
+#include "core/kinds/values.h"
 #include "core/layers/connection_mask.h"
 #include "core/layers/fusion.h"
-#include "core/layers/values.h"
 #include "core/layers/weight_gradients.h"
 #include "core/onednn/desc.h"
 #include "core/onednn/primitives.h"
@@ -133,12 +133,10 @@ class DropConnectLayer : public Layer {
     Value bias;
     if (config_.bias()) bias = planner.Parameter("bias", chosen.bias_desc());
     const Value output = planner.New(chosen.dst_desc());
-    planner.Run(forward->primitive,
-                {{DNNL_ARG_SRC, planner.In(source, chosen.src_desc())},
-                 {DNNL_ARG_WEIGHTS, planner.In(weight, chosen.weights_desc())},
-                 {DNNL_ARG_BIAS, bias},
-                 {DNNL_ARG_DST, output}},
-                chosen.scratchpad_desc());
+    planner.Run(forward->desc, {{DNNL_ARG_SRC, planner.In(source, chosen.src_desc())},
+                                {DNNL_ARG_WEIGHTS, planner.In(weight, chosen.weights_desc())},
+                                {DNNL_ARG_BIAS, bias},
+                                {DNNL_ARG_DST, output}});
     planner.SetOutput(output);
     if (!planner.training()) return BackwardPlan();
     return BackwardPlan([=, this, forward = *std::move(forward)](Planner& back) {
@@ -182,11 +180,9 @@ class DropConnectLayer : public Layer {
         RunGradientOfData(planner, *data, gradient);
       } else {
         const Value input_gradient = planner.New(data->desc.diff_src_desc());
-        planner.Run(data->primitive,
-                    {{DNNL_ARG_DIFF_DST, planner.In(gradient, data->desc.diff_dst_desc())},
-                     {DNNL_ARG_WEIGHTS, planner.In(masked, data->desc.weights_desc())},
-                     {DNNL_ARG_DIFF_SRC, input_gradient}},
-                    data->desc.scratchpad_desc());
+        planner.Run(data->desc, {{DNNL_ARG_DIFF_DST, planner.In(gradient, data->desc.diff_dst_desc())},
+                                 {DNNL_ARG_WEIGHTS, planner.In(masked, data->desc.weights_desc())},
+                                 {DNNL_ARG_DIFF_SRC, input_gradient}});
         GiveInputGradient(planner, 0, input_gradient);
       }
     }
@@ -201,12 +197,10 @@ class DropConnectLayer : public Layer {
     const Value unmasked = planner.New(chosen.diff_weights_desc());
     Value bias_gradient;
     if (config_.bias()) bias_gradient = planner.ParameterGradient("bias", chosen.diff_bias_desc());
-    planner.Run(weights->primitive,
-                {{DNNL_ARG_SRC, planner.In(source, chosen.src_desc())},
-                 {DNNL_ARG_DIFF_DST, planner.In(gradient, chosen.diff_dst_desc())},
-                 {DNNL_ARG_DIFF_WEIGHTS, unmasked},
-                 {DNNL_ARG_DIFF_BIAS, bias_gradient}},
-                chosen.scratchpad_desc());
+    planner.Run(weights->desc, {{DNNL_ARG_SRC, planner.In(source, chosen.src_desc())},
+                                {DNNL_ARG_DIFF_DST, planner.In(gradient, chosen.diff_dst_desc())},
+                                {DNNL_ARG_DIFF_WEIGHTS, unmasked},
+                                {DNNL_ARG_DIFF_BIAS, bias_gradient}});
     const dnnl::memory::desc plain = onednn::Plain(WeightDims(planner), Type::f32);
     Mask(planner, planner.In(unmasked, plain), planner.ParameterGradient("weight", plain));
     return absl::OkStatus();

@@ -12,10 +12,10 @@
 #include "core/base/parallel.h"
 #include "core/base/random.h"
 #include "core/base/vectorize.h"
-#include "core/layers/checks.h"
-#include "core/layers/values.h"
+#include "core/kinds/checks.h"
+#include "core/kinds/planner.h"
+#include "core/kinds/values.h"
 #include "core/onednn/desc.h"
-#include "core/plan/planner.h"
 #include "core/tensor/layout.h"
 
 namespace traind::core {

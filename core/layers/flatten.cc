@@ -2,9 +2,9 @@
 // still have its four dimensions in memory (Planner::InputShape).
 #include <memory>
 
-#include "core/layers/checks.h"
-#include "core/layers/values.h"
-#include "core/plan/planner.h"
+#include "core/kinds/checks.h"
+#include "core/kinds/planner.h"
+#include "core/kinds/values.h"
 
 namespace traind::core {
 namespace {

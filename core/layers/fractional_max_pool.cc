@@ -11,11 +11,11 @@
 #include "core/base/bfloat16.h"
 #include "core/base/parallel.h"
 #include "core/base/require.h"
-#include "core/layers/checks.h"
+#include "core/kinds/checks.h"
+#include "core/kinds/placed_value.h"
+#include "core/kinds/values.h"
 #include "core/layers/pooling_regions.h"
-#include "core/layers/values.h"
 #include "core/onednn/desc.h"
-#include "core/plan/placed_value.h"
 #include "core/tensor/format.h"
 
 namespace traind::core {

@@ -4,9 +4,9 @@
 #include <string>
 #include <string_view>
 
-#include "core/activations/activation.h"
+#include "core/kinds/activation.h"
+#include "core/kinds/planner.h"
 #include "core/onednn/primitives.h"
-#include "core/plan/planner.h"
 
 namespace traind::core {
 

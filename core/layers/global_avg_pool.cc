@@ -1,9 +1,9 @@
 // The mean over height and width: [C, H, W] -> [C] (Lin et al. 2013). Average pooling with one window over the image.
 #include <memory>
 
-#include "core/layers/checks.h"
+#include "core/kinds/checks.h"
+#include "core/kinds/planner.h"
 #include "core/layers/pooling.h"
-#include "core/plan/planner.h"
 
 namespace traind::core {
 namespace {

@@ -12,11 +12,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/parallel.h"
-#include "core/layers/checks.h"
-#include "core/layers/moments.h"
+#include "core/kinds/checks.h"
+#include "core/kinds/placed_value.h"
+#include "core/kinds/values.h"
+#include "core/layers/central_moments.h"
 #include "core/layers/normalization.h"
-#include "core/layers/values.h"
-#include "core/plan/placed_value.h"
 
 namespace traind::core {
 namespace {
@@ -123,7 +123,7 @@ template <class T>
 void Measure(const GroupNormValues& v, const T* x, float* saved) {
   const Layout& layout = v.x.layout;
   const int64_t size = v.group_size();
-  const auto save = [&](int64_t group, const Moments& moments) {
+  const auto save = [&](int64_t group, const CentralMoments& moments) {
     saved[2 * group] = static_cast<float>(moments.mean);
     saved[2 * group + 1] = static_cast<float>(1 / std::sqrt(moments.squares / moments.count + v.epsilon));
   };
@@ -134,15 +134,15 @@ void Measure(const GroupNormValues& v, const T* x, float* saved) {
     }
     return;
   }
-  Moments group;
+  CentralMoments group;
   ForColumns(layout, [&](int64_t channel, int64_t channels, int64_t offset) {
-    Moments columns[kColumns];
+    CentralMoments columns[kColumns];
     ColumnMoments(x + offset, layout.spatial, layout.width, channels, columns);
     for (int64_t c = 0; c < channels; ++c) {
       group.Add(columns[c]);
       if ((channel + c + 1) % size != 0) continue;
       save((channel + c) / size, group);
-      group = Moments();
+      group = CentralMoments();
     }
   });
 }

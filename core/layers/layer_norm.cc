@@ -10,12 +10,12 @@
 #include <memory>
 
 #include "core/base/parallel.h"
-#include "core/layers/checks.h"
-#include "core/layers/moments.h"
+#include "core/kinds/checks.h"
+#include "core/kinds/placed_value.h"
+#include "core/kinds/values.h"
+#include "core/layers/central_moments.h"
 #include "core/layers/normalization.h"
-#include "core/layers/values.h"
 #include "core/onednn/desc.h"
-#include "core/plan/placed_value.h"
 #include "core/tensor/format.h"
 
 namespace traind::core {
@@ -81,13 +81,13 @@ struct LayerNormValues {
 };
 
 template <class T>
-Moments ExampleMoments(const Layout& layout, const T* x) {
+CentralMoments ExampleMoments(const Layout& layout, const T* x) {
   if (!layout.padded()) return RunMoments(x, layout.example_stride());
   const int64_t whole = (layout.blocks - 1) * layout.spatial * layout.width;
-  Moments moments;
+  CentralMoments moments;
   if (whole > 0) moments = RunMoments(x, whole);
   const int64_t valid = layout.block_width(layout.blocks - 1);  // Below the width of a block.
-  Moments columns[kColumns];
+  CentralMoments columns[kColumns];
   ColumnMoments(x + whole, layout.spatial, layout.width, valid, columns);
   for (int64_t c = 0; c < valid; ++c) moments.Add(columns[c]);
   return moments;
@@ -101,7 +101,7 @@ void RunForward(const Frame& frame, const LayerNormValues& v) {
     for (int64_t n = begin; n < end; ++n) {
       const T* x = frame.at<T>(v.x.value) + n * stride;
       T* y = frame.at<T>(v.y) + n * stride;
-      const Moments moments = ExampleMoments(layout, x);
+      const CentralMoments moments = ExampleMoments(layout, x);
       const float mean = static_cast<float>(moments.mean);
       const float r = static_cast<float>(1 / std::sqrt(moments.squares / moments.count + v.epsilon));
       frame.at<float>(v.saved)[2 * n] = mean;

@@ -6,12 +6,12 @@
 #include <utility>
 
 #include "core/base/require.h"
-#include "core/layers/checks.h"
+#include "core/kinds/checks.h"
+#include "core/kinds/planner.h"
+#include "core/kinds/values.h"
 #include "core/layers/fusion.h"
-#include "core/layers/values.h"
 #include "core/onednn/desc.h"
 #include "core/onednn/primitives.h"
-#include "core/plan/planner.h"
 
 namespace traind::core {
 namespace {
@@ -64,20 +64,17 @@ class LocalResponseNormLayer : public Layer {
     if (planner.training() && forward->desc.workspace_desc().get_size() > 0) {
       workspace = planner.New(forward->desc.workspace_desc());
     }
-    planner.Run(forward->primitive, {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, output}, {DNNL_ARG_WORKSPACE, workspace}},
-                forward->desc.scratchpad_desc());
+    planner.Run(forward->desc, {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, output}, {DNNL_ARG_WORKSPACE, workspace}});
     planner.SetOutput(planner.In(output, onednn::WithType(options.data, planner.compute_type())));
     if (!planner.training()) return BackwardPlan();
     return BackwardPlan([options, source, workspace, forward = *std::move(forward)](Planner& back) -> absl::Status {
       auto backward = onednn::LocalResponseGradient(options, forward);
       if (!backward.ok()) return backward.status();
       const Value input_gradient = back.New(options.data);
-      back.Run(backward->primitive,
-               {{DNNL_ARG_SRC, source},
-                {DNNL_ARG_DIFF_DST, GradientAs(back, options.data)},
-                {DNNL_ARG_WORKSPACE, workspace},
-                {DNNL_ARG_DIFF_SRC, input_gradient}},
-               backward->desc.scratchpad_desc());
+      back.Run(backward->desc, {{DNNL_ARG_SRC, source},
+                                {DNNL_ARG_DIFF_DST, GradientAs(back, options.data)},
+                                {DNNL_ARG_WORKSPACE, workspace},
+                                {DNNL_ARG_DIFF_SRC, input_gradient}});
       GiveInputGradient(back, 0, back.In(input_gradient, onednn::WithType(options.data, back.compute_type())));
       return absl::OkStatus();
     });

@@ -1,7 +1,7 @@
 // What the normalizations check in the same way.
 #pragma once
 
-#include "core/layers/checks.h"
+#include "core/kinds/checks.h"
 
 namespace traind::core {
 

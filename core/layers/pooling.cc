@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "core/layers/checks.h"
-#include "core/layers/values.h"
+#include "core/kinds/checks.h"
+#include "core/kinds/values.h"
 #include "core/onednn/desc.h"
 
 namespace traind::core {
@@ -14,11 +14,9 @@ absl::Status Backward(Planner& planner, const onednn::PoolingOptions& options, V
   auto backward = onednn::PoolingGradient(options, forward);
   if (!backward.ok()) return backward.status();
   const Value input_gradient = planner.New(options.src);
-  planner.Run(backward->primitive,
-              {{DNNL_ARG_DIFF_DST, GradientAs(planner, options.dst)},
-               {DNNL_ARG_WORKSPACE, workspace},
-               {DNNL_ARG_DIFF_SRC, input_gradient}},
-              backward->desc.scratchpad_desc());
+  planner.Run(backward->desc, {{DNNL_ARG_DIFF_DST, GradientAs(planner, options.dst)},
+                               {DNNL_ARG_WORKSPACE, workspace},
+                               {DNNL_ARG_DIFF_SRC, input_gradient}});
   GiveInputGradient(planner, 0, input_gradient);
   return absl::OkStatus();
 }
@@ -62,8 +60,7 @@ absl::StatusOr<BackwardPlan> PlanPooling(Planner& planner, onednn::PoolingOption
   if (kind == onednn::PoolingOptions::Kind::kMax && planner.training()) {
     workspace = planner.New(forward->desc.workspace_desc());
   }
-  planner.Run(forward->primitive, {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, output}, {DNNL_ARG_WORKSPACE, workspace}},
-              forward->desc.scratchpad_desc());
+  planner.Run(forward->desc, {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, output}, {DNNL_ARG_WORKSPACE, workspace}});
   planner.SetOutput(output);
   return [options, workspace, forward = *std::move(forward)](Planner& back) {
     return Backward(back, options, workspace, forward);

@@ -1,8 +1,8 @@
 // What max, average and global average pooling share: shapes and the planning of a oneDNN pooling primitive.
 #pragma once
 
-#include "core/layers/layer.h"
-#include "core/layers/window.h"
+#include "core/kinds/layer.h"
+#include "core/kinds/window.h"
 #include "core/onednn/primitives.h"
 
 namespace traind::core {

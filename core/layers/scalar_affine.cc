@@ -3,15 +3,15 @@
 #include <algorithm>
 #include <memory>
 
-#include "core/activations/pieces.h"
 #include "core/base/bfloat16.h"
 #include "core/base/parallel.h"
+#include "core/base/pieces.h"
 #include "core/base/vectorize.h"
-#include "core/layers/checks.h"
-#include "core/layers/values.h"
+#include "core/kinds/checks.h"
+#include "core/kinds/placed_value.h"
+#include "core/kinds/planner.h"
+#include "core/kinds/values.h"
 #include "core/onednn/desc.h"
-#include "core/plan/placed_value.h"
-#include "core/plan/planner.h"
 
 namespace traind::core {
 namespace {

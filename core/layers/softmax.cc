@@ -2,8 +2,8 @@
 #include <memory>
 #include <utility>
 
-#include "core/layers/checks.h"
-#include "core/layers/values.h"
+#include "core/kinds/checks.h"
+#include "core/kinds/values.h"
 #include "core/onednn/desc.h"
 #include "core/onednn/primitives.h"
 #include "core/tensor/layout.h"
@@ -34,16 +34,15 @@ class SoftmaxLayer : public Layer {
     auto forward = onednn::Softmax(desc, planner.training());
     if (!forward.ok()) return forward.status();
     const Value output = planner.New(desc);
-    planner.Run(forward->primitive, {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, output}}, forward->desc.scratchpad_desc());
+    planner.Run(forward->desc, {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, output}});
     planner.SetOutput(output);
     return [desc, output, forward = *std::move(forward)](Planner& back) -> absl::Status {
       const auto backward = onednn::SoftmaxGradient(desc, forward);
       if (!backward.ok()) return backward.status();
       const Value input_gradient = back.New(desc);
       back.Run(
-          backward->primitive,
-          {{DNNL_ARG_DST, output}, {DNNL_ARG_DIFF_DST, GradientAs(back, desc)}, {DNNL_ARG_DIFF_SRC, input_gradient}},
-          backward->desc.scratchpad_desc());
+          backward->desc,
+          {{DNNL_ARG_DST, output}, {DNNL_ARG_DIFF_DST, GradientAs(back, desc)}, {DNNL_ARG_DIFF_SRC, input_gradient}});
       GiveInputGradient(back, 0, input_gradient);
       return absl::OkStatus();
     };

@@ -10,10 +10,10 @@
 #include "core/base/bfloat16.h"
 #include "core/base/parallel.h"
 #include "core/base/random.h"
-#include "core/layers/checks.h"
-#include "core/layers/values.h"
-#include "core/plan/placed_value.h"
-#include "core/plan/planner.h"
+#include "core/kinds/checks.h"
+#include "core/kinds/placed_value.h"
+#include "core/kinds/planner.h"
+#include "core/kinds/values.h"
 
 namespace traind::core {
 namespace {

@@ -1,8 +1,8 @@
 // The mean over the outputs of (output - target)^2; class labels count as one-hot rows.
 #include <memory>
 
+#include "core/kinds/loss.h"
 #include "core/losses/example_sum.h"
-#include "core/losses/loss.h"
 
 namespace traind::core {
 namespace {

@@ -2,8 +2,8 @@
 #include <memory>
 
 #include "core/base/require.h"
+#include "core/kinds/loss.h"
 #include "core/losses/example_sum.h"
-#include "core/losses/loss.h"
 
 namespace traind::core {
 namespace {

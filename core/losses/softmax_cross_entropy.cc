@@ -7,8 +7,8 @@
 #include "core/base/math.h"
 #include "core/base/require.h"
 #include "core/base/vectorize.h"
+#include "core/kinds/loss.h"
 #include "core/losses/example_sum.h"
-#include "core/losses/loss.h"
 
 namespace traind::core {
 namespace {

@@ -27,14 +27,10 @@ dnnl::primitive_attr Attributes(const std::optional<PostOp>& post_op = std::null
   return attributes;
 }
 
-// Makes the primitive of the descriptor that `describe` returns.
 template <class Kind, class Describe>
 absl::StatusOr<Op<Kind>> Make(std::string_view what, const Describe& describe) {
   Op<Kind> op;
-  const absl::Status status = Guard(what, [&] {
-    op.desc = describe();
-    op.primitive = Kind(op.desc);
-  });
+  const absl::Status status = Guard(what, [&] { op.desc = describe(); });
   if (!status.ok()) return status;
   return op;
 }
@@ -77,6 +73,19 @@ dnnl::normalization_flags Flags(const BatchNormalizationOptions& options) {
 prop_kind Forward(bool training) { return training ? prop_kind::forward_training : prop_kind::forward_inference; }
 
 }  // namespace
+
+absl::StatusOr<dnnl::primitive> MakePrimitive(const dnnl::primitive_desc_base& desc) {
+  dnnl::primitive primitive;
+  const absl::Status status = Guard("making a primitive", [&] { primitive = dnnl::primitive(desc.get()); });
+  if (!status.ok()) return status;
+  return primitive;
+}
+
+dnnl::primitive::kind KindOf(const dnnl::primitive_desc_base& desc) {
+  dnnl_primitive_kind_t kind = dnnl_undefined_primitive;
+  dnnl_primitive_desc_query(desc.get(), dnnl_query_primitive_kind, 0, &kind);
+  return static_cast<dnnl::primitive::kind>(kind);
+}
 
 // Convolutions and inner products are always described for training: an inference plan then wants its weights in the
 // layout in which training keeps them, and computes the same bits.

@@ -1,6 +1,7 @@
-// The primitives of a training step, made the same way on oneDNN 2.x and 3.x: each function takes descriptors (Any
-// where the layout is the primitive's choice) and returns the primitive with the descriptors it settled on. All are
-// made with a scratchpad of the caller's and strict float arithmetic, so that results depend on the input alone.
+// The primitives of a training step, described the same way on oneDNN 2.x and 3.x: each function takes descriptors (Any
+// where the layout is the primitive's choice) and returns what the primitive settled on. All have a scratchpad of the
+// caller's and strict float arithmetic, so that results depend on the input alone. Code is generated only when the
+// primitive itself is made.
 //
 // Errors: UNIMPLEMENTED where no kernel fits, else as Guard() says. Ownership: results are values. Thread-safe.
 #pragma once
@@ -14,12 +15,15 @@
 
 namespace traind::core::onednn {
 
-// A primitive and its descriptor: desc.src_desc(), .weights_desc(), .workspace_desc(), .scratchpad_desc(), ...
+// What a primitive will be: desc.src_desc(), .weights_desc(), .workspace_desc(), .scratchpad_desc(), ...
 template <class Kind>
 struct Op {
   typename Kind::primitive_desc desc;
-  Kind primitive;
 };
+
+// The primitive of any of them, or UNIMPLEMENTED and so on as Guard() says.
+absl::StatusOr<dnnl::primitive> MakePrimitive(const dnnl::primitive_desc_base& desc);
+dnnl::primitive::kind KindOf(const dnnl::primitive_desc_base& desc);
 
 // An elementwise function applied to the result inside the primitive.
 struct PostOp {

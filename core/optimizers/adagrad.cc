@@ -4,7 +4,7 @@
 
 #include "core/base/require.h"
 #include "core/base/vectorize.h"
-#include "core/optimizers/optimizer.h"
+#include "core/kinds/optimizer.h"
 
 namespace traind::core {
 namespace {

@@ -5,7 +5,7 @@
 #include <memory>
 #include <utility>
 
-#include "core/optimizers/optimizer.h"
+#include "core/kinds/optimizer.h"
 
 namespace traind::core {
 

@@ -4,8 +4,8 @@
 #include <memory>
 
 #include "core/base/errors.h"
+#include "core/kinds/optimizer.h"
 #include "core/optimizers/learning_rate.h"
-#include "core/optimizers/optimizer.h"
 
 namespace traind::core {
 

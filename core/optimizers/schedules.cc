@@ -5,7 +5,7 @@
 #include <numbers>
 
 #include "core/base/require.h"
-#include "core/optimizers/optimizer.h"
+#include "core/kinds/optimizer.h"
 
 namespace traind::core {
 namespace {

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "core/base/bfloat16.h"
-#include "core/optimizers/optimizer.h"
-#include "core/regularizers/regularizer.h"
+#include "core/kinds/optimizer.h"
+#include "core/kinds/regularizer.h"
 #include "traind/v1/statistics.pb.h"
 
 namespace traind::core {

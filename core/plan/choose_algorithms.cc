@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/layers/window.h"
+#include "core/kinds/window.h"
 #include "core/plan/convolution_rule.h"
 
 namespace traind::core {

@@ -6,7 +6,7 @@
 #include "core/base/bfloat16.h"
 #include "core/base/parallel.h"
 #include "core/base/random.h"
-#include "core/initializers/initializer.h"
+#include "core/kinds/initializer.h"
 #include "core/onednn/desc.h"
 #include "core/onednn/onednn.h"
 

@@ -18,7 +18,7 @@
 #include "absl/types/span.h"
 #include "core/base/bfloat16.h"
 #include "core/graph/graph.h"
-#include "core/optimizers/optimizer.h"
+#include "core/kinds/optimizer.h"
 #include "core/optimizers/update.h"
 #include "core/tensor/buffer.h"
 #include "core/tensor/tensor.h"

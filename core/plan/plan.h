@@ -15,9 +15,9 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "core/graph/graph.h"
-#include "core/losses/loss.h"
+#include "core/kinds/loss.h"
+#include "core/kinds/planner.h"
 #include "core/plan/parameter_store.h"
-#include "core/plan/planner.h"
 #include "core/stats/layer_observer.h"
 #include "core/tensor/buffer.h"
 #include "traind/v1/job.pb.h"
@@ -96,9 +96,9 @@ class Plan {
     bool observes = false;         // Runs only in observed steps.
     int inspects = -1;             // The layer whose output before the activation is its first value.
     Kernel kernel = {};
+    dnnl::primitive_desc_base desc = {};  // Of the primitive, until that is made.
     dnnl::primitive primitive = {};
     std::vector<std::pair<int, int>> arguments = {};  // DNNL_ARG_... and the value.
-    dnnl::memory::desc scratchpad = {};
     dnnl::memory scratchpad_memory = {};
     std::vector<dnnl_exec_arg_t> bound = {};
   };

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "core/kinds/planner.h"
 #include "core/plan/plan.h"
-#include "core/plan/planner.h"
 
 namespace traind::core {
 
@@ -44,7 +44,7 @@ class PlanBuilder : public Planner {
   void FuseActivation() override { taken_ = Taken::kFused; }
   Value Parameter(std::string_view name, const dnnl::memory::desc& wanted) override;
   Value JoinedParameters(absl::Span<const std::string_view> names, const dnnl::memory::desc& wanted) override;
-  void Run(const dnnl::primitive& primitive, Arguments arguments, const dnnl::memory::desc& scratchpad) override;
+  void Run(const dnnl::primitive_desc_base& desc, Arguments arguments) override;
   void Run(std::string_view label, std::vector<Value> reads, std::vector<Value> writes, Kernel kernel) override;
   Value OutputGradient() override { return stage_->output_gradient; }
   bool NeedsInputGradient(int i) const override { return stage_->wants_gradient[i]; }

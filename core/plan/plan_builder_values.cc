@@ -98,9 +98,8 @@ Plan::Operation PlanBuilder::ReorderOperation(Value from, Value to) {
   return {.label = Label("reorder"),
           .values = {from.id, to.id},
           .observes = observing_,
-          .primitive = reorder->primitive,
-          .arguments = {{DNNL_ARG_FROM, from.id}, {DNNL_ARG_TO, to.id}},
-          .scratchpad = reorder->desc.scratchpad_desc()};
+          .desc = reorder->desc,
+          .arguments = {{DNNL_ARG_FROM, from.id}, {DNNL_ARG_TO, to.id}}};
 }
 
 Value PlanBuilder::In(Value value, const memory::desc& wanted) {
@@ -196,9 +195,8 @@ void PlanBuilder::Append(std::vector<Plan::Operation>& operations, Plan::Operati
   operations.push_back(std::move(operation));
 }
 
-void PlanBuilder::Run(const dnnl::primitive& primitive, Arguments arguments, const memory::desc& scratchpad) {
-  Plan::Operation operation{
-      .label = Label(KindName(primitive.get_kind())), .primitive = primitive, .scratchpad = scratchpad};
+void PlanBuilder::Run(const dnnl::primitive_desc_base& desc, Arguments arguments) {
+  Plan::Operation operation{.label = Label(KindName(onednn::KindOf(desc))), .desc = desc};
   for (const auto& [argument, value] : arguments) {
     if (!value.valid()) continue;
     operation.values.push_back(value.id);
@@ -258,7 +256,7 @@ absl::Status PlanBuilder::Place() {
   size_t scratchpad = 0;
   for (const auto* list : {&plan_->operations_, &plan_->refresh_}) {
     for (const Plan::Operation& operation : *list) {
-      if (operation.primitive) scratchpad = std::max(scratchpad, operation.scratchpad.get_size());
+      if (operation.desc) scratchpad = std::max(scratchpad, operation.desc.scratchpad_desc().get_size());
     }
   }
   plan_->scratchpad_ = Buffer(scratchpad);
@@ -285,7 +283,10 @@ absl::Status PlanBuilder::Place() {
 }
 
 absl::Status PlanBuilder::Bind(Plan::Operation& operation) {
-  if (!operation.primitive) return absl::OkStatus();
+  if (!operation.desc) return absl::OkStatus();
+  auto primitive = onednn::MakePrimitive(operation.desc);
+  if (!primitive.ok()) return primitive.status();
+  operation.primitive = *std::move(primitive);
   return onednn::Guard(operation.label, [&] {
     for (const auto& [argument, id] : operation.arguments) {
       memory& bound = plan_->memories_[id];
@@ -295,8 +296,10 @@ absl::Status PlanBuilder::Bind(Plan::Operation& operation) {
       }
       operation.bound.push_back({argument, bound.get()});
     }
-    if (operation.scratchpad.get_size() == 0) return;
-    operation.scratchpad_memory = memory(operation.scratchpad, engine(), plan_->scratchpad_.data());
+    const memory::desc scratchpad = operation.desc.scratchpad_desc();
+    operation.desc = {};
+    if (scratchpad.get_size() == 0) return;
+    operation.scratchpad_memory = memory(scratchpad, engine(), plan_->scratchpad_.data());
     operation.bound.push_back({DNNL_ARG_SCRATCHPAD, operation.scratchpad_memory.get()});
   });
 }

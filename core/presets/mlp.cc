@@ -4,9 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "core/blocks/make_layers.h"
-#include "core/layers/checks.h"
-#include "core/presets/preset.h"
+#include "core/kinds/checks.h"
+#include "core/kinds/make_layers.h"
+#include "core/kinds/preset.h"
 
 namespace traind::core {
 namespace {

@@ -2,8 +2,8 @@
 
 #include <utility>
 
-#include "core/blocks/make_layers.h"
-#include "core/layers/checks.h"
+#include "core/kinds/checks.h"
+#include "core/kinds/make_layers.h"
 
 namespace traind::core {
 

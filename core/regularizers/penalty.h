@@ -2,7 +2,7 @@
 #pragma once
 
 #include "core/base/require.h"
-#include "core/regularizers/regularizer.h"
+#include "core/kinds/regularizer.h"
 
 namespace traind::core {
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "core/activations/activation.h"
+#include "core/kinds/activation.h"
 #include "core/tensor/layout.h"
 #include "traind/v1/statistics.pb.h"
 

@@ -4,6 +4,9 @@
 #include <utility>
 
 #include "core/data/batch_loader.h"
+#include "core/job/resolve_data.h"
+#include "core/job/test_time.h"
+#include "core/train/look_average.h"
 
 namespace traind::core {
 
@@ -31,7 +34,7 @@ absl::StatusOr<std::unique_ptr<Evaluator>> Evaluator::Make(const Model& model, P
 absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const std::function<void()>& progress) {
   if (absl::Status status = plan_->RefreshParameters(); !status.ok()) return status;
   BatchLoader::Options options = BatchLoader::Evaluation(batch_);
-  options.threads = PrefetchThreads(spec_);
+  options.threads = PrefetchThreads(spec_.data());
   options.views = &views_;
   auto loader = BatchLoader::Start(split_, preprocessor_, options);
   if (!loader.ok()) return loader.status();

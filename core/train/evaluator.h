@@ -8,10 +8,10 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "core/data/augmentation/views.h"
 #include "core/data/dataset_dir.h"
 #include "core/data/preprocessing/preprocessor.h"
 #include "core/train/model.h"
-#include "core/train/test_time.h"
 #include "traind/v1/event.pb.h"
 #include "traind/v1/job.pb.h"
 

@@ -16,11 +16,12 @@
 #include "core/data/dataset_dir.h"
 #include "core/data/preprocessing/preprocessor.h"
 #include "core/data_initialization/network_under_data.h"
+#include "core/job/job_warnings.h"
+#include "core/job/test_time.h"
 #include "core/train/evaluator.h"
 #include "core/train/first_minibatches.h"
-#include "core/train/job_warnings.h"
+#include "core/train/look_average.h"
 #include "core/train/model.h"
-#include "core/train/test_time.h"
 #include "core/train/train.h"
 
 namespace traind::core {
@@ -106,7 +107,7 @@ struct Examples {
     void* example = const_cast<char*>(data + i * size);
     if (views.plain()) return preprocessor.Apply({type, 1, 1, Elements(shape), example}, out);
     const Shape& input = views.input();
-    const Image looked{type, input[0], input[1], input[2], pixels.data()};
+    const ImageView looked{type, input[0], input[1], input[2], pixels.data()};
     views.Apply(view, {type, shape[0], shape[1], shape[2], example}, resampler, looked);
     preprocessor.Apply(looked, out);
   }

@@ -2,7 +2,6 @@
 
 #include <omp.h>
 
-#include <algorithm>
 #include <utility>
 #include <vector>
 
@@ -45,8 +44,6 @@ PlanOptions PlanOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::LayerAl
   options.dead_window = static_cast<int>(spec.statistics().dead_window());
   return options;
 }
-
-int64_t PrefetchThreads(const v1::JobSpec& spec) { return std::max(1u, spec.data().prefetch_threads()); }
 
 absl::Status LoadWeights(const std::string& path, bool allow_missing, ParameterStore& store) {
   auto file = Safetensors::Open(path);

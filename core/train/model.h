@@ -7,7 +7,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "core/graph/graph.h"
-#include "core/losses/loss.h"
+#include "core/kinds/loss.h"
 #include "core/plan/parameter_store.h"
 #include "core/plan/plan.h"
 #include "traind/v1/job.pb.h"
@@ -32,9 +32,6 @@ absl::StatusOr<Model> MakeModel(v1::Network network, const v1::Loss* loss, bool 
 
 // Options of a plan for this job.
 PlanOptions PlanOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::LayerAlgorithm> algorithms);
-
-// Threads that make the job's minibatches; one for a job that was accepted before the field existed.
-int64_t PrefetchThreads(const v1::JobSpec& spec);
 
 // Fills the parameters from a safetensors file with the network's names and shapes. INVALID_ARGUMENT lists every tensor
 // that is missing (unless `allow_missing`), unknown, or of another shape. Call after all plans were made.

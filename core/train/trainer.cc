@@ -6,7 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/data_initialization/network_under_data.h"
-#include "core/train/duration.h"
+#include "core/job/duration.h"
+#include "core/job/resolve_data.h"
 #include "core/train/first_minibatches.h"
 
 namespace traind::core {
@@ -121,7 +122,7 @@ absl::Status Trainer::Restore() {
 
 BatchLoader::Options Trainer::Batches(uint64_t first_step, uint64_t end_step) const {
   return {.batch = spec_.batch_size(),
-          .threads = PrefetchThreads(spec_),
+          .threads = PrefetchThreads(spec_.data()),
           .shuffled = spec_.sampling() != v1::SEQUENTIAL,
           .seed = spec_.seed(),
           .first_step = first_step,

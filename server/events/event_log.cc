@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "server/jobs/transitions.h"
+#include "server/resources/job_state.h"
 
 namespace traind::server {
 

@@ -14,7 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "server/store/store.h"
+#include "server/store/sqlite_job_store.h"
 
 namespace traind::server {
 

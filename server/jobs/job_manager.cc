@@ -11,8 +11,8 @@
 #include "absl/strings/str_split.h"
 #include "core/base/errors.h"
 #include "google/protobuf/util/message_differencer.h"
-#include "server/jobs/transitions.h"
-#include "server/names.h"
+#include "server/resources/job_state.h"
+#include "server/resources/names.h"
 
 namespace traind::server {
 namespace {

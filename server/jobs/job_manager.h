@@ -27,10 +27,10 @@
 #include "absl/time/time.h"
 #include "server/events/event_log.h"
 #include "server/events/replay.h"
-#include "server/jobs/launcher.h"
 #include "server/scheduler/scheduler.h"
 #include "server/store/data_folder.h"
-#include "server/store/store.h"
+#include "server/store/sqlite_job_store.h"
+#include "server/workers/launcher.h"
 #include "traind/v1/training_service.pb.h"
 
 namespace traind::server {

@@ -5,7 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/jobs/job_manager.h"
 #include "server/jobs/progress.h"
-#include "server/jobs/transitions.h"
+#include "server/resources/job_state.h"
 #include "spdlog/spdlog.h"
 
 namespace traind::server {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "core/train/duration.h"
+#include "core/job/duration.h"
 
 namespace traind::server {
 

@@ -6,9 +6,9 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "core/data/dataset_dir.h"
-#include "core/train/resolve.h"
+#include "core/job/resolve.h"
 #include "server/jobs/progress.h"
-#include "server/names.h"
+#include "server/resources/names.h"
 #include "server/services/weights.h"
 
 namespace traind::server {

@@ -12,14 +12,14 @@
 #include "absl/time/time.h"
 #include "core/base/errors.h"
 #include "core/base/file.h"
-#include "core/data/augmentation/preview.h"
 #include "core/data/dataset_dir.h"
+#include "core/data/preview.h"
 #include "google/rpc/error_details.pb.h"
-#include "server/names.h"
+#include "server/resources/names.h"
+#include "server/rpc/unary_call.h"
+#include "server/rpc/upload_call.h"
 #include "server/services/admission.h"
 #include "server/services/task_runner.h"
-#include "server/services/unary_call.h"
-#include "server/services/upload_call.h"
 
 namespace traind::server {
 namespace {

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/services/cancellation.h"
+#include "server/rpc/cancellation.h"
 #include "server/services/training_service.h"
 #include "server/store/upload_store.h"
 #include "traind/v1/dataset_service.grpc.pb.h"

@@ -5,9 +5,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/file.h"
-#include "server/names.h"
-#include "server/services/status.h"
-#include "server/services/unary_call.h"
+#include "server/resources/names.h"
+#include "server/rpc/status.h"
+#include "server/rpc/unary_call.h"
 #include "server/services/weights.h"
 
 namespace traind::server {

@@ -4,7 +4,7 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include "server/services/executor.h"
+#include "server/rpc/executor.h"
 #include "server/store/data_folder.h"
 #include "traind/v1/model_service.pb.h"
 

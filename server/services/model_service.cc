@@ -7,12 +7,12 @@
 #include "core/base/errors.h"
 #include "core/checkpoint/checkpoint_dir.h"
 #include "core/tensor/tensor.h"
-#include "server/names.h"
+#include "server/resources/names.h"
+#include "server/rpc/unary_call.h"
+#include "server/rpc/upload_call.h"
 #include "server/services/admission.h"
 #include "server/services/download_call.h"
 #include "server/services/model_upload.h"
-#include "server/services/unary_call.h"
-#include "server/services/upload_call.h"
 #include "server/services/weights.h"
 
 namespace traind::server {

@@ -12,7 +12,7 @@
 #include "core/base/file.h"
 #include "core/checkpoint/checkpoint_dir.h"
 #include "google/protobuf/util/time_util.h"
-#include "server/names.h"
+#include "server/resources/names.h"
 #include "server/services/weights.h"
 
 namespace traind::server {

@@ -8,8 +8,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "server/jobs/launcher.h"
-#include "server/services/cancellation.h"
+#include "server/rpc/cancellation.h"
+#include "server/workers/launcher.h"
 
 namespace traind::server {
 

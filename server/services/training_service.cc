@@ -3,11 +3,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "core/graph/components.h"
-#include "core/train/resolve.h"
-#include "server/names.h"
+#include "core/catalogue/components.h"
+#include "core/job/resolve.h"
+#include "server/resources/names.h"
+#include "server/rpc/unary_call.h"
 #include "server/services/admission.h"
-#include "server/services/unary_call.h"
 #include "server/services/watch_call.h"
 
 namespace traind::server {

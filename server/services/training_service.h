@@ -3,28 +3,10 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include "server/events/event_log.h"
-#include "server/jobs/job_manager.h"
-#include "server/services/executor.h"
-#include "server/services/task_runner.h"
-#include "server/store/data_folder.h"
-#include "server/store/store.h"
+#include "server/services/backend.h"
 #include "traind/v1/training_service.grpc.pb.h"
 
 namespace traind::server {
-
-// What the services work with. `quick` is for calls of milliseconds, `slow` for those that read much or wait for a
-// worker.
-struct Backend {
-  Store* store;
-  EventLog* log;
-  DataFolder* folder;
-  JobManager* jobs;
-  TaskRunner* tasks;
-  TaskRunner* data_tasks;  // Imports and descriptions of datasets: as many as `slow` has threads.
-  Executor* quick;
-  Executor* slow;
-};
 
 class TrainingService final : public v1::TrainingService::CallbackService {
  public:

@@ -12,10 +12,10 @@
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "core/base/errors.h"
-#include "server/jobs/transitions.h"
-#include "server/names.h"
-#include "server/services/status.h"
-#include "server/services/unary_call.h"
+#include "server/resources/job_state.h"
+#include "server/resources/names.h"
+#include "server/rpc/status.h"
+#include "server/rpc/unary_call.h"
 
 namespace traind::server {
 namespace {

@@ -5,8 +5,8 @@
 #include <grpcpp/grpcpp.h>
 
 #include "server/events/event_log.h"
-#include "server/services/executor.h"
-#include "server/store/store.h"
+#include "server/rpc/executor.h"
+#include "server/store/sqlite_job_store.h"
 #include "traind/v1/training_service.pb.h"
 
 namespace traind::server {

@@ -4,7 +4,7 @@
 
 #include "core/base/file.h"
 #include "core/checkpoint/checkpoint_dir.h"
-#include "server/names.h"
+#include "server/resources/names.h"
 
 namespace traind::server {
 

@@ -12,7 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/file.h"
-#include "server/names.h"
+#include "server/resources/names.h"
 
 namespace traind::server {
 namespace {

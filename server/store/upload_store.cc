@@ -10,7 +10,7 @@
 #include "core/base/checksum.h"
 #include "core/base/errors.h"
 #include "core/base/file.h"
-#include "server/names.h"
+#include "server/resources/names.h"
 
 namespace traind::server {
 namespace {

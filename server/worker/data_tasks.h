@@ -3,14 +3,9 @@
 
 #include <functional>
 
-#include "absl/status/status.h"
 #include "traind/internal/worker.pb.h"
 
 namespace traind::server {
-
-// A status as a result, and back; a BadRequest that it carries travels along.
-internal::Result Failure(const absl::Status& status);
-absl::Status StatusOf(const internal::Result& result);
 
 // `progress` is called now and then. The files that are read are only those of the task.
 internal::Result RunImport(const internal::Task& task, const std::function<void()>& progress);

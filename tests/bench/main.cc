@@ -14,7 +14,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
 #include "core/base/random.h"
-#include "core/losses/loss.h"
+#include "core/kinds/loss.h"
 #include "core/optimizers/update.h"
 #include "core/plan/choose_algorithms.h"
 #include "core/plan/plan.h"

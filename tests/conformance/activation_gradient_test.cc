@@ -12,8 +12,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
-#include "core/activations/activation.h"
 #include "core/graph/graph.h"
+#include "core/kinds/activation.h"
 #include "core/onednn/onednn.h"
 #include "core/plan/parameter_store.h"
 #include "core/plan/plan.h"

@@ -8,11 +8,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/random.h"
+#include "core/job/resolve.h"
 #include "core/onednn/onednn.h"
 #include "core/plan/parameter_store.h"
 #include "core/plan/plan.h"
 #include "core/train/model.h"
-#include "core/train/resolve.h"
 #include "core/train/train.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"

@@ -22,7 +22,7 @@
 #include "core/checkpoint/checkpoint_dir.h"
 #include "core/checkpoint/safetensors.h"
 #include "core/data/dataset_dir.h"
-#include "core/train/resolve.h"
+#include "core/job/resolve.h"
 #include "core/train/train.h"
 #include "tests/paths.h"
 

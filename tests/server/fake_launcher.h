@@ -10,8 +10,9 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "server/jobs/launcher.h"
+#include "server/wire/result.h"
 #include "server/worker/data_tasks.h"
+#include "server/workers/launcher.h"
 
 namespace traind::server {
 

@@ -176,7 +176,7 @@ absl::StatusOr<Augmenter::Workspace> Augmenter::Workspace::For(const Augmenter& 
   return workspace;
 }
 
-Image Augmenter::Apply(const Image& image, const Key& key, Workspace& workspace) const {
+ImageView Augmenter::Apply(const ImageView& image, const Key& key, Workspace& workspace) const {
   ImageAugmentation::Workspace& work = workspace.images_;
   work.image = image;
   work.image.data = workspace.buffers_[0].data();

@@ -11,8 +11,8 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "core/base/errors.h"
-#include "core/data/augmentation/augmentation.h"
 #include "core/data/dataset_dir.h"
+#include "core/kinds/augmentation.h"
 #include "core/tensor/buffer.h"
 #include "core/tensor/tensor.h"
 #include "google/protobuf/repeated_ptr_field.h"
@@ -67,7 +67,7 @@ class Augmenter {
   };
 
   // The image after the list, valid until the next call with the same workspace. Allocates nothing.
-  Image Apply(const Image& image, const Key& key, Workspace& workspace) const;
+  ImageView Apply(const ImageView& image, const Key& key, Workspace& workspace) const;
 
   // Blends the minibatch of `key.step`; the result is in one of the two, which is returned: `minibatch` or `spare`, of
   // the same size. Allocates nothing once `pairing` has grown.

@@ -5,7 +5,7 @@
 #include <numeric>
 #include <utility>
 
-#include "core/data/augmentation/augmentation.h"
+#include "core/kinds/augmentation.h"
 
 namespace traind::core {
 

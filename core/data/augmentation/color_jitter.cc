@@ -9,7 +9,7 @@
 #include <memory>
 
 #include "core/base/vectorize.h"
-#include "core/data/augmentation/augmentation.h"
+#include "core/kinds/augmentation.h"
 
 namespace traind::core {
 namespace {
@@ -121,7 +121,7 @@ class ColorJitterAugmentation final : public ImageAugmentation {
   }
 
  private:
-  static double MeanGrey(const Image& image) {
+  static double MeanGrey(const ImageView& image) {
     double mean = 0;
     WithPixelType(image.type, [&](auto pixel) {
       const auto* x = image.pixels<decltype(pixel)>();

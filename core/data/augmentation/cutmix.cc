@@ -5,8 +5,8 @@
 #include <cmath>
 #include <memory>
 
-#include "core/data/augmentation/augmentation.h"
 #include "core/data/augmentation/blend.h"
+#include "core/kinds/augmentation.h"
 
 namespace traind::core {
 namespace {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "core/data/augmentation/augmentation.h"
+#include "core/kinds/augmentation.h"
 
 namespace traind::core {
 namespace {
@@ -19,7 +19,7 @@ class CutoutAugmentation final : public ImageAugmentation {
   }
 
   void Apply(Draw& draw, Workspace& work) const override {
-    const Image& image = work.image;
+    const ImageView& image = work.image;
     for (int64_t square = 0; square < count_; ++square) {
       const int64_t top = draw.Below(image.height) - size_ / 2;
       const int64_t left = draw.Below(image.width) - size_ / 2;

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <memory>
 
-#include "core/data/augmentation/augmentation.h"
+#include "core/kinds/augmentation.h"
 
 namespace traind::core {
 namespace {
@@ -11,7 +11,7 @@ class HorizontalFlipAugmentation final : public ImageAugmentation {
  public:
   double default_probability() const override { return 0.5; }
   void Apply(Draw& /*draw*/, Workspace& work) const override {
-    const Image& image = work.image;
+    const ImageView& image = work.image;
     WithPixelType(image.type, [&](auto pixel) {
       auto* row = image.pixels<decltype(pixel)>();
       for (int64_t i = 0; i < image.channels * image.height; ++i, row += image.width) {

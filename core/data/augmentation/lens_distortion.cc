@@ -4,7 +4,7 @@
 #include <memory>
 #include <utility>
 
-#include "core/data/augmentation/augmentation.h"
+#include "core/kinds/augmentation.h"
 
 namespace traind::core {
 namespace {

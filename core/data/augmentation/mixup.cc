@@ -3,8 +3,8 @@
 #include <memory>
 
 #include "core/base/vectorize.h"
-#include "core/data/augmentation/augmentation.h"
 #include "core/data/augmentation/blend.h"
+#include "core/kinds/augmentation.h"
 
 namespace traind::core {
 namespace {

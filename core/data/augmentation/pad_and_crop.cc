@@ -3,7 +3,7 @@
 #include <memory>
 #include <utility>
 
-#include "core/data/augmentation/augmentation.h"
+#include "core/kinds/augmentation.h"
 
 namespace traind::core {
 namespace {
@@ -29,7 +29,7 @@ class PadAndCropAugmentation final : public ImageAugmentation {
 
  private:
   template <class T>
-  void Shift(const Image& from, int64_t up, int64_t left, const Image& to) const {
+  void Shift(const ImageView& from, int64_t up, int64_t left, const ImageView& to) const {
     T* out = to.pixels<T>();
     for (int64_t c = 0; c < from.channels; ++c) {
       const T* plane = from.pixels<T>() + c * from.plane();

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/base/vectorize.h"
-#include "core/data/augmentation/augmentation.h"
+#include "core/kinds/augmentation.h"
 
 namespace traind::core {
 namespace {

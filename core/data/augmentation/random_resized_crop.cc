@@ -4,8 +4,8 @@
 #include <memory>
 #include <utility>
 
-#include "core/data/augmentation/augmentation.h"
 #include "core/data/augmentation/crop_size.h"
+#include "core/kinds/augmentation.h"
 
 namespace traind::core {
 namespace {

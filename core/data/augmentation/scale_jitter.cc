@@ -5,8 +5,8 @@
 #include <memory>
 #include <utility>
 
-#include "core/data/augmentation/augmentation.h"
 #include "core/data/augmentation/crop_size.h"
+#include "core/kinds/augmentation.h"
 
 namespace traind::core {
 namespace {
@@ -29,7 +29,7 @@ class ScaleJitterAugmentation final : public ImageAugmentation {
   }
 
   void Apply(Draw& draw, Workspace& work) const override {
-    const Image& image = work.image;
+    const ImageView& image = work.image;
     const int64_t side = config_.min_side() + draw.Below(int64_t{config_.max_side()} - config_.min_side() + 1);
     const double scale = static_cast<double>(side) / static_cast<double>(std::min(image.height, image.width));
     const auto height = static_cast<int64_t>(std::lround(static_cast<double>(image.height) * scale));

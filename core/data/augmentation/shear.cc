@@ -2,7 +2,7 @@
 #include <cmath>
 #include <memory>
 
-#include "core/data/augmentation/augmentation.h"
+#include "core/kinds/augmentation.h"
 
 namespace traind::core {
 namespace {

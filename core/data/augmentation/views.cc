@@ -99,7 +99,7 @@ void Views::Reserve(Resampler& resampler) const {
   if (!plain()) resampler.Reserve(image_[1], image_[2], input_[1], input_[2]);
 }
 
-void Views::Apply(int64_t view, const Image& image, Resampler& resampler, const Image& to) const {
+void Views::Apply(int64_t view, const ImageView& image, Resampler& resampler, const ImageView& to) const {
   resampler.Run(image, views_[view].box, to);
   if (!views_[view].flip) return;
   WithPixelType(to.type, [&](auto pixel) {

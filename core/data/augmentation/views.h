@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "core/base/errors.h"
-#include "core/data/augmentation/image.h"
-#include "core/data/augmentation/resample.h"
+#include "core/kinds/image_view.h"
+#include "core/kinds/resample.h"
 #include "core/tensor/tensor.h"
 #include "traind/v1/job.pb.h"
 
@@ -26,7 +26,7 @@ class Views {
   const Shape& input() const { return input_; }
 
   // Fills `to`, of the shape input() and the type of `image`. Not for plain().
-  void Apply(int64_t view, const Image& image, Resampler& resampler, const Image& to) const;
+  void Apply(int64_t view, const ImageView& image, Resampler& resampler, const ImageView& to) const;
   void Reserve(Resampler& resampler) const;
 
  private:

@@ -54,11 +54,11 @@ Groups MakeGroups(v1::Grouping grouping, const Shape& example_shape, const Field
   return {.count = example_shape[0], .width = example_shape[1] * example_shape[2], .shape = {example_shape[0]}};
 }
 
-Moments ComputeMoments(const TrainingExamples& examples, const Groups& groups) {
+GroupMoments ComputeMoments(const TrainingExamples& examples, const Groups& groups) {
   const int64_t features = groups.features();
   std::vector<double> sums(static_cast<size_t>(features), 0.0);
   examples.for_each([&](const float* example) { Add(example, features, sums.data()); });
-  Moments moments = {.mean = Averages(sums, groups, examples.count), .std = {}};
+  GroupMoments moments = {.mean = Averages(sums, groups, examples.count), .std = {}};
 
   std::vector<double> mean(static_cast<size_t>(features));
   for (int64_t i = 0; i < features; ++i) mean[i] = moments.mean[i / groups.width];

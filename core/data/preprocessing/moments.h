@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "core/base/errors.h"
-#include "core/data/preprocessing/transform.h"
+#include "core/kinds/transform.h"
 #include "core/tensor/tensor.h"
 #include "traind/v1/preprocessing.pb.h"
 
@@ -29,11 +29,11 @@ v1::Grouping ResolveGrouping(v1::Grouping grouping, const FieldErrors& errors);
 // The value of each feature's group.
 std::vector<float> ExpandToFeatures(const std::vector<float>& by_group, const Groups& groups);
 
-struct Moments {
+struct GroupMoments {
   std::vector<double> mean;
   std::vector<double> std;  // Of the population: divided by the number of values.
 };
 
-Moments ComputeMoments(const TrainingExamples& examples, const Groups& groups);
+GroupMoments ComputeMoments(const TrainingExamples& examples, const Groups& groups);
 
 }  // namespace traind::core

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/data/preprocessing/principal_axes.h"
-#include "core/data/preprocessing/transform.h"
+#include "core/kinds/transform.h"
 
 namespace traind::core {
 namespace {

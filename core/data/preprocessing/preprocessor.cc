@@ -45,7 +45,7 @@ class ViewedExamples {
   const void* At(int64_t index) {
     if (views_ == nullptr) return ExampleOf(split_, index);
     const Shape& shape = views_->input();
-    const Image looked{split_.element_type(), shape[0], shape[1], shape[2], pixels_.data()};
+    const ImageView looked{split_.element_type(), shape[0], shape[1], shape[2], pixels_.data()};
     views_->Apply(0, ImageOf(split_, index), resampler_, looked);
     return pixels_.data();
   }
@@ -199,7 +199,7 @@ void Preprocessor::Apply(const float* example, float* out) const {
   });
 }
 
-void Preprocessor::Apply(const Image& image, float* out) const {
+void Preprocessor::Apply(const ImageView& image, float* out) const {
   InRoom(out, [&](float* room) { ApplyFirst(transforms_.size(), image.type, image.data, room); });
 }
 

@@ -11,7 +11,7 @@
 #include "core/base/errors.h"
 #include "core/data/augmentation/views.h"
 #include "core/data/dataset_dir.h"
-#include "core/data/preprocessing/transform.h"
+#include "core/kinds/transform.h"
 #include "core/tensor/tensor.h"
 #include "google/protobuf/repeated_ptr_field.h"
 #include "traind/v1/event.pb.h"
@@ -44,7 +44,7 @@ class Preprocessor {
   // One example as float32, transformed: bytes or floats in, output_elements() floats out. Allocates nothing.
   void Apply(const uint8_t* example, float* out) const;
   void Apply(const float* example, float* out) const;
-  void Apply(const Image& image, float* out) const;
+  void Apply(const ImageView& image, float* out) const;
   // The example `index` of a split with the same shape.
   void Apply(const Split& split, int64_t index, float* out) const;
 

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/base/errors.h"
-#include "core/data/preprocessing/transform.h"
+#include "core/kinds/transform.h"
 #include "core/tensor/tensor.h"
 
 namespace traind::core {

@@ -3,7 +3,7 @@
 #include <memory>
 
 #include "core/base/vectorize.h"
-#include "core/data/preprocessing/transform.h"
+#include "core/kinds/transform.h"
 
 namespace traind::core {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "core/base/vectorize.h"
 #include "core/data/preprocessing/moments.h"
-#include "core/data/preprocessing/transform.h"
+#include "core/kinds/transform.h"
 
 namespace traind::core {
 namespace {
@@ -30,7 +30,7 @@ class StandardizeTransform final : public Transform {
   // In double while fitting, and as floats by group and by feature.
   int64_t memory_bytes() const override { return 64 * groups_.features(); }
   void Fit(const TrainingExamples& examples) override {
-    const Moments moments = ComputeMoments(examples, groups_);
+    const GroupMoments moments = ComputeMoments(examples, groups_);
     Set(std::vector<float>(moments.mean.begin(), moments.mean.end()),
         std::vector<float>(moments.std.begin(), moments.std.end()));
   }

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/data/preprocessing/principal_axes.h"
-#include "core/data/preprocessing/transform.h"
+#include "core/kinds/transform.h"
 
 namespace traind::core {
 namespace {

@@ -32,16 +32,18 @@ dnnl::memory Zeros(const onednn::Desc& desc) {
 }
 
 // The best of some runs, in milliseconds.
-double Time(const dnnl::primitive& primitive, std::initializer_list<std::pair<int, onednn::Desc>> arguments) {
+double Time(const dnnl::primitive_desc_base& desc, std::initializer_list<std::pair<int, onednn::Desc>> arguments) {
   std::unordered_map<int, dnnl::memory> bound;
-  for (const auto& [argument, desc] : arguments) {
-    if (desc.get_size() > 0) bound.emplace(argument, Zeros(desc));
+  for (const auto& [argument, of_argument] : arguments) {
+    if (of_argument.get_size() > 0) bound.emplace(argument, Zeros(of_argument));
   }
+  const auto primitive = onednn::MakePrimitive(desc);
+  if (!primitive.ok()) return std::numeric_limits<double>::infinity();
   dnnl::stream stream(onednn::Engine());
   double best = std::numeric_limits<double>::infinity();
   for (int run = 0; run < 7; ++run) {
     const auto begin = std::chrono::steady_clock::now();
-    primitive.execute(stream, bound);
+    primitive->execute(stream, bound);
     stream.wait();
     const std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - begin;
     best = std::min(best, elapsed.count());
@@ -53,7 +55,7 @@ double ReorderTime(const onednn::Desc& from, const onednn::Desc& to) {
   if (from == to) return 0;
   const auto reorder = onednn::Reorder(from, to);
   if (!reorder.ok()) return std::numeric_limits<double>::infinity();
-  return Time(reorder->primitive,
+  return Time(reorder->desc,
               {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, to}, {DNNL_ARG_SCRATCHPAD, reorder->desc.scratchpad_desc()}});
 }
 
@@ -79,10 +81,10 @@ Times Measure(const Shape& shape, bool winograd) {
   const double infinity = std::numeric_limits<double>::infinity();
   auto forward = onednn::Convolution(options);
   if (!forward.ok()) return {.forward = infinity};
-  times.forward = Time(forward->primitive, {{DNNL_ARG_SRC, forward->desc.src_desc()},
-                                            {DNNL_ARG_WEIGHTS, forward->desc.weights_desc()},
-                                            {DNNL_ARG_DST, forward->desc.dst_desc()},
-                                            {DNNL_ARG_SCRATCHPAD, forward->desc.scratchpad_desc()}});
+  times.forward = Time(forward->desc, {{DNNL_ARG_SRC, forward->desc.src_desc()},
+                                       {DNNL_ARG_WEIGHTS, forward->desc.weights_desc()},
+                                       {DNNL_ARG_DST, forward->desc.dst_desc()},
+                                       {DNNL_ARG_SCRATCHPAD, forward->desc.scratchpad_desc()}});
   auto data = onednn::ConvolutionGradientOfData(options, *forward);
   if (!data.ok()) {
     options.winograd = false;
@@ -90,20 +92,20 @@ Times Measure(const Shape& shape, bool winograd) {
     options.winograd = winograd;
   }
   if (!data.ok()) return {.forward = infinity};
-  times.data = Time(data->primitive, {{DNNL_ARG_DIFF_DST, data->desc.diff_dst_desc()},
-                                      {DNNL_ARG_WEIGHTS, data->desc.weights_desc()},
-                                      {DNNL_ARG_DIFF_SRC, data->desc.diff_src_desc()},
-                                      {DNNL_ARG_SCRATCHPAD, data->desc.scratchpad_desc()}});
+  times.data = Time(data->desc, {{DNNL_ARG_DIFF_DST, data->desc.diff_dst_desc()},
+                                 {DNNL_ARG_WEIGHTS, data->desc.weights_desc()},
+                                 {DNNL_ARG_DIFF_SRC, data->desc.diff_src_desc()},
+                                 {DNNL_ARG_SCRATCHPAD, data->desc.scratchpad_desc()}});
   auto weights = onednn::ConvolutionGradientOfWeights(options, *forward);
   if (!weights.ok()) {
     options.winograd = false;
     weights = onednn::ConvolutionGradientOfWeights(options, *forward);
   }
   if (!weights.ok()) return {.forward = infinity};
-  times.weights = Time(weights->primitive, {{DNNL_ARG_SRC, weights->desc.src_desc()},
-                                            {DNNL_ARG_DIFF_DST, weights->desc.diff_dst_desc()},
-                                            {DNNL_ARG_DIFF_WEIGHTS, weights->desc.diff_weights_desc()},
-                                            {DNNL_ARG_SCRATCHPAD, weights->desc.scratchpad_desc()}});
+  times.weights = Time(weights->desc, {{DNNL_ARG_SRC, weights->desc.src_desc()},
+                                       {DNNL_ARG_DIFF_DST, weights->desc.diff_dst_desc()},
+                                       {DNNL_ARG_DIFF_WEIGHTS, weights->desc.diff_weights_desc()},
+                                       {DNNL_ARG_SCRATCHPAD, weights->desc.scratchpad_desc()}});
   times.reorders = ReorderTime(forward->desc.weights_desc(), data->desc.weights_desc()) +
                    ReorderTime(weights->desc.diff_weights_desc(), forward->desc.weights_desc()) +
                    ReorderTime(forward->desc.src_desc(), weights->desc.src_desc()) +

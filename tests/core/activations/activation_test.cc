@@ -1,6 +1,6 @@
 // The parts of an activation that need no plan: derivative, saturation, padding, config. Values and gradients through
 // real plans are checked in tests/conformance.
-#include "core/activations/activation.h"
+#include "core/kinds/activation.h"
 
 #include <omp.h>
 

@@ -4,17 +4,17 @@
 #include <set>
 #include <string>
 
-#include "core/activations/activation.h"
-#include "core/blocks/block.h"
-#include "core/data/augmentation/augmentation.h"
-#include "core/data/preprocessing/transform.h"
 #include "core/data_initialization/data_initializer.h"
-#include "core/initializers/initializer.h"
-#include "core/layers/layer.h"
-#include "core/losses/loss.h"
-#include "core/optimizers/optimizer.h"
-#include "core/presets/preset.h"
-#include "core/regularizers/regularizer.h"
+#include "core/kinds/activation.h"
+#include "core/kinds/augmentation.h"
+#include "core/kinds/block.h"
+#include "core/kinds/initializer.h"
+#include "core/kinds/layer.h"
+#include "core/kinds/loss.h"
+#include "core/kinds/optimizer.h"
+#include "core/kinds/preset.h"
+#include "core/kinds/regularizer.h"
+#include "core/kinds/transform.h"
 #include "gtest/gtest.h"
 
 namespace traind::core {

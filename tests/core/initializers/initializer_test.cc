@@ -1,4 +1,4 @@
-#include "core/initializers/initializer.h"
+#include "core/kinds/initializer.h"
 
 #include <omp.h>
 

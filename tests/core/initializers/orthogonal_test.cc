@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "core/initializers/initializer.h"
+#include "core/kinds/initializer.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/graph/graph.h"
-#include "core/initializers/initializer.h"
+#include "core/kinds/initializer.h"
 #include "core/plan/parameter_store.h"
 #include "core/plan/plan.h"
 #include "google/protobuf/text_format.h"

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "core/layers/layer.h"
+#include "core/kinds/layer.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"

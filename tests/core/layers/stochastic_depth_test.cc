@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/base/random.h"
-#include "core/losses/loss.h"
+#include "core/kinds/loss.h"
 #include "tests/core/layers/layer_run.h"
 #include "tests/core/plan/allocations.h"
 

@@ -1,4 +1,4 @@
-#include "core/losses/loss.h"
+#include "core/kinds/loss.h"
 
 #include <omp.h>
 

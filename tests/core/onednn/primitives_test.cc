@@ -40,8 +40,10 @@ dnnl::stream& Stream() {
   return stream;
 }
 
-void Execute(const dnnl::primitive& primitive, const std::unordered_map<int, dnnl::memory>& arguments) {
-  primitive.execute(Stream(), arguments);
+void Execute(const dnnl::primitive_desc_base& desc, const std::unordered_map<int, dnnl::memory>& arguments) {
+  const auto primitive = MakePrimitive(desc);
+  ASSERT_TRUE(primitive.ok()) << primitive.status();
+  primitive->execute(Stream(), arguments);
   Stream().wait();
 }
 
@@ -56,7 +58,7 @@ dnnl::memory Move(const dnnl::memory& from, const Desc& to) {
   EXPECT_TRUE(reorder.ok()) << reorder.status();
   dnnl::memory result = Empty(to);
   Execute(
-      reorder->primitive,
+      reorder->desc,
       {{DNNL_ARG_FROM, from}, {DNNL_ARG_TO, result}, {DNNL_ARG_SCRATCHPAD, Empty(reorder->desc.scratchpad_desc())}});
   return result;
 }
@@ -153,31 +155,31 @@ TEST_P(ConvolutionTest, MatchesLoopsInAllDirections) {
   });
 
   const dnnl::memory result = Empty(forward->desc.dst_desc());
-  Execute(forward->primitive, {{DNNL_ARG_SRC, Put(src, forward->desc.src_desc())},
-                               {DNNL_ARG_WEIGHTS, Put(weights, forward->desc.weights_desc())},
-                               {DNNL_ARG_BIAS, Put(bias, forward->desc.bias_desc())},
-                               {DNNL_ARG_DST, result},
-                               {DNNL_ARG_SCRATCHPAD, Empty(forward->desc.scratchpad_desc())}});
+  Execute(forward->desc, {{DNNL_ARG_SRC, Put(src, forward->desc.src_desc())},
+                          {DNNL_ARG_WEIGHTS, Put(weights, forward->desc.weights_desc())},
+                          {DNNL_ARG_BIAS, Put(bias, forward->desc.bias_desc())},
+                          {DNNL_ARG_DST, result},
+                          {DNNL_ARG_SCRATCHPAD, Empty(forward->desc.scratchpad_desc())}});
   ExpectNear(Get(result), dst, tolerance);
 
   const auto data = ConvolutionGradientOfData(options, *forward);
   ASSERT_TRUE(data.ok()) << data.status();
   const dnnl::memory to_src = Empty(data->desc.diff_src_desc());
-  Execute(data->primitive, {{DNNL_ARG_DIFF_DST, Put(diff_dst, data->desc.diff_dst_desc())},
-                            {DNNL_ARG_WEIGHTS, Put(weights, data->desc.weights_desc())},
-                            {DNNL_ARG_DIFF_SRC, to_src},
-                            {DNNL_ARG_SCRATCHPAD, Empty(data->desc.scratchpad_desc())}});
+  Execute(data->desc, {{DNNL_ARG_DIFF_DST, Put(diff_dst, data->desc.diff_dst_desc())},
+                       {DNNL_ARG_WEIGHTS, Put(weights, data->desc.weights_desc())},
+                       {DNNL_ARG_DIFF_SRC, to_src},
+                       {DNNL_ARG_SCRATCHPAD, Empty(data->desc.scratchpad_desc())}});
   ExpectNear(Get(to_src), diff_src, tolerance);
 
   const auto gradient = ConvolutionGradientOfWeights(options, *forward);
   ASSERT_TRUE(gradient.ok()) << gradient.status();
   const dnnl::memory to_weights = Empty(gradient->desc.diff_weights_desc());
   const dnnl::memory to_bias = Empty(gradient->desc.diff_bias_desc());
-  Execute(gradient->primitive, {{DNNL_ARG_SRC, Put(src, gradient->desc.src_desc())},
-                                {DNNL_ARG_DIFF_DST, Put(diff_dst, gradient->desc.diff_dst_desc())},
-                                {DNNL_ARG_DIFF_WEIGHTS, to_weights},
-                                {DNNL_ARG_DIFF_BIAS, to_bias},
-                                {DNNL_ARG_SCRATCHPAD, Empty(gradient->desc.scratchpad_desc())}});
+  Execute(gradient->desc, {{DNNL_ARG_SRC, Put(src, gradient->desc.src_desc())},
+                           {DNNL_ARG_DIFF_DST, Put(diff_dst, gradient->desc.diff_dst_desc())},
+                           {DNNL_ARG_DIFF_WEIGHTS, to_weights},
+                           {DNNL_ARG_DIFF_BIAS, to_bias},
+                           {DNNL_ARG_SCRATCHPAD, Empty(gradient->desc.scratchpad_desc())}});
   ExpectNear(Get(to_weights), diff_weights, tolerance);
   ExpectNear(Get(to_bias), diff_bias, tolerance);
 }
@@ -203,10 +205,10 @@ TEST(ConvolutionPostOp, AppliesTheActivation) {
   ASSERT_TRUE(forward.ok()) << forward.status();
   const Values src = Numbers(256, 1), weights = Numbers(256, 2);
   const dnnl::memory result = Empty(forward->desc.dst_desc());
-  Execute(forward->primitive, {{DNNL_ARG_SRC, Put(src, forward->desc.src_desc())},
-                               {DNNL_ARG_WEIGHTS, Put(weights, forward->desc.weights_desc())},
-                               {DNNL_ARG_DST, result},
-                               {DNNL_ARG_SCRATCHPAD, Empty(forward->desc.scratchpad_desc())}});
+  Execute(forward->desc, {{DNNL_ARG_SRC, Put(src, forward->desc.src_desc())},
+                          {DNNL_ARG_WEIGHTS, Put(weights, forward->desc.weights_desc())},
+                          {DNNL_ARG_DST, result},
+                          {DNNL_ARG_SCRATCHPAD, Empty(forward->desc.scratchpad_desc())}});
   std::vector<double> expected(256);
   for (int o = 0; o < 16; ++o)
     for (int s = 0; s < 16; ++s) {
@@ -253,31 +255,31 @@ TEST(InnerProductTest, MatchesLoopsInAllDirections) {
   const auto forward = InnerProduct(options);
   ASSERT_TRUE(forward.ok()) << forward.status();
   const dnnl::memory result = Empty(forward->desc.dst_desc());
-  Execute(forward->primitive, {{DNNL_ARG_SRC, Put(src, forward->desc.src_desc())},
-                               {DNNL_ARG_WEIGHTS, Put(weights, forward->desc.weights_desc())},
-                               {DNNL_ARG_BIAS, Put(bias, forward->desc.bias_desc())},
-                               {DNNL_ARG_DST, result},
-                               {DNNL_ARG_SCRATCHPAD, Empty(forward->desc.scratchpad_desc())}});
+  Execute(forward->desc, {{DNNL_ARG_SRC, Put(src, forward->desc.src_desc())},
+                          {DNNL_ARG_WEIGHTS, Put(weights, forward->desc.weights_desc())},
+                          {DNNL_ARG_BIAS, Put(bias, forward->desc.bias_desc())},
+                          {DNNL_ARG_DST, result},
+                          {DNNL_ARG_SCRATCHPAD, Empty(forward->desc.scratchpad_desc())}});
   ExpectNear(Get(result), dst, 1e-5);
 
   const auto data = InnerProductGradientOfData(options, *forward);
   ASSERT_TRUE(data.ok()) << data.status();
   const dnnl::memory to_src = Empty(data->desc.diff_src_desc());
-  Execute(data->primitive, {{DNNL_ARG_DIFF_DST, Put(diff_dst, data->desc.diff_dst_desc())},
-                            {DNNL_ARG_WEIGHTS, Put(weights, data->desc.weights_desc())},
-                            {DNNL_ARG_DIFF_SRC, to_src},
-                            {DNNL_ARG_SCRATCHPAD, Empty(data->desc.scratchpad_desc())}});
+  Execute(data->desc, {{DNNL_ARG_DIFF_DST, Put(diff_dst, data->desc.diff_dst_desc())},
+                       {DNNL_ARG_WEIGHTS, Put(weights, data->desc.weights_desc())},
+                       {DNNL_ARG_DIFF_SRC, to_src},
+                       {DNNL_ARG_SCRATCHPAD, Empty(data->desc.scratchpad_desc())}});
   ExpectNear(Get(to_src), diff_src, 1e-5);
 
   const auto gradient = InnerProductGradientOfWeights(options, *forward);
   ASSERT_TRUE(gradient.ok()) << gradient.status();
   const dnnl::memory to_weights = Empty(gradient->desc.diff_weights_desc());
   const dnnl::memory to_bias = Empty(gradient->desc.diff_bias_desc());
-  Execute(gradient->primitive, {{DNNL_ARG_SRC, Put(src, gradient->desc.src_desc())},
-                                {DNNL_ARG_DIFF_DST, Put(diff_dst, gradient->desc.diff_dst_desc())},
-                                {DNNL_ARG_DIFF_WEIGHTS, to_weights},
-                                {DNNL_ARG_DIFF_BIAS, to_bias},
-                                {DNNL_ARG_SCRATCHPAD, Empty(gradient->desc.scratchpad_desc())}});
+  Execute(gradient->desc, {{DNNL_ARG_SRC, Put(src, gradient->desc.src_desc())},
+                           {DNNL_ARG_DIFF_DST, Put(diff_dst, gradient->desc.diff_dst_desc())},
+                           {DNNL_ARG_DIFF_WEIGHTS, to_weights},
+                           {DNNL_ARG_DIFF_BIAS, to_bias},
+                           {DNNL_ARG_SCRATCHPAD, Empty(gradient->desc.scratchpad_desc())}});
   ExpectNear(Get(to_weights), diff_weights, 1e-5);
   ExpectNear(Get(to_bias), diff_bias, 1e-5);
 }
@@ -341,7 +343,7 @@ TEST_P(BatchNormalizationTest, MatchesLoopsForwardAndBackward) {
       {DNNL_ARG_MEAN, found_mean},     {DNNL_ARG_VARIANCE, found_variance},
       {DNNL_ARG_WORKSPACE, workspace}, {DNNL_ARG_SCRATCHPAD, Empty(forward->desc.scratchpad_desc())}};
   AddScaleShift(scale, shift, arguments);
-  Execute(forward->primitive, arguments);
+  Execute(forward->desc, arguments);
   ExpectNear(Get(result), dst, 1e-5);
   ExpectNear(Get(found_mean), mean, 1e-5);
   ExpectNear(Get(found_variance), variance, 1e-5);
@@ -359,7 +361,7 @@ TEST_P(BatchNormalizationTest, MatchesLoopsForwardAndBackward) {
   const dnnl::memory to_shift = Empty(Plain({kChannels}, Type::f32));
   arguments[kArgDiffScaleShift] = to_scale;
   if (!kScaleShiftJoined) arguments[DNNL_ARG_DIFF_SHIFT] = to_shift;
-  Execute(backward->primitive, arguments);
+  Execute(backward->desc, arguments);
   ExpectNear(Get(to_src), diff_src, 1e-4);
   if (kScaleShiftJoined) {
     diff_scale.insert(diff_scale.end(), diff_shift.begin(), diff_shift.end());
@@ -385,7 +387,7 @@ TEST(BatchNormalizationTest, InferenceTakesTheStatisticsGiven) {
                                                      {DNNL_ARG_VARIANCE, Put(variance, Plain({3}, Type::f32))},
                                                      {DNNL_ARG_SCRATCHPAD, Empty(forward->desc.scratchpad_desc())}};
   AddScaleShift(scale, shift, arguments);
-  Execute(forward->primitive, arguments);
+  Execute(forward->desc, arguments);
   std::vector<double> expected(24);
   for (int i = 0; i < 24; ++i) {
     const int c = i / 4 % 3;
@@ -436,19 +438,19 @@ TEST_P(PoolingTest, MatchesLoopsForwardAndBackward) {
   ASSERT_TRUE(forward.ok()) << forward.status();
   options.dst = forward->desc.dst_desc();
   const dnnl::memory result = Empty(options.dst), workspace = Empty(forward->desc.workspace_desc());
-  Execute(forward->primitive, {{DNNL_ARG_SRC, Put(src, options.src)},
-                               {DNNL_ARG_DST, result},
-                               {DNNL_ARG_WORKSPACE, workspace},
-                               {DNNL_ARG_SCRATCHPAD, Empty(forward->desc.scratchpad_desc())}});
+  Execute(forward->desc, {{DNNL_ARG_SRC, Put(src, options.src)},
+                          {DNNL_ARG_DST, result},
+                          {DNNL_ARG_WORKSPACE, workspace},
+                          {DNNL_ARG_SCRATCHPAD, Empty(forward->desc.scratchpad_desc())}});
   ExpectNear(Get(result), dst, 1e-6);
 
   const auto backward = PoolingGradient(options, *forward);
   ASSERT_TRUE(backward.ok()) << backward.status();
   const dnnl::memory to_src = Empty(options.src);
-  Execute(backward->primitive, {{DNNL_ARG_DIFF_DST, Put(diff_dst, options.dst)},
-                                {DNNL_ARG_WORKSPACE, workspace},
-                                {DNNL_ARG_DIFF_SRC, to_src},
-                                {DNNL_ARG_SCRATCHPAD, Empty(backward->desc.scratchpad_desc())}});
+  Execute(backward->desc, {{DNNL_ARG_DIFF_DST, Put(diff_dst, options.dst)},
+                           {DNNL_ARG_WORKSPACE, workspace},
+                           {DNNL_ARG_DIFF_SRC, to_src},
+                           {DNNL_ARG_SCRATCHPAD, Empty(backward->desc.scratchpad_desc())}});
   ExpectNear(Get(to_src), diff_src, 1e-6);
 }
 
@@ -474,17 +476,17 @@ TEST(SoftmaxTest, MatchesLoopsForwardAndBackward) {
   const auto forward = Softmax(desc, /*training=*/true);
   ASSERT_TRUE(forward.ok()) << forward.status();
   const dnnl::memory result = Empty(desc);
-  Execute(forward->primitive, {{DNNL_ARG_SRC, Put(src, desc)},
-                               {DNNL_ARG_DST, result},
-                               {DNNL_ARG_SCRATCHPAD, Empty(forward->desc.scratchpad_desc())}});
+  Execute(forward->desc, {{DNNL_ARG_SRC, Put(src, desc)},
+                          {DNNL_ARG_DST, result},
+                          {DNNL_ARG_SCRATCHPAD, Empty(forward->desc.scratchpad_desc())}});
   ExpectNear(Get(result), dst, 1e-6);
   const auto backward = SoftmaxGradient(desc, *forward);
   ASSERT_TRUE(backward.ok()) << backward.status();
   const dnnl::memory to_src = Empty(desc);
-  Execute(backward->primitive, {{DNNL_ARG_DST, result},
-                                {DNNL_ARG_DIFF_DST, Put(diff_dst, desc)},
-                                {DNNL_ARG_DIFF_SRC, to_src},
-                                {DNNL_ARG_SCRATCHPAD, Empty(backward->desc.scratchpad_desc())}});
+  Execute(backward->desc, {{DNNL_ARG_DST, result},
+                           {DNNL_ARG_DIFF_DST, Put(diff_dst, desc)},
+                           {DNNL_ARG_DIFF_SRC, to_src},
+                           {DNNL_ARG_SCRATCHPAD, Empty(backward->desc.scratchpad_desc())}});
   ExpectNear(Get(to_src), diff_src, 1e-6);
 }
 
@@ -494,11 +496,11 @@ TEST(SumTest, AddsEveryInput) {
   ASSERT_TRUE(sum.ok()) << sum.status();
   const Values a = Numbers(18, 1), b = Numbers(18, 2), c = Numbers(18, 3);
   const dnnl::memory result = Empty(desc);
-  Execute(sum->primitive, {{DNNL_ARG_MULTIPLE_SRC, Put(a, desc)},
-                           {DNNL_ARG_MULTIPLE_SRC + 1, Put(b, desc)},
-                           {DNNL_ARG_MULTIPLE_SRC + 2, Put(c, desc)},
-                           {DNNL_ARG_DST, result},
-                           {DNNL_ARG_SCRATCHPAD, Empty(sum->desc.scratchpad_desc())}});
+  Execute(sum->desc, {{DNNL_ARG_MULTIPLE_SRC, Put(a, desc)},
+                      {DNNL_ARG_MULTIPLE_SRC + 1, Put(b, desc)},
+                      {DNNL_ARG_MULTIPLE_SRC + 2, Put(c, desc)},
+                      {DNNL_ARG_DST, result},
+                      {DNNL_ARG_SCRATCHPAD, Empty(sum->desc.scratchpad_desc())}});
   std::vector<double> expected(18);
   for (int i = 0; i < 18; ++i) expected[i] = static_cast<double>(a[i]) + b[i] + c[i];
   ExpectNear(Get(result), expected, 1e-6);

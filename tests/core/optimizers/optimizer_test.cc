@@ -1,4 +1,4 @@
-#include "core/optimizers/optimizer.h"
+#include "core/kinds/optimizer.h"
 
 #include <cmath>
 #include <memory>

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "core/graph/describe.h"
+#include "core/job/describe.h"
 #include "core/onednn/onednn.h"
 #include "core/plan/choose_algorithms.h"
 #include "core/train/model.h"
@@ -14,7 +14,7 @@
 namespace traind::core {
 namespace {
 
-// The process itself, which no plan can tell (core/graph/describe.cc).
+// The process itself, which no plan can tell (core/job/describe.cc).
 constexpr int64_t kProcessBytes = 96 << 20;
 constexpr int kSlots = 2;  // Of Adam.
 

@@ -4,7 +4,7 @@
 #include <map>
 #include <string>
 
-#include "core/train/job_warnings.h"
+#include "core/job/job_warnings.h"
 #include "gmock/gmock.h"
 #include "tests/core/blocks/expand.h"
 

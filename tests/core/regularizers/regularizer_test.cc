@@ -1,4 +1,4 @@
-#include "core/regularizers/regularizer.h"
+#include "core/kinds/regularizer.h"
 
 #include <string>
 #include <utility>

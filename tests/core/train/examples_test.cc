@@ -14,7 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
-#include "core/train/resolve.h"
+#include "core/job/resolve.h"
 #include "tests/core/train/datasets.h"
 #include "tests/paths.h"
 

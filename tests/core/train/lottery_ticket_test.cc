@@ -13,9 +13,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/checkpoint/checkpoint_dir.h"
+#include "core/job/resolve.h"
 #include "core/onednn/onednn.h"
 #include "core/plan/plan.h"
-#include "core/train/resolve.h"
 #include "core/train/train.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"

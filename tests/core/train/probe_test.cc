@@ -2,7 +2,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "core/train/resolve.h"
+#include "core/job/resolve.h"
 #include "core/train/train.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"

@@ -12,7 +12,7 @@
 #include "absl/strings/strip.h"
 #include "core/checkpoint/checkpoint_dir.h"
 #include "core/data/dataset_dir.h"
-#include "core/train/resolve.h"
+#include "core/job/resolve.h"
 #include "core/train/train.h"
 #include "gtest/gtest.h"
 #include "tests/core/test_files.h"

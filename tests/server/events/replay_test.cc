@@ -6,7 +6,7 @@
 #include <limits>
 #include <map>
 
-#include "server/store/store.h"
+#include "server/store/sqlite_job_store.h"
 
 namespace traind::server {
 namespace {

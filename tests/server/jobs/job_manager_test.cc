@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/jobs/transitions.h"
+#include "server/resources/job_state.h"
 #include "tests/server/fake_launcher.h"
 #include "tests/server/temporary_folder.h"
 

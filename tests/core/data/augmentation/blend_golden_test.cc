@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "core/data/augmentation/blend.h"
-#include "core/losses/loss.h"
+#include "core/kinds/loss.h"
 
 namespace traind::core {
 namespace {

@@ -8,7 +8,7 @@
 #include <set>
 #include <vector>
 
-#include "core/data/augmentation/resample.h"
+#include "core/kinds/resample.h"
 #include "tests/core/data/augmentation/helpers.h"
 
 namespace traind::core {

@@ -31,12 +31,12 @@ inline Augmenter MakeAugmenter(const std::vector<std::string>& texts, const Shap
 }
 
 template <class T>
-Image ImageIn(const std::vector<T>& pixels, const Shape& shape) {
+ImageView ImageIn(const std::vector<T>& pixels, const Shape& shape) {
   return {sizeof(T) == 1 ? v1::UINT8 : v1::FLOAT32, shape[0], shape[1], shape[2], const_cast<T*>(pixels.data())};
 }
 
 template <class T>
-std::vector<T> PixelsOf(const Image& image) {
+std::vector<T> PixelsOf(const ImageView& image) {
   return {image.pixels<T>(), image.pixels<T>() + image.elements()};
 }
 

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "core/data/augmentation/blend.h"
-#include "core/data/augmentation/draw.h"
+#include "core/kinds/draw.h"
 #include "tests/core/data/augmentation/helpers.h"
 #include "tests/core/data/split_builder.h"
 

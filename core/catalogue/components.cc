@@ -1,0 +1,146 @@
+#include "core/catalogue/components.h"
+
+#include <string>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "core/base/registry.h"
+#include "core/data_initialization/data_initializer.h"
+#include "core/kinds/activation.h"
+#include "core/kinds/augmentation.h"
+#include "core/kinds/block.h"
+#include "core/kinds/initializer.h"
+#include "core/kinds/layer.h"
+#include "core/kinds/loss.h"
+#include "core/kinds/optimizer.h"
+#include "core/kinds/preset.h"
+#include "core/kinds/regularizer.h"
+#include "core/kinds/transform.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/descriptor.pb.h"
+#include "traind/v1/job.pb.h"
+
+// All .proto files, compiled with their comments; made by proto/embed.cmake.
+extern const unsigned char kDescriptorSet[];
+extern const unsigned long kDescriptorSetSize;
+
+namespace traind::core {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::DescriptorPool;
+using google::protobuf::FieldDescriptor;
+
+// The descriptors with their comments, which generated code leaves out. Lives as long as the process.
+const DescriptorPool& Commented() {
+  static const DescriptorPool* const kPool = [] {
+    auto* pool = new DescriptorPool;
+    google::protobuf::FileDescriptorSet files;
+    files.ParseFromArray(kDescriptorSet, static_cast<int>(kDescriptorSetSize));
+    for (const auto& file : files.file()) pool->BuildFile(file);  // In the order of their imports.
+    return pool;
+  }();
+  return *kPool;
+}
+
+// A comment as one line: the one behind the declaration, or the one before it.
+template <class Described>
+std::string Comment(const Described& described) {
+  google::protobuf::SourceLocation location;
+  if (!described.GetSourceLocation(&location)) return "";
+  const std::string& text = location.trailing_comments.empty() ? location.leading_comments : location.trailing_comments;
+  std::vector<std::string> words = absl::StrSplit(text, absl::ByAnyChar(" \n\t"), absl::SkipEmpty());
+  return absl::StrJoin(words, " ");
+}
+
+std::string TypeName(const FieldDescriptor& field) {
+  std::string type = field.type_name();
+  if (field.message_type() != nullptr) type = field.message_type()->name();
+  if (field.enum_type() != nullptr) type = field.enum_type()->name();
+  return absl::StrCat(field.is_repeated() ? "repeated " : "", type);
+}
+
+// The comment; for an enum also the names to choose from, with theirs.
+std::string Summary(const FieldDescriptor& field) {
+  std::string summary = Comment(field);
+  if (field.enum_type() == nullptr) return summary;
+  std::vector<std::string> values;
+  for (int i = 0; i < field.enum_type()->value_count(); ++i) {
+    const auto& value = *field.enum_type()->value(i);
+    const std::string comment = Comment(value);
+    values.push_back(comment.empty() ? std::string(value.name()) : absl::StrCat(value.name(), " (", comment, ")"));
+  }
+  return absl::StrCat(summary, summary.empty() ? "" : " ", "One of: ", absl::StrJoin(values, "; "));
+}
+
+void Fill(const FieldDescriptor& from, v1::Component::Field* field) {
+  field->set_name(from.name());
+  field->set_type(TypeName(from));
+  field->set_summary(Summary(from));
+}
+
+v1::Component& AddComponent(const std::string& category, const FieldDescriptor& branch, const std::string& summary,
+                            v1::ListComponentsResponse& response) {
+  const std::string& name = branch.message_type()->full_name();
+  v1::Component& component = *response.add_components();
+  component.set_category(category);
+  component.set_name(branch.name());
+  component.set_message(name);
+  component.set_summary(summary);
+  const Descriptor& message = *Commented().FindMessageTypeByName(name);
+  for (int i = 0; i < message.field_count(); ++i) Fill(*message.field(i), component.add_fields());
+  return component;
+}
+
+// With `beside`, what the holder says of each of its kinds is listed, too.
+template <class Interface>
+void AddCategory(const std::string& category, const Descriptor& holder, v1::ListComponentsResponse& response,
+                 bool beside = false) {
+  const Descriptor& commented = *Commented().FindMessageTypeByName(holder.full_name());
+  const auto* kinds = holder.FindOneofByName("kind");
+  for (int i = 0; i < kinds->field_count(); ++i) {
+    const FieldDescriptor& branch = *kinds->field(i);
+    const auto& entries = Registry<Interface>::Get().entries();
+    const auto entry = entries.find(branch.message_type()->full_name());
+    if (entry == entries.end()) continue;
+    v1::Component& component = AddComponent(category, branch, entry->second.summary, response);
+    for (int k = 0; beside && k < commented.field_count(); ++k) {
+      const FieldDescriptor& field = *commented.field(k);
+      if (field.real_containing_oneof() == nullptr) Fill(field, component.add_beside());
+    }
+  }
+}
+
+}  // namespace
+
+v1::ListComponentsResponse ListComponents() {
+  v1::ListComponentsResponse response;
+  AddCategory<Layer>("layer", *v1::Layer::descriptor(), response);
+  AddCategory<Block>("block", *v1::Block::descriptor(), response);
+  AddCategory<Preset>("preset", *v1::Preset::descriptor(), response);
+  AddCategory<Activation>("activation", *v1::Activation::descriptor(), response);
+  AddCategory<Initializer>("initializer", *v1::Initializer::descriptor(), response);
+  AddCategory<Regularizer>("regularizer", *v1::Regularizer::descriptor(), response, /*beside=*/true);
+  AddCategory<Loss>("loss", *v1::Loss::descriptor(), response);
+  AddCategory<Optimizer>("optimizer", *v1::Optimizer::descriptor(), response);
+  AddCategory<Schedule>("schedule", *v1::Schedule::descriptor(), response, /*beside=*/true);
+  AddCategory<Transform>("preprocessing", *v1::Preprocessing::descriptor(), response);
+  AddCategory<Augmentation>("augmentation", *v1::Augmentation::descriptor(), response, /*beside=*/true);
+  AddCategory<DataInitializer>("data_initialization", *v1::DataInitialization::descriptor(), response, /*beside=*/true);
+  // What a job has once, and not one of several kinds.
+  const auto add_part = [&](const Descriptor& holder, const char* field, const char* summary) {
+    AddComponent("part of a job", *holder.FindFieldByName(field), summary, response);
+  };
+  add_part(*v1::JobSpec::descriptor(), "optimizer",
+           "One of the optimizers, its rate, decoupled weight decay, clipping.");
+  add_part(*v1::JobSpec::descriptor(), "lottery_ticket",
+           "Rounds of training, pruning by magnitude and rewinding to early weights (slide 67).");
+  add_part(*v1::EvaluationSpec::descriptor(), "test_time",
+           "In evaluation: averages over crops, scales, mirror images and random draws (slides 88-100).");
+  return response;
+}
+
+}  // namespace traind::core

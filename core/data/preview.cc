@@ -1,0 +1,243 @@
+#include "core/data/preview.h"
+
+#include <png.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "core/data/augmentation/augmenter.h"
+#include "core/data/augmentation/views.h"
+#include "core/data/dataset_dir.h"
+#include "core/data/sampler.h"
+#include "core/tensor/tensor.h"
+
+namespace traind::core {
+namespace {
+
+constexpr uint32_t kDefaultRows = 8;
+constexpr uint32_t kDefaultColumns = 12;
+constexpr uint32_t kMostCells = 64;
+constexpr uint32_t kMaxEnlargement = 16;
+constexpr int64_t kComfortableSide = 84;          // Of an image on the sheet, in pixels.
+constexpr int64_t kMaxPixels = int64_t{1} << 24;  // Of the sheet.
+constexpr size_t kMaxBytes = size_t{3} << 20;     // Of the file: an answer of gRPC has at most 4 MiB.
+constexpr int64_t kGap = 4;                       // Between two images.
+constexpr int64_t kWideGap = 12;                  // Around the sheet, and behind the originals.
+constexpr uint8_t kPaper = 0xF2;
+
+// Where the images lie.
+struct Sheet {
+  Sheet(const v1::PreviewDatasetRequest& request, const Shape& image)
+      : channels(image[0]), cell_height(image[1] * request.scale()), cell_width(image[2] * request.scale()) {
+    height = 2 * kWideGap + request.rows() * (cell_height + kGap) - kGap;
+    width =
+        2 * kWideGap + request.columns() * (cell_width + kGap) - kGap + (request.columns() > 1 ? kWideGap - kGap : 0);
+  }
+  int64_t top(int64_t row) const { return kWideGap + row * (cell_height + kGap); }
+  int64_t left(int64_t column) const {
+    return kWideGap + column * (cell_width + kGap) + (column > 0 ? kWideGap - kGap : 0);
+  }
+
+  int64_t channels;
+  int64_t cell_height;
+  int64_t cell_width;
+  int64_t height = 0;
+  int64_t width = 0;
+};
+
+absl::StatusOr<std::string> EncodePng(const Sheet& sheet, const std::vector<uint8_t>& pixels) {
+  png_image image = {};
+  image.version = PNG_IMAGE_VERSION;
+  image.width = static_cast<png_uint_32>(sheet.width);
+  image.height = static_cast<png_uint_32>(sheet.height);
+  image.format = sheet.channels == 3 ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
+  std::string file(PNG_IMAGE_PNG_SIZE_MAX(image), '\0');
+  png_alloc_size_t size = file.size();
+  if (png_image_write_to_memory(&image, file.data(), &size, 0, pixels.data(), 0, nullptr) == 0) {
+    return absl::InternalError(absl::StrCat("cannot encode the sheet: ", image.message));
+  }
+  file.resize(size);
+  if (file.size() > kMaxBytes) {
+    return absl::ResourceExhaustedError(absl::StrCat("the sheet takes ", file.size(), " bytes; at most ", kMaxBytes,
+                                                     ": ask for fewer rows or columns, or a smaller scale"));
+  }
+  return file;
+}
+
+// The images of the sheet as floats, column by column.
+class Columns {
+ public:
+  Columns(const v1::PreviewDatasetRequest& request, const Split& split, const Augmenter& augmenter,
+          Augmenter::Workspace workspace, const Views& views)
+      : request_(request), split_(split), augmenter_(augmenter), workspace_(std::move(workspace)), views_(views) {
+    // The examples that a job with this seed trains on first.
+    Sampler({.examples = split.size(), .batch = 1, .seed = request.seed()}).Order(0, &order_);
+    views.Reserve(resampler_);
+    pixels_.resize(static_cast<size_t>(elements()));
+  }
+
+  int64_t elements() const { return Elements(augmenter_.output_shape()); }
+
+  std::vector<float> Original() {
+    std::vector<float> column;
+    for (uint32_t row = 0; row < request_.rows(); ++row) {
+      const ImageView image = ImageOf(split_, order_[row]);
+      if (views_.plain()) {
+        Append(image, &column);
+        continue;
+      }
+      const Shape& shape = views_.input();
+      const ImageView looked{image.type, shape[0], shape[1], shape[2], pixels_.data()};
+      views_.Apply(0, image, resampler_, looked);
+      Append(looked, &column);
+    }
+    return column;
+  }
+
+  // As the minibatch of `step` would be.
+  std::vector<float> Augmented(uint64_t step) {
+    std::vector<float> column;
+    Augmenter::Key key{.seed = request_.seed(), .step = step};
+    for (; key.example < request_.rows(); ++key.example) {
+      const ImageView image = ImageOf(split_, order_[key.example]);
+      Append(augmenter_.changes_images() ? augmenter_.Apply(image, key, workspace_) : image, &column);
+    }
+    std::vector<float> blended(column.size());
+    std::vector<float> targets(request_.rows()), blended_targets(request_.rows());
+    const Minibatch minibatch{request_.rows(), elements(), 1, column.data(), targets.data()};
+    const Minibatch spare{request_.rows(), elements(), 1, blended.data(), blended_targets.data()};
+    return &augmenter_.Blend(minibatch, spare, key, pairing_) == &spare ? blended : column;
+  }
+
+ private:
+  static void Append(const ImageView& image, std::vector<float>* column) {
+    WithPixelType(image.type, [&](auto pixel) {
+      const auto* x = image.pixels<decltype(pixel)>();
+      column->insert(column->end(), x, x + image.elements());
+    });
+  }
+
+  const v1::PreviewDatasetRequest& request_;
+  const Split& split_;
+  const Augmenter& augmenter_;
+  Augmenter::Workspace workspace_;
+  const Views& views_;
+  std::vector<uint32_t> order_;
+  Resampler resampler_;
+  std::vector<float> pixels_;  // Of one image, whichever their type.
+  BatchAugmentation::Pairing pairing_;
+};
+
+// Which values are black and white: those of bytes, or the least and the largest of the originals.
+struct Range {
+  float low = 0;
+  float high = 255;
+  uint8_t operator()(float x) const { return ToPixel<uint8_t>(high > low ? (x - low) / (high - low) * 255 : 0); }
+};
+
+void Paste(const float* image, const Range& range, const Sheet& sheet, int64_t row, int64_t column, int64_t scale,
+           std::vector<uint8_t>* pixels) {
+  const int64_t height = sheet.cell_height / scale;
+  const int64_t width = sheet.cell_width / scale;
+  for (int64_t i = 0; i < sheet.cell_height; ++i) {
+    uint8_t* to = pixels->data() + ((sheet.top(row) + i) * sheet.width + sheet.left(column)) * sheet.channels;
+    for (int64_t j = 0; j < sheet.cell_width; ++j) {
+      for (int64_t c = 0; c < sheet.channels; ++c) {
+        *to++ = range(image[(c * height + i / scale) * width + j / scale]);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+v1::PreviewDatasetRequest ResolvePreview(const v1::PreviewDatasetRequest& request, const v1::Dataset* dataset,
+                                         const FieldErrors& errors) {
+  v1::PreviewDatasetRequest resolved = request;
+  const int before = errors.count();
+  if (resolved.split().empty()) resolved.set_split("train");
+  if (resolved.rows() == 0) resolved.set_rows(kDefaultRows);
+  if (resolved.columns() == 0) resolved.set_columns(kDefaultColumns);
+  const auto check = [&](std::string_view field, uint32_t value, uint32_t most) {
+    if (value > most) errors.At(field).Add(absl::StrCat("must be 1 to ", most, ", not ", value));
+  };
+  check("rows", resolved.rows(), kMostCells);
+  check("columns", resolved.columns(), kMostCells);
+  check("scale", resolved.scale(), kMaxEnlargement);
+  if (dataset == nullptr) {
+    Augmenter::Create(resolved.mutable_augmentation(), nullptr, errors);
+    return resolved;
+  }
+  const Shape shape(dataset->example_shape().begin(), dataset->example_shape().end());
+  if (shape.size() != 3 || (shape[0] != 1 && shape[0] != 3)) {
+    errors.At("name").Add(
+        absl::StrCat("must be a dataset of images with one or three channels; its examples are ", ToString(shape)));
+    return resolved;
+  }
+  const auto split = std::find_if(dataset->splits().begin(), dataset->splits().end(),
+                                  [&](const auto& one) { return one.name() == resolved.split(); });
+  if (split == dataset->splits().end()) {
+    errors.At("split").Add(absl::StrCat(dataset->name(), " has no split \"", resolved.split(), "\""));
+  } else if (split->num_examples() < 1) {
+    errors.At("split").Add(absl::StrCat("\"", resolved.split(), "\" is empty"));
+  } else {
+    const int64_t examples = FirstOf(split->num_examples(), resolved.max_examples());
+    resolved.set_rows(static_cast<uint32_t>(std::min<int64_t>(resolved.rows(), examples)));
+  }
+  const Augmenter augmenter = Augmenter::Create(resolved.mutable_augmentation(), &shape, errors);
+  if (errors.count() > before) return resolved;
+  const Shape& cell = augmenter.output_shape();
+  if (resolved.scale() == 0) {
+    const int64_t scale = kComfortableSide / std::max(cell[1], cell[2]);
+    resolved.set_scale(static_cast<uint32_t>(std::clamp<int64_t>(scale, 1, kMaxEnlargement)));
+  }
+  const Sheet sheet(resolved, cell);
+  if (sheet.height * sheet.width > kMaxPixels) {
+    errors.At("rows").Add(absl::StrCat("and columns and scale make a sheet of ", sheet.width, " x ", sheet.height,
+                                       " pixels; at most ", kMaxPixels));
+  }
+  return resolved;
+}
+
+absl::StatusOr<v1::PreviewDatasetResponse> PreviewDataset(const v1::PreviewDatasetRequest& request,
+                                                          const std::string& dataset_dir) {
+  auto split = OpenSplit(dataset_dir, request.split());
+  if (!split.ok()) return split.status();
+  split->Limit(request.max_examples());
+  FieldErrors::Root errors;
+  auto config = request.augmentation();
+  Augmenter augmenter = Augmenter::Create(&config, &split->example_shape(), errors.scope());
+  const Shape& shape = augmenter.output_shape();
+  const Views views = Views::Create({}, split->example_shape(), shape, errors.scope());
+  if (!errors.ok()) return errors.ToStatus();
+  if (absl::Status status = augmenter.Fit(*split); !status.ok()) return status;
+  auto workspace = Augmenter::Workspace::For(augmenter, split->element_type());
+  if (!workspace.ok()) return workspace.status();
+
+  Columns columns(request, *split, augmenter, *std::move(workspace), views);
+  const Sheet sheet(request, shape);
+  std::vector<uint8_t> pixels(static_cast<size_t>(sheet.height * sheet.width * sheet.channels), kPaper);
+  Range range;
+  for (uint32_t column = 0; column < request.columns(); ++column) {
+    const std::vector<float> images = column == 0 ? columns.Original() : columns.Augmented(column - 1);
+    if (column == 0 && split->element_type() == v1::FLOAT32) {
+      const auto [low, high] = std::minmax_element(images.begin(), images.end());
+      range = {*low, *high};
+    }
+    for (uint32_t row = 0; row < request.rows(); ++row) {
+      Paste(images.data() + row * columns.elements(), range, sheet, row, column, request.scale(), &pixels);
+    }
+  }
+  auto png = EncodePng(sheet, pixels);
+  if (!png.ok()) return png.status();
+  v1::PreviewDatasetResponse response;
+  response.set_png(*std::move(png));
+  response.set_width(static_cast<uint32_t>(sheet.width));
+  response.set_height(static_cast<uint32_t>(sheet.height));
+  return response;
+}
+
+}  // namespace traind::core

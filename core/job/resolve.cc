@@ -1,0 +1,308 @@
+#include "core/job/resolve.h"
+
+#include <algorithm>
+#include <memory>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/registry.h"
+#include "core/data/batch_loader.h"
+#include "core/graph/graph.h"
+#include "core/job/check_values.h"
+#include "core/job/describe.h"
+#include "core/job/job_warnings.h"
+#include "core/job/resolve_data.h"
+#include "core/job/resolve_initialization.h"
+#include "core/job/test_time.h"
+#include "core/kinds/loss.h"
+#include "core/onednn/onednn.h"
+#include "core/optimizers/resolve.h"
+#include "core/plan/choose_algorithms.h"
+
+namespace traind::core {
+namespace {
+
+constexpr uint32_t kMaxBatch = 65536;
+constexpr int kMaxDisplayName = 128;
+// One prefetch thread keeps up with so many that compute.
+constexpr uint32_t kThreadsPerPrefetchThread = 8;
+
+void CheckRange(uint64_t value, uint64_t low, uint64_t high, const FieldErrors& errors) {
+  if (value < low || value > high) errors.Add(absl::StrCat("must be ", low, " to ", high, ", not ", value));
+}
+
+// Code points of a string that protobuf has checked to be UTF-8.
+int64_t Characters(const std::string& text) {
+  return std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
+}
+
+void CheckPrecision(v1::Precision precision, const FieldErrors& errors) {
+  if (precision == v1::BF16 && !onednn::SupportsBf16()) {
+    errors.Add(absl::StrCat("BF16 needs a CPU with bfloat16 instructions, and this one offers ",
+                            onednn::InstructionSet(), "; use F32"));
+  }
+}
+
+// Batch size: `wanted` or the default, at most the number of examples; 0 examples means that it is not known.
+uint32_t ResolveBatch(bool has, uint32_t wanted, uint32_t fallback, int64_t examples, const FieldErrors& errors) {
+  const uint32_t limit = static_cast<uint32_t>(examples > 0 ? std::min<int64_t>(examples, kMaxBatch) : kMaxBatch);
+  if (!has) return std::min(fallback, limit);
+  if (wanted < 1 || wanted > limit) {
+    errors.Add(absl::StrCat("must be 1 to ", limit, limit < kMaxBatch ? ", the number of training examples" : "",
+                            ", not ", wanted));
+  }
+  return wanted;
+}
+
+// The graph of a network whose input shape the data may know: that of the examples after augmentation and
+// preprocessing. `dataset` may be null.
+std::unique_ptr<Graph> BuildNetwork(v1::Network& network, const v1::Dataset* dataset, const ResolvedData& data,
+                                    const FieldErrors& errors) {
+  const Shape& wanted = data.input_shape;
+  if (dataset != nullptr && network.input_shape().empty()) {
+    network.mutable_input_shape()->Assign(wanted.begin(), wanted.end());
+  }
+  if (dataset != nullptr && Shape(network.input_shape().begin(), network.input_shape().end()) != wanted) {
+    errors.At("input_shape")
+        .Add(absl::StrCat("is ", ToString(network.input_shape()), ", but the examples of ", dataset->name(), " are ",
+                          ToString(wanted), wanted == data.stored ? "" : " after the augmentation and preprocessing"));
+    return nullptr;
+  }
+  return Graph::Build(network, errors);
+}
+
+// Checks what can be known of a network before its input is: the dataset that should say it does not exist.
+void CheckWithoutShape(v1::Network& network, const FieldErrors& errors) {
+  FieldErrors::Root found;
+  Graph::Build(network, found.scope());
+  for (const auto& violation : found.violations().field_violations()) {
+    if (violation.field() != "input_shape") errors.At(violation.field()).Add(violation.description());
+  }
+}
+
+void ResolveOptimizerDefault(v1::Optimizer& optimizer) {
+  if (optimizer.kind_case() == v1::Optimizer::KIND_NOT_SET) optimizer.mutable_sgd()->set_momentum(0.9);
+}
+
+// The loss fits the dataset, and the network's output both.
+void ResolveLoss(v1::JobSpec& spec, const v1::Dataset* dataset, bool blends, const FieldErrors& errors) {
+  const bool labels = dataset != nullptr && dataset->num_classes() > 0;
+  v1::Loss& config = *spec.mutable_loss();
+  if (config.kind_case() == v1::Loss::KIND_NOT_SET) {
+    if (dataset == nullptr) return;
+    labels ? static_cast<void>(config.mutable_softmax_cross_entropy())
+           : static_cast<void>(config.mutable_mean_squared_error());
+  }
+  const auto loss = Registry<Loss>::Get().Create(config, errors);
+  if (loss != nullptr && blends && !loss->takes_values()) {
+    errors.Add("does not take the soft labels that mixup and cutmix make; softmax_cross_entropy does");
+    return;
+  }
+  if (loss == nullptr || dataset == nullptr) return;
+  if (labels ? !loss->takes_labels() : !loss->takes_values()) {
+    errors.Add(absl::StrCat("does not take the ", labels ? "class labels" : "float targets", " of ", dataset->name()));
+  }
+}
+
+void CheckOutput(const Graph& graph, const v1::Dataset& dataset, const FieldErrors& errors) {
+  const Shape& output = graph.output().output;
+  if (output.size() != 1) {
+    errors.Add(absl::StrCat("is the network's output and has shape ", ToString(output),
+                            "; it must be [outputs]: end with dense, flatten or global_avg_pool"));
+  } else if (dataset.num_classes() > 0 && output[0] < dataset.num_classes()) {
+    errors.Add(absl::StrCat("has ", output[0], " outputs, fewer than the ", dataset.num_classes(), " classes of ",
+                            dataset.name()));
+  } else if (dataset.target_width() > 0 && output[0] != dataset.target_width()) {
+    errors.Add(absl::StrCat("has ", output[0], " outputs, and the targets of ", dataset.name(), " have ",
+                            dataset.target_width()));
+  }
+}
+
+// How long to train. `steps_per_epoch` is 0 when it is not known.
+void ResolveDuration(v1::JobSpec& spec, uint64_t steps_per_epoch, const FieldErrors& errors) {
+  if (spec.duration_case() == v1::JobSpec::DURATION_NOT_SET) spec.set_epochs(10);
+  if (spec.has_steps()) {
+    if (spec.steps() >= kMaxSteps) errors.At("steps").Add("must be less than 2^40");
+  } else if (spec.epochs() == 0) {
+    errors.At("epochs").Add("must be at least 1; to train nothing, say steps: 0");
+  } else if (steps_per_epoch * spec.epochs() >= kMaxSteps) {
+    errors.At("epochs").Add(absl::StrCat("makes ", steps_per_epoch * spec.epochs(), " steps; must be less than 2^40"));
+  }
+}
+
+void ResolveCheckpoint(v1::CheckpointSpec& checkpoint, const FieldErrors& errors) {
+  if (!checkpoint.has_every_steps()) checkpoint.set_every_steps(0);
+  if (!checkpoint.has_every()) checkpoint.mutable_every()->set_seconds(30);
+  const auto& every = checkpoint.every();
+  constexpr int64_t kMaxSeconds = 315'576'000'000;  // 10,000 years: the range of google.protobuf.Duration.
+  if (every.seconds() < 0 || every.nanos() < 0 || every.seconds() > kMaxSeconds || every.nanos() > 999'999'999) {
+    errors.At("every").Add("must be 0 s to 315576000000 s, with nanos of 0 to 999999999");
+  }
+  if (!checkpoint.has_keep_last()) checkpoint.set_keep_last(3);
+  CheckRange(checkpoint.keep_last(), 1, 1000, errors.At("keep_last"));
+}
+
+void ResolveStatistics(v1::StatisticsSpec& statistics, const FieldErrors& errors) {
+  if (!statistics.has_every_steps()) statistics.set_every_steps(10);
+  if (!statistics.has_histogram_bins()) statistics.set_histogram_bins(64);
+  if (!statistics.has_dead_window()) statistics.set_dead_window(5);
+  CheckRange(statistics.histogram_bins(), 64, 256, errors.At("histogram_bins"));
+  CheckRange(statistics.dead_window(), 1, 1'000'000, errors.At("dead_window"));
+}
+
+// Everything that depends neither on the dataset nor on the network.
+void ResolveSettings(v1::JobSpec& spec, uint32_t max_threads, const FieldErrors& errors) {
+  if (Characters(spec.display_name()) > kMaxDisplayName) {
+    errors.At("display_name").Add(absl::StrCat("must be at most ", kMaxDisplayName, " characters"));
+  }
+  if (spec.sampling() == v1::SAMPLING_UNSPECIFIED) spec.set_sampling(v1::SHUFFLED);
+  if (spec.precision() == v1::PRECISION_UNSPECIFIED) spec.set_precision(v1::F32);
+  if (spec.convolution_algorithm() == v1::CONVOLUTION_ALGORITHM_UNSPECIFIED) spec.set_convolution_algorithm(v1::AUTO);
+  CheckPrecision(spec.precision(), errors.At("precision"));
+  if (!spec.has_threads()) spec.set_threads(max_threads);
+  CheckRange(spec.threads(), 1, max_threads, errors.At("threads"));
+  v1::DataSpec& data = *spec.mutable_data();
+  constexpr uint32_t kMaxPrefetch = BatchLoader::kMaxThreads;
+  if (!data.has_prefetch_threads()) {
+    data.set_prefetch_threads(std::clamp(spec.threads() / kThreadsPerPrefetchThread, 1u, kMaxPrefetch));
+  }
+  CheckRange(data.prefetch_threads(), 1, kMaxPrefetch, errors.At("data").At("prefetch_threads"));
+  if (!spec.has_metrics_every_steps()) spec.set_metrics_every_steps(10);
+  ResolveStatistics(*spec.mutable_statistics(), errors.At("statistics"));
+  ResolveCheckpoint(*spec.mutable_checkpoint(), errors.At("checkpoint"));
+}
+
+}  // namespace
+
+ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint32_t max_threads,
+                       const FieldErrors& errors) {
+  const int before = errors.count();
+  ResolvedJob job;
+  v1::JobSpec& resolved = job.spec;
+  resolved = spec;
+  CheckValues(resolved, errors);
+  ResolveSettings(resolved, max_threads, errors);
+  const ResolvedData data = ResolveData(*resolved.mutable_data(), dataset, errors.At("data"));
+  const int64_t examples = data.examples;
+  resolved.set_batch_size(
+      ResolveBatch(spec.has_batch_size(), spec.batch_size(), 128, examples, errors.At("batch_size")));
+  const uint64_t steps_per_epoch = resolved.batch_size() > 0 ? examples / resolved.batch_size() : 0;
+  ResolveDuration(resolved, steps_per_epoch, errors);
+  ResolveLotteryTicket(resolved, steps_per_epoch, errors);
+  if (resolved.has_data_initialization()) {
+    const FieldErrors at = errors.At("data_initialization");
+    ResolveDataInitialization(*resolved.mutable_data_initialization(), steps_per_epoch, at);
+    if (resolved.has_initial_weights()) at.Add("would change the weights of initial_weights; leave one of them out");
+  }
+  if (steps_per_epoch > 0 && !resolved.evaluation().has_every_steps()) {
+    resolved.mutable_evaluation()->set_every_steps(
+        static_cast<uint32_t>(std::min<uint64_t>(steps_per_epoch, UINT32_MAX)));
+  }
+  ResolveLoss(resolved, dataset, data.blends, errors.At("loss"));
+  ResolveOptimizerDefault(*resolved.mutable_optimizer());
+  const ResolvedOptimizer optimizer = ResolveOptimizer(*resolved.mutable_optimizer(), errors.At("optimizer"));
+
+  v1::Network& network = *resolved.mutable_network();
+  if (dataset == nullptr && network.input_shape().empty()) {
+    CheckWithoutShape(network, errors.At("network"));
+    return job;
+  }
+  const FieldErrors output = spec.network().has_preset()
+                                 ? errors.At("network").At("preset")
+                                 : errors.At("network").At("layers", spec.network().layers_size() - 1);
+  const auto graph = BuildNetwork(network, dataset, data, errors.At("network"));
+  if (graph == nullptr || dataset == nullptr) return job;
+  ResolveTestTime(resolved.mutable_evaluation()->mutable_test_time(), data.stored, data.augmented,
+                  errors.At("evaluation").At("test_time"));
+  CheckOutput(*graph, *dataset, output);
+  if (resolved.has_data_initialization()) {
+    CheckDataInitialization(resolved.data_initialization(), *graph, errors.At("data_initialization"));
+  }
+  if (errors.count() > before) return job;
+
+  // A mask and the weights to rewind to take as much as two state tensors of an optimizer.
+  const int pruning_slots = resolved.has_lottery_ticket() ? 2 : 0;
+  job.algorithms =
+      ChooseAlgorithms(*graph, network, resolved.batch_size(), resolved.precision(), resolved.convolution_algorithm());
+  job.description = Describe(*graph, network,
+                             {.batch = resolved.batch_size(),
+                              .optimizer_slots = static_cast<int>(optimizer.optimizer->slots().size()) + pruning_slots,
+                              .precision = resolved.precision(),
+                              .threads = resolved.threads(),
+                              .algorithms = job.algorithms});
+  job.warnings = JobWarnings(resolved, *graph, *dataset);
+  job.description.mutable_warnings()->Assign(job.warnings.begin(), job.warnings.end());
+  const double example = 4.0 * static_cast<double>(Elements(graph->input_shape()));
+  // Minibatches on their way, an example while fitting, and what the preprocessing fits. Blended examples have soft
+  // labels as wide as the output.
+  const int64_t targets = data.blends ? graph->output().output[0] : dataset->target_width();
+  const double batch = resolved.batch_size() * (example + 4.0 + 4.0 * static_cast<double>(targets));
+  // Evaluation has a loader of its own, beside that of training.
+  const double loaders = resolved.data().evaluation_split() == "none" ? 1 : 2;
+  const double in_flight =
+      loaders * static_cast<double>(BatchLoader::BatchesInFlight(PrefetchThreads(resolved.data())));
+  const double stored = 4.0 * static_cast<double>(std::max(Elements(data.stored), Elements(data.augmented)));
+  job.memory_bound_bytes = job.description.training_memory_bytes() + data.preprocessing_bytes +
+                           static_cast<int64_t>(std::min(in_flight * batch + 8 * std::max(example, stored) +
+                                                             DataInitializationBytes(resolved, *graph, job.description),
+                                                         0x1p62));
+  return job;
+}
+
+v1::NetworkDescription DescribeNetwork(const v1::DescribeNetworkRequest& request, const FieldErrors& errors) {
+  const int before = errors.count();
+  v1::DescribeNetworkRequest resolved = request;
+  CheckValues(resolved, errors);
+  const uint32_t batch = ResolveBatch(request.has_batch_size(), request.batch_size(), 128, 0, errors.At("batch_size"));
+  CheckPrecision(resolved.precision(), errors.At("precision"));
+  ResolveOptimizerDefault(*resolved.mutable_optimizer());
+  const ResolvedOptimizer optimizer = ResolveOptimizer(*resolved.mutable_optimizer(), errors.At("optimizer"));
+  const auto graph = BuildNetwork(*resolved.mutable_network(), nullptr, {}, errors.At("network"));
+  if (graph == nullptr || errors.count() > before) return {};
+
+  const auto algorithms =
+      ChooseAlgorithms(*graph, resolved.network(), batch, resolved.precision(), resolved.convolution_algorithm());
+  v1::NetworkDescription description =
+      Describe(*graph, resolved.network(),
+               {.batch = batch,
+                .optimizer_slots = static_cast<int>(optimizer.optimizer->slots().size()),
+                .precision = resolved.precision(),
+                .threads = std::max(1u, std::thread::hardware_concurrency()),
+                .algorithms = algorithms});
+  const std::vector<std::string> warnings = NetworkWarnings(*graph, batch);
+  description.mutable_warnings()->Assign(warnings.begin(), warnings.end());
+  return description;
+}
+
+v1::ProbeNetworkRequest ResolveProbe(const v1::ProbeNetworkRequest& request, const v1::Dataset* dataset,
+                                     const FieldErrors& errors) {
+  v1::ProbeNetworkRequest resolved = request;
+  CheckValues(resolved, errors);
+  ResolvedData data;
+  if (resolved.input_case() == v1::ProbeNetworkRequest::INPUT_NOT_SET) resolved.mutable_normal();
+  if (resolved.has_data()) data = ResolveData(*resolved.mutable_data(), dataset, errors.At("data"));
+  resolved.set_batch_size(
+      ResolveBatch(request.has_batch_size(), request.batch_size(), 16, data.examples, errors.At("batch_size")));
+  if (resolved.histogram_bins() == 0) resolved.set_histogram_bins(64);
+  CheckRange(resolved.histogram_bins(), 64, 256, errors.At("histogram_bins"));
+  if (resolved.precision() == v1::PRECISION_UNSPECIFIED) resolved.set_precision(v1::F32);
+  CheckPrecision(resolved.precision(), errors.At("precision"));
+  if (resolved.has_data_initialization()) {
+    // Of N(0, 1) there is the one minibatch that is shown.
+    const uint64_t minibatches = resolved.has_data() ? data.examples / std::max(1u, resolved.batch_size()) : 1;
+    ResolveDataInitialization(*resolved.mutable_data_initialization(), minibatches, errors.At("data_initialization"));
+  }
+  v1::Network& network = *resolved.mutable_network();
+  if (resolved.has_data() && dataset == nullptr && network.input_shape().empty()) {
+    CheckWithoutShape(network, errors.At("network"));
+  } else {
+    const auto graph = BuildNetwork(network, resolved.has_data() ? dataset : nullptr, data, errors.At("network"));
+    if (graph && resolved.has_data_initialization()) {
+      CheckDataInitialization(resolved.data_initialization(), *graph, errors.At("data_initialization"));
+    }
+  }
+  return resolved;
+}
+
+}  // namespace traind::core

@@ -1,0 +1,75 @@
+#include "core/job/resolve_initialization.h"
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/require.h"
+#include "core/data_initialization/data_initializer.h"
+#include "core/job/duration.h"
+
+namespace traind::core {
+namespace {
+
+constexpr uint64_t kMaxMinibatches = 65536;
+
+}  // namespace
+
+void ResolveDataInitialization(v1::DataInitialization& config, uint64_t most_minibatches, const FieldErrors& errors) {
+  Registry<DataInitializer>::Get().Create(config, errors);
+  if (!config.has_minibatches()) config.set_minibatches(1);
+  const uint64_t limit = std::min(most_minibatches > 0 ? most_minibatches : kMaxMinibatches, kMaxMinibatches);
+  if (config.minibatches() < 1 || config.minibatches() > limit) {
+    errors.At("minibatches")
+        .Add(absl::StrCat("must be 1 to ", limit, limit == most_minibatches ? ", those of an epoch" : "", ", not ",
+                          config.minibatches()));
+  }
+}
+
+void CheckDataInitialization(const v1::DataInitialization& config, const Graph& graph, const FieldErrors& errors) {
+  v1::DataInitialization resolved = config;
+  FieldErrors::Root reported;  // By ResolveDataInitialization.
+  const auto initializer = Registry<DataInitializer>::Get().Create(resolved, reported.scope());
+  if (initializer == nullptr) return;
+  const auto* kinds = v1::DataInitialization::descriptor()->FindOneofByName("kind");
+  initializer->Check(graph, errors.At(config.GetReflection()->GetOneofFieldDescriptor(config, kinds)->name()));
+}
+
+double DataInitializationBytes(const v1::JobSpec& spec, const Graph& graph, const v1::NetworkDescription& description) {
+  if (!spec.has_data_initialization()) return 0;
+  const auto batch = static_cast<double>(spec.batch_size());
+  double largest = 0;  // An output before the activation, which is copied to be looked at.
+  for (const Node& node : graph.nodes()) {
+    largest = std::max(largest, static_cast<double>(Elements(node.pre_activation)));
+  }
+  const double minibatch = 4 * batch * static_cast<double>(Elements(graph.input_shape()));
+  const bool gradients = spec.data_initialization().data_dependent().balance_rates();
+  const auto plans = static_cast<double>(description.inference_memory_bytes()) +
+                     (gradients ? static_cast<double>(description.training_memory_bytes()) : 0);
+  return plans + 2 * 4 * batch * largest + minibatch * spec.data_initialization().minibatches();
+}
+
+void ResolveLotteryTicket(v1::JobSpec& spec, uint64_t steps_per_epoch, const FieldErrors& errors) {
+  if (!spec.has_lottery_ticket()) return;
+  v1::LotteryTicket& ticket = *spec.mutable_lottery_ticket();
+  const FieldErrors at = errors.At("lottery_ticket");
+  if (!ticket.has_prune_rate()) ticket.set_prune_rate(0.2);
+  Require(ticket.rounds() >= 1, at, "rounds", "at least 1", ticket.rounds());
+  Require(ticket.prune_rate() > 0 && ticket.prune_rate() < 1, at, "prune_rate", "above 0 and below 1",
+          ticket.prune_rate());
+  const bool known = spec.has_steps() || steps_per_epoch > 0;
+  const uint64_t round = RoundSteps(spec, steps_per_epoch);
+  if (!known || round >= kMaxSteps) return;  // The latter has been reported.
+  if (round == 0) {
+    at.Add("has nothing to prune after a round of no steps");
+  } else if (ticket.rewind_step() >= round) {
+    at.At("rewind_step")
+        .Add(absl::StrCat("must be less than the ", round, " steps of a round, not ", ticket.rewind_step()));
+  }
+  if (round > 0 && uint64_t{ticket.rounds()} + 1 >= (kMaxSteps + round - 1) / round) {
+    at.At("rounds").Add(absl::StrCat("and one more of ", round, " steps each are too many steps; all together must be ",
+                                     "less than 2^40"));
+  }
+}
+
+}  // namespace traind::core

@@ -1,0 +1,28 @@
+// Checks of what a job does with its weights besides training them. Pure, as core/job/resolve.h.
+#pragma once
+
+#include <cstdint>
+
+#include "core/base/errors.h"
+#include "core/graph/graph.h"
+#include "traind/v1/checkpoint.pb.h"
+#include "traind/v1/initialization.pb.h"
+#include "traind/v1/job.pb.h"
+
+namespace traind::core {
+
+// `most_minibatches` is how many there are; 0 when it is not known. `errors` is the scope of the message.
+void ResolveDataInitialization(v1::DataInitialization& config, uint64_t most_minibatches, const FieldErrors& errors);
+// What it asks of the network, once that is known to be right; `config` is resolved.
+void CheckDataInitialization(const v1::DataInitialization& config, const Graph& graph, const FieldErrors& errors);
+// Bytes that initializing takes at most, beside what `description` says of training.
+double DataInitializationBytes(const v1::JobSpec& spec, const Graph& graph, const v1::NetworkDescription& description);
+
+// Where the job's lottery_ticket is set. `steps_per_epoch` is 0 when it is not known; `errors` is the scope of the
+// spec, whose duration is resolved.
+void ResolveLotteryTicket(v1::JobSpec& spec, uint64_t steps_per_epoch, const FieldErrors& errors);
+
+// Steps of a whole job are fewer than this.
+inline constexpr uint64_t kMaxSteps = uint64_t{1} << 40;
+
+}  // namespace traind::core

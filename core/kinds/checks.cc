@@ -1,0 +1,75 @@
+#include "core/kinds/checks.h"
+
+#include "absl/strings/str_cat.h"
+#include "core/kinds/initializer.h"
+
+namespace traind::core {
+
+const Shape* SingleInput(absl::Span<const Shape> inputs, const FieldErrors& errors) {
+  if (inputs.size() == 1) return &inputs[0];
+  errors.Add(absl::StrCat("reads one layer, not ", inputs.size()));
+  return nullptr;
+}
+
+const Shape* SingleImage(absl::Span<const Shape> inputs, const FieldErrors& errors) {
+  const Shape* input = SingleInput(inputs, errors);
+  if (input == nullptr || input->size() == 3) return input;
+  errors.Add(absl::StrCat("needs an input of [channels, height, width], not ", ToString(*input)));
+  return nullptr;
+}
+
+void ResolveInitializer(v1::Initializer* initializer, const v1::Initializer& fallback, const FieldErrors& errors) {
+  if (initializer->kind_case() == v1::Initializer::KIND_NOT_SET) *initializer = fallback;
+  Registry<Initializer>::Get().Create(*initializer, errors);
+}
+
+v1::Initializer ZerosInitializer() {
+  v1::Initializer initializer;
+  initializer.mutable_zeros();
+  return initializer;
+}
+
+v1::Initializer KaimingInitializer() {
+  v1::Initializer initializer;
+  initializer.mutable_kaiming();
+  return initializer;
+}
+
+v1::Initializer ConstantInitializer(double value) {
+  v1::Initializer initializer;
+  initializer.mutable_constant()->set_value(value);
+  return initializer;
+}
+
+void CheckChannels(int64_t channels, const FieldErrors& errors) {
+  if (channels < 1 || channels > kMaxChannels) {
+    errors.Add(absl::StrCat("must be 1 to ", kMaxChannels, ", not ", channels));
+  }
+}
+
+void CheckParameter(const ParameterSpec& parameter, const FieldErrors& errors) {
+  if (CheckedElements(parameter.shape) < 0) {
+    errors.Add(
+        absl::StrCat("the ", parameter.name, " would be ", ToString(parameter.shape), ", more than 2^40 numbers"));
+  }
+}
+
+int64_t CheckedFlops(int64_t outputs, int64_t products_each, int64_t additions_each, const FieldErrors& errors) {
+  const int64_t limit = int64_t{1} << 53;
+  const int64_t each = CheckedElements({products_each, 2}, limit - additions_each);
+  const int64_t flops = each < 0 ? -1 : CheckedElements({outputs, each + additions_each}, limit);
+  if (flops >= 0) return flops;
+  errors.Add("takes more than 2^53 operations for one example");
+  return 0;
+}
+
+LayerShape SameShape(absl::Span<const Shape> inputs, int64_t flops_each, const FieldErrors& errors) {
+  LayerShape shape;
+  const Shape* input = SingleInput(inputs, errors);
+  if (input == nullptr) return shape;
+  shape.output = *input;
+  shape.forward_flops = CheckedFlops(Elements(*input), 0, flops_each, errors);
+  return shape;
+}
+
+}  // namespace traind::core

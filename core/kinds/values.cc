@@ -1,0 +1,51 @@
+#include "core/kinds/values.h"
+
+#include "core/base/bfloat16.h"
+#include "core/base/parallel.h"
+#include "core/base/vectorize.h"
+
+namespace traind::core {
+namespace {
+
+template <class T>
+TRAIND_VECTORIZED void ScaleLoop(const T* x, float scale, T* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = FromFloat<T>(ToFloat(x[i]) * scale);
+}
+
+template <class T>
+void ScaleAll(const Layout& layout, const void* x, float scale, void* y) {
+  ParallelFor(layout.stored_elements(), 4096, [&](int64_t begin, int64_t end, int) {
+    ScaleLoop(static_cast<const T*>(x) + begin, scale, static_cast<T*>(y) + begin, end - begin);
+  });
+}
+
+}  // namespace
+
+Value ChannelsInput(Planner& planner, int i) {
+  const Value input = planner.Input(i);
+  return planner.InputShape(i).size() == 1 ? planner.Flat(input) : input;
+}
+
+Value GradientAs(Planner& planner, const dnnl::memory::desc& wanted) {
+  return planner.In(planner.Reshaped(planner.OutputGradient(), wanted), wanted);
+}
+
+void GiveInputGradient(Planner& planner, int i, Value gradient) {
+  planner.SetInputGradient(i, planner.Reshaped(gradient, planner.Desc(planner.Input(i))));
+}
+
+BackwardPlan PlanUnchanged(Planner& planner) {
+  const Value input = planner.Input();
+  planner.SetOutput(planner.View(input, planner.Desc(input)));
+  return [](Planner& back) {
+    GiveInputGradient(back, 0, back.OutputGradient());
+    return absl::OkStatus();
+  };
+}
+
+void ScaleValues(const Layout& layout, const void* x, float scale, void* y) {
+  layout.type == dnnl::memory::data_type::bf16 ? ScaleAll<Bfloat16>(layout, x, scale, y)
+                                               : ScaleAll<float>(layout, x, scale, y);
+}
+
+}  // namespace traind::core

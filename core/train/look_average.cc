@@ -1,0 +1,60 @@
+#include "core/train/look_average.h"
+
+#include <algorithm>
+#include <cfloat>
+#include <cmath>
+
+namespace traind::core {
+
+LookAverage::LookAverage(const v1::Loss& loss, int64_t looks, int64_t batch, int64_t outputs)
+    : softmax_(loss.has_softmax_cross_entropy()), looks_(looks), outputs_(outputs) {
+  const auto n = static_cast<size_t>(batch * outputs);
+  output_.resize(n);
+  if (looks == 1) return;
+  spread_.resize(n);
+  sum_.resize(n);
+  squares_.resize(n);
+  first_.resize(n);
+}
+
+bool LookAverage::Add(const float* output, int64_t count) {
+  const int64_t n = count * outputs_;
+  if (looks_ == 1) {
+    std::copy_n(output, n, output_.begin());
+    return true;
+  }
+  if (seen_ == 0) {
+    std::fill(sum_.begin(), sum_.end(), 0.0);
+    std::fill(squares_.begin(), squares_.end(), 0.0);
+  }
+  for (int64_t i = 0; i < count; ++i) {
+    const float* x = output + i * outputs_;
+    double largest = 0;
+    double total = 1;
+    if (softmax_) {
+      largest = double{*std::max_element(x, x + outputs_)};
+      total = 0;
+      for (int64_t c = 0; c < outputs_; ++c) total += std::exp(x[c] - largest);
+    }
+    for (int64_t c = 0; c < outputs_; ++c) {
+      const double value = softmax_ ? std::exp(x[c] - largest) / total : double{x[c]};
+      const int64_t k = i * outputs_ + c;
+      if (seen_ == 0) first_[k] = value;
+      const double difference = value - first_[k];
+      sum_[k] += difference;
+      squares_[k] += difference * difference;
+    }
+  }
+  if (++seen_ < looks_) return false;
+  seen_ = 0;
+  const auto looks = static_cast<double>(looks_);
+  for (int64_t k = 0; k < n; ++k) {
+    const double shift = sum_[k] / looks;
+    const double mean = first_[k] + shift;
+    output_[k] = static_cast<float>(softmax_ ? std::log(mean < double{FLT_MIN} ? double{FLT_MIN} : mean) : mean);
+    spread_[k] = static_cast<float>(std::sqrt(std::max(0.0, squares_[k] / looks - shift * shift)));
+  }
+  return true;
+}
+
+}  // namespace traind::core

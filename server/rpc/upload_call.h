@@ -1,0 +1,77 @@
+// A client stream that begins with a header and brings a file in chunks. Each message is written on the executor before
+// the next is read: a fast client costs one chunk of memory. The reactor owns itself.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "absl/status/statusor.h"
+#include "server/resources/names.h"
+#include "server/rpc/executor.h"
+#include "server/rpc/status.h"
+#include "server/rpc/unary_call.h"
+#include "server/store/upload_sink.h"
+
+namespace traind::server {
+
+inline constexpr size_t kMaxChunkBytes = 1 << 20;
+
+// Request has `header` and `chunk` in a oneof.
+template <class Request, class Header>
+class UploadCall final : public grpc::ServerReadReactor<Request> {
+ public:
+  using BeginUpload = std::function<absl::StatusOr<std::unique_ptr<UploadSink>>(const Header&)>;
+
+  // `finished` fills in the response after the sink's Finish.
+  UploadCall(Executor& executor, grpc::CallbackServerContext* context, BeginUpload begin,
+             std::function<absl::Status()> finished)
+      : executor_(executor), context_(context), begin_(std::move(begin)), finished_(std::move(finished)) {
+    this->StartRead(&request_);
+  }
+
+  void OnReadDone(bool ok) override {
+    executor_.Submit([this, ok] {
+      absl::Status status = ok ? Take() : Complete();
+      if (ok && status.ok()) return this->StartRead(&request_);
+      sink_.reset();
+      LogCall(context_, status);
+      this->Finish(ToGrpcStatus(status));  // The last touch: OnDone may delete this at once.
+    });
+  }
+  void OnCancel() override {}  // The read under way ends with ok = false.
+  void OnDone() override { delete this; }
+
+ private:
+  absl::Status Take() {
+    if (sink_ == nullptr) {
+      if (!request_.has_header()) return FieldError("header", "must come first");
+      auto sink = begin_(request_.header());
+      if (!sink.ok()) return sink.status();
+      sink_ = *std::move(sink);
+      return absl::OkStatus();
+    }
+    if (request_.has_header()) return FieldError("header", "must come once only");
+    if (request_.chunk().size() > kMaxChunkBytes) return FieldError("chunk", "must have at most 1 MiB");
+    return sink_->Write(request_.chunk());
+  }
+
+  // The stream is at its end: because all was sent, or because the caller has gone.
+  absl::Status Complete() {
+    if (context_->IsCancelled()) return absl::CancelledError("the caller has gone");
+    if (sink_ == nullptr) return FieldError("header", "must come first");
+    if (absl::Status status = sink_->Finish(); !status.ok()) return status;
+    return finished_();
+  }
+
+  Executor& executor_;
+  grpc::CallbackServerContext* const context_;
+  const BeginUpload begin_;
+  const std::function<absl::Status()> finished_;
+  Request request_;
+  std::unique_ptr<UploadSink> sink_;
+};
+
+}  // namespace traind::server

@@ -1,0 +1,133 @@
+#include "server/worker/session.h"
+
+#include <ctime>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/time/clock.h"
+
+namespace traind::server {
+
+bool ProgressWatch::IsAlive(const Sample& sample, absl::Time now) {
+  const bool reported = sample.reports != last_.reports || sample.waits_for_server;
+  if (reported) last_report_ = now;
+  const bool computed = sample.cpu > last_.cpu && now - last_report_ <= longest_silence_;
+  last_ = sample;
+  return reported || computed;
+}
+
+WorkerSession::WorkerSession(UniqueFd socket, WorkerSessionOptions options)
+    : options_(std::move(options)), channel_(std::move(socket)), main_thread_(pthread_self()) {}
+
+WorkerSession::~WorkerSession() {
+  {
+    absl::MutexLock lock(&mutex_);
+    ending_ = true;
+  }
+  channel_.Shutdown();  // Ends the reader.
+  if (reader_.joinable()) reader_.join();
+  if (beater_.joinable()) beater_.join();
+}
+
+absl::StatusOr<internal::Task> WorkerSession::ReceiveTask() {
+  internal::ToWorker message;
+  const auto received = channel_.Receive(message);
+  if (!received.ok()) return received.status();
+  if (!*received) return absl::UnavailableError("the server has closed the socket");
+  if (!message.has_task()) return absl::DataLossError("the first message is no task");
+  reader_ = std::thread([this] { Read(); });
+  beater_ = std::thread([this] { Beat(); });
+  return std::move(*message.mutable_task());
+}
+
+void WorkerSession::Read() {
+  for (;;) {
+    internal::ToWorker message;
+    const auto received = channel_.Receive(message);
+    if (!received.ok()) return EndWith(received.status());
+    if (!*received) return EndWith(absl::UnavailableError("the server has closed the socket"));
+    if (message.has_ack()) {
+      absl::MutexLock lock(&mutex_);
+      durable_ = message.ack().count();
+    } else if (message.has_stop()) {
+      stop_ = true;
+    } else {
+      return EndWith(absl::DataLossError("a message that is neither ack nor stop"));
+    }
+  }
+}
+
+void WorkerSession::EndWith(const absl::Status& status) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (ending_) return;  // Our own doing.
+    status_ = status;
+  }
+  if (options_.on_lost) options_.on_lost(status);
+}
+
+void WorkerSession::Beat() {
+  clockid_t clock;
+  if (pthread_getcpuclockid(main_thread_, &clock) != 0) clock = CLOCK_PROCESS_CPUTIME_ID;
+  ProgressWatch watch(options_.longest_silence, absl::Now());
+  for (;;) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (mutex_.AwaitWithTimeout(absl::Condition(&ending_), options_.heartbeat_interval)) return;
+    }
+    timespec cpu{};
+    clock_gettime(clock, &cpu);
+    const ProgressWatch::Sample sample{
+        .reports = reports_, .cpu = absl::DurationFromTimespec(cpu), .waits_for_server = waits_for_server_};
+    if (!watch.IsAlive(sample, absl::Now())) continue;
+    internal::ToServer message;
+    message.mutable_heartbeat()->set_step(step_);
+    absl::MutexLock lock(&send_mutex_);
+    if (finished_) return;
+    if (!channel_.Send(message).ok()) return;  // The reader sees the end.
+  }
+}
+
+absl::Status WorkerSession::Send(const internal::ToServer& message) {
+  // A full socket is the server's slowness, not ours.
+  waits_for_server_ = true;
+  absl::Cleanup done = [this] { waits_for_server_ = false; };
+  absl::MutexLock lock(&send_mutex_);
+  return channel_.Send(message);
+}
+
+void WorkerSession::Emit(v1::Event event) {
+  ++reports_;
+  internal::ToServer message;
+  *message.mutable_event() = std::move(event);
+  const absl::Status sent = Send(message);
+  ++emitted_;
+  if (sent.ok()) return;
+  absl::MutexLock lock(&mutex_);
+  if (status_.ok()) status_ = sent;
+}
+
+absl::Status WorkerSession::Flush() {
+  ++reports_;
+  waits_for_server_ = true;
+  absl::Cleanup done = [this] { waits_for_server_ = false; };
+  absl::MutexLock lock(&mutex_);
+  const auto settled = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return durable_ >= emitted_ || !status_.ok(); };
+  mutex_.Await(absl::Condition(&settled));
+  return status_;
+}
+
+void WorkerSession::Heartbeat(uint64_t step) {
+  step_.store(step, std::memory_order_relaxed);
+  reports_.fetch_add(1, std::memory_order_relaxed);
+}
+
+absl::Status WorkerSession::Finish(internal::Result result) {
+  internal::ToServer message;
+  *message.mutable_result() = std::move(result);
+  absl::MutexLock lock(&send_mutex_);
+  finished_ = true;
+  return channel_.Send(message);
+}
+
+}  // namespace traind::server

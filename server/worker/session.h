@@ -1,0 +1,101 @@
+// The worker's side of the socket: takes the task, sends events, heartbeats and the result, and hears acks, the wish to
+// stop, and the server's end.
+//
+// Two threads of its own: one reads; one sends a heartbeat at most every `heartbeat_interval`, and only when the
+// computation lives (see ProgressWatch), so that a step costs no system call and a hung computation falls silent.
+// Emit, Flush, Heartbeat and Finish belong to one thread, the one that made the session.
+#pragma once
+
+#include <pthread.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "core/train/train.h"
+#include "server/wire/channel.h"
+#include "traind/internal/worker.pb.h"
+
+namespace traind::server {
+
+// Decides whether a computation is alive. It is when it has reported something since it was asked last, when it waits
+// for the server, or when its main thread has used the CPU: setting up and evaluating take long without a report, but
+// never without computing. Computing alone counts for `longest_silence` after the last report; then it looks like an
+// endless loop. Thread-compatible.
+class ProgressWatch {
+ public:
+  struct Sample {
+    uint64_t reports = 0;  // Calls of Emit, Flush and Heartbeat so far.
+    absl::Duration cpu;    // Used by the main thread so far.
+    bool waits_for_server = false;
+  };
+
+  ProgressWatch(absl::Duration longest_silence, absl::Time now)
+      : longest_silence_(longest_silence), last_report_(now) {}
+  bool IsAlive(const Sample& sample, absl::Time now);
+
+ private:
+  const absl::Duration longest_silence_;
+  absl::Time last_report_;
+  Sample last_;
+};
+
+struct WorkerSessionOptions {
+  absl::Duration heartbeat_interval = absl::Milliseconds(500);
+  absl::Duration longest_silence = absl::Minutes(30);
+  // Called once, on the reading thread, when the server is gone or speaks nonsense: nobody wants the result any more.
+  std::function<void(const absl::Status&)> on_lost = nullptr;
+};
+
+class WorkerSession : public core::EventSink {
+ public:
+  WorkerSession(UniqueFd socket, WorkerSessionOptions options);
+  ~WorkerSession() override;
+  WorkerSession(const WorkerSession&) = delete;
+  WorkerSession& operator=(const WorkerSession&) = delete;
+
+  // Waits for the task, which comes first, and starts the two threads. UNAVAILABLE: the server has closed.
+  absl::StatusOr<internal::Task> ReceiveTask();
+  // Becomes true when the server wants the task to end early.
+  const std::atomic<bool>& stop() const { return stop_; }
+
+  void Emit(v1::Event event) override;
+  absl::Status Flush() override;
+  void Heartbeat(uint64_t step) override;
+  // Sends the result; nothing is sent after it.
+  absl::Status Finish(internal::Result result);
+
+ private:
+  void Read();
+  void Beat();
+  absl::Status Send(const internal::ToServer& message);
+  void EndWith(const absl::Status& status);
+
+  const WorkerSessionOptions options_;
+  Channel channel_;
+  const pthread_t main_thread_;
+  std::atomic<bool> stop_{false};
+  std::atomic<uint64_t> step_{0};
+  std::atomic<uint64_t> reports_{0};
+  std::atomic<bool> waits_for_server_{false};
+  uint64_t emitted_ = 0;  // Of the main thread.
+
+  absl::Mutex send_mutex_;  // Held while a message is written.
+  bool finished_ ABSL_GUARDED_BY(send_mutex_) = false;
+
+  absl::Mutex mutex_;
+  uint64_t durable_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Status status_ ABSL_GUARDED_BY(mutex_);  // Why events no longer reach the store.
+  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+
+  std::thread reader_;
+  std::thread beater_;
+};
+
+}  // namespace traind::server

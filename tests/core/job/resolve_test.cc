@@ -1,0 +1,200 @@
+// Defaults, warnings and costs of what is accepted; what is refused is in corpus_test.cc.
+#include "core/job/resolve.h"
+
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+#include "tests/core/train/datasets.h"
+
+namespace traind::core {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+template <class Message>
+Message Parse(const std::string& text) {
+  Message message;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message)) << text;
+  return message;
+}
+
+ResolvedJob Resolve(const std::string& text) {
+  const auto spec = Parse<v1::JobSpec>(text);
+  FieldErrors::Root errors;
+  const auto dataset = FindTestDataset(spec.data().dataset());
+  ResolvedJob job = ResolveJob(spec, dataset ? &*dataset : nullptr, 4, errors.scope());
+  EXPECT_TRUE(errors.ok()) << errors.ToStatus();
+  return job;
+}
+
+constexpr char kCentred[] = "preprocessing { standardize {} }";
+
+TEST(ResolveJob, FillsInEveryDefault) {
+  const ResolvedJob job =
+      Resolve("network { layers { name: 'logits' dense { units: 10 } } } data { dataset: 'images' }");
+  const v1::JobSpec& spec = job.spec;
+  EXPECT_EQ(spec.data().dataset(), "datasets/images");
+  EXPECT_EQ(spec.data().train_split(), "train");
+  EXPECT_EQ(spec.data().evaluation_split(), "test");
+  EXPECT_THAT(spec.network().input_shape(), ElementsAre(1, 28, 28));
+  EXPECT_TRUE(spec.network().layers(0).dense().weight_init().has_kaiming());
+  EXPECT_TRUE(spec.loss().has_softmax_cross_entropy());
+  EXPECT_EQ(spec.optimizer().sgd().momentum(), 0.9);
+  EXPECT_EQ(spec.optimizer().learning_rate(), 0.01);
+  EXPECT_EQ(spec.batch_size(), 128u);
+  EXPECT_EQ(spec.sampling(), v1::SHUFFLED);
+  EXPECT_EQ(spec.epochs(), 10u);
+  EXPECT_EQ(spec.evaluation().every_steps(), 468u);  // An epoch, whose last 96 examples are dropped.
+  EXPECT_EQ(spec.statistics().every_steps(), 10u);
+  EXPECT_EQ(spec.statistics().histogram_bins(), 64u);
+  EXPECT_EQ(spec.statistics().dead_window(), 5u);
+  EXPECT_EQ(spec.checkpoint().every().seconds(), 30);
+  EXPECT_EQ(spec.checkpoint().keep_last(), 3u);
+  EXPECT_EQ(spec.threads(), 4u);
+  EXPECT_EQ(spec.data().prefetch_threads(), 1u);
+  EXPECT_EQ(spec.precision(), v1::F32);
+  EXPECT_EQ(spec.convolution_algorithm(), v1::AUTO);
+  EXPECT_EQ(spec.metrics_every_steps(), 10u);
+}
+
+TEST(ResolveJob, PrefetchThreadsFollowTheThreadsAndTakeMemory) {
+  v1::JobSpec spec =
+      Parse<v1::JobSpec>("network { layers { name: 'logits' dense { units: 10 } } } data { dataset: 'images' }");
+  const auto dataset = FindTestDataset("images");
+  ASSERT_TRUE(dataset);
+  FieldErrors::Root errors;
+  const ResolvedJob many = ResolveJob(spec, &*dataset, 64, errors.scope());
+  EXPECT_EQ(many.spec.data().prefetch_threads(), 8u);
+  spec.mutable_data()->set_prefetch_threads(3);
+  const ResolvedJob three = ResolveJob(spec, &*dataset, 64, errors.scope());
+  ASSERT_TRUE(errors.ok()) << errors.ToStatus();
+  EXPECT_EQ(three.spec.data().prefetch_threads(), 3u);
+  // Of each five threads more, training and evaluation have ten minibatches of images and labels more each.
+  EXPECT_EQ(many.memory_bound_bytes - three.memory_bound_bytes, 2 * 10 * 128 * (4 * 28 * 28 + 4));
+}
+
+TEST(ResolveJob, KeepsWhatWasSaidAndIsIdempotent) {
+  const ResolvedJob once = Resolve(
+      "network { layers { name: 'price' dense { units: 1 weight_init { normal { std: 0.05 } } } } }"
+      "data { dataset: 'datasets/prices' evaluation_split: 'none' max_train_examples: 64 } optimizer { adamw {} }"
+      "batch_size: 32 steps: 0 evaluation { every_steps: 0 } checkpoint { every {} } threads: 1 sampling: SEQUENTIAL");
+  EXPECT_TRUE(once.spec.loss().has_mean_squared_error());
+  EXPECT_EQ(once.spec.data().evaluation_split(), "none");
+  EXPECT_EQ(once.spec.batch_size(), 32u);
+  EXPECT_TRUE(once.spec.has_steps());
+  EXPECT_EQ(once.spec.evaluation().every_steps(), 0u);
+  EXPECT_EQ(once.spec.checkpoint().every().seconds(), 0);
+  EXPECT_EQ(once.spec.optimizer().weight_decay(), 0.01);
+  EXPECT_EQ(Resolve(once.spec.DebugString()).spec.DebugString(), once.spec.DebugString());
+}
+
+TEST(ResolveJob, TakesSmallerBatchesAndNoEvaluationWhereTheDatasetHasNoMore) {
+  const ResolvedJob job =
+      Resolve("network { layers { name: 'logits' dense { units: 10 } } } data { dataset: 'colour' }");
+  EXPECT_EQ(job.spec.batch_size(), 100u);
+  EXPECT_EQ(job.spec.data().evaluation_split(), "none");
+}
+
+TEST(ResolveJob, WarnsOfWhatTheLectureWarnsOf) {
+  const std::string data = std::string("data { dataset: 'images' ") + kCentred + " }";
+  EXPECT_THAT(Resolve("network { layers { name: 'logits' dense { units: 10 } } }" + data).warnings, IsEmpty());
+  EXPECT_THAT(
+      Resolve("network { layers { name: 'a' dense { units: 20 weight_init { zeros {} } } activation { tanh {} } }"
+              "layers { name: 'logits' dense { units: 10 weight_init { zeros {} } } } }" +
+              data)
+          .warnings,
+      ElementsAre(HasSubstr("layer \"a\": all its weights start equal")));
+  EXPECT_THAT(Resolve("network { layers { name: 'a' dense { units: 20 weight_init { xavier {} } } }"
+                      "layers { name: 'b' activation { relu {} } } layers { name: 'logits' dense { units: 10 } } }" +
+                      data)
+                  .warnings,
+              ElementsAre(HasSubstr("layer \"a\": xavier under relu")));
+  EXPECT_THAT(
+      Resolve("network { layers { name: 'a' dense { units: 10 } } layers { name: 'p' softmax {} } }" + data).warnings,
+      ElementsAre(HasSubstr("layer \"p\": softmax_cross_entropy has a softmax of its own")));
+  EXPECT_THAT(Resolve("network { layers { name: 'a' dense { units: 10 } activation { relu {} } } }" + data).warnings,
+              ElementsAre(HasSubstr("relu on the logits")));
+  EXPECT_THAT(
+      Resolve("network { layers { name: 'a' dense { units: 10 } } layers { name: 'd' dropout {} } }" + data).warnings,
+      ElementsAre(HasSubstr("layer \"d\": dropout is the network's output")));
+  EXPECT_THAT(Resolve("network { layers { name: 'n' batch_norm {} } layers { name: 'a' dense { units: 10 } } }"
+                      "batch_size: 1 " +
+                      data)
+                  .warnings,
+              ElementsAre(HasSubstr("minibatch of one example")));
+  EXPECT_THAT(Resolve("network { layers { name: 'a' dense { units: 10 } } }"
+                      "data { dataset: 'images' evaluation_split: 'train' preprocessing { scale {} } }")
+                  .warnings,
+              ElementsAre(HasSubstr("not zero-mean"), HasSubstr("training split")));
+}
+
+TEST(DescribeNetwork, ListsShapesParametersAndFlops) {
+  const auto request = Parse<v1::DescribeNetworkRequest>(
+      "network { input_shape: [1, 28, 28]"
+      " layers { name: 'conv' conv2d { out_channels: 32 kernel: 3 padding { mode: SAME } } activation { relu {} } }"
+      " layers { name: 'pool' max_pool { kernel: 2 } } layers { name: 'logits' dense { units: 10 } } }");
+  FieldErrors::Root errors;
+  const v1::NetworkDescription d = DescribeNetwork(request, errors.scope());
+  ASSERT_TRUE(errors.ok()) << errors.ToStatus();
+  ASSERT_EQ(d.layers_size(), 3);
+  EXPECT_EQ(d.layers(0).kind(), "conv2d");
+  EXPECT_EQ(d.layers(0).activation(), "relu");
+  EXPECT_THAT(d.layers(0).inputs(), ElementsAre("input"));
+  EXPECT_THAT(d.layers(0).output_shape(), ElementsAre(32, 28, 28));
+  EXPECT_EQ(d.layers(0).num_parameters(), 32 * 9 + 32);
+  EXPECT_EQ(d.layers(0).parameters(0).name(), "conv.weight");
+  EXPECT_EQ(d.layers(0).activation_bytes(), 4 * 32 * 28 * 28);
+  EXPECT_EQ(d.layers(0).algorithm(), v1::DIRECT);  // One input channel: Winograd does not pay.
+  EXPECT_GE(d.layers(0).forward_flops(), 2 * 9 * 32 * 28 * 28);
+  EXPECT_THAT(d.layers(2).output_shape(), ElementsAre(10));
+  EXPECT_EQ(d.parameters(), 32 * 9 + 32 + 32 * 14 * 14 * 10 + 10);
+  EXPECT_GT(d.training_memory_bytes(), d.inference_memory_bytes());
+  EXPECT_TRUE(d.expanded().layers(0).conv2d().has_groups());
+}
+
+TEST(DescribeNetwork, MemoryGrowsWithBatchAndOptimizerAndNeverWrapsAround) {
+  const auto bytes = [](const std::string& text) {
+    FieldErrors::Root errors;
+    const auto d = DescribeNetwork(Parse<v1::DescribeNetworkRequest>(text), errors.scope());
+    EXPECT_TRUE(errors.ok()) << errors.ToStatus();
+    return d.training_memory_bytes();
+  };
+  const std::string network = "network { input_shape: 1000 layers { name: 'a' dense { units: 1000 } } }";
+  const int64_t sgd = bytes(network + "optimizer { sgd { momentum: 0.9 } }");
+  EXPECT_GT(bytes(network + "optimizer { adam {} }"), sgd + 4 * 1000 * 1000);
+  EXPECT_GT(bytes(network + "batch_size: 1128"), sgd + 4 * 4 * 1000 * 1000);
+  std::string huge = "network { input_shape: [1, 32768, 32768]";
+  for (int i = 0; i < 200; ++i) huge += " layers { name: 'n" + std::to_string(i) + "' batch_norm {} }";
+  EXPECT_GT(bytes(huge + " } batch_size: 65536"), int64_t{1} << 50);
+}
+
+TEST(ResolveProbe, FillsInDefaults) {
+  FieldErrors::Root errors;
+  const auto probe =
+      ResolveProbe(Parse<v1::ProbeNetworkRequest>("network { input_shape: 4 layers { name: 'a' dense { units: 4 } } }"),
+                   nullptr, errors.scope());
+  EXPECT_TRUE(errors.ok()) << errors.ToStatus();
+  EXPECT_TRUE(probe.has_normal());
+  EXPECT_EQ(probe.batch_size(), 16u);
+  EXPECT_EQ(probe.histogram_bins(), 64u);
+  EXPECT_EQ(probe.precision(), v1::F32);
+}
+
+TEST(ResolveProbe, ReportsEveryViolation) {
+  FieldErrors::Root errors;
+  ResolveProbe(Parse<v1::ProbeNetworkRequest>("network { layers { name: 'a' dense {} } } batch_size: 0 "
+                                              "histogram_bins: 1000 precision: 9"),
+               nullptr, errors.scope());
+  std::vector<std::string> paths;
+  for (const auto& violation : errors.violations().field_violations()) paths.push_back(violation.field());
+  EXPECT_THAT(paths, testing::UnorderedElementsAre("precision", "batch_size", "histogram_bins", "network.input_shape",
+                                                   "network.layers[0].dense.units"));
+}
+
+}  // namespace
+}  // namespace traind::core
