@@ -58,10 +58,12 @@ TEST_P(LayoutTest, FindsEveryElementWhereTheLibraryPutsIt) {
   ASSERT_TRUE(reorder.ok()) << reorder.status();
   dnnl::stream stream(onednn::Engine());
   dnnl::memory scratchpad(reorder->desc.scratchpad_desc(), onednn::Engine());
-  reorder->primitive.execute(
-      stream, {{DNNL_ARG_FROM, dnnl::memory(onednn::Plain(c.dims, Type::f32), onednn::Engine(), plain.data())},
-               {DNNL_ARG_TO, dnnl::memory(desc, onednn::Engine(), stored.data())},
-               {DNNL_ARG_SCRATCHPAD, scratchpad}});
+  const auto primitive = onednn::MakePrimitive(reorder->desc);
+  ASSERT_TRUE(primitive.ok()) << primitive.status();
+  primitive->execute(stream,
+                     {{DNNL_ARG_FROM, dnnl::memory(onednn::Plain(c.dims, Type::f32), onednn::Engine(), plain.data())},
+                      {DNNL_ARG_TO, dnnl::memory(desc, onednn::Engine(), stored.data())},
+                      {DNNL_ARG_SCRATCHPAD, scratchpad}});
   stream.wait();
 
   for (int64_t n = 0; n < layout.batch; ++n) {

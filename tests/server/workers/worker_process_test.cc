@@ -275,7 +275,7 @@ TEST(WorkerProcess, InheritsNothingButItsSocketAndGetsItsShare) {
   for (const std::string& line : run.log()) (line.rfind("fd ", 0) == 0 ? fds : rest).push_back(line);
   EXPECT_THAT(fds, ::testing::UnorderedElementsAre("fd 0", "fd 1", "fd 2", "fd 3"));
   EXPECT_THAT(rest, ElementsAre("cpu " + std::to_string(cpu), "nice " + std::to_string(std::min(nice + 1, 19)),
-                                "limit " + std::to_string(int64_t{1} << 46), "own group 1", "threads 2"));
+                                absl::StrCat("limit ", int64_t{1} << 46), "own group 1", "threads 2"));
   cpu_set_t after;
   ASSERT_EQ(sched_getaffinity(0, sizeof(after), &after), 0);
   EXPECT_TRUE(CPU_EQUAL(&ours, &after)) << "the caller lost CPUs";
