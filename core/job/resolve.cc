@@ -11,6 +11,7 @@
 #include "core/graph/graph.h"
 #include "core/job/check_values.h"
 #include "core/job/describe.h"
+#include "core/job/job_memory.h"
 #include "core/job/job_warnings.h"
 #include "core/job/resolve_data.h"
 #include "core/job/resolve_initialization.h"
@@ -22,6 +23,8 @@
 
 namespace traind::core {
 namespace {
+
+constexpr int64_t kMaxMemory = int64_t{1} << 61;  // So that two can be added.
 
 constexpr uint32_t kMaxBatch = 65536;
 constexpr int kMaxDisplayName = 128;
@@ -213,40 +216,28 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
                                  : errors.At("network").At("layers", spec.network().layers_size() - 1);
   const auto graph = BuildNetwork(network, dataset, data, errors.At("network"));
   if (graph == nullptr || dataset == nullptr) return job;
-  ResolveTestTime(resolved.mutable_evaluation()->mutable_test_time(), data.stored, data.augmented,
-                  errors.At("evaluation").At("test_time"));
+  const Views views = ResolveTestTime(resolved.mutable_evaluation()->mutable_test_time(), data.stored, data.augmented,
+                                      errors.At("evaluation").At("test_time"));
   CheckOutput(*graph, *dataset, output);
   if (resolved.has_data_initialization()) {
     CheckDataInitialization(resolved.data_initialization(), *graph, errors.At("data_initialization"));
   }
   if (errors.count() > before) return job;
 
-  // A mask and the weights to rewind to take as much as two state tensors of an optimizer.
-  const int pruning_slots = resolved.has_lottery_ticket() ? 2 : 0;
   job.algorithms =
       ChooseAlgorithms(*graph, network, resolved.batch_size(), resolved.precision(), resolved.convolution_algorithm());
-  job.description = Describe(*graph, network,
-                             {.batch = resolved.batch_size(),
-                              .optimizer_slots = static_cast<int>(optimizer.optimizer->slots().size()) + pruning_slots,
-                              .precision = resolved.precision(),
-                              .threads = resolved.threads(),
-                              .algorithms = job.algorithms});
+  const int slots = static_cast<int>(optimizer.optimizer->slots().size());
+  const int64_t looks = views.count() * SamplesOf(resolved.evaluation().test_time());
+  auto description = Describe(*graph, network, MemoryOptionsFor(resolved, job.algorithms, slots, looks));
+  if (!description.ok()) {
+    errors.At("network").Add(std::string(description.status().message()));
+    return job;
+  }
+  job.description = *std::move(description);
   job.warnings = JobWarnings(resolved, *graph, *dataset);
   job.description.mutable_warnings()->Assign(job.warnings.begin(), job.warnings.end());
-  const double example = 4.0 * static_cast<double>(Elements(graph->input_shape()));
-  // Minibatches on their way, an example while fitting, and what the preprocessing fits. Blended examples have soft
-  // labels as wide as the output.
-  const int64_t targets = data.blends ? graph->output().output[0] : dataset->target_width();
-  const double batch = resolved.batch_size() * (example + 4.0 + 4.0 * static_cast<double>(targets));
-  // Evaluation has a loader of its own, beside that of training.
-  const double loaders = resolved.data().evaluation_split() == "none" ? 1 : 2;
-  const double in_flight =
-      loaders * static_cast<double>(BatchLoader::BatchesInFlight(PrefetchThreads(resolved.data())));
-  const double stored = 4.0 * static_cast<double>(std::max(Elements(data.stored), Elements(data.augmented)));
-  job.memory_bound_bytes = job.description.training_memory_bytes() + data.preprocessing_bytes +
-                           static_cast<int64_t>(std::min(in_flight * batch + 8 * std::max(example, stored) +
-                                                             DataInitializationBytes(resolved, *graph, job.description),
-                                                         0x1p62));
+  job.memory_bound_bytes = std::min(job.description.training_memory_bytes(), kMaxMemory) +
+                           std::min(DataMemory(resolved, *dataset, data, *graph), kMaxMemory);
   return job;
 }
 
@@ -263,16 +254,21 @@ v1::NetworkDescription DescribeNetwork(const v1::DescribeNetworkRequest& request
 
   const auto algorithms =
       ChooseAlgorithms(*graph, resolved.network(), batch, resolved.precision(), resolved.convolution_algorithm());
-  v1::NetworkDescription description =
-      Describe(*graph, resolved.network(),
-               {.batch = batch,
-                .optimizer_slots = static_cast<int>(optimizer.optimizer->slots().size()),
-                .precision = resolved.precision(),
-                .threads = std::max(1u, std::thread::hardware_concurrency()),
-                .algorithms = algorithms});
+  MemoryOptions memory;
+  memory.optimizer_slots = static_cast<int>(optimizer.optimizer->slots().size());
+  memory.threads = std::max(1u, std::thread::hardware_concurrency());
+  memory.plan.batch = batch;
+  memory.plan.precision = resolved.precision();
+  memory.plan.observe = true;
+  for (const auto& choice : algorithms) memory.plan.algorithms[choice.layer()] = choice.algorithm();
+  auto description = Describe(*graph, resolved.network(), memory);
+  if (!description.ok()) {
+    errors.At("network").Add(std::string(description.status().message()));
+    return {};
+  }
   const std::vector<std::string> warnings = NetworkWarnings(*graph, batch);
-  description.mutable_warnings()->Assign(warnings.begin(), warnings.end());
-  return description;
+  description->mutable_warnings()->Assign(warnings.begin(), warnings.end());
+  return *std::move(description);
 }
 
 v1::ProbeNetworkRequest ResolveProbe(const v1::ProbeNetworkRequest& request, const v1::Dataset* dataset,

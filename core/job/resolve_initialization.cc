@@ -35,18 +35,13 @@ void CheckDataInitialization(const v1::DataInitialization& config, const Graph& 
   initializer->Check(graph, errors.At(config.GetReflection()->GetOneofFieldDescriptor(config, kinds)->name()));
 }
 
-double DataInitializationBytes(const v1::JobSpec& spec, const Graph& graph, const v1::NetworkDescription& description) {
-  if (!spec.has_data_initialization()) return 0;
-  const auto batch = static_cast<double>(spec.batch_size());
-  double largest = 0;  // An output before the activation, which is copied to be looked at.
-  for (const Node& node : graph.nodes()) {
-    largest = std::max(largest, static_cast<double>(Elements(node.pre_activation)));
-  }
-  const double minibatch = 4 * batch * static_cast<double>(Elements(graph.input_shape()));
-  const bool gradients = spec.data_initialization().data_dependent().balance_rates();
-  const auto plans = static_cast<double>(description.inference_memory_bytes()) +
-                     (gradients ? static_cast<double>(description.training_memory_bytes()) : 0);
-  return plans + 2 * 4 * batch * largest + minibatch * spec.data_initialization().minibatches();
+MemoryOptions::Initialization InitializationOf(const v1::DataInitialization& config) {
+  v1::DataInitialization resolved = config;
+  FieldErrors::Root reported;  // By ResolveDataInitialization.
+  const auto initializer = Registry<DataInitializer>::Get().Create(resolved, reported.scope());
+  if (initializer == nullptr) return MemoryOptions::Initialization::kNone;
+  return initializer->needs_gradients() ? MemoryOptions::Initialization::kGradients
+                                        : MemoryOptions::Initialization::kOutputs;
 }
 
 void ResolveLotteryTicket(v1::JobSpec& spec, uint64_t steps_per_epoch, const FieldErrors& errors) {

@@ -5,6 +5,7 @@
 
 #include "core/base/errors.h"
 #include "core/graph/graph.h"
+#include "core/plan/memory_bound.h"
 #include "traind/v1/checkpoint.pb.h"
 #include "traind/v1/initialization.pb.h"
 #include "traind/v1/job.pb.h"
@@ -15,8 +16,8 @@ namespace traind::core {
 void ResolveDataInitialization(v1::DataInitialization& config, uint64_t most_minibatches, const FieldErrors& errors);
 // What it asks of the network, once that is known to be right; `config` is resolved.
 void CheckDataInitialization(const v1::DataInitialization& config, const Graph& graph, const FieldErrors& errors);
-// Bytes that initializing takes at most, beside what `description` says of training.
-double DataInitializationBytes(const v1::JobSpec& spec, const Graph& graph, const v1::NetworkDescription& description);
+// What it needs of plans; `config` is resolved.
+MemoryOptions::Initialization InitializationOf(const v1::DataInitialization& config);
 
 // Where the job's lottery_ticket is set. `steps_per_epoch` is 0 when it is not known; `errors` is the scope of the
 // spec, whose duration is resolved.

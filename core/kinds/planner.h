@@ -39,12 +39,16 @@ class Frame {
     return static_cast<T*>(pointers_[value.id]);
   }
   uint64_t step() const { return step_; }  // Steps done before this one; in inference the number of the look.
+  // Where the plan's examples stand in the whole minibatch, which may be shared by several plans. What is drawn for
+  // example n is drawn for number first_example() + n, so that the shares do not change it.
+  uint32_t first_example() const { return first_example_; }
 
  private:
   friend class Plan;
   friend class PlanBuilder;
   std::vector<void*> pointers_;  // By Value::id; null for values that were never needed.
   uint64_t step_ = 0;
+  uint32_t first_example_ = 0;
 };
 
 // A loop of our own. Runs once each step, allocates nothing, and splits its work with ParallelFor.

@@ -38,9 +38,9 @@ void RunForward(const Frame& frame, const PerExample& v) {
   ParallelFor(v.batch * v.units, 8, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t n = i / v.units, unit = i % v.units;
-      const float sum =
-          KeptProduct(v.mask, frame.step(), static_cast<uint32_t>(n), ConnectionMask::FirstBlock(unit, v.inputs),
-                      weight + unit * v.inputs, frame.at<T>(v.x) + n * v.inputs, v.inputs);
+      const float sum = KeptProduct(v.mask, frame.step(), frame.first_example() + static_cast<uint32_t>(n),
+                                    ConnectionMask::FirstBlock(unit, v.inputs), weight + unit * v.inputs,
+                                    frame.at<T>(v.x) + n * v.inputs, v.inputs);
       frame.at<T>(v.y)[i] = FromFloat<T>(v.mask.scale * sum + (bias != nullptr ? bias[unit] : 0.0f));
     }
   });
@@ -54,8 +54,9 @@ void RunInputGradient(const Frame& frame, const PerExample& v) {
       std::fill(sums, sums + v.inputs, 0.0f);
       for (int64_t unit = 0; unit < v.units; ++unit) {
         const float factor = v.mask.scale * ToFloat(frame.at<T>(v.dy)[n * v.units + unit]);
-        AddKept(v.mask, frame.step(), static_cast<uint32_t>(n), ConnectionMask::FirstBlock(unit, v.inputs), factor,
-                frame.at<float>(v.weight) + unit * v.inputs, v.inputs, sums);
+        AddKept(v.mask, frame.step(), frame.first_example() + static_cast<uint32_t>(n),
+                ConnectionMask::FirstBlock(unit, v.inputs), factor, frame.at<float>(v.weight) + unit * v.inputs,
+                v.inputs, sums);
       }
       if (v.sums == v.dx) continue;
       std::transform(sums, sums + v.inputs, frame.at<T>(v.dx) + n * v.inputs, FromFloat<T>);
@@ -73,8 +74,9 @@ void RunWeightGradient(const Frame& frame, const PerExample& v) {
       for (int64_t n = 0; n < v.batch; ++n) {
         const float dy = ToFloat(frame.at<T>(v.dy)[n * v.units + unit]);
         dbias += dy;
-        AddKept(v.mask, frame.step(), static_cast<uint32_t>(n), ConnectionMask::FirstBlock(unit, v.inputs),
-                v.mask.scale * dy, frame.at<T>(v.x) + n * v.inputs, v.inputs, dweight);
+        AddKept(v.mask, frame.step(), frame.first_example() + static_cast<uint32_t>(n),
+                ConnectionMask::FirstBlock(unit, v.inputs), v.mask.scale * dy, frame.at<T>(v.x) + n * v.inputs,
+                v.inputs, dweight);
       }
       if (v.dbias.valid()) frame.at<float>(v.dbias)[unit] = static_cast<float>(dbias);
     }

@@ -120,7 +120,7 @@ class DropoutLayer : public Layer {
       uint8_t* keep = frame.at<uint8_t>(mask);
       ParallelFor(drop.layout.batch, 1, [&](int64_t begin, int64_t end, int) {
         for (int64_t n = begin; n < end; ++n) {
-          drop.FillExample(frame.step(), n, keep + n * drop.layout.example_stride());
+          drop.FillExample(frame.step(), frame.first_example() + n, keep + n * drop.layout.example_stride());
         }
       });
       drop.Apply(frame.at(source), keep, frame.at(output));

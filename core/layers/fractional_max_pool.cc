@@ -196,7 +196,7 @@ void RunForward(const Frame& frame, const PoolValues& v) {
   ParallelFor(v.training ? v.in.batch : 1, 16, [&](int64_t begin, int64_t end, int) {
     for (int64_t n = begin; n < end; ++n) {
       int32_t* starts = frame.at<int32_t>(v.starts) + n * v.starts_each();
-      const auto example = static_cast<uint32_t>(n);
+      const auto example = frame.first_example() + static_cast<uint32_t>(n);
       v.rule.Draw(v.random, frame.step(), example, 0, v.height, starts);
       v.rule.Draw(v.random, frame.step(), example, 1, v.width, starts + v.out_height + 1);
     }

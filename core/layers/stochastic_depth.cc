@@ -30,17 +30,18 @@ struct Depth {
   }
 
   template <class T>
-  void Pass(uint64_t step, const void* x, void* y) const {
+  void Pass(const Frame& frame, const void* x, void* y) const {
     const int64_t stride = layout.example_stride();
     ParallelFor(layout.batch, std::max<int64_t>(1, 4096 / stride), [&](int64_t begin, int64_t end, int) {
       for (int64_t n = begin; n < end; ++n) {
         T* to = static_cast<T*>(y) + n * stride;
-        Passes(step, n) ? std::copy_n(static_cast<const T*>(x) + n * stride, stride, to) : std::fill_n(to, stride, T());
+        Passes(frame.step(), frame.first_example() + n) ? std::copy_n(static_cast<const T*>(x) + n * stride, stride, to)
+                                                        : std::fill_n(to, stride, T());
       }
     });
   }
-  void Pass(uint64_t step, const void* x, void* y) const {
-    layout.type == dnnl::memory::data_type::bf16 ? Pass<Bfloat16>(step, x, y) : Pass<float>(step, x, y);
+  void Pass(const Frame& frame, const void* x, void* y) const {
+    layout.type == dnnl::memory::data_type::bf16 ? Pass<Bfloat16>(frame, x, y) : Pass<float>(frame, x, y);
   }
 };
 
@@ -70,12 +71,12 @@ class StochasticDepthLayer final : public Layer {
       return BackwardPlan();
     }
     planner.Run("stochastic depth", {input}, {output},
-                [=](const Frame& frame) { depth.Pass(frame.step(), frame.at(input), frame.at(output)); });
+                [=](const Frame& frame) { depth.Pass(frame, frame.at(input), frame.at(output)); });
     return [=](Planner& back) {
       const Value gradient = GradientAs(back, desc);
       const Value input_gradient = back.New(desc);
       back.Run("stochastic depth gradient", {gradient}, {input_gradient},
-               [=](const Frame& frame) { depth.Pass(frame.step(), frame.at(gradient), frame.at(input_gradient)); });
+               [=](const Frame& frame) { depth.Pass(frame, frame.at(gradient), frame.at(input_gradient)); });
       GiveInputGradient(back, 0, input_gradient);
       return absl::OkStatus();
     };

@@ -1,6 +1,7 @@
 #include "core/plan/parameter_store.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/bfloat16.h"
@@ -40,8 +41,8 @@ void UpdateCopy(StoredParameter& parameter) {
 
 }  // namespace
 
-ParameterStore::ParameterStore(const Graph& graph, bool trainable, int num_slots)
-    : trainable_(trainable), num_slots_(trainable ? num_slots : 0) {
+ParameterStore::ParameterStore(const Graph& graph, bool trainable, int num_slots, Memory memory)
+    : trainable_(trainable), num_slots_(trainable ? num_slots : 0), memory_(memory) {
   for (const Node& node : graph.nodes()) {
     for (const ParameterSpec& spec : node.parameters) {
       StoredParameter parameter;
@@ -60,6 +61,9 @@ StoredParameter& ParameterStore::Find(std::string_view layer, std::string_view n
 }
 
 absl::StatusOr<float*> ParameterStore::Allocate(int64_t elements) {
+  const int64_t before = std::exchange(bytes_, bytes_ + elements * int64_t{sizeof(float)});
+  // An address tells tensors apart, so that it must not be null and no other's.
+  if (counted()) return reinterpret_cast<float*>(before + int64_t{Buffer::kAlignment});
   Buffer buffer(elements * sizeof(float));
   if (buffer.data() == nullptr) {
     return absl::ResourceExhaustedError(
@@ -106,7 +110,7 @@ absl::Status ParameterStore::WantCopy(StoredParameter& parameter) {
   auto memory = Allocate((parameter.stored_elements() + 1) / 2);
   if (!memory.ok()) return memory.status();
   parameter.copy = reinterpret_cast<Bfloat16*>(*memory);
-  UpdateCopy(parameter);
+  if (!counted()) UpdateCopy(parameter);
   return absl::OkStatus();
 }
 
@@ -166,12 +170,6 @@ std::vector<ParameterTensor> UpdateTensors(const ParameterStore& store) {
                        .decayed = parameter.spec->penalized});
   }
   return tensors;
-}
-
-int64_t ParameterStore::bytes() const {
-  int64_t bytes = 0;
-  for (const Buffer& buffer : buffers_) bytes += static_cast<int64_t>(buffer.bytes());
-  return bytes;
 }
 
 }  // namespace traind::core

@@ -43,9 +43,12 @@ struct StoredParameter {
 
 class ParameterStore {
  public:
+  // kCounted takes no memory: addresses are made up and must not be read, and bytes() says what a real store takes.
+  enum class Memory { kReal, kCounted };
   // `num_slots` floats of optimizer state for each trained weight; with `trainable` false there are no gradients
   // either.
-  ParameterStore(const Graph& graph, bool trainable, int num_slots);
+  ParameterStore(const Graph& graph, bool trainable, int num_slots, Memory memory = Memory::kReal);
+  bool counted() const { return memory_ == Memory::kCounted; }
 
   // In the order of the graph.
   std::vector<StoredParameter>& parameters() { return parameters_; }
@@ -70,15 +73,17 @@ class ParameterStore {
   // Zeroed memory of the parameter's size and layout, which lives as long as the store.
   absl::StatusOr<float*> Reserve(const StoredParameter& parameter);
 
-  int64_t bytes() const;
+  int64_t bytes() const { return bytes_; }
 
  private:
   absl::StatusOr<float*> Allocate(int64_t elements);
 
   const bool trainable_;
   const int num_slots_;
+  const Memory memory_;
   std::vector<StoredParameter> parameters_;
   std::vector<Buffer> buffers_;
+  int64_t bytes_ = 0;
 };
 
 // What the optimizer's pass works on: the trained parameters in the order of the store.

@@ -14,6 +14,12 @@ absl::StatusOr<std::unique_ptr<Plan>> Plan::Make(const Graph& graph, ParameterSt
   return PlanBuilder(graph, store, options).Build();
 }
 
+absl::StatusOr<PlanBytes> Plan::Measure(const Graph& graph, ParameterStore& store, const PlanOptions& options) {
+  const auto plan = PlanBuilder(graph, store, options).Build();
+  if (!plan.ok()) return plan.status();
+  return (*plan)->bytes();
+}
+
 absl::Status Plan::Execute(const Operation& operation) {
   if (operation.kernel) {
     operation.kernel(frame_);
@@ -36,6 +42,7 @@ absl::Status Plan::Execute(const std::vector<Operation>& operations, bool observ
 
 void Plan::Bind(const Input& input) {
   frame_.step_ = input.step;
+  frame_.first_example_ = input.first_example;
   for (int id : input_values_) {
     frame_.pointers_[id] = const_cast<float*>(input.examples);
     if (memories_[id]) memories_[id].set_data_handle(const_cast<float*>(input.examples));

@@ -40,16 +40,32 @@ struct PlanOptions {
   bool inspect = false;
 };
 
+// What a plan takes beside the parameters, in bytes.
+struct PlanBytes {
+  int64_t values = 0;      // Activations and gradients, which share memory by lifetime.
+  int64_t scratchpad = 0;  // Of the kernel that wants the most.
+  int64_t copies = 0;      // Parameters in the layouts of an inference plan's kernels.
+  int64_t statistics = 0;  // What observers keep.
+  int operations = 0;      // Not bytes, but each one has its own.
+
+  int64_t total() const { return values + scratchpad + copies + statistics; }
+};
+
 class Plan {
  public:
   static absl::StatusOr<std::unique_ptr<Plan>> Make(const Graph& graph, ParameterStore& store,
                                                     const PlanOptions& options);
+
+  // What Make would take, by planning everything but memory and code. `store` is a counted one, whose layouts are
+  // decided by it as by Make.
+  static absl::StatusOr<PlanBytes> Measure(const Graph& graph, ParameterStore& store, const PlanOptions& options);
 
   struct Input {
     const float* examples = nullptr;  // [batch, ...], row-major.
     Targets targets = {};             // Of the first `count` examples; read only if there is a loss.
     int64_t count = 0;                // At most the batch; less only for inference. What follows is padding.
     uint64_t step = 0;                // Steps done before, or the number of the look: keys the masks.
+    uint32_t first_example = 0;       // Number of the first example in the whole minibatch: keys the masks, too.
     bool observe = false;
   };
   absl::Status Run(const Input& input);
@@ -84,7 +100,7 @@ class Plan {
 
   // What runs, in order: "conv1: convolution", "conv1: reorder", "relu1: relu". For tests and people.
   std::vector<std::string> operations() const;
-  int64_t arena_bytes() const { return static_cast<int64_t>(arena_.bytes() + scratchpad_.bytes()); }
+  const PlanBytes& bytes() const { return bytes_; }
 
  private:
   friend class PlanBuilder;
@@ -127,6 +143,7 @@ class Plan {
   std::vector<Buffer> constants_;  // What refresh_ writes.
   dnnl::stream stream_;
 
+  PlanBytes bytes_;
   Targets targets_;
   int64_t count_ = 0;
   double loss_sum_ = 0;

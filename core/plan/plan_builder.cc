@@ -134,10 +134,10 @@ void PlanBuilder::Observe(const PlannedNode& planned, const Node& node) {
   }
   if (!source_layout) source = {};
 
-  plan_->observers_.push_back(
-      {&node, std::make_unique<LayerObserver>(layout, LayerObserver::Options{.bins = options_.histogram_bins,
-                                                                             .dead_window = options_.dead_window,
-                                                                             .activation = node.activation.get()})});
+  const LayerObserver::Options observed{
+      .bins = options_.histogram_bins, .dead_window = options_.dead_window, .activation = node.activation.get()};
+  plan_->bytes_.statistics += LayerObserver::BytesFor(layout, observed);
+  plan_->observers_.push_back({&node, store_.counted() ? nullptr : std::make_unique<LayerObserver>(layout, observed)});
   Run("observe", {output, source}, {},
       [observer = plan_->observers_.back().observer.get(), output, source,
        source_layout = source_layout.value_or(layout)](const Frame& frame) {

@@ -78,9 +78,11 @@ Value PlanBuilder::NewFixed(const memory::desc& desc, void* fixed) {
 
 Value PlanBuilder::NewConstant(const memory::desc& desc) {
   const Value value = New(desc);
+  values_[value.id].constant = true;
+  plan_->bytes_.copies += static_cast<int64_t>(desc.get_size());
+  if (store_.counted()) return value;
   plan_->constants_.emplace_back(desc.get_size());
   values_[value.id].fixed = plan_->constants_.back().data();
-  values_[value.id].constant = true;
   if (values_[value.id].fixed == nullptr) Fail(absl::ResourceExhaustedError("no memory for a copy of the parameters"));
   return value;
 }
@@ -248,17 +250,22 @@ absl::Status PlanBuilder::Place() {
   for (int id = 0; id < static_cast<int>(values_.size()); ++id) {
     const Slot& slot = values_[id];
     if (slot.root != id || slot.fixed != nullptr || slot.external || slot.first < 0) continue;
+    if (store_.counted() && slot.constant) continue;  // Counted as a copy.
     lifetimes.push_back({static_cast<int64_t>(slot.desc.get_size()), slot.first, slot.last});
     roots.push_back(id);
   }
   const ArenaLayout layout = PlaceInArena(lifetimes);
-  plan_->arena_ = Buffer(layout.bytes);
   size_t scratchpad = 0;
   for (const auto* list : {&plan_->operations_, &plan_->refresh_}) {
     for (const Plan::Operation& operation : *list) {
       if (operation.desc) scratchpad = std::max(scratchpad, operation.desc.scratchpad_desc().get_size());
     }
   }
+  plan_->bytes_.values = layout.bytes;
+  plan_->bytes_.scratchpad = static_cast<int64_t>(scratchpad);
+  plan_->bytes_.operations = static_cast<int>(plan_->operations_.size() + plan_->refresh_.size());
+  if (store_.counted()) return absl::OkStatus();
+  plan_->arena_ = Buffer(layout.bytes);
   plan_->scratchpad_ = Buffer(scratchpad);
   if ((layout.bytes > 0 && plan_->arena_.data() == nullptr) ||
       (scratchpad > 0 && plan_->scratchpad_.data() == nullptr)) {

@@ -129,6 +129,32 @@ void ForEachRun(const Layout& layout, int64_t begin, int64_t end, const Body& bo
   }
 }
 
+// How the rows of a layout are divided, and how many numbers each part holds.
+struct Sizes {
+  Sizes(const Layout& layout, const LayerObserver::Options& options) {
+    const int64_t width = std::max<int64_t>(layout.width, 1);
+    const int64_t rows = layout.batch * layout.blocks * layout.spatial;
+    rows_per_chunk = std::max<int64_t>(1, kChunk / width);
+    // As many parts as there are threads now; ParallelFor makes no more of them than n / grain.
+    const int64_t threads = omp_get_max_threads();
+    rows_per_part = std::max({(rows + threads - 1) / threads, kMinPart / width, int64_t{1}});
+    parts = std::max<int64_t>(1, (rows + rows_per_part - 1) / rows_per_part);
+    chunk = rows_per_chunk * width;
+    counts = (options.bins + 1) * kLanes;
+    if (options.activation == nullptr || !options.activation->can_die()) return;
+    seen = layout.padded_channels();
+    silent_steps = layout.channels;
+  }
+
+  int64_t rows_per_chunk;
+  int64_t rows_per_part;
+  int64_t parts;
+  int64_t chunk;
+  int64_t counts;
+  int64_t seen = 0;
+  int64_t silent_steps = 0;
+};
+
 }  // namespace
 
 struct LayerObserver::State {
@@ -224,21 +250,24 @@ LayerObserver::LayerObserver(const Layout& layout, const Options& options) : sta
   State& s = *state_;
   s.layout = layout;
   s.options = options;
-  const int64_t width = std::max<int64_t>(layout.width, 1);
-  s.rows_per_chunk = std::max<int64_t>(1, kChunk / width);
-  // As many parts as there are threads now; ParallelFor makes no more of them than n / grain.
-  const int64_t threads = omp_get_max_threads();
-  s.rows_per_part = std::max({(s.rows() + threads - 1) / threads, kMinPart / width, int64_t{1}});
-  s.parts.resize(std::max<int64_t>(1, (s.rows() + s.rows_per_part - 1) / s.rows_per_part));
-  const bool can_die = options.activation != nullptr && options.activation->can_die();
+  const Sizes sizes(layout, options);
+  s.rows_per_chunk = sizes.rows_per_chunk;
+  s.rows_per_part = sizes.rows_per_part;
+  s.parts.resize(sizes.parts);
   for (State::Part& part : s.parts) {
-    part.values.resize(s.rows_per_chunk * width);
-    part.index.resize(s.rows_per_chunk * width);
-    part.counts.resize((options.bins + 1) * kLanes);
-    if (can_die) part.seen.resize(layout.padded_channels());
+    part.values.resize(sizes.chunk);
+    part.index.resize(sizes.chunk);
+    part.counts.resize(sizes.counts);
+    part.seen.resize(sizes.seen);
   }
-  if (can_die) s.silent_steps.resize(layout.channels);
+  s.silent_steps.resize(sizes.silent_steps);
   s.counts.resize(options.bins);
+}
+
+int64_t LayerObserver::BytesFor(const Layout& layout, const Options& options) {
+  const Sizes sizes(layout, options);
+  const int64_t part = 2 * sizes.chunk + sizes.counts + sizes.seen;  // Numbers of four bytes.
+  return 4 * (sizes.parts * part + sizes.silent_steps) + int64_t{sizeof(int64_t)} * options.bins;
 }
 
 LayerObserver::~LayerObserver() = default;

@@ -23,6 +23,8 @@ class LayerObserver {
   };
 
   LayerObserver(const Layout& layout, const Options& options);
+  // What one takes, with as many threads as there are now.
+  static int64_t BytesFor(const Layout& layout, const Options& options);
   ~LayerObserver();
 
   // Looks at one minibatch: `output` in the observer's layout; `derivative_source` is the tensor that

@@ -16,6 +16,7 @@
 #include "core/data/dataset_dir.h"
 #include "core/data/preprocessing/preprocessor.h"
 #include "core/data_initialization/network_under_data.h"
+#include "core/job/job_memory.h"
 #include "core/job/job_warnings.h"
 #include "core/job/test_time.h"
 #include "core/train/evaluator.h"

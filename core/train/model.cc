@@ -34,17 +34,6 @@ absl::StatusOr<Model> MakeModel(v1::Network network, const v1::Loss* loss, bool 
   return model;
 }
 
-PlanOptions PlanOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::LayerAlgorithm> algorithms) {
-  PlanOptions options;
-  options.batch = spec.batch_size();
-  options.precision = spec.precision();
-  options.seed = spec.seed();
-  for (const auto& choice : algorithms) options.algorithms[choice.layer()] = choice.algorithm();
-  options.histogram_bins = static_cast<int>(spec.statistics().histogram_bins());
-  options.dead_window = static_cast<int>(spec.statistics().dead_window());
-  return options;
-}
-
 absl::Status LoadWeights(const std::string& path, bool allow_missing, ParameterStore& store) {
   auto file = Safetensors::Open(path);
   if (!file.ok()) return file.status();

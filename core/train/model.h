@@ -30,9 +30,6 @@ absl::Status PrepareEngine(uint32_t threads, v1::Precision precision);
 // `num_slots` is that of the optimizer; a model that is not trainable has none.
 absl::StatusOr<Model> MakeModel(v1::Network network, const v1::Loss* loss, bool trainable, int num_slots);
 
-// Options of a plan for this job.
-PlanOptions PlanOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::LayerAlgorithm> algorithms);
-
 // Fills the parameters from a safetensors file with the network's names and shapes. INVALID_ARGUMENT lists every tensor
 // that is missing (unless `allow_missing`), unknown, or of another shape. Call after all plans were made.
 absl::Status LoadWeights(const std::string& path, bool allow_missing, ParameterStore& store);

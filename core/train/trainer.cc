@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/data_initialization/network_under_data.h"
 #include "core/job/duration.h"
+#include "core/job/job_memory.h"
 #include "core/job/resolve_data.h"
 #include "core/train/first_minibatches.h"
 

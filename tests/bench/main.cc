@@ -134,7 +134,7 @@ absl::Status Measure(const ReferenceNetwork& reference, const Options& options) 
       "\"runs\": %d, \"primitives_ms\": %.3f, \"step_to_primitives\": %.3f, \"plan_bytes\": %d}\n",
       reference.name, options.precision == v1::BF16 ? "bf16" : "f32", median,
       *std::min_element(times.begin(), times.end()), reference.batch / median * 1e3, runs, limit, median / limit,
-      job.plan->arena_bytes() + job.store->bytes());
+      job.plan->bytes().total() + job.store->bytes());
   std::fflush(stdout);
   return absl::OkStatus();
 }

@@ -154,7 +154,7 @@ TEST_F(PlanTest, ActivationsAndGradientsShareMemory) {
   Make(deep, 64);
   const int64_t one = 64 * 256 * sizeof(float);
   // Twelve outputs must be kept for the way back; of the gradients only a few are alive at a time.
-  EXPECT_LT(plan_->arena_bytes(), 12 * one + 6 * one);
+  EXPECT_LT(plan_->bytes().values + plan_->bytes().scratchpad, 12 * one + 6 * one);
 }
 
 // y = x + x has twice the gradient of y = x.

@@ -1,0 +1,55 @@
+#include "core/job/job_memory.h"
+
+#include <algorithm>
+
+#include "core/data/batch_loader.h"
+#include "core/job/resolve_initialization.h"
+
+namespace traind::core {
+namespace {
+
+// A lottery ticket's mask and the weights that it rewinds to take as much as two state tensors of an optimizer.
+constexpr int kPruningSlots = 2;
+// Copies of one example: of loaders, augmentation and preprocessing, as they are made and as they are read.
+constexpr double kExampleCopies = 8;
+
+}  // namespace
+
+PlanOptions PlanOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::LayerAlgorithm> algorithms) {
+  PlanOptions options;
+  options.batch = spec.batch_size();
+  options.precision = spec.precision();
+  options.seed = spec.seed();
+  for (const auto& choice : algorithms) options.algorithms[choice.layer()] = choice.algorithm();
+  options.histogram_bins = static_cast<int>(spec.statistics().histogram_bins());
+  options.dead_window = static_cast<int>(spec.statistics().dead_window());
+  return options;
+}
+
+MemoryOptions MemoryOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::LayerAlgorithm> algorithms,
+                               int optimizer_slots, int64_t looks) {
+  MemoryOptions options{.plan = PlanOptionsFor(spec, algorithms),
+                        .optimizer_slots = optimizer_slots + (spec.has_lottery_ticket() ? kPruningSlots : 0),
+                        .threads = spec.threads(),
+                        .averages_looks = looks > 1};
+  options.plan.observe = spec.statistics().every_steps() > 0;
+  if (spec.has_data_initialization()) options.initialization = InitializationOf(spec.data_initialization());
+  return options;
+}
+
+int64_t DataMemory(const v1::JobSpec& spec, const v1::Dataset& dataset, const ResolvedData& data, const Graph& graph) {
+  const double example = 4.0 * static_cast<double>(Elements(graph.input_shape()));
+  // Blended examples have soft labels as wide as the output.
+  const int64_t targets = data.blends ? graph.output().output[0] : dataset.target_width();
+  const double batch = spec.batch_size() * (example + 4.0 + 4.0 * static_cast<double>(targets));
+  // Evaluation has a loader of its own, beside that of training.
+  const double loaders = spec.data().evaluation_split() == "none" ? 1 : 2;
+  const double in_flight = loaders * static_cast<double>(BatchLoader::BatchesInFlight(PrefetchThreads(spec.data())));
+  const double stored = 4.0 * static_cast<double>(std::max(Elements(data.stored), Elements(data.augmented)));
+  const double initializing = batch * spec.data_initialization().minibatches();
+  return data.preprocessing_bytes +
+         static_cast<int64_t>(
+             std::min(in_flight * batch + kExampleCopies * std::max(example, stored) + initializing, 0x1p62));
+}
+
+}  // namespace traind::core

@@ -1,0 +1,116 @@
+#include "core/plan/memory_bound.h"
+
+#include <omp.h>
+
+#include <algorithm>
+
+#include "absl/cleanup/cleanup.h"
+#include "core/kinds/loss.h"
+#include "core/plan/parameter_store.h"
+
+namespace traind::core {
+namespace {
+
+constexpr double kMaxBytes = 0x1p62;
+// No machine has so much: a network beyond is refused, and the kernel library need not look at such shapes.
+constexpr double kMaxPlanned = 0x1p44;
+// The process itself: program, libraries, threads' stacks, buffers for events and files.
+constexpr int64_t kProcessBytes = int64_t{64} << 20;
+// What an operation takes beside its values: generated code, descriptors, arguments.
+constexpr int64_t kOperationBytes = int64_t{32} << 10;
+// Of LookAverage, for each output: three sums in double, the mean and its spread.
+constexpr int64_t kLookBytes = 32;
+
+// A loss for plans that are never run.
+class AnyLoss final : public Loss {
+ public:
+  double Compute(const float*, const Targets&, int64_t, int64_t, float*) const override { return 0; }
+};
+
+double CountOf(const Shape& shape) {
+  double elements = 1;
+  for (int64_t d : shape) elements *= static_cast<double>(d);
+  return elements;
+}
+
+// What no plan can do without: the parameters, and every output of a training step once.
+double LeastTraining(const Graph& graph, const MemoryOptions& options) {
+  double parameters = 0, outputs = 0;
+  for (const Node& node : graph.nodes()) {
+    outputs += CountOf(node.output);
+    for (const ParameterSpec& parameter : node.parameters) parameters += CountOf(parameter.shape);
+  }
+  const double value_bytes = options.plan.precision == v1::BF16 ? 2 : 4;
+  return 4 * (2.0 + options.optimizer_slots) * parameters +
+         value_bytes * outputs * static_cast<double>(options.plan.batch);
+}
+
+// The largest parameter, which is copied to be read and written in the public layout.
+int64_t LargestParameter(const Graph& graph) {
+  int64_t largest = 0;
+  for (const Node& node : graph.nodes()) {
+    for (const ParameterSpec& parameter : node.parameters) largest = std::max(largest, Elements(parameter.shape));
+  }
+  return 4 * largest;
+}
+
+struct ProcessBytes {
+  int64_t tensors = 0;
+  int64_t overhead = kProcessBytes;
+  int64_t total() const { return tensors + overhead; }
+};
+
+// The plans of one process, in the order in which a worker makes them over its one store.
+absl::StatusOr<ProcessBytes> CountProcess(const Graph& graph, const MemoryOptions& options,
+                                          absl::Span<const PlanOptions> plans, bool trainable) {
+  ParameterStore store(graph, trainable, options.optimizer_slots, ParameterStore::Memory::kCounted);
+  ProcessBytes process;
+  for (const PlanOptions& one : plans) {
+    const auto plan = Plan::Measure(graph, store, one);
+    if (!plan.ok()) return plan.status();
+    process.tensors += plan->total();
+    process.overhead += plan->operations * kOperationBytes;
+  }
+  const int64_t outputs = options.plan.batch * Elements(graph.output().output);
+  process.tensors += store.bytes() + LargestParameter(graph) +
+                     outputs * (options.averages_looks ? kLookBytes : int64_t{sizeof(float)});
+  return process;
+}
+
+}  // namespace
+
+absl::StatusOr<MemoryBound> BoundMemory(const Graph& graph, const MemoryOptions& options) {
+  if (const double least = LeastTraining(graph, options); least > kMaxPlanned) {
+    const auto bytes = static_cast<int64_t>(std::min(least, kMaxBytes));
+    return MemoryBound{.training = bytes, .inference = bytes / (2 + options.optimizer_slots)};
+  }
+  const int before = omp_get_max_threads();  // Of this thread alone.
+  omp_set_num_threads(static_cast<int>(std::max(1u, options.threads)));
+  const absl::Cleanup restore = [before] { omp_set_num_threads(before); };
+
+  const AnyLoss loss;
+  PlanOptions evaluation = options.plan;
+  evaluation.training = evaluation.observe = false;
+  evaluation.loss = nullptr;
+  PlanOptions training = options.plan;
+  training.training = true;
+  training.loss = &loss;
+  std::vector<PlanOptions> plans = {training, evaluation};
+  PlanOptions looking = training;
+  looking.observe = false;
+  if (options.initialization == MemoryOptions::Initialization::kGradients) plans.push_back(looking);
+  looking.loss = nullptr;
+  looking.inspect = true;
+  if (options.initialization != MemoryOptions::Initialization::kNone) plans.push_back(looking);
+
+  const auto trained = CountProcess(graph, options, plans, /*trainable=*/true);
+  if (!trained.ok()) return trained.status();
+  const auto inferred = CountProcess(graph, options, {&evaluation, 1}, /*trainable=*/false);
+  if (!inferred.ok()) return inferred.status();
+  return MemoryBound{.training = trained->total(),
+                     .inference = inferred->total(),
+                     .training_overhead = trained->overhead,
+                     .inference_overhead = inferred->overhead};
+}
+
+}  // namespace traind::core

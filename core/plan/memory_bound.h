@@ -1,0 +1,37 @@
+// The memory of a job before anything of it is allocated: its plans are made without memory and without code
+// (Plan::Measure), so that what is promised is what a worker on this machine takes, whatever its layers are. Pure;
+// thread-safe.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "core/graph/graph.h"
+#include "core/plan/plan.h"
+
+namespace traind::core {
+
+struct MemoryOptions {
+  PlanOptions plan;             // Batch, precision, algorithms and what is observed; the rest is decided here.
+  int optimizer_slots = 0;      // State tensors for each trained one.
+  uint32_t threads = 1;         // Kernels keep a scratch copy for each.
+  bool averages_looks = false;  // Evaluation looks more than once at each example.
+  // What initializing with data needs beside training: each layer's output, or gradients, too.
+  enum class Initialization { kNone, kOutputs, kGradients };
+  Initialization initialization = Initialization::kNone;
+};
+
+// Bytes of a whole process, at most 2^62.
+struct MemoryBound {
+  int64_t training = 0;   // Training and evaluation.
+  int64_t inference = 0;  // Evaluation or prediction alone.
+  // Of those, what no tensor is: program, threads, generated code. Allowances, not counted.
+  int64_t training_overhead = 0;
+  int64_t inference_overhead = 0;
+};
+
+// For networks beyond what any machine has (2^44 bytes), which are not planned, it is what they need at least.
+// UNIMPLEMENTED: the kernel library has no kernel for a layer.
+absl::StatusOr<MemoryBound> BoundMemory(const Graph& graph, const MemoryOptions& options);
+
+}  // namespace traind::core

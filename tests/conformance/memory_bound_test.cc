@@ -1,0 +1,159 @@
+// The memory that admission reserves, against what real plans take, for every registered layer, activation, block and
+// preset: never less, and at most 1.3 times as much. What plans take is asked of malloc, which knows nothing of how
+// plans count.
+#include "core/plan/memory_bound.h"
+
+#include <malloc.h>
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "core/plan/choose_algorithms.h"
+#include "core/train/model.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+#include "tests/conformance/every_kind.h"
+#include "tests/core/layers/layer_run.h"
+
+namespace traind::core {
+namespace {
+
+constexpr int kSlots = 2;  // Of Adam.
+constexpr double kAtMost = 1.3;
+// Of what malloc gives, what is no tensor: descriptors, labels, lists. Beside it small tensors count for nothing.
+constexpr int64_t kSmall = int64_t{4} << 20;
+
+// Bytes that the program has from malloc now.
+int64_t Allocated() {
+  const struct mallinfo2 info = mallinfo2();
+  return static_cast<int64_t>(info.uordblks + info.hblkhd);
+}
+
+struct Network {
+  v1::Network network;
+  std::unique_ptr<Graph> graph;
+  MemoryOptions options;
+};
+
+Network Make(const std::string& text, v1::Precision precision, int64_t batch) {
+  Network made;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &made.network));
+  FieldErrors::Root errors;
+  made.graph = Graph::Build(made.network, errors.scope());
+  EXPECT_TRUE(errors.ok()) << errors.ToStatus();
+  made.options.plan.batch = batch;
+  made.options.plan.precision = precision;
+  made.options.plan.observe = true;
+  made.options.optimizer_slots = kSlots;
+  made.options.threads = 2;
+  for (const auto& choice : ChooseAlgorithms(*made.graph, made.network, batch, precision, v1::AUTO)) {
+    made.options.plan.algorithms[choice.layer()] = choice.algorithm();
+  }
+  return made;
+}
+
+int64_t LargestParameter(const Graph& graph) {
+  int64_t largest = 0;
+  for (const Node& node : graph.nodes()) {
+    for (const ParameterSpec& parameter : node.parameters) largest = std::max(largest, Elements(parameter.shape));
+  }
+  return 4 * largest;
+}
+
+// What a worker allocates for this network: the store, its plans, and a parameter on its way to a checkpoint.
+struct Taken {
+  int64_t training = 0;
+  int64_t inference = 0;
+};
+Taken Allocate(const Network& made) {
+  EXPECT_TRUE(PrepareEngine(made.options.threads, made.options.plan.precision).ok());
+  v1::Loss loss;
+  loss.mutable_mean_squared_error();
+  Taken taken;
+  for (const bool trainable : {true, false}) {
+    const int64_t before = Allocated();
+    auto model = MakeModel(made.network, &loss, trainable, trainable ? kSlots : 0);
+    EXPECT_TRUE(model.ok()) << model.status();
+    PlanOptions options = made.options.plan;
+    std::unique_ptr<Plan> training;
+    if (trainable) {
+      options.training = true;
+      options.loss = model->loss.get();
+      auto plan = Plan::Make(*model->graph, *model->store, options);
+      EXPECT_TRUE(plan.ok()) << plan.status();
+      training = *std::move(plan);
+    }
+    options.training = options.observe = false;
+    options.loss = nullptr;
+    const auto evaluation = Plan::Make(*model->graph, *model->store, options);
+    EXPECT_TRUE(evaluation.ok()) << evaluation.status();
+    (trainable ? taken.training : taken.inference) = Allocated() - before + LargestParameter(*made.graph);
+  }
+  return taken;
+}
+
+class MemoryBoundOfEveryKind : public testing::TestWithParam<KindCase> {};
+
+TEST_P(MemoryBoundOfEveryKind, IsNeverUnderAndAtMostThirtyPercentOver) {
+  const int64_t side = GetParam().side();
+  for (const v1::Precision precision : Precisions()) {
+    for (const int64_t batch : {1, 64}) {
+      const Network made =
+          Make(absl::StrCat("input_shape: [3, ", side, ", ", side, "] ", GetParam().network), precision, batch);
+      const auto bound = BoundMemory(*made.graph, made.options);
+      ASSERT_TRUE(bound.ok()) << bound.status();
+      const Taken taken = Allocate(made);
+      SCOPED_TRACE(absl::StrCat(v1::Precision_Name(precision), ", batch ", batch));
+      EXPECT_GE(bound->training, taken.training);
+      EXPECT_GE(bound->inference, taken.inference);
+      EXPECT_LE(bound->training - bound->training_overhead, kAtMost * taken.training);
+      EXPECT_LE(bound->inference - bound->inference_overhead, kAtMost * taken.inference);
+      // Without the allowances for code and lists, where tensors are what takes the memory.
+      if (taken.training > 8 * kSmall) {
+        EXPECT_GE(bound->training - bound->training_overhead + kSmall, taken.training);
+      }
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, MemoryBoundOfEveryKind, testing::ValuesIn(KindCases()),
+                         [](const auto& tested) { return tested.param.name; });
+
+// Larger ones, in which activations, weights, or scratch of many kernels take the memory.
+TEST(MemoryBound, HoldsForNetworksOfSize) {
+  const char* const networks[] = {
+      "input_shape: [3, 32, 32] preset { resnet { classes: 10 depth: 20 } }",
+      "input_shape: [3, 64, 64] preset { resnet { classes: 10 depth: 50 width: 16 } }",
+      "input_shape: [3, 32, 32] preset { densenet { classes: 10 depth: 40 growth: 12 } }",
+      "input_shape: 784 layers { name: 'a' dense { units: 2048 } activation { tanh {} } } "
+      "layers { name: 'b' drop_connect { units: 2048 } activation { gelu {} } } layers { name: 'd' dropout {} } "
+      "layers { name: 'o' dense { units: 10 } }",
+  };
+  for (const char* text : networks) {
+    for (const v1::Precision precision : Precisions()) {
+      const Network made = Make(text, precision, 32);
+      const auto bound = BoundMemory(*made.graph, made.options);
+      ASSERT_TRUE(bound.ok()) << bound.status();
+      const Taken taken = Allocate(made);
+      SCOPED_TRACE(absl::StrCat(text, " ", v1::Precision_Name(precision)));
+      EXPECT_GE(bound->training, taken.training);
+      EXPECT_LE(bound->training - bound->training_overhead, kAtMost * taken.training);
+    }
+  }
+}
+
+// What could never run is not planned: the answer comes at once, and is more than any machine has.
+TEST(MemoryBound, OfNetworksBeyondEveryMachine) {
+  const Network made = Make(
+      "input_shape: [16, 8192, 8192] layers { name: 'c' conv2d { out_channels: 16 kernel: 3 } } "
+      "layers { name: 'g' global_avg_pool {} }",
+      v1::F32, 1 << 20);
+  const auto bound = BoundMemory(*made.graph, made.options);
+  ASSERT_TRUE(bound.ok()) << bound.status();
+  EXPECT_GT(bound->training, int64_t{1} << 44);
+  EXPECT_LE(bound->training, int64_t{1} << 62);
+}
+
+}  // namespace
+}  // namespace traind::core
