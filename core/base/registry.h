@@ -1,6 +1,7 @@
 // The registry of components: each kind of layer, activation, initializer, ... is one .cc file that registers a
 // factory for its config message. Configurations hold components in a `oneof kind`, and the registry turns the branch
-// that is set into an object. Filled before main(), read-only afterwards, so it needs no lock.
+// that is set into an object. Filled before main(), read-only afterwards, so it needs no lock. A component whose message
+// is in no `oneof` is reached by `extension` (core/base/kind.h).
 #pragma once
 
 #include <cstdio>
@@ -14,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/errors.h"
+#include "core/base/kind.h"
 #include "google/protobuf/message.h"
 
 namespace traind::core {
@@ -29,6 +31,7 @@ class Registry {
   struct Entry {
     std::string summary;  // One sentence for ListComponents.
     Factory make;
+    const google::protobuf::Message* config = nullptr;  // An empty one, for its descriptor.
   };
 
   static Registry& Get() {
@@ -49,24 +52,40 @@ class Registry {
   // The component of the branch that is set in `holder`'s oneof `kind`. Null after a violation; when nothing is set,
   // the violation lists the known kinds.
   std::unique_ptr<Interface> Create(google::protobuf::Message& holder, const FieldErrors& errors) const {
-    const auto* reflection = holder.GetReflection();
-    const auto* kinds = holder.GetDescriptor()->FindOneofByName("kind");
-    const auto* field = reflection->GetOneofFieldDescriptor(holder, kinds);
+    const auto* field = KindField(holder);
     if (field == nullptr) {
+      const auto* kinds = holder.GetDescriptor()->FindOneofByName("kind");
       std::string known;
       for (int i = 0; i < kinds->field_count(); ++i) absl::StrAppend(&known, i ? ", " : "", kinds->field(i)->name());
       errors.Add(absl::StrCat("must be one of: ", known));
       return nullptr;
     }
+    google::protobuf::Message& config = *holder.GetReflection()->MutableMessage(&holder, field);
+    const FieldErrors at = errors.At(field->name());
+    if (IsExtension(*field)) return CreateExtension(static_cast<google::protobuf::Any&>(config), at);
     auto entry = entries_.find(field->message_type()->full_name());
-    if (entry == entries_.end()) {
-      errors.At(field->name()).Add("has no implementation in this build");
-      return nullptr;
-    }
-    return entry->second.make(*reflection->MutableMessage(&holder, field), errors.At(field->name()));
+    if (entry != entries_.end()) return entry->second.make(config, at);
+    at.Add("has no implementation in this build");
+    return nullptr;
   }
 
  private:
+  std::unique_ptr<Interface> CreateExtension(google::protobuf::Any& extension, const FieldErrors& errors) const {
+    const auto entry = entries_.find(ExtensionName(extension));
+    if (entry == entries_.end()) {
+      errors.Add(absl::StrCat("this program was built without \"", ExtensionName(extension), "\""));
+      return nullptr;
+    }
+    const std::unique_ptr<google::protobuf::Message> config(entry->second.config->New());
+    if (!config->ParseFromString(extension.value())) {
+      errors.Add(absl::StrCat("holds no ", ExtensionName(extension)));
+      return nullptr;
+    }
+    auto made = entry->second.make(*config, errors);
+    extension.PackFrom(*config);
+    return made;
+  }
+
   std::map<std::string, Entry, std::less<>> entries_;
 };
 
@@ -81,7 +100,7 @@ class Registered {
     auto factory = [make](google::protobuf::Message& config, const FieldErrors& errors) -> std::unique_ptr<Interface> {
       return make(static_cast<Config&>(config), errors);
     };
-    Registry<Interface>::Get().Add(Config::descriptor()->full_name(), {std::move(summary), std::move(factory)});
+    Registry<Interface>::Get().Add(Config::descriptor()->full_name(), {std::move(summary), std::move(factory), &Config::default_instance()});
   }
 };
 

@@ -82,16 +82,17 @@ void Fill(const FieldDescriptor& from, v1::Component::Field* field) {
   field->set_summary(Summary(from));
 }
 
-v1::Component& AddComponent(const std::string& category, const FieldDescriptor& branch, const std::string& summary,
-                            v1::ListComponentsResponse& response) {
-  const std::string& name = branch.message_type()->full_name();
+v1::Component& AddComponent(const std::string& category, const std::string& name, const Descriptor& message,
+                            const std::string& summary, v1::ListComponentsResponse& response) {
   v1::Component& component = *response.add_components();
   component.set_category(category);
-  component.set_name(branch.name());
-  component.set_message(name);
+  component.set_name(name);
+  component.set_message(message.full_name());
   component.set_summary(summary);
-  const Descriptor& message = *Commented().FindMessageTypeByName(name);
-  for (int i = 0; i < message.field_count(); ++i) Fill(*message.field(i), component.add_fields());
+  // An extension's message is in no .proto of ours, so that its comments are not known.
+  const Descriptor* commented = Commented().FindMessageTypeByName(message.full_name());
+  const Descriptor& described = commented == nullptr ? message : *commented;
+  for (int i = 0; i < described.field_count(); ++i) Fill(*described.field(i), component.add_fields());
   return component;
 }
 
@@ -100,17 +101,22 @@ template <class Interface>
 void AddCategory(const std::string& category, const Descriptor& holder, v1::ListComponentsResponse& response,
                  bool beside = false) {
   const Descriptor& commented = *Commented().FindMessageTypeByName(holder.full_name());
+  auto extensions = Registry<Interface>::Get().entries();  // Those that the holder has no field for.
   const auto* kinds = holder.FindOneofByName("kind");
   for (int i = 0; i < kinds->field_count(); ++i) {
     const FieldDescriptor& branch = *kinds->field(i);
-    const auto& entries = Registry<Interface>::Get().entries();
-    const auto entry = entries.find(branch.message_type()->full_name());
-    if (entry == entries.end()) continue;
-    v1::Component& component = AddComponent(category, branch, entry->second.summary, response);
+    const auto entry = extensions.find(branch.message_type()->full_name());
+    if (entry == extensions.end()) continue;
+    v1::Component& component =
+        AddComponent(category, branch.name(), *branch.message_type(), entry->second.summary, response);
     for (int k = 0; beside && k < commented.field_count(); ++k) {
       const FieldDescriptor& field = *commented.field(k);
       if (field.real_containing_oneof() == nullptr) Fill(field, component.add_beside());
     }
+    extensions.erase(entry);
+  }
+  for (const auto& [name, entry] : extensions) {
+    AddComponent(category, name, *entry.config->GetDescriptor(), entry.summary, response);
   }
 }
 
@@ -132,7 +138,7 @@ v1::ListComponentsResponse ListComponents() {
   AddCategory<DataInitializer>("data_initialization", *v1::DataInitialization::descriptor(), response, /*beside=*/true);
   // What a job has once, and not one of several kinds.
   const auto add_part = [&](const Descriptor& holder, const char* field, const char* summary) {
-    AddComponent("part of a job", *holder.FindFieldByName(field), summary, response);
+    AddComponent("part of a job", field, *holder.FindFieldByName(field)->message_type(), summary, response);
   };
   add_part(*v1::JobSpec::descriptor(), "optimizer",
            "One of the optimizers, its rate, decoupled weight decay, clipping.");

@@ -95,6 +95,8 @@ void Plan::Report(v1::StatisticsReport* report) const {
     auto* layer = report->add_layers();
     observed.observer->Report(layer);
     layer->set_layer(observed.node->name);
+    layer->set_kind(observed.node->kind);
+    layer->set_activation(observed.node->activation_kind);
     layer->mutable_shape()->Add(observed.node->output.begin(), observed.node->output.end());
   }
 }

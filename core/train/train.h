@@ -5,11 +5,14 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "core/optimizers/update.h"
 #include "traind/v1/event.pb.h"
 #include "traind/v1/job.pb.h"
 #include "traind/v1/model_service.pb.h"
@@ -39,6 +42,9 @@ struct TrainRequest {
   std::string checkpoint_dir;                  // Created if absent; resumes from its newest sound checkpoint.
   std::string weights_path;                    // safetensors for initial_weights; empty: initialize.
   uint32_t threads = 1;
+  // Between a step's gradients and its update: what it leaves in `tensors`' gradients is clipped and applied, as the sum
+  // over several workers would be. Called with the steps done before, from the thread of Train; an error ends the run.
+  std::function<absl::Status(uint64_t step, absl::Span<const ParameterTensor> tensors)> on_gradients = nullptr;
 };
 
 struct TrainResult {
