@@ -1,7 +1,7 @@
 // The registry of components: each kind of layer, activation, initializer, ... is one .cc file that registers a
 // factory for its config message. Configurations hold components in a `oneof kind`, and the registry turns the branch
-// that is set into an object. Filled before main(), read-only afterwards, so it needs no lock. A component whose message
-// is in no `oneof` is reached by `extension` (core/base/kind.h).
+// that is set into an object. Filled before main(), read-only afterwards, so it needs no lock. A component whose
+// message is in no `oneof` is reached by `extension` (core/base/kind.h).
 #pragma once
 
 #include <cstdio>
@@ -100,7 +100,8 @@ class Registered {
     auto factory = [make](google::protobuf::Message& config, const FieldErrors& errors) -> std::unique_ptr<Interface> {
       return make(static_cast<Config&>(config), errors);
     };
-    Registry<Interface>::Get().Add(Config::descriptor()->full_name(), {std::move(summary), std::move(factory), &Config::default_instance()});
+    Registry<Interface>::Get().Add(Config::descriptor()->full_name(),
+                                   {std::move(summary), std::move(factory), &Config::default_instance()});
   }
 };
 

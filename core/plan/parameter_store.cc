@@ -49,15 +49,14 @@ ParameterStore::ParameterStore(const Graph& graph, bool trainable, int num_slots
       parameter.name = absl::StrCat(node.name, ".", spec.name);
       parameter.spec = &spec;
       if (spec.trained) parameter.penalty = node.penalties[spec.group];
+      index_.emplace(parameter.name, parameters_.size());
       parameters_.push_back(std::move(parameter));
     }
   }
 }
 
 StoredParameter& ParameterStore::Find(std::string_view layer, std::string_view name) {
-  return *std::find_if(parameters_.begin(), parameters_.end(), [&](const StoredParameter& p) {
-    return p.name.size() == layer.size() + 1 + name.size() && p.name.starts_with(layer) && p.name.ends_with(name);
-  });
+  return parameters_[index_.at(absl::StrCat(std::string(layer), ".", std::string(name)))];
 }
 
 absl::StatusOr<float*> ParameterStore::Allocate(int64_t elements) {

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
@@ -82,6 +83,7 @@ class ParameterStore {
   const int num_slots_;
   const Memory memory_;
   std::vector<StoredParameter> parameters_;
+  absl::flat_hash_map<std::string, size_t> index_;  // By name.
   std::vector<Buffer> buffers_;
   int64_t bytes_ = 0;
 };

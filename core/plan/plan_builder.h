@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -134,7 +135,8 @@ class PlanBuilder : public Planner {
   Value network_input_;
   Value logits_;
   Value logits_gradient_;
-  std::vector<std::pair<std::pair<int, dnnl::memory::desc>, Value>> reordered_;  // What In() has made.
+  std::map<int, std::vector<Value>> reordered_;      // What In() has made of a value.
+  std::map<const void*, std::vector<Value>> fixed_;  // The values of a memory outside the arena.
   std::vector<PendingCopy> pending_copies_;
   std::vector<GradientReorder> gradient_reorders_;
   absl::Status status_;

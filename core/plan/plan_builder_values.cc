@@ -68,12 +68,13 @@ Value PlanBuilder::View(Value value, const memory::desc& desc) {
 }
 
 Value PlanBuilder::NewFixed(const memory::desc& desc, void* fixed) {
-  for (size_t id = 0; id < values_.size(); ++id) {
-    if (values_[id].fixed == fixed && values_[id].desc == desc) return {static_cast<int>(id)};
+  std::vector<Value>& there = fixed_[fixed];
+  for (Value value : there) {
+    if (Desc(value) == desc) return value;
   }
-  const Value value = New(desc);
-  values_[value.id].fixed = fixed;
-  return value;
+  there.push_back(New(desc));
+  values_[there.back().id].fixed = fixed;
+  return there.back();
 }
 
 Value PlanBuilder::NewConstant(const memory::desc& desc) {
@@ -106,14 +107,14 @@ Plan::Operation PlanBuilder::ReorderOperation(Value from, Value to) {
 
 Value PlanBuilder::In(Value value, const memory::desc& wanted) {
   if (Desc(value) == wanted) return value;
-  for (const auto& [key, made] : reordered_) {
-    if (key.first == value.id && key.second == wanted) return made;
+  for (Value made : reordered_[value.id]) {
+    if (Desc(made) == wanted) return made;
   }
   auto& operations = Target(value);
   const bool refresh = &operations == &plan_->refresh_;
   const Value target = refresh ? NewConstant(wanted) : New(wanted);
   Append(operations, ReorderOperation(value, target));
-  if (!observing_) reordered_.push_back({{value.id, wanted}, target});
+  if (!observing_) reordered_[value.id].push_back(target);
   return target;
 }
 

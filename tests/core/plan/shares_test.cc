@@ -58,9 +58,8 @@ TEST_P(Shares, ComputeWhatTheWholeDoes) {
   for (size_t i = 0; i < second.size(); ++i) EXPECT_NEAR(shared[i], second[i], 1e-5) << i;
   // Numbered from 0, the same examples draw what the first share draws.
   shared = Run(*share, kShare, kShare, 0);
-  EXPECT_FALSE(std::equal(second.begin(), second.end(), shared.begin(), [](float a, float b) {
-    return std::abs(a - b) < 1e-5f;
-  }));
+  EXPECT_FALSE(std::equal(second.begin(), second.end(), shared.begin(),
+                          [](float a, float b) { return std::abs(a - b) < 1e-5f; }));
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryRandomLayer, Shares,

@@ -19,7 +19,8 @@ class GradientHook : public testing::Test {
                                                   decltype(TrainRequest::on_gradients) hook) {
     v1::JobSpec spec;
     EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
-        "network { layers { name: 'a' dense { units: 6 } activation { tanh {} } } layers { name: 'o' dense { units: 3 } "
+        "network { layers { name: 'a' dense { units: 6 } activation { tanh {} } } layers { name: 'o' dense { units: 3 "
+        "} "
         "} } data { dataset: 'numbers' } batch_size: 4 steps: 3 optimizer { sgd { momentum: 0 } }",
         &spec));
     spec.mutable_optimizer()->set_learning_rate(rate);
