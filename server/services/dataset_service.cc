@@ -16,18 +16,13 @@
 #include "core/data/preview.h"
 #include "google/rpc/error_details.pb.h"
 #include "server/resources/names.h"
+#include "server/resources/paging.h"
 #include "server/rpc/unary_call.h"
 #include "server/rpc/upload_call.h"
 #include "server/services/admission.h"
 #include "server/services/task_runner.h"
 
 namespace traind::server {
-namespace {
-
-constexpr int kDefaultPageSize = 50;
-constexpr int kMaxPageSize = 500;
-
-}  // namespace
 
 absl::StatusOr<std::string> ResolveDataPath(const std::vector<std::string>& roots, const std::string& path) {
   namespace fs = std::filesystem;
@@ -91,9 +86,9 @@ absl::Status DatasetService::WithUploadNames(const absl::Status& status, const U
 absl::Status DatasetService::Import(const v1::ImportDatasetRequest& request, Cancellation& cancellation,
                                     v1::Dataset* response) {
   const std::string& id = request.dataset_id();
-  if (!IsValidId(id)) {
-    return FieldError("dataset_id", "must have the form " + std::string(kIdPattern.data(), kIdPattern.size()));
-  }
+  core::FieldErrors::Root errors;
+  CheckId(id, errors.scope().At("dataset_id"));
+  if (!errors.ok()) return errors.ToStatus();
   const std::string name = absl::StrCat("datasets/", id);
   if (backend_.folder->Exists("datasets", id)) return AlreadyExistsError("Dataset", name);
   if (absl::Status status = core::CheckImportRequest(request); !status.ok()) return status;
@@ -247,7 +242,7 @@ grpc::ServerUnaryReactor* DatasetService::ListDatasets(grpc::CallbackServerConte
 
 absl::Status DatasetService::List(const v1::ListDatasetsRequest& request, v1::ListDatasetsResponse* response) {
   core::FieldErrors::Root errors;
-  if (request.page_size() < 0) errors.scope().At("page_size").Add("must not be negative");
+  CheckPageSize(request.page_size(), errors.scope());
   // The token is the last id of the page before: it stays good when datasets come and go.
   if (!request.page_token().empty() && !IsValidId(request.page_token())) {
     errors.scope().At("page_token").Add("is not a next_page_token");
@@ -255,7 +250,7 @@ absl::Status DatasetService::List(const v1::ListDatasetsRequest& request, v1::Li
   if (!errors.ok()) return errors.ToStatus();
   auto ids = backend_.folder->List("datasets");
   if (!ids.ok()) return ids.status();
-  const int size = request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
+  const int size = PageSize(request.page_size());
   auto next = std::upper_bound(ids->begin(), ids->end(), request.page_token());
   std::string last;
   for (; next != ids->end() && response->datasets_size() < size; ++next) {

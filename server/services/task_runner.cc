@@ -27,7 +27,7 @@ absl::StatusOr<internal::Result> TaskRunner::Run(int64_t memory_bytes, internal:
 
   WorkerExit exit;
   absl::Notification ended;
-  WorkerProcess::Callbacks callbacks;
+  WorkerCallbacks callbacks;
   callbacks.on_events = [](const std::vector<v1::Event>&) { return absl::OkStatus(); };
   callbacks.on_exit = [&](const WorkerExit& how) {
     exit = how;

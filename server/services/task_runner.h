@@ -9,7 +9,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "server/rpc/cancellation.h"
-#include "server/workers/launcher.h"
+#include "server/workers/worker.h"
 
 namespace traind::server {
 

@@ -26,20 +26,10 @@ absl::Status Give(absl::StatusOr<T> value, T* response) {
 grpc::ServerUnaryReactor* TrainingService::CreateJob(grpc::CallbackServerContext* context,
                                                      const v1::CreateJobRequest* request, v1::Job* response) {
   return AnswerOn(*backend_.slow, context, [this, request, response](Cancellation&) -> absl::Status {
-    if (!request->request_id().empty()) {
-      auto earlier = backend_.jobs->GetByRequest(request->request_id(), request->spec());
-      if (earlier.ok() || !absl::IsNotFound(earlier.status())) return Give(std::move(earlier), response);
-    }
-    auto admitted = Admit(*request, *backend_.folder, backend_.jobs->capacity().threads);
-    if (!admitted.ok()) return admitted.status();
-    if (!request->validate_only()) return Give(backend_.jobs->Create(*std::move(admitted)), response);
-    const v1::Job& job = admitted->job;
-    if (!request->job_id().empty() && backend_.store->GetJob(request->job_id()).ok()) {
-      return AlreadyExistsError("Job", job.name());
-    }
-    absl::Status fits = CheckFits(job.threads(), job.memory_bound_bytes(), backend_.jobs->capacity());
-    if (fits.ok()) *response = std::move(admitted->job);
-    return fits;
+    const auto admit = [this](const v1::CreateJobRequest& wanted) {
+      return Admit(wanted, *backend_.folder, backend_.jobs->capacity().threads);
+    };
+    return Give(backend_.jobs->Create(*request, admit), response);
   });
 }
 

@@ -22,7 +22,7 @@ namespace {
 
 class WatchCall : public grpc::ServerWriteReactor<v1::WatchJobResponse> {
  public:
-  WatchCall(Executor& executor, Store& store, EventLog& log, grpc::CallbackServerContext* context,
+  WatchCall(Executor& executor, JobStore& store, EventLog& log, grpc::CallbackServerContext* context,
             const v1::WatchJobRequest& request)
       : executor_(executor), store_(store), log_(log), context_(context), request_(request) {
     layers_.insert(request.layers().begin(), request.layers().end());
@@ -159,7 +159,7 @@ class WatchCall : public grpc::ServerWriteReactor<v1::WatchJobResponse> {
   }
 
   Executor& executor_;
-  Store& store_;
+  JobStore& store_;
   EventLog& log_;
   grpc::CallbackServerContext* const context_;
   const v1::WatchJobRequest request_;
@@ -168,7 +168,7 @@ class WatchCall : public grpc::ServerWriteReactor<v1::WatchJobResponse> {
   // Of whoever pumps or writes; never two at a time.
   JobKey key_ = 0;
   std::optional<int64_t> subscription_;
-  Store::ReadOptions read_;
+  JobStore::ReadOptions read_;
   v1::WatchJobResponse response_;
   bool terminal_sent_ = false;
 
@@ -180,7 +180,7 @@ class WatchCall : public grpc::ServerWriteReactor<v1::WatchJobResponse> {
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::WatchJobResponse>* WatchJob(Executor& executor, Store& store, EventLog& log,
+grpc::ServerWriteReactor<v1::WatchJobResponse>* WatchJob(Executor& executor, JobStore& store, EventLog& log,
                                                          grpc::CallbackServerContext* context,
                                                          const v1::WatchJobRequest& request) {
   return new WatchCall(executor, store, log, context, request);
