@@ -16,7 +16,7 @@
 
 namespace traind::server {
 
-class MemoryJobStore final : public JobStore {
+class MemoryJobStore : public JobStore {
  public:
   absl::StatusOr<JobKey> CreateJob(const v1::Job& job, const std::vector<v1::Event>& events) override {
     absl::MutexLock lock(&mu_);
