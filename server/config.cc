@@ -14,11 +14,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "traind/version.h"
 
 namespace traind::server {
 namespace {
-
-constexpr char kVersion[] = "traind 0.1.0";
 
 constexpr char kAbout[] =
     "traind hosts neural-network training jobs. Clients (trainctl, or any gRPC client) submit jobs and watch them;\n"
@@ -82,7 +81,7 @@ ParsedConfig ParseConfig(int argc, const char* const* argv) {
   double heartbeat_seconds = absl::ToDoubleSeconds(config.heartbeat_timeout);
   CLI::App app(kAbout, "traind");
   app.footer(kFooter);
-  app.set_version_flag("--version", kVersion);
+  app.set_version_flag("--version", absl::StrCat("traind ", kVersion));
   app.set_config("--config", "", "Configuration file (TOML or INI) with the names of the flags")
       ->envname("TRAIND_CONFIG");
   app.allow_config_extras(CLI::config_extras_mode::error);  // A misspelled name must not go unnoticed.

@@ -14,6 +14,7 @@
 #include "server/config.h"
 #include "server/logging.h"
 #include "server/server.h"
+#include "server/workers/process_launcher.h"
 #include "spdlog/spdlog.h"
 
 namespace {

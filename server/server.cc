@@ -12,6 +12,7 @@
 #include "server/services/dataset_service.h"
 #include "server/services/model_service.h"
 #include "server/services/training_service.h"
+#include "server/store/sqlite_job_store.h"
 #include "server/store/upload_store.h"
 #include "spdlog/spdlog.h"
 
@@ -31,7 +32,7 @@ constexpr absl::Duration kUploadLifetime = absl::Hours(7 * 24);
 // In the order in which they are made; destroyed the other way round.
 struct Server::Parts {
   std::unique_ptr<DataFolder> folder;
-  std::unique_ptr<Store> store;
+  std::unique_ptr<JobStore> store;
   std::unique_ptr<EventLog> log;
   std::unique_ptr<JobManager> jobs;
   std::unique_ptr<TaskRunner> tasks;
@@ -56,7 +57,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Laun
   if (absl::Status status = UploadStore::RemoveAbandoned(*parts->folder, absl::Now() - kUploadLifetime); !status.ok()) {
     return status;
   }
-  auto store = Store::Open({.path = parts->folder->Database()});
+  auto store = SqliteJobStore::Open({.path = parts->folder->Database()});
   if (!store.ok()) return store.status();
   parts->store = *std::move(store);
   parts->log = std::make_unique<EventLog>(parts->store.get());

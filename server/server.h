@@ -10,14 +10,14 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/config.h"
-#include "server/workers/launcher.h"
+#include "server/workers/worker.h"
 
 namespace traind::server {
 
 class Server {
  public:
   // Starts to serve. `config` is complete; `launcher` starts the workers and outlives the server. Errors: the data
-  // folder is in use or damaged (see Store and DataFolder), or the address cannot be had (UNAVAILABLE).
+  // folder is in use or damaged (see SqliteJobStore and DataFolder), or the address cannot be had (UNAVAILABLE).
   static absl::StatusOr<std::unique_ptr<Server>> Start(const Config& config, Launcher* launcher);
   // Ends at once if Shutdown was not called.
   ~Server();

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
 #include "client/suggest.h"
+#include "traind/version.h"
 
 namespace traind::client {
 namespace {
@@ -51,7 +52,7 @@ int RunTrainctl(const std::vector<std::string>& arguments, const Console& consol
   app.footer(kFooter);
   app.require_subcommand(1);
   app.fallthrough();
-  app.set_version_flag("--version", "trainctl 0.1.0");
+  app.set_version_flag("--version", absl::StrCat("trainctl ", kVersion));
   app.add_option("--server", context.server, "Address of the server")
       ->envname("TRAIND_SERVER")
       ->capture_default_str()

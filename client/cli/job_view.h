@@ -46,7 +46,6 @@ class JobView {
   const std::optional<v1::EvaluationMetrics>& evaluation() const { return evaluation_; }
   const std::optional<v1::PreprocessingReport>& preprocessing() const { return preprocessing_; }
   const v1::StatisticsReport& statistics() const { return statistics_; }
-  uint64_t statistics_step() const { return statistics_step_; }
   const std::string& checkpoint() const { return checkpoint_; }            // Newest; empty before the first.
   const std::string& best_checkpoint() const { return best_checkpoint_; }  // Empty when none was called best.
   const std::deque<Note>& notes() const { return notes_; }                 // Newest last.
@@ -75,7 +74,6 @@ class JobView {
   std::optional<v1::EvaluationMetrics> evaluation_;
   std::optional<v1::PreprocessingReport> preprocessing_;
   v1::StatisticsReport statistics_;
-  uint64_t statistics_step_ = 0;
   std::string checkpoint_, best_checkpoint_;
   std::deque<Note> notes_;
   std::optional<v1::JobError> error_;

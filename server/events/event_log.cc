@@ -52,7 +52,7 @@ bool EventLog::closed() const {
   return closed_;
 }
 
-absl::StatusOr<Store::EventBatch> EventLog::Read(JobKey key, const Store::ReadOptions& options) {
+absl::StatusOr<JobStore::EventBatch> EventLog::Read(JobKey key, const JobStore::ReadOptions& options) {
   {
     absl::MutexLock lock(&mu_);
     const auto found = channels_.find(key);
@@ -60,7 +60,7 @@ absl::StatusOr<Store::EventBatch> EventLog::Read(JobKey key, const Store::ReadOp
       if (found->second.deleted) return absl::AbortedError("the job was deleted while it was watched");
       const auto& recent = found->second.recent;
       if (!recent.empty() && options.after_sequence + 1 >= recent.front()->sequence()) {
-        Store::EventBatch batch;
+        JobStore::EventBatch batch;
         batch.last_scanned = options.after_sequence;
         int64_t bytes = 0;
         for (auto i = static_cast<size_t>(options.after_sequence + 1 - recent.front()->sequence()); i < recent.size();

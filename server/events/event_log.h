@@ -14,14 +14,14 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "server/store/sqlite_job_store.h"
+#include "server/store/job_store.h"
 
 namespace traind::server {
 
 class EventLog {
  public:
   // `store` outlives this. `cache_bytes` bounds the events kept for one job.
-  explicit EventLog(Store* store, int64_t cache_bytes = 1 << 20) : store_(store), cache_bytes_(cache_bytes) {}
+  explicit EventLog(JobStore* store, int64_t cache_bytes = 1 << 20) : store_(store), cache_bytes_(cache_bytes) {}
 
   // Announces events just stored, in order. After the event of a terminal state nothing more comes for the job.
   void Publish(JobKey key, const std::vector<v1::Event>& events);
@@ -31,8 +31,8 @@ class EventLog {
   void Close();
   bool closed() const;
 
-  // As Store::ReadEvents. ABORTED: the job was deleted.
-  absl::StatusOr<Store::EventBatch> Read(JobKey key, const Store::ReadOptions& options);
+  // As JobStore::ReadEvents. ABORTED: the job was deleted.
+  absl::StatusOr<JobStore::EventBatch> Read(JobKey key, const JobStore::ReadOptions& options);
 
   // Calls `wake` after each Publish, Remove and Close for the job, until Unsubscribe has returned. `wake` must be quick
   // and must not call back into this object.
@@ -47,7 +47,7 @@ class EventLog {
     bool deleted = false;
   };
 
-  Store* const store_;
+  JobStore* const store_;
   const int64_t cache_bytes_;
   mutable absl::Mutex mu_;
   std::map<JobKey, Channel> channels_ ABSL_GUARDED_BY(mu_);

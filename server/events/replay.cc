@@ -6,7 +6,7 @@
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "google/protobuf/util/time_util.h"
-#include "server/store/sqlite_job_store.h"
+#include "server/store/job_store.h"
 
 namespace traind::server {
 namespace {

@@ -13,12 +13,11 @@
 #include "google/protobuf/util/message_differencer.h"
 #include "server/resources/job_state.h"
 #include "server/resources/names.h"
+#include "server/resources/paging.h"
 
 namespace traind::server {
 namespace {
 
-constexpr int kDefaultPageSize = 50;
-constexpr int kMaxPageSize = 500;
 // Specs may be large; a page has to fit the 4 MiB that clients take by default.
 constexpr size_t kMaxPageBytes = 3 << 20;
 
@@ -46,46 +45,71 @@ bool ParseToken(const std::string& token, uint64_t mask, JobKey* before) {
 
 }  // namespace
 
-absl::StatusOr<v1::Job> JobManager::Create(NewJob request) {
-  v1::Job& job = request.job;
+absl::StatusOr<v1::Job> JobManager::Create(const v1::CreateJobRequest& request, const Admission& admit) {
+  auto earlier = FindEarlier(request);
+  if (!absl::IsNotFound(earlier.status())) return earlier;
+  auto admitted = admit(request);
+  if (!admitted.ok()) return admitted.status();
+  v1::Job& job = admitted->job;
+  if (job.name().empty() && !request.validate_only()) job.set_name(absl::StrCat("jobs/", MadeUpId()));
+
   absl::MutexLock files(&files_mu_);
+  earlier = FindEarlier(request);  // It may have come twice at once.
+  if (!absl::IsNotFound(earlier.status())) return earlier;
+  if (absl::Status status = CheckNew(job); !status.ok()) return status;
+  if (request.validate_only()) return job;
   if (shutting_down()) return ShuttingDown();
-  if (!job.request_id().empty()) {
-    auto earlier = GetByRequest(job.request_id(), job.spec());
-    if (earlier.ok() || !absl::IsNotFound(earlier.status())) return earlier;
+  if (absl::Status status = PlaceFiles(*admitted); !status.ok()) return status;
+  return Enqueue(std::move(job));
+}
+
+absl::StatusOr<v1::Job> JobManager::FindEarlier(const v1::CreateJobRequest& request) {
+  const absl::Status none = absl::NotFoundError("no job was created by this request");
+  if (request.request_id().empty()) return none;
+  auto id = store_->FindRequest(request.request_id());
+  if (!id.ok()) return id.status();
+  if (!id->has_value()) return none;
+  auto job = Get(**id);
+  if (job.ok() && !google::protobuf::util::MessageDifferencer::Equals(job->spec(), request.spec())) {
+    return FieldError("request_id", absl::StrCat("was used before, for ", job->name(), " with another spec"));
   }
+  return job;
+}
+
+absl::Status JobManager::CheckNew(const v1::Job& job) {
   if (absl::Status status = CheckFits(job.threads(), job.memory_bound_bytes(), options_.capacity); !status.ok()) {
     return status;
   }
-  // The dataset was there when the job was checked; from here on nothing removes it.
-  const std::string dataset = job.resolved_spec().data().dataset();
+  // The dataset was there when the job was admitted; while files_mu_ is held nothing removes it.
+  const std::string& dataset = job.resolved_spec().data().dataset();
   if (auto id = ParseName("datasets", dataset, "spec.data.dataset"); !id.ok() || !folder_->Exists("datasets", *id)) {
     return FieldError("spec.data.dataset", absl::StrCat("there is no ", dataset));
   }
-  if (job.name().empty()) job.set_name(absl::StrCat("jobs/", MadeUpId()));
-  const std::string id = job.name().substr(sizeof("jobs/") - 1);
-  if (auto taken = store_->GetJob(id); taken.ok()) return AlreadyExistsError("Job", job.name());
-  // Left over when the files of a deleted job could not be removed: the new one must not go on from its checkpoints.
-  if (absl::Status status = folder_->Remove("jobs", id); !status.ok()) return status;
-  if (!request.weights_file.empty()) {
-    if (absl::Status status = folder_->KeepInitialWeights(request.weights_file, id); !status.ok()) return status;
-  }
+  const bool taken = !job.name().empty() && store_->GetJob(std::string(IdOf(job.name()))).ok();
+  return taken ? AlreadyExistsError("Job", job.name()) : absl::OkStatus();
+}
 
+absl::Status JobManager::PlaceFiles(const NewJob& admitted) {
+  const absl::string_view id = IdOf(admitted.job.name());
+  // The files of a deleted job may be left over: the new one must not go on from its checkpoints.
+  if (absl::Status status = folder_->Remove("jobs", id); !status.ok()) return status;
+  if (admitted.weights_file.empty()) return absl::OkStatus();
+  return folder_->KeepInitialWeights(admitted.weights_file, id);
+}
+
+absl::StatusOr<v1::Job> JobManager::Enqueue(v1::Job job) {
   job.set_state(v1::QUEUED);
   LogPosition position;
   v1::Event queued;
   queued.mutable_state()->set_state(v1::QUEUED);
-  const auto not_stored = [](v1::EventKind, uint64_t) -> absl::StatusOr<std::optional<v1::Event>> {
-    return std::nullopt;
-  };
-  auto events = Sequence({queued}, absl::Now(), not_stored, position);
+  auto events = Sequence({queued}, absl::Now(), nullptr, position);
   if (!events.ok()) return events.status();
   *job.mutable_create_time() = events->front().time();
   job.set_last_sequence(position.last_sequence);
   auto key = store_->CreateJob(job, *events);
   if (!key.ok()) return key.status();
 
-  auto live = std::make_shared<LiveJob>(*key, id);
+  auto live = std::make_shared<LiveJob>(*key, std::string(IdOf(job.name())));
   {
     absl::MutexLock lock(&live->mu);
     live->job = job;
@@ -95,17 +119,6 @@ absl::StatusOr<v1::Job> JobManager::Create(NewJob request) {
   absl::MutexLock lock(&mu_);
   live_.emplace(*key, std::move(live));
   changed_ = true;
-  return job;
-}
-
-absl::StatusOr<v1::Job> JobManager::GetByRequest(const std::string& request_id, const v1::JobSpec& spec) {
-  auto id = store_->FindRequest(request_id);
-  if (!id.ok()) return id.status();
-  if (!id->has_value()) return absl::NotFoundError("no job was created by this request");
-  auto job = Get(**id);
-  if (job.ok() && !google::protobuf::util::MessageDifferencer::Equals(job->spec(), spec)) {
-    return FieldError("request_id", absl::StrCat("was used before, for ", job->name(), " with another spec"));
-  }
   return job;
 }
 
@@ -123,7 +136,7 @@ absl::StatusOr<v1::Job> JobManager::Get(const std::string& id) {
 
 absl::StatusOr<v1::ListJobsResponse> JobManager::List(const v1::ListJobsRequest& request) {
   core::FieldErrors::Root errors;
-  if (request.page_size() < 0) errors.scope().At("page_size").Add("must not be negative");
+  CheckPageSize(request.page_size(), errors.scope());
   std::vector<v1::JobState> states;
   for (int i = 0; i < request.states_size(); ++i) {
     if (!v1::JobState_IsValid(request.states(i)) || request.states(i) == v1::JOB_STATE_UNSPECIFIED) {
@@ -138,7 +151,7 @@ absl::StatusOr<v1::ListJobsResponse> JobManager::List(const v1::ListJobsRequest&
   }
   if (!errors.ok()) return errors.ToStatus();
 
-  const int size = request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
+  const int size = PageSize(request.page_size());
   v1::ListJobsResponse response;
   const auto add = [&](StoredJob stored) {
     stored.job.clear_resolved_spec();

@@ -1,5 +1,5 @@
 // The jobs of this server: creates, runs, restarts, cancels and deletes them. Every change of a job's state goes
-// through here, by the table in transitions.h, and is in the store together with its STATE event before anybody sees
+// through here, by the table in job_state.h, and is in the store together with its STATE event before anybody sees
 // it. Jobs that are not terminal are held in memory, all others in the store only.
 //
 // Restarts: a worker that crashes, hangs or cannot be started is started again from its last checkpoint, at most
@@ -29,8 +29,8 @@
 #include "server/events/replay.h"
 #include "server/scheduler/scheduler.h"
 #include "server/store/data_folder.h"
-#include "server/store/sqlite_job_store.h"
-#include "server/workers/launcher.h"
+#include "server/store/job_store.h"
+#include "server/workers/worker.h"
 #include "traind/v1/training_service.pb.h"
 
 namespace traind::server {
@@ -42,25 +42,28 @@ class JobManager {
     uint32_t max_restarts = 3;
     absl::Duration retry_interval = absl::Seconds(1);  // Between attempts to store what the disk refused.
   };
-  // A job that was checked: everything the user decides and admission found out.
+  // A job that was admitted: everything the user decides and admission found out.
   struct NewJob {
     v1::Job job;               // spec, resolved_spec, algorithms, threads, memory_bound_bytes, warnings, request_id and
                                // progress totals; the name, or empty to have one made up.
     std::string weights_file;  // Where the initial weights are; empty: none.
   };
 
+  // Checks a request and finds out what its job needs. Called without a lock.
+  using Admission = std::function<absl::StatusOr<NewJob>(const v1::CreateJobRequest&)>;
+
   // Takes up the jobs of the store: RUNNING ones are queued again, CANCELLING ones are CANCELLED. The arguments outlive
   // the manager.
-  static absl::StatusOr<std::unique_ptr<JobManager>> Start(const Options& options, Store* store, EventLog* log,
+  static absl::StatusOr<std::unique_ptr<JobManager>> Start(const Options& options, JobStore* store, EventLog* log,
                                                            DataFolder* folder, Launcher* launcher);
   // Shutdown without patience, if it was not called.
   ~JobManager();
 
-  // Queues the job. With a request_id that was used before, the job of that call. ALREADY_EXISTS: the id is taken.
-  // RESOURCE_EXHAUSTED: it can never fit. UNAVAILABLE: the server is shutting down.
-  absl::StatusOr<v1::Job> Create(NewJob request);
-  // The job of an earlier request, or NOT_FOUND. INVALID_ARGUMENT: that request had another spec.
-  absl::StatusOr<v1::Job> GetByRequest(const std::string& request_id, const v1::JobSpec& spec);
+  // Queues the job that `admit` makes of the request; with validate_only the answer is the same, but nothing is stored.
+  // A request_id that was used before gives the job of that call. ALREADY_EXISTS: the id is taken. INVALID_ARGUMENT:
+  // the earlier request had another spec. RESOURCE_EXHAUSTED: the job can never fit. UNAVAILABLE: the server is
+  // shutting down. The errors of `admit` come as they are.
+  absl::StatusOr<v1::Job> Create(const v1::CreateJobRequest& request, const Admission& admit);
   absl::StatusOr<v1::Job> Get(const std::string& id);
   absl::StatusOr<v1::ListJobsResponse> List(const v1::ListJobsRequest& request);
   absl::StatusOr<v1::Job> Cancel(const std::string& id);
@@ -92,13 +95,22 @@ class JobManager {
     WorkerExit exit;
   };
 
-  JobManager(const Options& options, Store* store, EventLog* log, DataFolder* folder, Launcher* launcher)
+  JobManager(const Options& options, JobStore* store, EventLog* log, DataFolder* folder, Launcher* launcher)
       : options_(options), store_(store), log_(log), folder_(folder), launcher_(launcher) {}
 
+  // The job of an earlier call with the same request_id, or NOT_FOUND.
+  absl::StatusOr<v1::Job> FindEarlier(const v1::CreateJobRequest& request);
+  // What may have changed since admission.
+  absl::Status CheckNew(const v1::Job& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
+  // Makes the job's folder what a new job finds.
+  absl::Status PlaceFiles(const NewJob& admitted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
+  // Stores the job and makes it live.
+  absl::StatusOr<v1::Job> Enqueue(v1::Job job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
   absl::Status Recover();
   void Supervise();
   void StartWaiting();
   void Launch(const std::shared_ptr<LiveJob>& live);
+  internal::Task TaskOf(const LiveJob& live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
   // False: the store refused; to be tried again.
   bool HandleExit(const Ended& ended);
   absl::Status OnEvents(LiveJob& live, const std::vector<v1::Event>& events);
@@ -112,7 +124,7 @@ class JobManager {
   bool shutting_down();
 
   const Options options_;
-  Store* const store_;
+  JobStore* const store_;
   EventLog* const log_;
   DataFolder* const folder_;
   Launcher* const launcher_;

@@ -5,15 +5,13 @@
 #include "absl/strings/str_cat.h"
 #include "server/jobs/job_manager.h"
 #include "server/jobs/progress.h"
+#include "server/jobs/worker_verdict.h"
 #include "server/resources/job_state.h"
+#include "server/resources/names.h"
 #include "spdlog/spdlog.h"
 
 namespace traind::server {
 namespace {
-
-std::string GoingOn(const v1::Job& job) {
-  return absl::StrCat("going on from step ", job.progress().checkpoint_step());
-}
 
 // Worth trying again: the disk is full or failed for a moment.
 bool IsTransient(const absl::Status& status) {
@@ -22,7 +20,7 @@ bool IsTransient(const absl::Status& status) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<JobManager>> JobManager::Start(const Options& options, Store* store, EventLog* log,
+absl::StatusOr<std::unique_ptr<JobManager>> JobManager::Start(const Options& options, JobStore* store, EventLog* log,
                                                               DataFolder* folder, Launcher* launcher) {
   auto manager = std::unique_ptr<JobManager>(new JobManager(options, store, log, folder, launcher));
   if (absl::Status status = manager->Recover(); !status.ok()) return status;
@@ -56,7 +54,7 @@ absl::Status JobManager::Recover() {
     return status;
   }
   for (StoredJob& stored : jobs) {
-    auto live = std::make_shared<LiveJob>(stored.key, stored.job.name().substr(sizeof("jobs/") - 1));
+    auto live = std::make_shared<LiveJob>(stored.key, std::string(IdOf(stored.job.name())));
     auto last_steps = store_->LastSteps(stored.key);
     if (!last_steps.ok()) return last_steps.status();
     absl::MutexLock lock(&live->mu);
@@ -111,8 +109,8 @@ void JobManager::Shutdown(absl::Duration patience) {
     changed_ = true;
   }
   if (supervisor_.joinable()) supervisor_.join();
-  // Who has not ended by now is killed by its destructor; the job stays RUNNING in the store and is queued again by the
-  // next start.
+  // The destructor kills what has not ended by now. Its job stays RUNNING in the store, and the next start queues it
+  // again.
   for (const auto& [key, live] : live_jobs()) {
     std::unique_ptr<Worker> worker;
     {
@@ -166,6 +164,19 @@ void JobManager::StartWaiting() {
   for (JobKey key : Decide(snapshots, options_.capacity)) Launch(jobs.at(key));
 }
 
+internal::Task JobManager::TaskOf(const LiveJob& live) {
+  internal::Task task;
+  const v1::JobSpec& spec = live.job.resolved_spec();
+  task.set_dataset_dir(absl::StrCat(folder_->path(), "/", spec.data().dataset()));
+  if (spec.has_initial_weights()) task.set_weights_path(folder_->InitialWeights(live.id));
+  task.set_threads(live.job.threads());
+  task.mutable_train()->set_job(live.job.name());
+  *task.mutable_train()->mutable_spec() = spec;
+  task.mutable_train()->set_checkpoint_dir(folder_->CheckpointDir(live.id));
+  *task.mutable_train()->mutable_algorithms() = live.job.algorithms();
+  return task;
+}
+
 void JobManager::Launch(const std::shared_ptr<LiveJob>& live) {
   absl::MutexLock lock(&live->mu);
   // Cancelled just now, or too late: Shutdown looks at the job after it has set its flag.
@@ -182,17 +193,7 @@ void JobManager::Launch(const std::shared_ptr<LiveJob>& live) {
   }
   live->heartbeat_step = live->job.progress().checkpoint_step();
 
-  internal::Task task;
-  const v1::JobSpec& spec = live->job.resolved_spec();
-  task.set_dataset_dir(absl::StrCat(folder_->path(), "/", spec.data().dataset()));
-  if (spec.has_initial_weights()) task.set_weights_path(folder_->InitialWeights(live->id));
-  task.set_threads(live->job.threads());
-  task.mutable_train()->set_job(live->job.name());
-  *task.mutable_train()->mutable_spec() = spec;
-  task.mutable_train()->set_checkpoint_dir(folder_->CheckpointDir(live->id));
-  *task.mutable_train()->mutable_algorithms() = live->job.algorithms();
-
-  WorkerProcess::Callbacks callbacks;
+  WorkerCallbacks callbacks;
   callbacks.on_events = [this, live](const std::vector<v1::Event>& events) { return OnEvents(*live, events); };
   callbacks.on_heartbeat = [live](uint64_t step) { live->heartbeat_step = step; };
   callbacks.on_log = [name = live->job.name()](auto line) {
@@ -204,7 +205,7 @@ void JobManager::Launch(const std::shared_ptr<LiveJob>& live) {
     changed_ = true;
   };
   callbacks.on_exit = ended;
-  auto worker = launcher_->Start(live->job.memory_bound_bytes(), std::move(task), std::move(callbacks));
+  auto worker = launcher_->Start(live->job.memory_bound_bytes(), TaskOf(*live), std::move(callbacks));
   if (worker.ok()) {
     live->worker = *std::move(worker);
     spdlog::info("{} runs, attempt {}", live->job.name(), attempt);
@@ -218,63 +219,23 @@ void JobManager::Launch(const std::shared_ptr<LiveJob>& live) {
 }
 
 bool JobManager::HandleExit(const Ended& ended) {
-  using Kind = WorkerExit::Kind;
   LiveJob& live = *ended.job;
-  const WorkerExit& exit = ended.exit;
   std::unique_ptr<Worker> worker;  // Its destructor must run without the lock.
   absl::MutexLock lock(&live.mu);
   if (!HasWorker(live.job.state())) return true;
-
-  const bool cancelling = live.job.state() == v1::CANCELLING;
-  const bool stopping = shutting_down();
-  const uint32_t attempt = live.job.attempts();
-  v1::JobState to = v1::FAILED;
-  std::string reason;
-  v1::JobError error;
-  bool restart = false;
-  if (exit.kind == Kind::kFinished) {
-    to = v1::SUCCEEDED;
-  } else if (exit.kind == Kind::kTaskFailed) {
-    error.set_code(static_cast<int>(exit.status.code()));
-    error.set_message(std::string(exit.status.message()));
-  } else if (cancelling) {
-    to = v1::CANCELLED;
-    if (exit.kind != Kind::kStopped)
-      reason = absl::StrCat("the worker ended while it was stopping: ", exit.description);
-  } else if (exit.kind == Kind::kStopped || stopping) {
-    to = v1::QUEUED;
-    reason = "the server is shutting down";
-  } else {
-    const std::string what = exit.kind == Kind::kHung ? "gave no sign of life and was killed"
-                             : exit.kind == Kind::kRejected
-                                 ? absl::StrCat("sent an event that was refused: ", exit.status.message())
-                                 : exit.description;
-    reason = absl::StrCat("worker ", attempt, " of at most ", options_.max_restarts + attempt - live.job.restarts(),
-                          what.rfind("killed", 0) == 0 ? " was " : ": ", what);
-    if (live.job.restarts() < options_.max_restarts) {
-      to = v1::QUEUED;
-      restart = true;
-      absl::StrAppend(&reason, "; ", GoingOn(live.job));
-    } else {
-      error.set_code(static_cast<int>(absl::StatusCode::kInternal));
-      error.set_message(absl::StrCat(reason, "; it was restarted ", live.job.restarts(), " times"));
-    }
-  }
-  if (to == v1::FAILED) {
-    for (const std::string& line : exit.last_log_lines) error.add_last_log_lines(line);
-    reason = error.message();
-  }
-  const absl::Status moved = Move(live, to, reason, [&](v1::Job& job) {
-    if (to == v1::FAILED) *job.mutable_error() = error;
-    if (restart) job.set_restarts(job.restarts() + 1);
+  const WorkerVerdict verdict = JudgeExit(live.job, ended.exit, shutting_down(), options_.max_restarts);
+  const absl::Status moved = Move(live, verdict.state, verdict.reason, [&](v1::Job& job) {
+    if (verdict.state == v1::FAILED) *job.mutable_error() = verdict.error;
+    if (verdict.restart) job.set_restarts(job.restarts() + 1);
   });
   if (!moved.ok()) {
     spdlog::error("the end of {} cannot be stored yet: {}", live.job.name(), moved.ToString());
     return !IsTransient(moved);
   }
   worker = std::move(live.worker);
-  spdlog::info("{} is {}{}{}", live.job.name(), v1::JobState_Name(to), reason.empty() ? "" : ": ", reason);
-  if (IsTerminal(to)) Forget(live.key);
+  spdlog::info("{} is {}{}{}", live.job.name(), v1::JobState_Name(verdict.state), verdict.reason.empty() ? "" : ": ",
+               verdict.reason);
+  if (IsTerminal(verdict.state)) Forget(live.key);
   return true;
 }
 

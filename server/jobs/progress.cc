@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
 #include "core/job/duration.h"
 
 namespace traind::server {
@@ -26,6 +27,10 @@ void ApplyEvent(const v1::Event& event, v1::JobProgress& progress) {
     default:
       break;
   }
+}
+
+std::string GoingOn(const v1::Job& job) {
+  return absl::StrCat("going on from step ", job.progress().checkpoint_step());
 }
 
 void SetTotals(const v1::JobSpec& resolved, const v1::Dataset& dataset, v1::JobProgress& progress) {

@@ -1,6 +1,8 @@
 // What a job's events say about its progress. Pure functions.
 #pragma once
 
+#include <string>
+
 #include "traind/v1/dataset.pb.h"
 #include "traind/v1/event.pb.h"
 #include "traind/v1/job.pb.h"
@@ -9,6 +11,9 @@ namespace traind::server {
 
 // Brings `progress` up to the event.
 void ApplyEvent(const v1::Event& event, v1::JobProgress& progress);
+
+// "going on from step 7": where a job goes on after its worker has ended.
+std::string GoingOn(const v1::Job& job);
 
 // Steps of an epoch and of the whole job, for a resolved spec and the dataset it trains on.
 void SetTotals(const v1::JobSpec& resolved, const v1::Dataset& dataset, v1::JobProgress& progress);

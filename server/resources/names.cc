@@ -8,11 +8,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "core/base/errors.h"
 #include "google/rpc/error_details.pb.h"
 
 namespace traind::server {
 namespace {
+
+constexpr absl::string_view kIdPattern = "[a-z]([a-z0-9-]{0,61}[a-z0-9])?";
 
 absl::Status WithResource(absl::Status status, absl::string_view type, absl::string_view name) {
   google::rpc::ResourceInfo info;
@@ -31,6 +32,12 @@ bool IsValidId(absl::string_view id) {
            c == '-';
   });
 }
+
+void CheckId(absl::string_view id, const core::FieldErrors& field) {
+  if (!IsValidId(id)) field.Add(absl::StrCat("must have the form ", kIdPattern));
+}
+
+absl::string_view IdOf(absl::string_view name) { return name.substr(name.find('/') + 1); }
 
 absl::StatusOr<std::string> ParseName(absl::string_view collection, absl::string_view name, absl::string_view field) {
   absl::string_view id = name;

@@ -7,17 +7,21 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "core/base/errors.h"
 
 namespace traind::server {
 
 // Under this key a NOT_FOUND or ALREADY_EXISTS status carries a serialized google.rpc.ResourceInfo.
 inline constexpr absl::string_view kResourceInfoUrl = "type.googleapis.com/google.rpc.ResourceInfo";
 
-// What an id may look like, for messages.
-inline constexpr absl::string_view kIdPattern = "[a-z]([a-z0-9-]{0,61}[a-z0-9])?";
-
 // True for [a-z]([a-z0-9-]{0,61}[a-z0-9])?: safe as the name of a file, too.
 bool IsValidId(absl::string_view id);
+
+// A violation of `field` when the id is not valid.
+void CheckId(absl::string_view id, const core::FieldErrors& field);
+
+// The id in the name "<collection>/<id>" of a resource that there is.
+absl::string_view IdOf(absl::string_view name);
 
 // The id in "<collection>/<id>"; INVALID_ARGUMENT for `field` (with a BadRequest) when the name has another form.
 absl::StatusOr<std::string> ParseName(absl::string_view collection, absl::string_view name, absl::string_view field);

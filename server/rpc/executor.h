@@ -1,5 +1,6 @@
-// A fixed pool of threads for the work of calls, so that gRPC's own threads never wait. Tasks run in order of arrival.
-// Thread-safe. The destructor runs what is still queued.
+// A fixed pool of threads for the work of calls, so that gRPC's own threads never wait. Tasks start in order of
+// arrival. A task that throws is logged as an error, and the next one runs. Thread-safe. The destructor runs what is
+// still queued.
 #pragma once
 
 #include <deque>
@@ -32,20 +33,7 @@ class Executor {
   }
 
  private:
-  void Run() {
-    const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return closing_ || !tasks_.empty(); };
-    while (true) {
-      std::function<void()> task;
-      {
-        absl::MutexLock lock(&mu_);
-        mu_.Await(absl::Condition(&has_work));
-        if (tasks_.empty()) return;
-        task = std::move(tasks_.front());
-        tasks_.pop_front();
-      }
-      task();
-    }
-  }
+  void Run();
 
   absl::Mutex mu_;
   std::deque<std::function<void()>> tasks_ ABSL_GUARDED_BY(mu_);

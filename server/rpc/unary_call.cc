@@ -1,37 +1,31 @@
 #include "server/rpc/unary_call.h"
 
-#include <memory>
 #include <utility>
 
+#include "server/rpc/guarded.h"
 #include "server/rpc/status.h"
-#include "spdlog/spdlog.h"
 
 namespace traind::server {
 namespace {
 
 class UnaryCall : public grpc::ServerUnaryReactor {
  public:
-  void OnCancel() override { cancellation.Cancel(); }
+  explicit UnaryCall(const grpc::CallbackServerContext& call) : context(call) {}
+  void OnCancel() override { context.cancellation().Cancel(); }
   void OnDone() override { delete this; }
 
-  Cancellation cancellation;
+  CallContext context;
 };
 
 }  // namespace
 
-void LogCall(grpc::CallbackServerContext* context, const absl::Status& status) {
-  const bool fault = absl::IsInternal(status) || absl::IsDataLoss(status) || absl::IsUnknown(status);
-  spdlog::log(fault ? spdlog::level::err : spdlog::level::debug, "call from {}: {}", context->peer(),
-              status.ToString(absl::StatusToStringMode::kWithNoExtraData));
-}
-
 grpc::ServerUnaryReactor* AnswerOn(Executor& executor, grpc::CallbackServerContext* context,
-                                   std::function<absl::Status(Cancellation&)> handler) {
-  auto* call = new UnaryCall;
-  executor.Submit([call, context, handler = std::move(handler)] {
-    absl::Status status = absl::CancelledError("the caller has gone");
-    if (!call->cancellation.cancelled()) status = handler(call->cancellation);
-    LogCall(context, status);
+                                   std::function<absl::Status(CallContext&)> handler) {
+  auto* call = new UnaryCall(*context);
+  executor.Submit([call, handler = std::move(handler)] {
+    absl::Status status = call->context.Check();
+    if (status.ok()) status = Guarded([&] { return handler(call->context); });
+    LogCall(call->context, status);
     call->Finish(ToGrpcStatus(status));  // The last touch: OnDone may delete it at once.
   });
   return call;

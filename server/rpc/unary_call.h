@@ -5,19 +5,25 @@
 #include <grpcpp/grpcpp.h>
 
 #include <functional>
+#include <utility>
 
 #include "absl/status/status.h"
-#include "server/rpc/cancellation.h"
+#include "absl/status/statusor.h"
+#include "server/rpc/call_context.h"
 #include "server/rpc/executor.h"
 
 namespace traind::server {
 
-// `handler` may block; it is skipped when the caller has gone before its turn, and may look at the cancellation while
-// it works.
+// `handler` may block. It is skipped when nobody waits any more at its turn; an exception out of it is INTERNAL.
 grpc::ServerUnaryReactor* AnswerOn(Executor& executor, grpc::CallbackServerContext* context,
-                                   std::function<absl::Status(Cancellation&)> handler);
+                                   std::function<absl::Status(CallContext&)> handler);
 
-// Logs how a call ended. Errors of the caller are its own business: only faults of the server are more than debug.
-void LogCall(grpc::CallbackServerContext* context, const absl::Status& status);
+// Moves a value into the response, or hands the error on.
+template <class T>
+absl::Status Give(absl::StatusOr<T> value, T* response) {
+  if (!value.ok()) return value.status();
+  *response = *std::move(value);
+  return absl::OkStatus();
+}
 
 }  // namespace traind::server

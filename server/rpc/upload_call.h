@@ -10,9 +10,10 @@
 
 #include "absl/status/statusor.h"
 #include "server/resources/names.h"
+#include "server/rpc/call_context.h"
 #include "server/rpc/executor.h"
+#include "server/rpc/guarded.h"
 #include "server/rpc/status.h"
-#include "server/rpc/unary_call.h"
 #include "server/store/upload_sink.h"
 
 namespace traind::server {
@@ -23,32 +24,32 @@ inline constexpr size_t kMaxChunkBytes = 1 << 20;
 template <class Request, class Header>
 class UploadCall final : public grpc::ServerReadReactor<Request> {
  public:
-  using BeginUpload = std::function<absl::StatusOr<std::unique_ptr<UploadSink>>(const Header&)>;
+  using BeginUpload = std::function<absl::StatusOr<std::unique_ptr<UploadSink>>(CallContext&, const Header&)>;
 
   // `finished` fills in the response after the sink's Finish.
-  UploadCall(Executor& executor, grpc::CallbackServerContext* context, BeginUpload begin,
+  UploadCall(Executor& executor, grpc::CallbackServerContext* call, BeginUpload begin,
              std::function<absl::Status()> finished)
-      : executor_(executor), context_(context), begin_(std::move(begin)), finished_(std::move(finished)) {
+      : executor_(executor), call_(call), context_(*call), begin_(std::move(begin)), finished_(std::move(finished)) {
     this->StartRead(&request_);
   }
 
   void OnReadDone(bool ok) override {
     executor_.Submit([this, ok] {
-      absl::Status status = ok ? Take() : Complete();
+      const absl::Status status = Guarded([&] { return ok ? Take() : Complete(); });
       if (ok && status.ok()) return this->StartRead(&request_);
       sink_.reset();
       LogCall(context_, status);
       this->Finish(ToGrpcStatus(status));  // The last touch: OnDone may delete this at once.
     });
   }
-  void OnCancel() override {}  // The read under way ends with ok = false.
+  void OnCancel() override { context_.cancellation().Cancel(); }  // The read under way ends with ok = false.
   void OnDone() override { delete this; }
 
  private:
   absl::Status Take() {
     if (sink_ == nullptr) {
       if (!request_.has_header()) return FieldError("header", "must come first");
-      auto sink = begin_(request_.header());
+      auto sink = begin_(context_, request_.header());
       if (!sink.ok()) return sink.status();
       sink_ = *std::move(sink);
       return absl::OkStatus();
@@ -60,14 +61,15 @@ class UploadCall final : public grpc::ServerReadReactor<Request> {
 
   // The stream is at its end: because all was sent, or because the caller has gone.
   absl::Status Complete() {
-    if (context_->IsCancelled()) return absl::CancelledError("the caller has gone");
+    if (call_->IsCancelled()) return context_.Gone();
     if (sink_ == nullptr) return FieldError("header", "must come first");
     if (absl::Status status = sink_->Finish(); !status.ok()) return status;
     return finished_();
   }
 
   Executor& executor_;
-  grpc::CallbackServerContext* const context_;
+  const grpc::CallbackServerContext* const call_;
+  CallContext context_;
   const BeginUpload begin_;
   const std::function<absl::Status()> finished_;
   Request request_;

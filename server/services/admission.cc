@@ -51,9 +51,7 @@ absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, co
   core::FieldErrors::Root errors;
   const core::FieldErrors scope = errors.scope();
   const core::FieldErrors spec = scope.At("spec");
-  if (!request.job_id().empty() && !IsValidId(request.job_id())) {
-    scope.At("job_id").Add("must have the form " + std::string(kIdPattern.data(), kIdPattern.size()));
-  }
+  if (!request.job_id().empty()) CheckId(request.job_id(), scope.At("job_id"));
   if (request.request_id().size() > 64) scope.At("request_id").Add("must have at most 64 characters");
 
   const std::optional<v1::Dataset> dataset =

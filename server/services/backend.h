@@ -6,14 +6,14 @@
 #include "server/rpc/executor.h"
 #include "server/services/task_runner.h"
 #include "server/store/data_folder.h"
-#include "server/store/sqlite_job_store.h"
+#include "server/store/job_store.h"
 
 namespace traind::server {
 
 // `quick` is for calls of milliseconds, `slow` for those that read much or wait for a
 // worker.
 struct Backend {
-  Store* store;
+  JobStore* store;
   EventLog* log;
   DataFolder* folder;
   JobManager* jobs;

@@ -16,18 +16,13 @@
 #include "core/data/preview.h"
 #include "google/rpc/error_details.pb.h"
 #include "server/resources/names.h"
+#include "server/resources/paging.h"
 #include "server/rpc/unary_call.h"
 #include "server/rpc/upload_call.h"
 #include "server/services/admission.h"
 #include "server/services/task_runner.h"
 
 namespace traind::server {
-namespace {
-
-constexpr int kDefaultPageSize = 50;
-constexpr int kMaxPageSize = 500;
-
-}  // namespace
 
 absl::StatusOr<std::string> ResolveDataPath(const std::vector<std::string>& roots, const std::string& path) {
   namespace fs = std::filesystem;
@@ -57,9 +52,8 @@ absl::StatusOr<std::string> ResolveDataPath(const std::vector<std::string>& root
 grpc::ServerUnaryReactor* DatasetService::ImportDataset(grpc::CallbackServerContext* context,
                                                         const v1::ImportDatasetRequest* request,
                                                         v1::Dataset* response) {
-  return AnswerOn(*backend_.slow, context, [this, request, response](Cancellation& cancellation) {
-    return Import(*request, cancellation, response);
-  });
+  return AnswerOn(*backend_.slow, context,
+                  [this, request, response](CallContext& call) { return Import(*request, call, response); });
 }
 
 absl::StatusOr<std::string> DatasetService::Resolve(const v1::DataFile& file, UsedUploads* used) {
@@ -88,12 +82,11 @@ absl::Status DatasetService::WithUploadNames(const absl::Status& status, const U
   return named;
 }
 
-absl::Status DatasetService::Import(const v1::ImportDatasetRequest& request, Cancellation& cancellation,
-                                    v1::Dataset* response) {
+absl::Status DatasetService::Import(const v1::ImportDatasetRequest& request, CallContext& call, v1::Dataset* response) {
   const std::string& id = request.dataset_id();
-  if (!IsValidId(id)) {
-    return FieldError("dataset_id", "must have the form " + std::string(kIdPattern.data(), kIdPattern.size()));
-  }
+  core::FieldErrors::Root errors;
+  CheckId(id, errors.scope().At("dataset_id"));
+  if (!errors.ok()) return errors.ToStatus();
   const std::string name = absl::StrCat("datasets/", id);
   if (backend_.folder->Exists("datasets", id)) return AlreadyExistsError("Dataset", name);
   if (absl::Status status = core::CheckImportRequest(request); !status.ok()) return status;
@@ -128,9 +121,9 @@ absl::Status DatasetService::Import(const v1::ImportDatasetRequest& request, Can
   task.set_threads(1);
   *task.mutable_import()->mutable_request() = request;
   task.mutable_import()->set_create_time_seconds(absl::ToUnixSeconds(absl::Now()));
-  auto result = backend_.data_tasks->Run(backend_.jobs->capacity().memory_bytes, std::move(task), cancellation);
+  auto result = backend_.data_tasks->Run(backend_.jobs->capacity().memory_bytes, std::move(task), call);
   if (!result.ok()) return WithUploadNames(result.status(), used);
-  if (cancellation.cancelled()) return absl::CancelledError("the caller has gone");
+  if (absl::Status status = call.Check(); !status.ok()) return status;
   if (absl::Status status = backend_.folder->Publish(made, "datasets", id); !status.ok()) return status;
   *response = std::move(*result->mutable_imported());
   response->set_name(name);
@@ -142,12 +135,11 @@ absl::Status DatasetService::Import(const v1::ImportDatasetRequest& request, Can
 grpc::ServerUnaryReactor* DatasetService::PreviewDataset(grpc::CallbackServerContext* context,
                                                          const v1::PreviewDatasetRequest* request,
                                                          v1::PreviewDatasetResponse* response) {
-  return AnswerOn(*backend_.slow, context, [this, request, response](Cancellation& cancellation) {
-    return Preview(*request, cancellation, response);
-  });
+  return AnswerOn(*backend_.slow, context,
+                  [this, request, response](CallContext& call) { return Preview(*request, call, response); });
 }
 
-absl::Status DatasetService::Preview(const v1::PreviewDatasetRequest& request, Cancellation& cancellation,
+absl::Status DatasetService::Preview(const v1::PreviewDatasetRequest& request, CallContext& call,
                                      v1::PreviewDatasetResponse* response) {
   auto id = ParseName("datasets", request.name(), "name");
   if (!id.ok()) return id.status();
@@ -159,7 +151,7 @@ absl::Status DatasetService::Preview(const v1::PreviewDatasetRequest& request, C
   if (!errors.ok()) return errors.ToStatus();
   task.set_dataset_dir(backend_.folder->Item("datasets", *id));
   task.set_threads(1);
-  auto result = backend_.data_tasks->Run(backend_.jobs->capacity().memory_bytes, std::move(task), cancellation);
+  auto result = backend_.data_tasks->Run(backend_.jobs->capacity().memory_bytes, std::move(task), call);
   if (!result.ok()) return result.status();
   *response = std::move(*result->mutable_preview());
   return absl::OkStatus();
@@ -168,12 +160,11 @@ absl::Status DatasetService::Preview(const v1::PreviewDatasetRequest& request, C
 grpc::ServerUnaryReactor* DatasetService::DescribeDataset(grpc::CallbackServerContext* context,
                                                           const v1::DescribeDatasetRequest* request,
                                                           v1::DatasetDescription* response) {
-  return AnswerOn(*backend_.slow, context, [this, request, response](Cancellation& cancellation) {
-    return Describe(*request, cancellation, response);
-  });
+  return AnswerOn(*backend_.slow, context,
+                  [this, request, response](CallContext& call) { return Describe(*request, call, response); });
 }
 
-absl::Status DatasetService::Describe(const v1::DescribeDatasetRequest& request, Cancellation& cancellation,
+absl::Status DatasetService::Describe(const v1::DescribeDatasetRequest& request, CallContext& call,
                                       v1::DatasetDescription* response) {
   auto id = ParseName("datasets", request.name(), "name");
   if (!id.ok()) return id.status();
@@ -183,7 +174,7 @@ absl::Status DatasetService::Describe(const v1::DescribeDatasetRequest& request,
   task.set_dataset_dir(backend_.folder->Item("datasets", *id));
   task.set_threads(1);
   *task.mutable_describe() = request;
-  auto result = backend_.data_tasks->Run(backend_.jobs->capacity().memory_bytes, std::move(task), cancellation);
+  auto result = backend_.data_tasks->Run(backend_.jobs->capacity().memory_bytes, std::move(task), call);
   if (!result.ok()) return result.status();
   *response = std::move(*result->mutable_described());
   *response->mutable_dataset() = *std::move(dataset);
@@ -195,27 +186,18 @@ grpc::ServerReadReactor<v1::UploadDatasetRequest>* DatasetService::UploadDataset
   auto id = std::make_shared<std::string>();
   return new UploadCall<v1::UploadDatasetRequest, v1::UploadHeader>(
       *backend_.slow, context,
-      [this, id](const v1::UploadHeader& header) {
+      [this, id](CallContext&, const v1::UploadHeader& header) {
         *id = header.upload_id();
         return uploads_.Begin(header);
       },
-      [this, id, response]() -> absl::Status {
-        auto upload = uploads_.Get(*id);
-        if (!upload.ok()) return upload.status();
-        *response = *std::move(upload);
-        return absl::OkStatus();
-      });
+      [this, id, response] { return Give(uploads_.Get(*id), response); });
 }
 
 grpc::ServerUnaryReactor* DatasetService::GetUpload(grpc::CallbackServerContext* context,
                                                     const v1::GetUploadRequest* request, v1::Upload* response) {
-  return AnswerOn(*backend_.quick, context, [this, request, response](Cancellation&) -> absl::Status {
+  return AnswerOn(*backend_.quick, context, [this, request, response](CallContext&) -> absl::Status {
     auto id = ParseName("uploads", request->name(), "name");
-    if (!id.ok()) return id.status();
-    auto upload = uploads_.Get(*id);
-    if (!upload.ok()) return upload.status();
-    *response = *std::move(upload);
-    return absl::OkStatus();
+    return id.ok() ? Give(uploads_.Get(*id), response) : id.status();
   });
 }
 
@@ -228,13 +210,9 @@ absl::StatusOr<v1::Dataset> DatasetService::Load(const std::string& id) {
 
 grpc::ServerUnaryReactor* DatasetService::GetDataset(grpc::CallbackServerContext* context,
                                                      const v1::GetDatasetRequest* request, v1::Dataset* response) {
-  return AnswerOn(*backend_.quick, context, [this, request, response](Cancellation&) -> absl::Status {
+  return AnswerOn(*backend_.quick, context, [this, request, response](CallContext&) -> absl::Status {
     auto id = ParseName("datasets", request->name(), "name");
-    if (!id.ok()) return id.status();
-    auto dataset = Load(*id);
-    if (!dataset.ok()) return dataset.status();
-    *response = *std::move(dataset);
-    return absl::OkStatus();
+    return id.ok() ? Give(Load(*id), response) : id.status();
   });
 }
 
@@ -242,12 +220,12 @@ grpc::ServerUnaryReactor* DatasetService::ListDatasets(grpc::CallbackServerConte
                                                        const v1::ListDatasetsRequest* request,
                                                        v1::ListDatasetsResponse* response) {
   return AnswerOn(*backend_.quick, context,
-                  [this, request, response](Cancellation&) { return List(*request, response); });
+                  [this, request, response](CallContext&) { return List(*request, response); });
 }
 
 absl::Status DatasetService::List(const v1::ListDatasetsRequest& request, v1::ListDatasetsResponse* response) {
   core::FieldErrors::Root errors;
-  if (request.page_size() < 0) errors.scope().At("page_size").Add("must not be negative");
+  CheckPageSize(request.page_size(), errors.scope());
   // The token is the last id of the page before: it stays good when datasets come and go.
   if (!request.page_token().empty() && !IsValidId(request.page_token())) {
     errors.scope().At("page_token").Add("is not a next_page_token");
@@ -255,7 +233,7 @@ absl::Status DatasetService::List(const v1::ListDatasetsRequest& request, v1::Li
   if (!errors.ok()) return errors.ToStatus();
   auto ids = backend_.folder->List("datasets");
   if (!ids.ok()) return ids.status();
-  const int size = request.page_size() == 0 ? kDefaultPageSize : std::min(request.page_size(), kMaxPageSize);
+  const int size = PageSize(request.page_size());
   auto next = std::upper_bound(ids->begin(), ids->end(), request.page_token());
   std::string last;
   for (; next != ids->end() && response->datasets_size() < size; ++next) {
@@ -272,7 +250,7 @@ absl::Status DatasetService::List(const v1::ListDatasetsRequest& request, v1::Li
 grpc::ServerUnaryReactor* DatasetService::DeleteDataset(grpc::CallbackServerContext* context,
                                                         const v1::DeleteDatasetRequest* request,
                                                         google::protobuf::Empty*) {
-  return AnswerOn(*backend_.slow, context, [this, request](Cancellation&) -> absl::Status {
+  return AnswerOn(*backend_.slow, context, [this, request](CallContext&) -> absl::Status {
     auto id = ParseName("datasets", request->name(), "name");
     if (!id.ok()) return id.status();
     if (!backend_.folder->Exists("datasets", *id)) return DatasetNotFoundError(*backend_.folder, request->name());

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "server/rpc/cancellation.h"
+#include "server/rpc/call_context.h"
 #include "server/services/training_service.h"
 #include "server/store/upload_store.h"
 #include "traind/v1/dataset_service.grpc.pb.h"
@@ -45,11 +45,10 @@ class DatasetService final : public v1::DatasetService::CallbackService {
  private:
   using UsedUploads = std::vector<std::pair<std::string, std::string>>;  // Path of the file, id of the upload.
 
-  absl::Status Import(const v1::ImportDatasetRequest& request, Cancellation& cancellation, v1::Dataset* response);
-  absl::Status Preview(const v1::PreviewDatasetRequest& request, Cancellation& cancellation,
+  absl::Status Import(const v1::ImportDatasetRequest& request, CallContext& call, v1::Dataset* response);
+  absl::Status Preview(const v1::PreviewDatasetRequest& request, CallContext& call,
                        v1::PreviewDatasetResponse* response);
-  absl::Status Describe(const v1::DescribeDatasetRequest& request, Cancellation& cancellation,
-                        v1::DatasetDescription* response);
+  absl::Status Describe(const v1::DescribeDatasetRequest& request, CallContext& call, v1::DatasetDescription* response);
   // The path of a file of the request; `used` gets what is an upload.
   absl::StatusOr<std::string> Resolve(const v1::DataFile& file, UsedUploads* used);
   // The status with the uploads' names in place of where the server keeps them.

@@ -61,7 +61,7 @@ grpc::ServerUnaryReactor* ModelService::ListCheckpoints(grpc::CallbackServerCont
                                                         const v1::ListCheckpointsRequest* request,
                                                         v1::ListCheckpointsResponse* response) {
   return AnswerOn(*backend_.quick, context,
-                  [this, request, response](Cancellation&) { return List(*request, response); });
+                  [this, request, response](CallContext&) { return List(*request, response); });
 }
 
 absl::Status ModelService::List(const v1::ListCheckpointsRequest& request,
@@ -97,7 +97,7 @@ grpc::ServerReadReactor<v1::UploadModelRequest>* ModelService::UploadModel(grpc:
                                                                            v1::Model* response) {
   return new UploadCall<v1::UploadModelRequest, v1::UploadModelHeader>(
       *backend_.slow, context,
-      [this, response](const v1::UploadModelHeader& header) {
+      [this, response](CallContext&, const v1::UploadModelHeader& header) {
         return BeginModelUpload(*backend_.folder, header, response);
       },
       [] { return absl::OkStatus(); });
@@ -138,12 +138,11 @@ absl::StatusOr<ModelService::Trained> ModelService::FindTrained(const v1::ModelR
 
 grpc::ServerUnaryReactor* ModelService::Evaluate(grpc::CallbackServerContext* context,
                                                  const v1::EvaluateRequest* request, v1::EvaluationMetrics* response) {
-  return AnswerOn(*backend_.slow, context, [this, request, response](Cancellation& cancellation) {
-    return Evaluate(*request, cancellation, response);
-  });
+  return AnswerOn(*backend_.slow, context,
+                  [this, request, response](CallContext& call) { return Evaluate(*request, call, response); });
 }
 
-absl::Status ModelService::Evaluate(const v1::EvaluateRequest& request, Cancellation& cancellation,
+absl::Status ModelService::Evaluate(const v1::EvaluateRequest& request, CallContext& call,
                                     v1::EvaluationMetrics* response) const {
   auto trained = FindTrained(request.model());
   if (!trained.ok()) return trained.status();
@@ -175,7 +174,7 @@ absl::Status ModelService::Evaluate(const v1::EvaluateRequest& request, Cancella
   task.set_threads(backend_.jobs->capacity().threads);
   task.mutable_evaluate()->set_preprocessing_path(trained->preprocessing_path);
   *task.mutable_evaluate()->mutable_spec() = std::move(trained->spec);
-  auto result = backend_.tasks->Run(trained->memory_bound_bytes, std::move(task), cancellation);
+  auto result = backend_.tasks->Run(trained->memory_bound_bytes, std::move(task), call);
   if (!result.ok()) return result.status();
   *response = std::move(*result->mutable_evaluation());
   return absl::OkStatus();
@@ -183,12 +182,11 @@ absl::Status ModelService::Evaluate(const v1::EvaluateRequest& request, Cancella
 
 grpc::ServerUnaryReactor* ModelService::Predict(grpc::CallbackServerContext* context, const v1::PredictRequest* request,
                                                 v1::PredictResponse* response) {
-  return AnswerOn(*backend_.slow, context, [this, request, response](Cancellation& cancellation) {
-    return Predict(*request, cancellation, response);
-  });
+  return AnswerOn(*backend_.slow, context,
+                  [this, request, response](CallContext& call) { return Predict(*request, call, response); });
 }
 
-absl::Status ModelService::Predict(const v1::PredictRequest& request, Cancellation& cancellation,
+absl::Status ModelService::Predict(const v1::PredictRequest& request, CallContext& call,
                                    v1::PredictResponse* response) const {
   auto trained = FindTrained(request.model());
   if (!trained.ok()) return trained.status();
@@ -225,7 +223,7 @@ absl::Status ModelService::Predict(const v1::PredictRequest& request, Cancellati
   task.mutable_predict()->set_preprocessing_path(trained->preprocessing_path);
   *task.mutable_predict()->mutable_spec() = std::move(trained->spec);
   *task.mutable_predict()->mutable_request() = std::move(resolved);
-  auto result = backend_.tasks->Run(trained->memory_bound_bytes, std::move(task), cancellation);
+  auto result = backend_.tasks->Run(trained->memory_bound_bytes, std::move(task), call);
   if (!result.ok()) return result.status();
   *response = std::move(*result->mutable_predict());
   return absl::OkStatus();

@@ -35,10 +35,8 @@ class ModelService final : public v1::ModelService::CallbackService {
   };
   absl::StatusOr<Trained> FindTrained(const v1::ModelRef& ref) const;
   absl::Status List(const v1::ListCheckpointsRequest& request, v1::ListCheckpointsResponse* response) const;
-  absl::Status Evaluate(const v1::EvaluateRequest& request, Cancellation& cancellation,
-                        v1::EvaluationMetrics* response) const;
-  absl::Status Predict(const v1::PredictRequest& request, Cancellation& cancellation,
-                       v1::PredictResponse* response) const;
+  absl::Status Evaluate(const v1::EvaluateRequest& request, CallContext& call, v1::EvaluationMetrics* response) const;
+  absl::Status Predict(const v1::PredictRequest& request, CallContext& call, v1::PredictResponse* response) const;
 
   const Backend backend_;
 };

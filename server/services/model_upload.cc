@@ -27,10 +27,8 @@ class ModelSink : public UploadSink {
   ~ModelSink() override { core::RemoveAll(temporary_).IgnoreError(); }
 
   absl::Status Write(absl::string_view chunk) override {
-    if (static_cast<int64_t>(chunk.size()) > header_.size_bytes() - written_) {
-      return FieldError("chunk",
-                        absl::StrCat("more bytes came than the header announced (", header_.size_bytes(), ")"));
-    }
+    absl::Status status = CheckChunk(chunk, written_, header_.size_bytes());
+    if (!status.ok()) return status;
     written_ += static_cast<int64_t>(chunk.size());
     crc_.Update(chunk.data(), chunk.size());
     return file_.Append({chunk.data(), chunk.size()});
@@ -68,8 +66,7 @@ class ModelSink : public UploadSink {
     sum.set_name(core::kWeightsFile);
     sum.set_size_bytes(written_);
     sum.set_crc32(crc_.hex());
-    absl::Status status = core::WriteFile(temporary_ + "/" + kModelFile, model.SerializeAsString());
-    if (status.ok()) status = core::WriteFile(temporary_ + "/" + kModelSumFile, sum.SerializeAsString());
+    absl::Status status = core::WriteFile(temporary_ + "/" + kModelSumFile, sum.SerializeAsString());
     if (status.ok()) status = folder_.Publish(temporary_, "models", header_.model_id());
     if (status.ok()) *model_ = std::move(model);
     return status;
@@ -91,14 +88,8 @@ absl::StatusOr<std::unique_ptr<UploadSink>> BeginModelUpload(DataFolder& folder,
                                                              v1::Model* model) {
   core::FieldErrors::Root errors;
   const core::FieldErrors scope = errors.scope("header");
-  if (!IsValidId(header.model_id())) {
-    scope.At("model_id").Add("must have the form " + std::string(kIdPattern.data(), kIdPattern.size()));
-  }
-  if (header.size_bytes() <= 0) scope.At("size_bytes").Add("must be positive");
-  const std::string crc32 = absl::AsciiStrToLower(header.crc32());
-  if (crc32.size() != 8 || crc32.find_first_not_of("0123456789abcdef") != std::string::npos) {
-    scope.At("crc32").Add("must be eight hex digits");
-  }
+  CheckId(header.model_id(), scope.At("model_id"));
+  CheckBytes(header.size_bytes(), header.crc32(), scope);
   if (!errors.ok()) return errors.ToStatus();
   if (folder.Exists("models", header.model_id())) {
     return AlreadyExistsError("Model", absl::StrCat("models/", header.model_id()));

@@ -10,8 +10,7 @@
 
 namespace traind::server {
 
-absl::StatusOr<internal::Result> TaskRunner::Run(int64_t memory_bytes, internal::Task task,
-                                                 Cancellation& cancellation) {
+absl::StatusOr<internal::Result> TaskRunner::Run(int64_t memory_bytes, internal::Task task, CallContext& call) {
   {
     absl::MutexLock lock(&mu_);
     if (running_ >= limit_) {
@@ -27,7 +26,7 @@ absl::StatusOr<internal::Result> TaskRunner::Run(int64_t memory_bytes, internal:
 
   WorkerExit exit;
   absl::Notification ended;
-  WorkerProcess::Callbacks callbacks;
+  WorkerCallbacks callbacks;
   callbacks.on_events = [](const std::vector<v1::Event>&) { return absl::OkStatus(); };
   callbacks.on_exit = [&](const WorkerExit& how) {
     exit = how;
@@ -35,16 +34,17 @@ absl::StatusOr<internal::Result> TaskRunner::Run(int64_t memory_bytes, internal:
   };
   auto worker = launcher_->Start(memory_bytes, std::move(task), std::move(callbacks));
   if (!worker.ok()) return worker.status();
-  cancellation.OnCancel([&] { (*worker)->Kill(); });
+  call.cancellation().OnCancel([&] { (*worker)->Kill(); });
+  if (!ended.WaitForNotificationWithDeadline(call.deadline())) (*worker)->Kill();
   ended.WaitForNotification();
-  cancellation.OnCancel(nullptr);
+  call.cancellation().OnCancel(nullptr);
   switch (exit.kind) {
     case WorkerExit::Kind::kFinished:
       return std::move(exit.result);
     case WorkerExit::Kind::kTaskFailed:
       return exit.status;
     default:
-      if (cancellation.cancelled()) return absl::CancelledError("the caller has gone");
+      if (absl::Status status = call.Check(); !status.ok()) return status;
       return absl::UnavailableError(absl::StrCat(
           "the worker process ended: ", exit.description,
           exit.last_log_lines.empty() ? "" : "; its last words: ", absl::StrJoin(exit.last_log_lines, "\n")));

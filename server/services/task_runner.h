@@ -8,8 +8,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
-#include "server/rpc/cancellation.h"
-#include "server/workers/launcher.h"
+#include "server/rpc/call_context.h"
+#include "server/workers/worker.h"
 
 namespace traind::server {
 
@@ -18,9 +18,10 @@ class TaskRunner {
   // `launcher` outlives this.
   TaskRunner(Launcher* launcher, int limit) : launcher_(launcher), limit_(limit) {}
 
-  // Runs the task to its end; the cancellation kills it (CANCELLED). RESOURCE_EXHAUSTED: too many run. The task's own
-  // errors come as they are; UNAVAILABLE: the process died.
-  absl::StatusOr<internal::Result> Run(int64_t memory_bytes, internal::Task task, Cancellation& cancellation);
+  // Runs the task to its end. A task whose caller has gone is killed (CANCELLED), and so is one that takes longer than
+  // the caller waits (DEADLINE_EXCEEDED). RESOURCE_EXHAUSTED: too many run. The task's own errors come as they are;
+  // UNAVAILABLE: the process died.
+  absl::StatusOr<internal::Result> Run(int64_t memory_bytes, internal::Task task, CallContext& call);
 
  private:
   Launcher* const launcher_;

@@ -11,41 +11,20 @@
 #include "server/services/watch_call.h"
 
 namespace traind::server {
-namespace {
-
-// Moves a value into the response, or hands the error on.
-template <class T>
-absl::Status Give(absl::StatusOr<T> value, T* response) {
-  if (!value.ok()) return value.status();
-  *response = *std::move(value);
-  return absl::OkStatus();
-}
-
-}  // namespace
 
 grpc::ServerUnaryReactor* TrainingService::CreateJob(grpc::CallbackServerContext* context,
                                                      const v1::CreateJobRequest* request, v1::Job* response) {
-  return AnswerOn(*backend_.slow, context, [this, request, response](Cancellation&) -> absl::Status {
-    if (!request->request_id().empty()) {
-      auto earlier = backend_.jobs->GetByRequest(request->request_id(), request->spec());
-      if (earlier.ok() || !absl::IsNotFound(earlier.status())) return Give(std::move(earlier), response);
-    }
-    auto admitted = Admit(*request, *backend_.folder, backend_.jobs->capacity().threads);
-    if (!admitted.ok()) return admitted.status();
-    if (!request->validate_only()) return Give(backend_.jobs->Create(*std::move(admitted)), response);
-    const v1::Job& job = admitted->job;
-    if (!request->job_id().empty() && backend_.store->GetJob(request->job_id()).ok()) {
-      return AlreadyExistsError("Job", job.name());
-    }
-    absl::Status fits = CheckFits(job.threads(), job.memory_bound_bytes(), backend_.jobs->capacity());
-    if (fits.ok()) *response = std::move(admitted->job);
-    return fits;
+  return AnswerOn(*backend_.slow, context, [this, request, response](CallContext&) -> absl::Status {
+    const auto admit = [this](const v1::CreateJobRequest& wanted) {
+      return Admit(wanted, *backend_.folder, backend_.jobs->capacity().threads);
+    };
+    return Give(backend_.jobs->Create(*request, admit), response);
   });
 }
 
 grpc::ServerUnaryReactor* TrainingService::GetJob(grpc::CallbackServerContext* context,
                                                   const v1::GetJobRequest* request, v1::Job* response) {
-  return AnswerOn(*backend_.quick, context, [this, request, response](Cancellation&) -> absl::Status {
+  return AnswerOn(*backend_.quick, context, [this, request, response](CallContext&) -> absl::Status {
     auto id = ParseName("jobs", request->name(), "name");
     return id.ok() ? Give(backend_.jobs->Get(*id), response) : id.status();
   });
@@ -55,7 +34,7 @@ grpc::ServerUnaryReactor* TrainingService::ListJobs(grpc::CallbackServerContext*
                                                     const v1::ListJobsRequest* request,
                                                     v1::ListJobsResponse* response) {
   return AnswerOn(*backend_.quick, context,
-                  [this, request, response](Cancellation&) { return Give(backend_.jobs->List(*request), response); });
+                  [this, request, response](CallContext&) { return Give(backend_.jobs->List(*request), response); });
 }
 
 grpc::ServerWriteReactor<v1::WatchJobResponse>* TrainingService::WatchJob(grpc::CallbackServerContext* context,
@@ -65,7 +44,7 @@ grpc::ServerWriteReactor<v1::WatchJobResponse>* TrainingService::WatchJob(grpc::
 
 grpc::ServerUnaryReactor* TrainingService::CancelJob(grpc::CallbackServerContext* context,
                                                      const v1::CancelJobRequest* request, v1::Job* response) {
-  return AnswerOn(*backend_.quick, context, [this, request, response](Cancellation&) -> absl::Status {
+  return AnswerOn(*backend_.quick, context, [this, request, response](CallContext&) -> absl::Status {
     auto id = ParseName("jobs", request->name(), "name");
     return id.ok() ? Give(backend_.jobs->Cancel(*id), response) : id.status();
   });
@@ -73,7 +52,7 @@ grpc::ServerUnaryReactor* TrainingService::CancelJob(grpc::CallbackServerContext
 
 grpc::ServerUnaryReactor* TrainingService::DeleteJob(grpc::CallbackServerContext* context,
                                                      const v1::DeleteJobRequest* request, google::protobuf::Empty*) {
-  return AnswerOn(*backend_.slow, context, [this, request](Cancellation&) -> absl::Status {
+  return AnswerOn(*backend_.slow, context, [this, request](CallContext&) -> absl::Status {
     auto id = ParseName("jobs", request->name(), "name");
     return id.ok() ? backend_.jobs->Delete(*id) : id.status();
   });
@@ -82,7 +61,7 @@ grpc::ServerUnaryReactor* TrainingService::DeleteJob(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* TrainingService::DescribeNetwork(grpc::CallbackServerContext* context,
                                                            const v1::DescribeNetworkRequest* request,
                                                            v1::NetworkDescription* response) {
-  return AnswerOn(*backend_.slow, context, [request, response](Cancellation&) -> absl::Status {
+  return AnswerOn(*backend_.slow, context, [request, response](CallContext&) -> absl::Status {
     core::FieldErrors::Root errors;
     *response = core::DescribeNetwork(*request, errors.scope());
     return errors.ToStatus();
@@ -92,7 +71,7 @@ grpc::ServerUnaryReactor* TrainingService::DescribeNetwork(grpc::CallbackServerC
 grpc::ServerUnaryReactor* TrainingService::ProbeNetwork(grpc::CallbackServerContext* context,
                                                         const v1::ProbeNetworkRequest* request,
                                                         v1::ProbeNetworkResponse* response) {
-  return AnswerOn(*backend_.slow, context, [this, request, response](Cancellation& cancellation) -> absl::Status {
+  return AnswerOn(*backend_.slow, context, [this, request, response](CallContext& call) -> absl::Status {
     core::FieldErrors::Root errors;
     std::optional<v1::Dataset> dataset;
     if (request->has_data()) {
@@ -103,7 +82,7 @@ grpc::ServerUnaryReactor* TrainingService::ProbeNetwork(grpc::CallbackServerCont
     if (!errors.ok()) return errors.ToStatus();
     if (dataset.has_value()) task.set_dataset_dir(absl::StrCat(backend_.folder->path(), "/", dataset->name()));
     task.set_threads(backend_.jobs->capacity().threads);
-    auto result = backend_.tasks->Run(backend_.jobs->capacity().memory_bytes, std::move(task), cancellation);
+    auto result = backend_.tasks->Run(backend_.jobs->capacity().memory_bytes, std::move(task), call);
     if (!result.ok()) return result.status();
     *response = std::move(*result->mutable_probe());
     return absl::OkStatus();
@@ -113,7 +92,7 @@ grpc::ServerUnaryReactor* TrainingService::ProbeNetwork(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* TrainingService::ListComponents(grpc::CallbackServerContext* context,
                                                           const v1::ListComponentsRequest*,
                                                           v1::ListComponentsResponse* response) {
-  return AnswerOn(*backend_.quick, context, [response](Cancellation&) {
+  return AnswerOn(*backend_.quick, context, [response](CallContext&) {
     *response = core::ListComponents();
     return absl::OkStatus();
   });

@@ -14,47 +14,57 @@
 #include "core/base/errors.h"
 #include "server/resources/job_state.h"
 #include "server/resources/names.h"
-#include "server/rpc/status.h"
-#include "server/rpc/unary_call.h"
+#include "server/rpc/stream_call.h"
 
 namespace traind::server {
 namespace {
 
-class WatchCall : public grpc::ServerWriteReactor<v1::WatchJobResponse> {
+class WatchCall final : public StreamCall<v1::WatchJobResponse> {
  public:
-  WatchCall(Executor& executor, Store& store, EventLog& log, grpc::CallbackServerContext* context,
+  WatchCall(Executor& executor, JobStore& store, EventLog& log, const grpc::CallbackServerContext& call,
             const v1::WatchJobRequest& request)
-      : executor_(executor), store_(store), log_(log), context_(context), request_(request) {
+      : StreamCall(executor, call), store_(store), log_(log), request_(request) {
     layers_.insert(request.layers().begin(), request.layers().end());
-    executor_.Submit([this] { Begin(); });
+    context().cancellation().OnCancel([this] { Wake(); });
+    Resume();
   }
-
-  // At most one of these is under way at any time: a pump on the executor, or a write.
-  void OnWriteDone(bool ok) override {
-    if (!ok) return End(absl::CancelledError("the caller has gone"));
-    if (terminal_sent_) return End(absl::OkStatus());
-    executor_.Submit([this] { Pump(); });
-  }
-
-  void OnCancel() override {
-    absl::MutexLock lock(&mu_);
-    cancelled_ = true;
-    WakeLocked();
-  }
-
-  void OnDone() override {
+  ~WatchCall() override {
     if (subscription_.has_value()) log_.Unsubscribe(key_, *subscription_);
-    delete this;
+  }
+
+ protected:
+  // The next batch, or a wait for a wake-up.
+  absl::StatusOr<Next> Advance(v1::WatchJobResponse& response) override {
+    if (!subscription_.has_value()) {
+      if (absl::Status status = Begin(); !status.ok()) return status;
+    }
+    while (!terminal_sent_) {
+      ForgetWakeUps();
+      if (absl::Status status = context().Check(); !status.ok()) return status;
+      if (log_.closed()) return absl::UnavailableError("the server is shutting down; watch again later");
+      auto batch = log_.Read(key_, read_);
+      if (!batch.ok()) return batch.status();
+      const bool more = batch->last_scanned > read_.after_sequence;
+      read_.after_sequence = batch->last_scanned;
+      if (!batch->events.empty()) {
+        response.Clear();
+        for (const auto& event : batch->events) AddEvent(*event, response);
+        const v1::Event& last = *batch->events.back();
+        terminal_sent_ = last.has_state() && IsTerminal(last.state().state());
+        return Next::kWrite;
+      }
+      if (more) continue;  // All of them were of other kinds.
+      absl::MutexLock lock(&mu_);
+      if (woken_) continue;
+      waiting_ = true;
+      return Next::kWait;
+    }
+    return Next::kEnd;
   }
 
  private:
-  void Begin() {
-    const absl::Status status = Check();
-    if (!status.ok() || terminal_sent_) return End(status);
-    Pump();
-  }
-
-  absl::Status Check() {
+  // Checks the request and subscribes to the job.
+  absl::Status Begin() {
     core::FieldErrors::Root errors;
     for (int i = 0; i < request_.kinds_size(); ++i) {
       if (!v1::EventKind_IsValid(request_.kinds(i)) || request_.kinds(i) == v1::EVENT_KIND_UNSPECIFIED) {
@@ -71,10 +81,7 @@ class WatchCall : public grpc::ServerWriteReactor<v1::WatchJobResponse> {
     if (!job.ok()) return job.status();
     // Subscribe first, then look how far the log is: what comes in between wakes the stream.
     key_ = job->key;
-    subscription_ = log_.Subscribe(key_, [this] {
-      absl::MutexLock lock(&mu_);
-      WakeLocked();
-    });
+    subscription_ = log_.Subscribe(key_, [this] { Wake(); });
     job = store_.GetJob(*id);
     if (!job.ok()) return job.status();
     CheckLayers(job->job.resolved_spec().network(), errors.scope());
@@ -99,32 +106,8 @@ class WatchCall : public grpc::ServerWriteReactor<v1::WatchJobResponse> {
     }
   }
 
-  // Sends the next batch, or waits for a wake-up.
-  void Pump() {
-    while (true) {
-      if (TakeWakeUp()) return End(absl::CancelledError("the caller has gone"));
-      if (log_.closed()) return End(absl::UnavailableError("the server is shutting down; watch again later"));
-      auto batch = log_.Read(key_, read_);
-      if (!batch.ok()) return End(batch.status());
-      const bool more = batch->last_scanned > read_.after_sequence;
-      read_.after_sequence = batch->last_scanned;
-      if (!batch->events.empty()) {
-        response_.Clear();
-        for (const auto& event : batch->events) AddEvent(*event);
-        const v1::Event& last = *batch->events.back();
-        terminal_sent_ = last.has_state() && IsTerminal(last.state().state());
-        return StartWrite(&response_);
-      }
-      if (more) continue;  // All of them were of other kinds.
-      absl::MutexLock lock(&mu_);
-      if (woken_ || cancelled_) continue;
-      waiting_ = true;
-      return;
-    }
-  }
-
-  void AddEvent(const v1::Event& event) {
-    v1::Event& added = *response_.add_events();
+  void AddEvent(const v1::Event& event, v1::WatchJobResponse& response) const {
+    v1::Event& added = *response.add_events();
     added = event;
     if (layers_.empty() || !added.has_statistics()) return;
     v1::StatisticsReport kept;
@@ -139,51 +122,41 @@ class WatchCall : public grpc::ServerWriteReactor<v1::WatchJobResponse> {
     *added.mutable_statistics() = std::move(kept);
   }
 
-  void WakeLocked() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+  void Wake() {
+    absl::MutexLock lock(&mu_);
     woken_ = true;
     if (!waiting_) return;
     waiting_ = false;
-    executor_.Submit([this] { Pump(); });
+    Resume();
   }
 
-  // Forgets wake-ups up to now; true when the caller has gone.
-  bool TakeWakeUp() {
+  void ForgetWakeUps() {
     absl::MutexLock lock(&mu_);
     woken_ = false;
-    return cancelled_;
   }
 
-  void End(const absl::Status& status) {
-    LogCall(context_, status);
-    Finish(ToGrpcStatus(status));  // The last touch: OnDone may delete this at once.
-  }
-
-  Executor& executor_;
-  Store& store_;
+  JobStore& store_;
   EventLog& log_;
-  grpc::CallbackServerContext* const context_;
   const v1::WatchJobRequest request_;
   absl::flat_hash_set<std::string> layers_;
 
-  // Of whoever pumps or writes; never two at a time.
+  // Of Advance alone.
   JobKey key_ = 0;
   std::optional<int64_t> subscription_;
-  Store::ReadOptions read_;
-  v1::WatchJobResponse response_;
+  JobStore::ReadOptions read_;
   bool terminal_sent_ = false;
 
   absl::Mutex mu_;
-  bool waiting_ ABSL_GUARDED_BY(mu_) = false;  // Nothing is under way: the next wake-up starts a pump.
-  bool woken_ ABSL_GUARDED_BY(mu_) = false;    // Since the pump last read.
-  bool cancelled_ ABSL_GUARDED_BY(mu_) = false;
+  bool waiting_ ABSL_GUARDED_BY(mu_) = false;  // The next wake-up resumes the call.
+  bool woken_ ABSL_GUARDED_BY(mu_) = false;    // Since Advance last read.
 };
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::WatchJobResponse>* WatchJob(Executor& executor, Store& store, EventLog& log,
+grpc::ServerWriteReactor<v1::WatchJobResponse>* WatchJob(Executor& executor, JobStore& store, EventLog& log,
                                                          grpc::CallbackServerContext* context,
                                                          const v1::WatchJobRequest& request) {
-  return new WatchCall(executor, store, log, context, request);
+  return new WatchCall(executor, store, log, *context, request);
 }
 
 }  // namespace traind::server

@@ -6,13 +6,13 @@
 
 #include "server/events/event_log.h"
 #include "server/rpc/executor.h"
-#include "server/store/sqlite_job_store.h"
+#include "server/store/job_store.h"
 #include "traind/v1/training_service.pb.h"
 
 namespace traind::server {
 
 // The reactor owns itself. All arguments but the request outlive it.
-grpc::ServerWriteReactor<v1::WatchJobResponse>* WatchJob(Executor& executor, Store& store, EventLog& log,
+grpc::ServerWriteReactor<v1::WatchJobResponse>* WatchJob(Executor& executor, JobStore& store, EventLog& log,
                                                          grpc::CallbackServerContext* context,
                                                          const v1::WatchJobRequest& request);
 

@@ -11,8 +11,8 @@
 
 namespace traind::server {
 
-inline constexpr char kModelFile[] = "model.pb";       // v1::Model
-inline constexpr char kModelSumFile[] = "weights.pb";  // v1::CheckpointFile of the weights
+// Beside the weights of a model: their v1::CheckpointFile.
+inline constexpr char kModelSumFile[] = "weights.pb";
 
 struct Weights {
   std::string path;                // safetensors.

@@ -1,9 +1,9 @@
 // The server's data folder. Everything the server keeps is below it:
 //   lock                  held while a server runs, so that two never share the folder
-//   traind.db             jobs and events (store.h)
+//   traind.db             jobs and events (sqlite_job_store.h)
 //   datasets/{id}/        core/data/dataset_dir.h
 //   jobs/{id}/            checkpoints/, initial_weights.safetensors
-//   models/{id}/          weights.safetensors, model.pb
+//   models/{id}/          weights.safetensors, weights.pb (v1::CheckpointFile)
 //   uploads/{id}/         data, upload.pb; removed at a start when nothing came for a week
 //   trash/                what is being removed: emptied at every start
 // Thread-safe.

@@ -3,39 +3,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/resources/names.h"
+#include "server/store/sqlite_schema.h"
 
 namespace traind::server {
 namespace {
-
-constexpr int64_t kSchemaVersion = 1;
-constexpr int64_t kPageSize = 4096;
-
-// jobs.record is the v1::Job without progress and last_sequence, which change with each commit of events and have
-// columns of their own. AUTOINCREMENT: a key is the order of arrival and is never given twice.
-constexpr char kSchema[] = R"sql(
-  CREATE TABLE jobs (
-    key INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    state INTEGER NOT NULL,
-    last_sequence INTEGER NOT NULL,
-    progress BLOB NOT NULL,
-    record BLOB NOT NULL
-  );
-  CREATE TABLE requests (
-    request_id TEXT PRIMARY KEY,
-    job INTEGER NOT NULL
-  ) WITHOUT ROWID;
-  CREATE INDEX requests_by_job ON requests (job);
-  CREATE TABLE events (
-    job INTEGER NOT NULL,
-    sequence INTEGER NOT NULL,
-    kind INTEGER NOT NULL,
-    step INTEGER NOT NULL,
-    payload BLOB NOT NULL
-  );
-  CREATE UNIQUE INDEX events_by_sequence ON events (job, sequence);
-  CREATE INDEX events_by_step ON events (job, kind, step);
-)sql";
 
 std::string Record(const v1::Job& job) {
   v1::Job record = job;
@@ -44,41 +16,17 @@ std::string Record(const v1::Job& job) {
   return record.SerializeAsString();
 }
 
-absl::string_view IdOf(const v1::Job& job) { return absl::string_view(job.name()).substr(sizeof("jobs/") - 1); }
-
 }  // namespace
 
-v1::EventKind KindOf(const v1::Event& event) {
-  switch (event.kind_case()) {
-    case v1::Event::kState:
-      return v1::STATE;
-    case v1::Event::kTrain:
-      return v1::TRAIN;
-    case v1::Event::kEvaluation:
-      return v1::EVALUATION;
-    case v1::Event::kStatistics:
-      return v1::STATISTICS;
-    case v1::Event::kCheckpoint:
-      return v1::CHECKPOINT;
-    case v1::Event::kLog:
-      return v1::LOG;
-    case v1::Event::kPreprocessing:
-      return v1::PREPROCESSING;
-    case v1::Event::KIND_NOT_SET:
-      break;
-  }
-  return v1::EVENT_KIND_UNSPECIFIED;
-}
-
-absl::StatusOr<std::unique_ptr<Store>> Store::Open(const Options& options) {
+absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::Open(const Options& options) {
   auto writer = OpenConnection(options.path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   if (!writer.ok()) return writer.status();
-  if (absl::Status status = Prepare(writer->get(), options); !status.ok()) {
+  if (absl::Status status = PrepareFile(writer->get(), options.max_bytes); !status.ok()) {
     return absl::Status(status.code(), absl::StrCat(options.path, ": ", status.message()));
   }
   auto reader = OpenConnection(options.path, SQLITE_OPEN_READWRITE);
   if (!reader.ok()) return reader.status();
-  auto store = std::unique_ptr<Store>(new Store(*std::move(writer), *std::move(reader)));
+  auto store = std::unique_ptr<SqliteJobStore>(new SqliteJobStore(*std::move(writer), *std::move(reader)));
   if (absl::Status status = store->PrepareStatements(); !status.ok()) {
     return absl::Status(status.code(), absl::StrCat(options.path, ": ", status.message()));
   }
@@ -86,28 +34,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const Options& options) {
   return store;
 }
 
-absl::Status Store::Prepare(sqlite3* connection, const Options& options) {
-  absl::Status status = Execute(connection, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
-  if (!status.ok()) return status;
-  if (options.max_bytes > 0) {
-    status = Execute(connection, absl::StrCat("PRAGMA max_page_count=", options.max_bytes / kPageSize, ";"));
-    if (!status.ok()) return status;
-  }
-  auto version = Statement::Prepare(connection, "PRAGMA user_version");
-  if (!version.ok()) return version.status();
-  if (auto row = version->Step(); !row.ok()) return row.status();
-  const int64_t found = version->Integer(0);
-  version->Reset();
-  if (found > kSchemaVersion) {
-    return absl::FailedPreconditionError(absl::StrCat("was written by a newer traind (schema ", found,
-                                                      ", this one knows ", kSchemaVersion, "); use that version"));
-  }
-  if (found == kSchemaVersion) return absl::OkStatus();
-  return Execute(connection,
-                 absl::StrCat("BEGIN IMMEDIATE;", kSchema, "PRAGMA user_version=", kSchemaVersion, "; COMMIT;"));
-}
-
-absl::Status Store::PrepareStatements() {
+absl::Status SqliteJobStore::PrepareStatements() {
   absl::MutexLock lock(&read_mu_);
   struct Entry {
     sqlite3* connection;
@@ -144,7 +71,7 @@ absl::Status Store::PrepareStatements() {
   return absl::OkStatus();
 }
 
-Store::~Store() {
+SqliteJobStore::~SqliteJobStore() {
   {
     absl::MutexLock lock(&mu_);
     closing_ = true;
@@ -152,7 +79,7 @@ Store::~Store() {
   if (writer_thread_.joinable()) writer_thread_.join();
 }
 
-absl::Status Store::Commit(Change change) {
+absl::Status SqliteJobStore::Commit(Change change) {
   Pending pending{.change = std::move(change), .status = absl::OkStatus()};
   absl::MutexLock lock(&mu_);
   pending_.push_back(&pending);
@@ -160,7 +87,7 @@ absl::Status Store::Commit(Change change) {
   return pending.status;
 }
 
-void Store::WriterLoop() {
+void SqliteJobStore::WriterLoop() {
   const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return closing_ || !pending_.empty(); };
   while (true) {
     std::vector<Pending*> group;
@@ -179,7 +106,7 @@ void Store::WriterLoop() {
   }
 }
 
-bool Store::CommitGroup(const std::vector<Pending*>& group) {
+bool SqliteJobStore::CommitGroup(const std::vector<Pending*>& group) {
   sqlite3* connection = writer_.get();
   absl::Status whole = Execute(connection, "BEGIN IMMEDIATE");
   for (size_t i = 0; i < group.size() && whole.ok(); ++i) {
@@ -199,7 +126,7 @@ bool Store::CommitGroup(const std::vector<Pending*>& group) {
   return false;
 }
 
-absl::Status Store::InsertEvents(JobKey key, const std::vector<v1::Event>& events) {
+absl::Status SqliteJobStore::InsertEvents(JobKey key, const std::vector<v1::Event>& events) {
   for (const v1::Event& event : events) {
     const std::string payload = event.SerializeAsString();
     insert_event_.Bind(1, key);
@@ -212,12 +139,12 @@ absl::Status Store::InsertEvents(JobKey key, const std::vector<v1::Event>& event
   return absl::OkStatus();
 }
 
-absl::StatusOr<JobKey> Store::CreateJob(const v1::Job& job, const std::vector<v1::Event>& events) {
+absl::StatusOr<JobKey> SqliteJobStore::CreateJob(const v1::Job& job, const std::vector<v1::Event>& events) {
   JobKey key = 0;
   absl::Status status = Commit([&]() -> absl::Status {
     const std::string progress = job.progress().SerializeAsString();
     const std::string record = Record(job);
-    insert_job_.Bind(1, IdOf(job));
+    insert_job_.Bind(1, IdOf(job.name()));
     insert_job_.Bind(2, int64_t{job.state()});
     insert_job_.Bind(3, job.last_sequence());
     insert_job_.BindBytes(4, progress);
@@ -235,7 +162,7 @@ absl::StatusOr<JobKey> Store::CreateJob(const v1::Job& job, const std::vector<v1
   return key;
 }
 
-absl::Status Store::UpdateJob(JobKey key, const v1::Job& job, const std::vector<v1::Event>& events) {
+absl::Status SqliteJobStore::UpdateJob(JobKey key, const v1::Job& job, const std::vector<v1::Event>& events) {
   return Commit([&]() -> absl::Status {
     const std::string progress = job.progress().SerializeAsString();
     const std::string record = Record(job);
@@ -249,7 +176,7 @@ absl::Status Store::UpdateJob(JobKey key, const v1::Job& job, const std::vector<
   });
 }
 
-absl::Status Store::AppendEvents(JobKey key, const v1::Job& job, const std::vector<v1::Event>& events) {
+absl::Status SqliteJobStore::AppendEvents(JobKey key, const v1::Job& job, const std::vector<v1::Event>& events) {
   return Commit([&]() -> absl::Status {
     const std::string progress = job.progress().SerializeAsString();
     update_progress_.Bind(1, key);
@@ -260,7 +187,7 @@ absl::Status Store::AppendEvents(JobKey key, const v1::Job& job, const std::vect
   });
 }
 
-absl::Status Store::DeleteJob(JobKey key) {
+absl::Status SqliteJobStore::DeleteJob(JobKey key) {
   return Commit([&]() -> absl::Status {
     return Execute(writer_.get(),
                    absl::StrCat("DELETE FROM events WHERE job = ", key, "; DELETE FROM requests WHERE job = ", key,

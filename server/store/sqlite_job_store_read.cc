@@ -31,7 +31,7 @@ absl::Status ParseEvent(absl::string_view payload, JobKey key, v1::Event* event)
 
 }  // namespace
 
-absl::StatusOr<StoredJob> Store::GetJob(const std::string& id) {
+absl::StatusOr<StoredJob> SqliteJobStore::GetJob(const std::string& id) {
   absl::MutexLock lock(&read_mu_);
   absl::Cleanup reset = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { get_job_.Reset(); };
   get_job_.Bind(1, id);
@@ -41,7 +41,7 @@ absl::StatusOr<StoredJob> Store::GetJob(const std::string& id) {
   return JobOf(get_job_);
 }
 
-absl::StatusOr<std::optional<std::string>> Store::FindRequest(const std::string& request_id) {
+absl::StatusOr<std::optional<std::string>> SqliteJobStore::FindRequest(const std::string& request_id) {
   absl::MutexLock lock(&read_mu_);
   absl::Cleanup reset = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { find_request_.Reset(); };
   find_request_.Bind(1, request_id);
@@ -51,8 +51,8 @@ absl::StatusOr<std::optional<std::string>> Store::FindRequest(const std::string&
   return std::string(find_request_.Bytes(0));
 }
 
-absl::Status Store::ListJobs(JobKey before, const std::vector<v1::JobState>& states,
-                             const std::function<bool(StoredJob)>& add) {
+absl::Status SqliteJobStore::ListJobs(JobKey before, const std::vector<v1::JobState>& states,
+                                      const std::function<bool(StoredJob)>& add) {
   int64_t mask = states.empty() ? ~int64_t{0} : 0;
   for (v1::JobState state : states) mask |= int64_t{1} << state;
   absl::MutexLock lock(&read_mu_);
@@ -69,7 +69,7 @@ absl::Status Store::ListJobs(JobKey before, const std::vector<v1::JobState>& sta
   }
 }
 
-absl::StatusOr<std::vector<std::string>> Store::JobIds() {
+absl::StatusOr<std::vector<std::string>> SqliteJobStore::JobIds() {
   absl::MutexLock lock(&read_mu_);
   absl::Cleanup reset = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { job_ids_.Reset(); };
   std::vector<std::string> ids;
@@ -81,7 +81,7 @@ absl::StatusOr<std::vector<std::string>> Store::JobIds() {
   }
 }
 
-absl::StatusOr<Store::EventBatch> Store::ReadEvents(JobKey key, const ReadOptions& options) {
+absl::StatusOr<JobStore::EventBatch> SqliteJobStore::ReadEvents(JobKey key, const ReadOptions& options) {
   EventBatch batch;
   batch.last_scanned = options.after_sequence;
   int64_t bytes = 0;
@@ -106,7 +106,7 @@ absl::StatusOr<Store::EventBatch> Store::ReadEvents(JobKey key, const ReadOption
   }
 }
 
-absl::StatusOr<std::optional<v1::Event>> Store::FindEvent(JobKey key, v1::EventKind kind, uint64_t step) {
+absl::StatusOr<std::optional<v1::Event>> SqliteJobStore::FindEvent(JobKey key, v1::EventKind kind, uint64_t step) {
   absl::MutexLock lock(&read_mu_);
   absl::Cleanup reset = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { find_event_.Reset(); };
   find_event_.Bind(1, key);
@@ -120,7 +120,7 @@ absl::StatusOr<std::optional<v1::Event>> Store::FindEvent(JobKey key, v1::EventK
   return event;
 }
 
-absl::StatusOr<std::vector<std::optional<uint64_t>>> Store::LastSteps(JobKey key) {
+absl::StatusOr<std::vector<std::optional<uint64_t>>> SqliteJobStore::LastSteps(JobKey key) {
   absl::MutexLock lock(&read_mu_);
   absl::Cleanup reset = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { last_steps_.Reset(); };
   last_steps_.Bind(1, key);

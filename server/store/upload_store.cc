@@ -19,10 +19,6 @@ constexpr char kData[] = "/data";
 constexpr char kHeader[] = "/upload.pb";
 constexpr char kComplete[] = "/complete";  // Empty; there when the checksum was found right.
 
-bool IsCrc32(const std::string& text) {
-  return text.size() == 8 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
-
 absl::StatusOr<v1::UploadHeader> ReadHeader(const std::string& dir, const std::string& id) {
   auto bytes = core::ReadFile(dir + kHeader, 1 << 16);
   if (absl::IsNotFound(bytes.status())) return NotFoundError("Upload", absl::StrCat("uploads/", id));
@@ -53,10 +49,7 @@ class UploadStore::Sink : public UploadSink {
   }
 
   absl::Status Write(absl::string_view chunk) override {
-    if (static_cast<int64_t>(chunk.size()) > header_.size_bytes() - written_) {
-      return FieldError("chunk",
-                        absl::StrCat("more bytes came than the header announced (", header_.size_bytes(), ")"));
-    }
+    if (absl::Status status = CheckChunk(chunk, written_, header_.size_bytes()); !status.ok()) return status;
     if (absl::Status status = file_->Append({chunk.data(), chunk.size()}); !status.ok()) return status;
     written_ += static_cast<int64_t>(chunk.size());
     return written_ - header_.offset() >= store_->commit_bytes_ ? Commit() : absl::OkStatus();
@@ -106,16 +99,13 @@ class UploadStore::Sink : public UploadSink {
 absl::StatusOr<std::unique_ptr<UploadSink>> UploadStore::Begin(const v1::UploadHeader& header) {
   core::FieldErrors::Root errors;
   const core::FieldErrors scope = errors.scope("header");
-  if (!IsValidId(header.upload_id())) {
-    scope.At("upload_id").Add("must have the form " + std::string(kIdPattern.data(), kIdPattern.size()));
-  }
-  if (header.size_bytes() <= 0) scope.At("size_bytes").Add("must be positive");
-  v1::UploadHeader wanted = header;
-  wanted.set_crc32(absl::AsciiStrToLower(header.crc32()));
-  if (!IsCrc32(wanted.crc32())) scope.At("crc32").Add("must be eight hex digits");
+  CheckId(header.upload_id(), scope.At("upload_id"));
+  CheckBytes(header.size_bytes(), header.crc32(), scope);
   if (header.offset() < 0) scope.At("offset").Add("must not be negative");
   if (!errors.ok()) return errors.ToStatus();
 
+  v1::UploadHeader wanted = header;
+  wanted.set_crc32(absl::AsciiStrToLower(header.crc32()));
   const std::string& id = header.upload_id();
   {
     absl::MutexLock lock(&mu_);

@@ -46,7 +46,7 @@ std::string DescribeExit(const siginfo_t& info) {
 class WorkerProcess::Supervisor {
  public:
   Supervisor(SpawnedWorker worker, UniqueFd wake, const WorkerOptions& options, std::string task_frame,
-             Callbacks callbacks)
+             WorkerCallbacks callbacks)
       : worker_(std::move(worker)),
         wake_(std::move(wake)),
         heartbeat_timeout_(options.heartbeat_timeout),
@@ -96,7 +96,7 @@ class WorkerProcess::Supervisor {
   const UniqueFd wake_;
   const absl::Duration heartbeat_timeout_;
   const absl::Duration exit_grace_;
-  const Callbacks callbacks_;
+  const WorkerCallbacks callbacks_;
   std::atomic<int> stop_reason_{0};  // An internal::Stop::Reason; 0 is none.
 
   // Of the thread alone.
@@ -297,7 +297,7 @@ WorkerExit WorkerProcess::Supervisor::Conclude(std::string description) {
 }
 
 absl::StatusOr<std::unique_ptr<WorkerProcess>> WorkerProcess::Start(const WorkerOptions& options, internal::Task task,
-                                                                    Callbacks callbacks) {
+                                                                    WorkerCallbacks callbacks) {
   const uint32_t threads = task.threads();
   internal::ToWorker message;
   *message.mutable_task() = std::move(task);

@@ -12,7 +12,7 @@
 #include "absl/synchronization/mutex.h"
 #include "server/wire/result.h"
 #include "server/worker/data_tasks.h"
-#include "server/workers/launcher.h"
+#include "server/workers/worker.h"
 
 namespace traind::server {
 
@@ -22,7 +22,7 @@ class FakeLauncher : public Launcher {
   struct Process {
     int64_t memory_bytes = 0;
     internal::Task task;
-    WorkerProcess::Callbacks callbacks;
+    WorkerCallbacks callbacks;
     absl::Mutex mu;
     bool ended ABSL_GUARDED_BY(mu) = false;
     bool killed ABSL_GUARDED_BY(mu) = false;
@@ -54,7 +54,7 @@ class FakeLauncher : public Launcher {
   };
 
   absl::StatusOr<std::unique_ptr<Worker>> Start(int64_t memory_bytes, internal::Task task,
-                                                WorkerProcess::Callbacks callbacks) override {
+                                                WorkerCallbacks callbacks) override {
     auto process = std::make_shared<Process>();
     process->memory_bytes = memory_bytes;
     process->task = std::move(task);

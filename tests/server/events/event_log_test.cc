@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "tests/server/temporary_folder.h"
+#include "tests/support/memory_job_store.h"
 
 namespace traind::server {
 namespace {
@@ -16,7 +16,7 @@ class EventLogTest : public ::testing::Test {
   EventLogTest() {
     v1::Job job;
     job.set_name("jobs/a");
-    key_ = *store_->CreateJob(job, {});
+    key_ = *store_.CreateJob(job, {});
   }
   static v1::Event State(int64_t sequence, v1::JobState state) {
     v1::Event event;
@@ -33,7 +33,7 @@ class EventLogTest : public ::testing::Test {
   void Store(const std::vector<v1::Event>& events) {
     v1::Job job;
     job.set_last_sequence(events.back().sequence());
-    ASSERT_TRUE(store_->AppendEvents(key_, job, events).ok());
+    ASSERT_TRUE(store_.AppendEvents(key_, job, events).ok());
   }
   std::vector<int64_t> Read(int64_t after, uint32_t kinds = ~0u) {
     auto batch = log_.Read(key_, {.after_sequence = after, .kinds = kinds});
@@ -43,9 +43,8 @@ class EventLogTest : public ::testing::Test {
     return sequences;
   }
 
-  TemporaryFolder folder_;
-  std::unique_ptr<server::Store> store_ = *server::Store::Open({.path = folder_.path() + "/traind.db"});
-  EventLog log_{store_.get(), /*cache_bytes=*/4000};
+  MemoryJobStore store_;
+  EventLog log_{&store_, /*cache_bytes=*/4000};
   JobKey key_ = 0;
 };
 

@@ -1,79 +1,68 @@
+// JobStore's contract, held by each of its implementations.
+#include "server/store/job_store.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <fstream>
+#include <functional>
+#include <memory>
+#include <string>
 #include <thread>
+#include <vector>
 
-#include "server/resources/names.h"
 #include "server/store/sqlite_job_store.h"
+#include "tests/server/store/stored.h"
 #include "tests/server/temporary_folder.h"
+#include "tests/support/memory_job_store.h"
 
 namespace traind::server {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-v1::Job MakeJob(const std::string& id, const std::string& request_id = "") {
-  v1::Job job;
-  job.set_name("jobs/" + id);
-  job.set_state(v1::QUEUED);
-  job.set_request_id(request_id);
-  job.mutable_spec()->set_display_name("the job " + id);
-  return job;
-}
+struct Implementation {
+  const char* name;
+  std::function<std::unique_ptr<JobStore>(const std::string& folder)> open;
+};
 
-v1::Event Train(int64_t sequence, uint64_t step, double loss = 0.5) {
-  v1::Event event;
-  event.set_sequence(sequence);
-  event.set_step(step);
-  event.mutable_train()->set_loss(loss);
-  return event;
-}
-
-v1::Event Log(int64_t sequence, const std::string& text) {
-  v1::Event event;
-  event.set_sequence(sequence);
-  event.mutable_log()->set_text(text);
-  return event;
-}
-
-class StoreTest : public ::testing::Test {
+class JobStoreTest : public ::testing::TestWithParam<Implementation> {
  protected:
-  StoreTest() { Reopen(); }
-  void Reopen(int64_t max_bytes = 0) {
-    store_.reset();
-    auto store = Store::Open({.path = path_, .max_bytes = max_bytes});
-    ASSERT_TRUE(store.ok()) << store.status();
-    store_ = *std::move(store);
-  }
   JobKey Create(const v1::Job& job, const std::vector<v1::Event>& events = {}) {
     auto key = store_->CreateJob(job, events);
     EXPECT_TRUE(key.ok()) << key.status();
     return key.value_or(0);
   }
-  std::vector<int64_t> Sequences(JobKey key, const Store::ReadOptions& options) {
-    auto batch = store_->ReadEvents(key, options);
-    EXPECT_TRUE(batch.ok()) << batch.status();
-    std::vector<int64_t> sequences;
-    for (const auto& event : batch->events) sequences.push_back(event->sequence());
-    return sequences;
+  std::vector<int64_t> Sequences(JobKey key, const JobStore::ReadOptions& options) {
+    return SequencesOf(*store_, key, options);
   }
 
   TemporaryFolder folder_;
-  const std::string path_ = folder_.path() + "/traind.db";
-  std::unique_ptr<Store> store_;
+  const std::unique_ptr<JobStore> store_ = GetParam().open(folder_.path());
 };
 
-TEST_F(StoreTest, KeepsJobsAndEventsOverAReopen) {
+INSTANTIATE_TEST_SUITE_P(All, JobStoreTest,
+                         ::testing::Values(Implementation{"Sqlite",
+                                                          [](const std::string& folder) -> std::unique_ptr<JobStore> {
+                                                            auto store =
+                                                                SqliteJobStore::Open({.path = folder + "/traind.db"});
+                                                            EXPECT_TRUE(store.ok()) << store.status();
+                                                            return *std::move(store);
+                                                          }},
+                                           Implementation{"Memory",
+                                                          [](const std::string&) -> std::unique_ptr<JobStore> {
+                                                            return std::make_unique<MemoryJobStore>();
+                                                          }}),
+                         [](const auto& instance) { return instance.param.name; });
+
+TEST_P(JobStoreTest, GivesBackWhatWasStored) {
   v1::Job job = MakeJob("a", "request-1");
   job.set_last_sequence(1);
   const JobKey key = Create(job, {Train(1, 10)});
+  EXPECT_GT(key, 0);
   job.set_last_sequence(2);
   job.mutable_progress()->set_step(20);
   ASSERT_TRUE(store_->AppendEvents(key, job, {Train(2, 20)}).ok());
-  Reopen();
   auto stored = store_->GetJob("a");
   ASSERT_TRUE(stored.ok()) << stored.status();
   EXPECT_EQ(stored->key, key);
@@ -82,9 +71,18 @@ TEST_F(StoreTest, KeepsJobsAndEventsOverAReopen) {
   auto request = store_->FindRequest("request-1");
   ASSERT_TRUE(request.ok());
   EXPECT_EQ(*request, "a");
+  EXPECT_EQ(*store_->FindRequest("request-2"), std::nullopt);
+  EXPECT_TRUE(absl::IsNotFound(store_->GetJob("b").status()));
 }
 
-TEST_F(StoreTest, AppendLeavesTheRecordAloneAndUpdateReplacesIt) {
+TEST_P(JobStoreTest, NamesTheJobsByArrival) {
+  for (const char* id : {"b", "a", "c"}) Create(MakeJob(id));
+  auto ids = store_->JobIds();
+  ASSERT_TRUE(ids.ok()) << ids.status();
+  EXPECT_THAT(*ids, ElementsAre("b", "a", "c"));
+}
+
+TEST_P(JobStoreTest, AppendLeavesTheRecordAloneAndUpdateReplacesIt) {
   v1::Job job = MakeJob("a");
   const JobKey key = Create(job);
   job.set_state(v1::RUNNING);
@@ -96,7 +94,7 @@ TEST_F(StoreTest, AppendLeavesTheRecordAloneAndUpdateReplacesIt) {
   EXPECT_EQ(store_->GetJob("a")->job.state(), v1::RUNNING);
 }
 
-TEST_F(StoreTest, RefusesATakenIdOrRequestAndLeavesNoTrace) {
+TEST_P(JobStoreTest, RefusesATakenIdOrRequestAndLeavesNoTrace) {
   const JobKey first = Create(MakeJob("a", "r"));
   EXPECT_TRUE(absl::IsAlreadyExists(store_->CreateJob(MakeJob("a"), {}).status()));
   EXPECT_TRUE(absl::IsAlreadyExists(store_->CreateJob(MakeJob("b", "r"), {Train(1, 1)}).status()));
@@ -109,7 +107,7 @@ TEST_F(StoreTest, RefusesATakenIdOrRequestAndLeavesNoTrace) {
   EXPECT_THAT(Sequences(first, {}), IsEmpty());
 }
 
-TEST_F(StoreTest, DeletesEverythingOfAJobAndNeverGivesAKeyTwice) {
+TEST_P(JobStoreTest, DeletesEverythingOfAJobAndNeverGivesAKeyTwice) {
   const JobKey a = Create(MakeJob("a", "r"), {Train(1, 1)});
   ASSERT_TRUE(store_->DeleteJob(a).ok());
   EXPECT_TRUE(absl::IsNotFound(store_->GetJob("a").status()));
@@ -118,7 +116,7 @@ TEST_F(StoreTest, DeletesEverythingOfAJobAndNeverGivesAKeyTwice) {
   EXPECT_GT(Create(MakeJob("a", "r")), a);
 }
 
-TEST_F(StoreTest, ListsNewestFirstInPagesAndByState) {
+TEST_P(JobStoreTest, ListsNewestFirstInPagesAndByState) {
   std::vector<JobKey> keys;
   for (const char* id : {"a", "b", "c", "d"}) {
     v1::Job job = MakeJob(id);
@@ -140,7 +138,7 @@ TEST_F(StoreTest, ListsNewestFirstInPagesAndByState) {
   EXPECT_THAT(names(0, {v1::FAILED, v1::CANCELLED}, 10), ElementsAre("jobs/b"));
 }
 
-TEST_F(StoreTest, ReadsEventsInBoundedBatches) {
+TEST_P(JobStoreTest, ReadsEventsInBoundedBatches) {
   const JobKey key = Create(MakeJob("a"), {Train(1, 1), Log(2, std::string(1000, 'x')), Log(3, "short"), Train(4, 2)});
   EXPECT_THAT(Sequences(key, {.after_sequence = 2}), ElementsAre(3, 4));
   EXPECT_THAT(Sequences(key, {.max_bytes = 100}), ElementsAre(1));
@@ -152,7 +150,7 @@ TEST_F(StoreTest, ReadsEventsInBoundedBatches) {
   EXPECT_EQ(batch->last_scanned, 3) << "what was left out is not read again";
 }
 
-TEST_F(StoreTest, FindsEventsByKindAndStep) {
+TEST_P(JobStoreTest, FindsEventsByKindAndStep) {
   const JobKey key = Create(MakeJob("a"), {Train(1, 10, 0.25), Train(2, 20), Log(3, "x")});
   auto found = store_->FindEvent(key, v1::TRAIN, 10);
   ASSERT_TRUE(found.ok());
@@ -165,7 +163,7 @@ TEST_F(StoreTest, FindsEventsByKindAndStep) {
   EXPECT_EQ((*steps)[v1::STATISTICS], std::nullopt);
 }
 
-TEST_F(StoreTest, CommitsFromManyThreadsInOrderOfEachThread) {
+TEST_P(JobStoreTest, CommitsFromManyThreadsInOrderOfEachThread) {
   constexpr int kThreads = 8;
   constexpr int kEvents = 50;
   std::vector<JobKey> keys;
@@ -182,56 +180,6 @@ TEST_F(StoreTest, CommitsFromManyThreadsInOrderOfEachThread) {
   }
   for (std::thread& thread : threads) thread.join();
   for (JobKey key : keys) EXPECT_EQ(Sequences(key, {}).size(), size_t{kEvents});
-}
-
-TEST_F(StoreTest, SurvivesAFullDisk) {
-  const JobKey key = Create(MakeJob("a"));
-  Reopen(/*max_bytes=*/256 << 10);
-  v1::Job job;
-  absl::Status status;
-  int64_t stored = 0;
-  for (int64_t n = 1; n <= 100 && status.ok(); ++n) {
-    job.set_last_sequence(n);
-    status = store_->AppendEvents(key, job, {Log(n, std::string(16 << 10, 'x'))});
-    if (status.ok()) stored = n;
-  }
-  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr("disk"));
-  ASSERT_GT(stored, 0);
-  // Nothing is half there, reading goes on, and so does writing once there is room.
-  EXPECT_EQ(store_->GetJob("a")->job.last_sequence(), stored);
-  EXPECT_EQ(Sequences(key, {.max_bytes = 1 << 30}).size(), static_cast<size_t>(stored));
-  Reopen();
-  job.set_last_sequence(stored + 1);
-  EXPECT_TRUE(store_->AppendEvents(key, job, {Log(stored + 1, "again")}).ok());
-}
-
-TEST(StoreOpen, RefusesWhatIsNoDatabase) {
-  TemporaryFolder folder;
-  const std::string path = folder.path() + "/traind.db";
-  std::ofstream(path) << std::string(10000, 'x');
-  const absl::Status status = Store::Open({.path = path}).status();
-  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr(path));
-}
-
-TEST(StoreOpen, RefusesANewerSchema) {
-  TemporaryFolder folder;
-  const std::string path = folder.path() + "/traind.db";
-  ASSERT_TRUE(Store::Open({.path = path}).ok());
-  {
-    auto connection = OpenConnection(path, SQLITE_OPEN_READWRITE);
-    ASSERT_TRUE(connection.ok());
-    ASSERT_TRUE(Execute(connection->get(), "PRAGMA user_version=99").ok());
-  }
-  const absl::Status status = Store::Open({.path = path}).status();
-  EXPECT_TRUE(absl::IsFailedPrecondition(status)) << status;
-  EXPECT_THAT(std::string(status.message()), HasSubstr("newer"));
-}
-
-TEST(StoreOpen, NeedsAFolder) {
-  TemporaryFolder folder;
-  EXPECT_TRUE(absl::IsUnavailable(Store::Open({.path = folder.path() + "/none/traind.db"}).status()));
 }
 
 }  // namespace

@@ -1,0 +1,52 @@
+#include "server/jobs/worker_verdict.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "server/jobs/progress.h"
+
+namespace traind::server {
+namespace {
+
+using Kind = WorkerExit::Kind;
+
+WorkerVerdict Failed(absl::StatusCode code, std::string message, const WorkerExit& exit) {
+  WorkerVerdict verdict{.state = v1::FAILED, .reason = message};
+  verdict.error.set_code(static_cast<int>(code));
+  verdict.error.set_message(std::move(message));
+  for (const std::string& line : exit.last_log_lines) verdict.error.add_last_log_lines(line);
+  return verdict;
+}
+
+// "worker 2 of at most 4 was killed by signal 9 (SIGKILL)"
+std::string HowItFailed(const v1::Job& job, const WorkerExit& exit, uint32_t max_restarts) {
+  const std::string what = exit.kind == Kind::kHung ? "gave no sign of life and was killed"
+                           : exit.kind == Kind::kRejected
+                               ? absl::StrCat("sent an event that was refused: ", exit.status.message())
+                               : exit.description;
+  // Attempts after a restart of the server are not counted as restarts.
+  const uint32_t most = max_restarts + job.attempts() - job.restarts();
+  return absl::StrCat("worker ", job.attempts(), " of at most ", most,
+                      absl::StartsWith(what, "killed") ? " was " : ": ", what);
+}
+
+}  // namespace
+
+WorkerVerdict JudgeExit(const v1::Job& job, const WorkerExit& exit, bool shutting_down, uint32_t max_restarts) {
+  if (exit.kind == Kind::kFinished) return {.state = v1::SUCCEEDED};
+  if (exit.kind == Kind::kTaskFailed) return Failed(exit.status.code(), std::string(exit.status.message()), exit);
+  if (job.state() == v1::CANCELLING) {
+    if (exit.kind == Kind::kStopped) return {.state = v1::CANCELLED};
+    return {.state = v1::CANCELLED,
+            .reason = absl::StrCat("the worker ended while it was stopping: ", exit.description)};
+  }
+  if (exit.kind == Kind::kStopped || shutting_down) {
+    return {.state = v1::QUEUED, .reason = "the server is shutting down"};
+  }
+  const std::string how = HowItFailed(job, exit, max_restarts);
+  if (job.restarts() < max_restarts) {
+    return {.state = v1::QUEUED, .reason = absl::StrCat(how, "; ", GoingOn(job)), .restart = true};
+  }
+  return Failed(absl::StatusCode::kInternal, absl::StrCat(how, "; it was restarted ", job.restarts(), " times"), exit);
+}
+
+}  // namespace traind::server

@@ -1,0 +1,22 @@
+// What the end of a worker means for its job. Pure; thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "server/workers/worker.h"
+#include "traind/v1/job.pb.h"
+
+namespace traind::server {
+
+struct WorkerVerdict {
+  v1::JobState state = v1::FAILED;  // Where the job goes.
+  std::string reason = "";          // Of its STATE event; may be empty.
+  v1::JobError error = {};          // Of a FAILED job.
+  bool restart = false;             // The job is QUEUED because its worker failed, which counts.
+};
+
+// `job` is RUNNING or CANCELLING, and `exit` the end of its worker.
+WorkerVerdict JudgeExit(const v1::Job& job, const WorkerExit& exit, bool shutting_down, uint32_t max_restarts);
+
+}  // namespace traind::server

@@ -1,0 +1,77 @@
+// The durable record of jobs and their events. What a call acknowledged survives any crash; what failed left no trace.
+// Thread-safe. Every call may block on the disk.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "traind/v1/event.pb.h"
+#include "traind/v1/job.pb.h"
+
+namespace traind::server {
+
+// Which oneof branch of the event is set.
+v1::EventKind KindOf(const v1::Event& event);
+
+// The position of a job in the order of arrival: positive, unique, never used again.
+using JobKey = int64_t;
+
+struct StoredJob {
+  JobKey key = 0;
+  v1::Job job;
+};
+
+class JobStore {
+ public:
+  struct ReadOptions {
+    int64_t after_sequence = 0;
+    int64_t max_bytes = 256 << 10;  // At least one event comes, however large.
+    int max_events = 1024;          // Also of those left out by `kinds`.
+    uint32_t kinds = ~0u;           // Bit 1 << kind.
+  };
+  struct EventBatch {
+    std::vector<std::shared_ptr<const v1::Event>> events;
+    int64_t last_scanned = 0;  // Go on after this one; after_sequence when there was nothing more.
+  };
+
+  virtual ~JobStore() = default;
+
+  // --- Changes. Each is one transaction, durable when the call returns OK; else nothing of it is stored.
+  // RESOURCE_EXHAUSTED: the disk is full. UNAVAILABLE: the disk failed; the caller may try again. ALREADY_EXISTS: an
+  // event's sequence number is taken.
+
+  // A new job with its first events. ALREADY_EXISTS: the job's id or its request_id is taken.
+  virtual absl::StatusOr<JobKey> CreateJob(const v1::Job& job, const std::vector<v1::Event>& events) = 0;
+  // Replaces the job's record, progress and last_sequence included, and appends the events. The name stays.
+  virtual absl::Status UpdateJob(JobKey key, const v1::Job& job, const std::vector<v1::Event>& events) = 0;
+  // Replaces progress and last_sequence only, and appends the events.
+  virtual absl::Status AppendEvents(JobKey key, const v1::Job& job, const std::vector<v1::Event>& events) = 0;
+  // The job, its request and its events.
+  virtual absl::Status DeleteJob(JobKey key) = 0;
+
+  // --- Reads. They see every change acknowledged before.
+
+  virtual absl::StatusOr<StoredJob> GetJob(const std::string& id) = 0;  // NOT_FOUND.
+  // The id of the job that the request made.
+  virtual absl::StatusOr<std::optional<std::string>> FindRequest(const std::string& request_id) = 0;
+  // Hands over the jobs, newest first, with keys below `before` (0: all) and a state of `states` (empty: all), until
+  // `add` returns false. `add` must not call back into the store.
+  virtual absl::Status ListJobs(JobKey before, const std::vector<v1::JobState>& states,
+                                const std::function<bool(StoredJob)>& add) = 0;
+  // In the order of arrival.
+  virtual absl::StatusOr<std::vector<std::string>> JobIds() = 0;
+
+  virtual absl::StatusOr<EventBatch> ReadEvents(JobKey key, const ReadOptions& options) = 0;
+  // The newest event of a kind and step.
+  virtual absl::StatusOr<std::optional<v1::Event>> FindEvent(JobKey key, v1::EventKind kind, uint64_t step) = 0;
+  // The highest step of each kind, by its number; absent: no event of the kind.
+  virtual absl::StatusOr<std::vector<std::optional<uint64_t>>> LastSteps(JobKey key) = 0;
+};
+
+}  // namespace traind::server

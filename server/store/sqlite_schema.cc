@@ -1,0 +1,114 @@
+#include "server/store/sqlite_schema.h"
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
+#include "server/store/sqlite.h"
+#include "traind/version.h"
+
+namespace traind::server {
+namespace {
+
+constexpr int64_t kPageSize = 4096;  // SQLite's default.
+
+constexpr Migration kMigrations[] = {
+    // jobs.record is the v1::Job without progress and last_sequence, which change with each commit of events and have
+    // columns of their own. AUTOINCREMENT: a key is the order of arrival and is never given twice.
+    {1, R"sql(
+      CREATE TABLE jobs (
+        key INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        state INTEGER NOT NULL,
+        last_sequence INTEGER NOT NULL,
+        progress BLOB NOT NULL,
+        record BLOB NOT NULL
+      );
+      CREATE TABLE requests (
+        request_id TEXT PRIMARY KEY,
+        job INTEGER NOT NULL
+      ) WITHOUT ROWID;
+      CREATE INDEX requests_by_job ON requests (job);
+      CREATE TABLE events (
+        job INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        step INTEGER NOT NULL,
+        payload BLOB NOT NULL
+      );
+      CREATE UNIQUE INDEX events_by_sequence ON events (job, sequence);
+      CREATE INDEX events_by_step ON events (job, kind, step);
+    )sql"},
+    // One row: the traind that opened the file last.
+    {2, R"sql(
+      CREATE TABLE written_by (
+        only INTEGER PRIMARY KEY CHECK (only = 1),
+        version TEXT NOT NULL
+      );
+    )sql"},
+};
+
+// The number that the query gives.
+absl::StatusOr<int64_t> Number(sqlite3* connection, absl::string_view query) {
+  auto statement = Statement::Prepare(connection, query);
+  if (!statement.ok()) return statement.status();
+  if (auto row = statement->Step(); !row.ok()) return row.status();
+  return statement->Integer(0);
+}
+
+// "traind 0.3.0", as far as the file says it.
+std::string Writer(sqlite3* connection) {
+  auto statement = Statement::Prepare(connection, "SELECT version FROM written_by");
+  if (!statement.ok() || !statement->Step().value_or(false)) return "a newer traind";
+  return absl::StrCat("traind ", statement->Bytes(0));
+}
+
+absl::Status NoteWriter(sqlite3* connection, absl::string_view version) {
+  auto statement = Statement::Prepare(connection,
+                                      "INSERT INTO written_by VALUES (1, ?1) ON CONFLICT DO UPDATE "
+                                      "SET version = excluded.version WHERE version <> excluded.version");
+  if (!statement.ok()) return statement.status();
+  statement->Bind(1, version);
+  return statement->Run();
+}
+
+absl::Status RunMissing(sqlite3* connection, absl::Span<const Migration> migrations, int64_t found,
+                        absl::string_view version) {
+  for (const Migration& migration : migrations) {
+    if (migration.schema <= found) continue;
+    const std::string step = absl::StrCat(migration.sql, "PRAGMA user_version=", migration.schema, ";");
+    if (absl::Status status = Execute(connection, step); !status.ok()) return status;
+  }
+  return NoteWriter(connection, version);
+}
+
+}  // namespace
+
+absl::Span<const Migration> Migrations() { return kMigrations; }
+
+absl::Status Migrate(sqlite3* connection, absl::Span<const Migration> migrations, absl::string_view version) {
+  const auto found = Number(connection, "PRAGMA user_version");
+  if (!found.ok()) return found.status();
+  const int64_t known = migrations.back().schema;
+  if (*found > known) {
+    return absl::FailedPreconditionError(absl::StrCat("was written by ", Writer(connection), " (schema ", *found,
+                                                      ", this one knows ", known, "); use that version"));
+  }
+  absl::Status status = Execute(connection, "BEGIN IMMEDIATE");
+  if (!status.ok()) return status;
+  status = RunMissing(connection, migrations, *found, version);
+  if (status.ok()) status = Execute(connection, "COMMIT");
+  // SQLite has rolled back by itself when the disk is full.
+  if (!status.ok() && !sqlite3_get_autocommit(connection)) Execute(connection, "ROLLBACK").IgnoreError();
+  return status;
+}
+
+absl::Status PrepareFile(sqlite3* connection, int64_t max_bytes) {
+  absl::Status status = Execute(connection, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
+  if (status.ok() && max_bytes > 0) {
+    status = Execute(connection, absl::StrCat("PRAGMA max_page_count=", max_bytes / kPageSize, ";"));
+  }
+  return status.ok() ? Migrate(connection, Migrations(), kVersion) : status;
+}
+
+}  // namespace traind::server

@@ -1,0 +1,207 @@
+#include "server/services/dataset_service.h"
+
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "core/base/checksum.h"
+#include "tests/server/services/services_fixture.h"
+
+namespace traind::server {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class DatasetServiceTest : public ServicesTest {
+ protected:
+  grpc::Status Upload(const v1::UploadHeader& header, const std::string& bytes, v1::Upload* upload) {
+    grpc::ClientContext context;
+    auto stream = datasets_->UploadDataset(&context, upload);
+    v1::UploadDatasetRequest request;
+    *request.mutable_header() = header;
+    stream->Write(request);
+    request.set_chunk(bytes);
+    stream->Write(request);
+    stream->WritesDone();
+    return stream->Finish();
+  }
+};
+
+TEST_F(DatasetServiceTest, AnImportIsTheWorkOfAWorkerThatMayDie) {
+  launcher_.HoldDataTasks();
+  grpc::Status status;
+  std::thread call([&] {
+    grpc::ClientContext context;
+    v1::Dataset dataset;
+    status = datasets_->ImportDataset(&context, ImportRequest("digits"), &dataset);
+  });
+  auto worker = launcher_.Await(1);
+  ASSERT_EQ(worker->task.import().files_size(), 4);
+  EXPECT_EQ(worker->task.import().files(1).file().path(), "labels.npy");
+  EXPECT_EQ(worker->task.import().files(1).path(), std::filesystem::canonical(root_ + "/labels.npy"));
+  // Half a dataset.
+  std::filesystem::create_directories(worker->task.dataset_dir());
+  std::ofstream(worker->task.dataset_dir() + "/train.examples.npy") << "half";
+  worker->End(WorkerExit::Kind::kCrashed, "killed by signal 11 (SIGSEGV)");
+  call.join();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_THAT(status.error_message(), HasSubstr("killed by signal 11 (SIGSEGV)"));
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() + "/data/datasets/digits"));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path() + "/data/trash"));
+}
+
+TEST_F(DatasetServiceTest, ACallerWhoGoesEndsTheImport) {
+  launcher_.HoldDataTasks();
+  grpc::ClientContext context;
+  grpc::Status status;
+  std::thread call([&] {
+    v1::Dataset dataset;
+    status = datasets_->ImportDataset(&context, ImportRequest("digits"), &dataset);
+  });
+  auto worker = launcher_.Await(1);
+  context.TryCancel();
+  call.join();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED);
+  absl::MutexLock lock(&worker->mu);
+  const auto killed = [&worker]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(worker->mu) { return worker->killed; };
+  worker->mu.Await(absl::Condition(&killed));
+}
+
+TEST_F(DatasetServiceTest, ViolationsOfAnImportComeFromTheWorker) {
+  v1::ImportDatasetRequest request = ImportRequest("digits");
+  request.mutable_splits(1)->set_format(v1::CIFAR10);
+  request.mutable_splits(1)->clear_labels();
+  grpc::ClientContext context;
+  v1::Dataset dataset;
+  const grpc::Status status = datasets_->ImportDataset(&context, request, &dataset);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(Fields(status), ElementsAre("splits[1].examples"));
+  request.mutable_splits(1)->set_name("train");
+  grpc::ClientContext again;
+  EXPECT_THAT(Fields(datasets_->ImportDataset(&again, request, &dataset)), ElementsAre("splits[1].name"));
+}
+
+TEST_F(DatasetServiceTest, DescribesDatasets) {
+  Import("digits");
+  v1::DescribeDatasetRequest request;
+  request.set_name("datasets/digits");
+  v1::DatasetDescription description;
+  grpc::ClientContext context;
+  const grpc::Status status = datasets_->DescribeDataset(&context, request, &description);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(description.dataset().name(), "datasets/digits");
+  ASSERT_EQ(description.splits_size(), 2);
+  EXPECT_THAT(description.splits(0).class_counts(), ElementsAre(7, 7, 6));
+  EXPECT_EQ(description.splits(0).duplicates(), kExamples - 1);
+  EXPECT_EQ(description.splits(1).shared_with_first(), kExamples);
+  request.set_name("datasets/none");
+  grpc::ClientContext missing;
+  EXPECT_EQ(datasets_->DescribeDataset(&missing, request, &description).error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(DatasetServiceTest, ImportsListsAndDeletesDatasets) {
+  for (const char* id : {"c", "a", "b"}) Import(id);
+  v1::ListDatasetsRequest request;
+  request.set_page_size(2);
+  std::vector<std::string> names;
+  do {
+    grpc::ClientContext context;
+    v1::ListDatasetsResponse response;
+    ASSERT_TRUE(datasets_->ListDatasets(&context, request, &response).ok());
+    for (const v1::Dataset& dataset : response.datasets()) names.push_back(dataset.name());
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_THAT(names, ElementsAre("datasets/a", "datasets/b", "datasets/c"));
+
+  grpc::ClientContext again;
+  v1::Dataset dataset;
+  EXPECT_EQ(datasets_->ImportDataset(&again, ImportRequest("a"), &dataset).error_code(),
+            grpc::StatusCode::ALREADY_EXISTS);
+  v1::DeleteDatasetRequest remove;
+  remove.set_name("datasets/a");
+  google::protobuf::Empty empty;
+  grpc::ClientContext first;
+  EXPECT_TRUE(datasets_->DeleteDataset(&first, remove, &empty).ok());
+  grpc::ClientContext second;
+  EXPECT_EQ(datasets_->DeleteDataset(&second, remove, &empty).error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(DatasetServiceTest, ListsTheDatasetsThereAreForOneThatIsNot) {
+  Import("digits");
+  grpc::ClientContext context;
+  v1::GetDatasetRequest request;
+  request.set_name("datasets/digit");
+  v1::Dataset dataset;
+  const grpc::Status status = datasets_->GetDataset(&context, request, &dataset);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(status.error_message(), "there is no datasets/digit; there are: digits");
+}
+
+TEST_F(DatasetServiceTest, ReadsNothingOutsideTheDatasetRoot) {
+  std::filesystem::create_symlink("/etc/passwd", root_ + "/link");
+  const std::vector<std::string> roots = {root_};
+  for (const std::string& path : {std::string("/etc/passwd"), std::string("../data/lock"), std::string("link"),
+                                  std::string("/etc/no-such-file"), root_ + "/../data/lock", root_ + "-sibling/file"}) {
+    EXPECT_TRUE(absl::IsPermissionDenied(ResolveDataPath(roots, path).status())) << path;
+  }
+  EXPECT_TRUE(absl::IsNotFound(ResolveDataPath(roots, "none.npy").status()));
+  EXPECT_TRUE(ResolveDataPath(roots, "labels.npy").ok());
+  EXPECT_TRUE(ResolveDataPath(roots, root_ + "/labels.npy").ok());
+}
+
+TEST_F(DatasetServiceTest, GoesOnWithABrokenUpload) {
+  v1::UploadHeader header;
+  header.set_upload_id("examples");
+  header.set_size_bytes(static_cast<int64_t>(examples_.size()));
+  header.set_crc32(core::Crc32Hex(examples_));
+  v1::Upload upload;
+  const size_t half = examples_.size() / 2;
+  EXPECT_EQ(Upload(header, examples_.substr(0, half), &upload).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  Start();  // Committed bytes outlive the server.
+  v1::GetUploadRequest get;
+  get.set_name("uploads/examples");
+  grpc::ClientContext context;
+  ASSERT_TRUE(datasets_->GetUpload(&context, get, &upload).ok());
+  EXPECT_EQ(upload.committed_bytes(), static_cast<int64_t>(half));
+  EXPECT_FALSE(upload.complete());
+  header.set_offset(static_cast<int64_t>(half) + 1);
+  EXPECT_EQ(Upload(header, "x", &upload).error_code(), grpc::StatusCode::OUT_OF_RANGE);
+  header.set_offset(static_cast<int64_t>(half));
+  const grpc::Status status = Upload(header, examples_.substr(half), &upload);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_TRUE(upload.complete());
+
+  v1::ImportDatasetRequest request = ImportRequest("digits");
+  for (auto& split : *request.mutable_splits()) split.mutable_examples()->set_upload("uploads/examples");
+  v1::Dataset dataset;
+  grpc::ClientContext importing;
+  const grpc::Status imported = datasets_->ImportDataset(&importing, request, &dataset);
+  EXPECT_TRUE(imported.ok()) << imported.error_message();
+}
+
+TEST_F(DatasetServiceTest, RefusesWrongUploads) {
+  v1::UploadHeader header;
+  header.set_upload_id("file");
+  header.set_size_bytes(4);
+  header.set_crc32("00000000");
+  v1::Upload upload;
+  EXPECT_EQ(Upload(header, "abcd", &upload).error_code(), grpc::StatusCode::DATA_LOSS);
+  v1::GetUploadRequest get;
+  get.set_name("uploads/file");
+  grpc::ClientContext context;
+  EXPECT_EQ(datasets_->GetUpload(&context, get, &upload).error_code(), grpc::StatusCode::NOT_FOUND) << "discarded";
+  EXPECT_EQ(Upload(header, "abcde", &upload).error_code(), grpc::StatusCode::INVALID_ARGUMENT) << "too long";
+  header.set_upload_id("../x");
+  header.set_crc32("xyz");
+  header.set_size_bytes(0);
+  EXPECT_THAT(Fields(Upload(header, "", &upload)),
+              ElementsAre("header.upload_id", "header.size_bytes", "header.crc32"));
+}
+
+}  // namespace
+}  // namespace traind::server

@@ -1,0 +1,141 @@
+// The services through a real channel to a server in this process; workers are fakes.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "server/server.h"
+#include "tests/server/fake_launcher.h"
+#include "tests/server/temporary_folder.h"
+#include "traind/v1/dataset_service.grpc.pb.h"
+#include "traind/v1/model_service.grpc.pb.h"
+#include "traind/v1/training_service.grpc.pb.h"
+
+namespace traind::server {
+
+inline constexpr int kExamples = 20;
+
+// An NPY file, version 1.0.
+inline std::string Npy(const std::string& type, const std::string& shape, const std::string& data) {
+  std::string header = "{'descr': '" + type + "', 'fortran_order': False, 'shape': " + shape + ", }";
+  header.resize((header.size() + 11 + 63) / 64 * 64 - 10, ' ');
+  header.back() = '\n';
+  std::string file("\x93NUMPY\x01\x00", 8);
+  file += static_cast<char>(header.size() & 0xff);
+  file += static_cast<char>(header.size() >> 8);
+  return file + header + data;
+}
+
+// The fields of the violations that the status carries.
+inline std::vector<std::string> Fields(const grpc::Status& status) {
+  std::vector<std::string> fields;
+  google::rpc::Status rich;
+  google::rpc::BadRequest violations;
+  if (rich.ParseFromString(status.error_details()) && rich.details_size() == 1 &&
+      rich.details(0).UnpackTo(&violations)) {
+    for (const auto& violation : violations.field_violations()) fields.push_back(violation.field());
+  }
+  return fields;
+}
+
+class ServicesTest : public ::testing::Test {
+ protected:
+  ServicesTest() {
+    std::filesystem::create_directory(root_);
+    std::string labels;
+    for (int i = 0; i < kExamples; ++i) labels += static_cast<char>(i % 3);
+    examples_ = Npy("|u1", "(20, 1, 4, 4)", std::string(kExamples * 16, 'x'));
+    std::ofstream(root_ + "/examples.npy", std::ios::binary) << examples_;
+    std::ofstream(root_ + "/labels.npy", std::ios::binary) << Npy("|u1", "(20,)", labels);
+    Start();
+  }
+
+  void Start() {
+    server_.reset();
+    Config config;
+    config.listen = "127.0.0.1:0";
+    config.data_dir = folder_.path() + "/data";
+    config.dataset_roots = {root_};
+    config.threads = 2;
+    config.memory_limit = int64_t{1} << 30;
+    auto server = Server::Start(config, &launcher_);
+    ASSERT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+    const auto channel = server_->InProcessChannel();
+    training_ = v1::TrainingService::NewStub(channel);
+    datasets_ = v1::DatasetService::NewStub(channel);
+    models_ = v1::ModelService::NewStub(channel);
+  }
+
+  v1::ImportDatasetRequest ImportRequest(const std::string& id) {
+    v1::ImportDatasetRequest request;
+    request.set_dataset_id(id);
+    for (const char* name : {"train", "test"}) {
+      auto* split = request.add_splits();
+      split->set_name(name);
+      split->mutable_examples()->set_path("examples.npy");
+      split->mutable_labels()->set_path("labels.npy");
+    }
+    return request;
+  }
+  void Import(const std::string& id) {
+    grpc::ClientContext context;
+    v1::Dataset dataset;
+    const grpc::Status status = datasets_->ImportDataset(&context, ImportRequest(id), &dataset);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    EXPECT_EQ(dataset.name(), "datasets/" + id);
+  }
+  static v1::CreateJobRequest JobRequest(const std::string& id) {
+    v1::CreateJobRequest request;
+    request.set_job_id(id);
+    auto* layer = request.mutable_spec()->mutable_network()->add_layers();
+    layer->set_name("logits");
+    layer->mutable_dense()->set_units(3);
+    request.mutable_spec()->mutable_data()->set_dataset("digits");
+    request.mutable_spec()->set_batch_size(5);
+    request.mutable_spec()->set_epochs(3);
+    return request;
+  }
+  grpc::Status Create(const v1::CreateJobRequest& request, v1::Job* job) {
+    grpc::ClientContext context;
+    return training_->CreateJob(&context, request, job);
+  }
+  // Runs the worker that was started n-th to its end, with `steps` TRAIN events.
+  void Finish(size_t n, int steps) {
+    auto worker = launcher_.Await(n);
+    for (int step = 1; step <= steps; ++step) {
+      v1::Event event;
+      event.set_step(step);
+      event.mutable_train()->set_loss(1.0 / step);
+      ASSERT_TRUE(worker->Send({event}).ok());
+    }
+    worker->End(WorkerExit::Kind::kFinished);
+  }
+  grpc::Status Watch(const v1::WatchJobRequest& request, std::vector<v1::Event>* events) {
+    grpc::ClientContext context;
+    auto stream = training_->WatchJob(&context, request);
+    v1::WatchJobResponse response;
+    while (stream->Read(&response)) events->insert(events->end(), response.events().begin(), response.events().end());
+    return stream->Finish();
+  }
+
+  TemporaryFolder folder_;
+  const std::string root_ = folder_.path() + "/root";
+  std::string examples_;
+  FakeLauncher launcher_;
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<v1::TrainingService::Stub> training_;
+  std::unique_ptr<v1::DatasetService::Stub> datasets_;
+  std::unique_ptr<v1::ModelService::Stub> models_;
+};
+
+}  // namespace traind::server

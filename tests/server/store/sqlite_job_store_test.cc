@@ -1,0 +1,99 @@
+// What SQLite adds to the contract (job_store_test.cc): the file, and the disk below it.
+#include "server/store/sqlite_job_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tests/server/store/stored.h"
+#include "tests/server/temporary_folder.h"
+
+namespace traind::server {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+class SqliteJobStoreTest : public ::testing::Test {
+ protected:
+  SqliteJobStoreTest() { Reopen(); }
+  void Reopen(int64_t max_bytes = 0) {
+    store_.reset();
+    auto store = SqliteJobStore::Open({.path = path_, .max_bytes = max_bytes});
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+  }
+  JobKey Create(const v1::Job& job, const std::vector<v1::Event>& events = {}) {
+    auto key = store_->CreateJob(job, events);
+    EXPECT_TRUE(key.ok()) << key.status();
+    return key.value_or(0);
+  }
+  std::vector<int64_t> Sequences(JobKey key, const JobStore::ReadOptions& options) {
+    return SequencesOf(*store_, key, options);
+  }
+
+  TemporaryFolder folder_;
+  const std::string path_ = folder_.path() + "/traind.db";
+  std::unique_ptr<SqliteJobStore> store_;
+};
+
+TEST_F(SqliteJobStoreTest, KeepsJobsAndEventsOverAReopen) {
+  v1::Job job = MakeJob("a", "request-1");
+  job.set_last_sequence(1);
+  const JobKey key = Create(job, {Train(1, 10)});
+  job.set_last_sequence(2);
+  job.mutable_progress()->set_step(20);
+  ASSERT_TRUE(store_->AppendEvents(key, job, {Train(2, 20)}).ok());
+  Reopen();
+  auto stored = store_->GetJob("a");
+  ASSERT_TRUE(stored.ok()) << stored.status();
+  EXPECT_EQ(stored->key, key);
+  EXPECT_EQ(stored->job.SerializeAsString(), job.SerializeAsString());
+  EXPECT_THAT(Sequences(key, {}), ElementsAre(1, 2));
+  auto request = store_->FindRequest("request-1");
+  ASSERT_TRUE(request.ok());
+  EXPECT_EQ(*request, "a");
+}
+
+TEST_F(SqliteJobStoreTest, SurvivesAFullDisk) {
+  const JobKey key = Create(MakeJob("a"));
+  Reopen(/*max_bytes=*/256 << 10);
+  v1::Job job;
+  absl::Status status;
+  int64_t stored = 0;
+  for (int64_t n = 1; n <= 100 && status.ok(); ++n) {
+    job.set_last_sequence(n);
+    status = store_->AppendEvents(key, job, {Log(n, std::string(16 << 10, 'x'))});
+    if (status.ok()) stored = n;
+  }
+  EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr("disk"));
+  ASSERT_GT(stored, 0);
+  // Nothing is half there, reading goes on, and so does writing once there is room.
+  EXPECT_EQ(store_->GetJob("a")->job.last_sequence(), stored);
+  EXPECT_EQ(Sequences(key, {.max_bytes = 1 << 30}).size(), static_cast<size_t>(stored));
+  Reopen();
+  job.set_last_sequence(stored + 1);
+  EXPECT_TRUE(store_->AppendEvents(key, job, {Log(stored + 1, "again")}).ok());
+}
+
+TEST(SqliteJobStoreOpen, RefusesWhatIsNoDatabase) {
+  TemporaryFolder folder;
+  const std::string path = folder.path() + "/traind.db";
+  std::ofstream(path) << std::string(10000, 'x');
+  const absl::Status status = SqliteJobStore::Open({.path = path}).status();
+  EXPECT_TRUE(absl::IsDataLoss(status)) << status;
+  EXPECT_THAT(std::string(status.message()), HasSubstr(path));
+}
+
+TEST(SqliteJobStoreOpen, NeedsAFolder) {
+  TemporaryFolder folder;
+  EXPECT_TRUE(absl::IsUnavailable(SqliteJobStore::Open({.path = folder.path() + "/none/traind.db"}).status()));
+}
+
+}  // namespace
+}  // namespace traind::server

@@ -1,0 +1,46 @@
+// Jobs and events for tests of stores, and what a store holds.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "server/store/job_store.h"
+
+namespace traind::server {
+
+inline v1::Job MakeJob(const std::string& id, const std::string& request_id = "") {
+  v1::Job job;
+  job.set_name("jobs/" + id);
+  job.set_state(v1::QUEUED);
+  job.set_request_id(request_id);
+  job.mutable_spec()->set_display_name("the job " + id);
+  return job;
+}
+
+inline v1::Event Train(int64_t sequence, uint64_t step, double loss = 0.5) {
+  v1::Event event;
+  event.set_sequence(sequence);
+  event.set_step(step);
+  event.mutable_train()->set_loss(loss);
+  return event;
+}
+
+inline v1::Event Log(int64_t sequence, const std::string& text) {
+  v1::Event event;
+  event.set_sequence(sequence);
+  event.mutable_log()->set_text(text);
+  return event;
+}
+
+// The numbers of the events that one batch brings.
+inline std::vector<int64_t> SequencesOf(JobStore& store, JobKey key, const JobStore::ReadOptions& options) {
+  auto batch = store.ReadEvents(key, options);
+  EXPECT_TRUE(batch.ok()) << batch.status();
+  std::vector<int64_t> sequences;
+  for (const auto& event : batch->events) sequences.push_back(event->sequence());
+  return sequences;
+}
+
+}  // namespace traind::server
