@@ -1,9 +1,10 @@
 #include "core/job/resolve_initialization.h"
 
 #include <algorithm>
-#include <string>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/kind_field.h"
 #include "core/base/require.h"
 #include "core/data_initialization/data_initializer.h"
 #include "core/job/duration.h"
@@ -12,6 +13,12 @@ namespace traind::core {
 namespace {
 
 constexpr uint64_t kMaxMinibatches = 65536;
+
+// Null after a violation, which ResolveDataInitialization reports.
+std::unique_ptr<DataInitializer> InitializerOf(v1::DataInitialization config) {
+  FieldErrors::Root reported;
+  return Registry<DataInitializer>::Get().Create(config, reported.scope());
+}
 
 }  // namespace
 
@@ -26,13 +33,14 @@ void ResolveDataInitialization(v1::DataInitialization& config, uint64_t most_min
   }
 }
 
+bool NeedsGradients(const v1::DataInitialization& config) {
+  const auto initializer = InitializerOf(config);
+  return initializer != nullptr && initializer->needs_gradients();
+}
+
 void CheckDataInitialization(const v1::DataInitialization& config, const Graph& graph, const FieldErrors& errors) {
-  v1::DataInitialization resolved = config;
-  FieldErrors::Root reported;  // By ResolveDataInitialization.
-  const auto initializer = Registry<DataInitializer>::Get().Create(resolved, reported.scope());
-  if (initializer == nullptr) return;
-  const auto* kinds = v1::DataInitialization::descriptor()->FindOneofByName("kind");
-  initializer->Check(graph, errors.At(config.GetReflection()->GetOneofFieldDescriptor(config, kinds)->name()));
+  const auto initializer = InitializerOf(config);
+  if (initializer != nullptr) initializer->Check(graph, AtKind(config, errors));
 }
 
 double DataInitializationBytes(const v1::JobSpec& spec, const Graph& graph, const v1::NetworkDescription& description) {
@@ -43,7 +51,7 @@ double DataInitializationBytes(const v1::JobSpec& spec, const Graph& graph, cons
     largest = std::max(largest, static_cast<double>(Elements(node.pre_activation)));
   }
   const double minibatch = 4 * batch * static_cast<double>(Elements(graph.input_shape()));
-  const bool gradients = spec.data_initialization().data_dependent().balance_rates();
+  const bool gradients = NeedsGradients(spec.data_initialization());
   const auto plans = static_cast<double>(description.inference_memory_bytes()) +
                      (gradients ? static_cast<double>(description.training_memory_bytes()) : 0);
   return plans + 2 * 4 * batch * largest + minibatch * spec.data_initialization().minibatches();
