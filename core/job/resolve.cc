@@ -173,18 +173,8 @@ void ResolveSettings(v1::JobSpec& spec, uint32_t max_threads, const FieldErrors&
   ResolveCheckpoint(*spec.mutable_checkpoint(), errors.At("checkpoint"));
 }
 
-}  // namespace
-
-ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint32_t max_threads,
-                       const FieldErrors& errors) {
-  const int before = errors.count();
-  ResolvedJob job;
-  v1::JobSpec& resolved = job.spec;
-  resolved = spec;
-  CheckValues(resolved, errors);
-  ResolveSettings(resolved, max_threads, errors);
-  const ResolvedData data = ResolveData(*resolved.mutable_data(), dataset, errors.At("data"));
-  const int64_t examples = data.examples;
+// How many examples a step takes, how many steps there are, and what happens to the weights before and between them.
+void ResolveSteps(const v1::JobSpec& spec, int64_t examples, v1::JobSpec& resolved, const FieldErrors& errors) {
   resolved.set_batch_size(
       ResolveBatch(spec.has_batch_size(), spec.batch_size(), 128, examples, errors.At("batch_size")));
   const uint64_t steps_per_epoch = resolved.batch_size() > 0 ? examples / resolved.batch_size() : 0;
@@ -199,28 +189,51 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
     resolved.mutable_evaluation()->set_every_steps(
         static_cast<uint32_t>(std::min<uint64_t>(steps_per_epoch, UINT32_MAX)));
   }
-  ResolveLoss(resolved, dataset, data.blends, errors.At("loss"));
-  ResolveOptimizerDefault(*resolved.mutable_optimizer());
-  const ResolvedOptimizer optimizer = ResolveOptimizer(*resolved.mutable_optimizer(), errors.At("optimizer"));
+}
 
+// The field that a user would change for another output.
+FieldErrors OutputField(const v1::Network& network, const FieldErrors& errors) {
+  return network.has_preset() ? errors.At("preset") : errors.At("layers", network.layers_size() - 1);
+}
+
+// The network, and what depends on its shapes. Null when they are not known, after a violation or without the dataset.
+std::unique_ptr<Graph> ResolveNetwork(const v1::JobSpec& spec, const v1::Dataset* dataset, const ResolvedData& data,
+                                      v1::JobSpec& resolved, const FieldErrors& errors) {
   v1::Network& network = *resolved.mutable_network();
   if (dataset == nullptr && network.input_shape().empty()) {
     CheckWithoutShape(network, errors.At("network"));
-    return job;
+    return nullptr;
   }
-  const FieldErrors output = spec.network().has_preset()
-                                 ? errors.At("network").At("preset")
-                                 : errors.At("network").At("layers", spec.network().layers_size() - 1);
-  const auto graph = BuildNetwork(network, dataset, data, errors.At("network"));
-  if (graph == nullptr || dataset == nullptr) return job;
+  auto graph = BuildNetwork(network, dataset, data, errors.At("network"));
+  if (graph == nullptr || dataset == nullptr) return nullptr;
   ResolveTestTime(resolved.mutable_evaluation()->mutable_test_time(), data.stored, data.augmented,
                   errors.At("evaluation").At("test_time"));
-  CheckOutput(*graph, *dataset, output);
+  CheckOutput(*graph, *dataset, OutputField(spec.network(), errors.At("network")));
   if (resolved.has_data_initialization()) {
     CheckDataInitialization(resolved.data_initialization(), *graph, errors.At("data_initialization"));
   }
-  if (errors.count() > before) return job;
+  return graph;
+}
 
+}  // namespace
+
+ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint32_t max_threads,
+                       const FieldErrors& errors) {
+  const int before = errors.count();
+  ResolvedJob job;
+  v1::JobSpec& resolved = job.spec;
+  resolved = spec;
+  CheckValues(resolved, errors);
+  ResolveSettings(resolved, max_threads, errors);
+  const ResolvedData data = ResolveData(*resolved.mutable_data(), dataset, errors.At("data"));
+  ResolveSteps(spec, data.examples, resolved, errors);
+  ResolveLoss(resolved, dataset, data.blends, errors.At("loss"));
+  ResolveOptimizerDefault(*resolved.mutable_optimizer());
+  const ResolvedOptimizer optimizer = ResolveOptimizer(*resolved.mutable_optimizer(), errors.At("optimizer"));
+  const auto graph = ResolveNetwork(spec, dataset, data, resolved, errors);
+  if (graph == nullptr || errors.count() > before) return job;
+
+  const v1::Network& network = resolved.network();
   // A mask and the weights to rewind to take as much as two state tensors of an optimizer.
   const int pruning_slots = resolved.has_lottery_ticket() ? 2 : 0;
   job.algorithms =
@@ -239,7 +252,7 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
   const int64_t targets = data.blends ? graph->output().output[0] : dataset->target_width();
   const double batch = resolved.batch_size() * (example + 4.0 + 4.0 * static_cast<double>(targets));
   // Evaluation has a loader of its own, beside that of training.
-  const double loaders = resolved.data().evaluation_split() == "none" ? 1 : 2;
+  const double loaders = Evaluates(resolved.data()) ? 2 : 1;
   const double in_flight =
       loaders * static_cast<double>(BatchLoader::BatchesInFlight(PrefetchThreads(resolved.data())));
   const double stored = 4.0 * static_cast<double>(std::max(Elements(data.stored), Elements(data.augmented)));
