@@ -564,5 +564,70 @@ TEST_F(ServicesTest, RunsAProbeInAWorkerAndHandsItsErrorsOn) {
   EXPECT_THAT(status.error_message(), HasSubstr("SIGSEGV"));
 }
 
+// No worker is started for a request that cannot run.
+TEST_F(ServicesTest, NamesEveryViolationOfAnEvaluationAndAPredictionAtOnce) {
+  Import("digits");
+  v1::Job job;
+  ASSERT_TRUE(Create(JobRequest("j"), &job).ok());
+  launcher_.Await(1)->End(WorkerExit::Kind::kFinished);
+  const std::string weights = std::string("\x02\0\0\0\0\0\0\0", 8) + "{}";  // A safetensors file of no tensors.
+  grpc::ClientContext upload;
+  v1::Model model;
+  auto stream = models_->UploadModel(&upload, &model);
+  v1::UploadModelRequest part;
+  part.mutable_header()->set_model_id("m");
+  part.mutable_header()->set_size_bytes(static_cast<int64_t>(weights.size()));
+  part.mutable_header()->set_crc32(core::Crc32Hex(weights));
+  stream->Write(part);
+  part.set_chunk(weights);
+  stream->Write(part);
+  stream->WritesDone();
+  const grpc::Status uploaded = stream->Finish();
+  ASSERT_TRUE(uploaded.ok()) << uploaded.error_message();
+
+  v1::EvaluateRequest evaluate;
+  evaluate.mutable_model()->set_model("models/m");
+  evaluate.mutable_model()->set_job("jobs/j");
+  evaluate.set_batch_size(1000);
+  evaluate.mutable_data()->set_evaluation_split("nosuch");
+  evaluate.mutable_test_time()->set_dropout_samples(5000);
+  v1::EvaluationMetrics metrics;
+  grpc::ClientContext first;
+  const grpc::Status evaluated = models_->Evaluate(&first, evaluate, &metrics);
+  EXPECT_EQ(evaluated.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(Fields(evaluated), ElementsAre("data.evaluation_split", "batch_size", "test_time.dropout_samples"));
+
+  v1::PredictRequest predict;
+  *predict.mutable_model() = evaluate.model();
+  *predict.mutable_test_time() = evaluate.test_time();
+  predict.mutable_range()->set_dataset("none");
+  predict.mutable_range()->set_count(1001);
+  v1::PredictResponse predicted;
+  grpc::ClientContext second;
+  EXPECT_THAT(Fields(models_->Predict(&second, predict, &predicted)),
+              ElementsAre("range.dataset", "range.count", "test_time.dropout_samples"));
+  predict.clear_input();
+  grpc::ClientContext third;
+  EXPECT_THAT(Fields(models_->Predict(&third, predict, &predicted)), ElementsAre("input", "test_time.dropout_samples"));
+
+  EXPECT_EQ(launcher_.started(), 1u) << "that of the job";
+
+  // What the worker gets is resolved.
+  predict.mutable_range()->set_first(15);
+  predict.clear_test_time();
+  std::thread good([&] {
+    grpc::ClientContext context;
+    models_->Predict(&context, predict, &predicted);
+  });
+  const auto worker = launcher_.Await(2);
+  const v1::PredictRequest& resolved = worker->task.predict().request();
+  EXPECT_EQ(resolved.range().dataset(), "datasets/digits");
+  EXPECT_EQ(resolved.range().split(), "test");
+  EXPECT_EQ(resolved.range().count(), static_cast<uint64_t>(kExamples - 15));
+  EXPECT_EQ(resolved.test_time().fractional_samples(), 1u);
+  worker->End(WorkerExit::Kind::kFinished);
+  good.join();
+}
+
 }  // namespace
 }  // namespace traind::server
