@@ -1,17 +1,19 @@
 #include "core/data/batch_loader.h"
 
 #include <algorithm>
-#include <condition_variable>
 #include <cstring>
-#include <mutex>
 #include <new>
+#include <optional>
 #include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "core/data/sampler.h"
+#include "core/data/viewed_examples.h"
 #include "core/tensor/buffer.h"
 
 namespace traind::core {
@@ -22,7 +24,6 @@ struct Slot {
   Buffer labels;
   Buffer targets;
   Batch batch;
-  uint64_t made = 0;  // Guarded by the loader's mutex: one past the step whose batch is in here; 0 for none.
 };
 
 // What one of the loader's threads needs for itself.
@@ -30,8 +31,7 @@ struct Maker {
   std::vector<uint32_t> order;
   uint64_t order_epoch = 0;
   Augmenter::Workspace workspace;
-  Resampler resampler;
-  Buffer view_pixels;
+  std::optional<ViewedExamples> viewed;
   Buffer spare_examples;  // Where blending writes; slots change theirs for it.
   Buffer spare_targets;
   BatchAugmentation::Pairing pairing;
@@ -54,15 +54,19 @@ int32_t Dominant(const float* row, int64_t outputs) {
 struct BatchLoader::State {
   State(const Split& s, const Preprocessor& p, const Options& o)
       : split(s),
+        stored(AsStored(s)),
         preprocessor(p),
         options(o),
         sampler({.examples = s.size(), .batch = o.batch, .shuffled = o.shuffled, .seed = o.seed}),
         augments(o.augmenter != nullptr && o.augmenter->changes_images()),
         blends(o.augmenter != nullptr && o.augmenter->blends()),
-        views(o.views != nullptr ? o.views->count() : 1),
+        views(o.views != nullptr ? *o.views : plain),
         // One batch is read by the step, one is ready, and each thread makes one.
         slots(static_cast<size_t>(o.threads) + 2),
-        makers(static_cast<size_t>(o.threads)) {}
+        makers(static_cast<size_t>(o.threads)),
+        made(slots.size()),
+        released(o.first_step),
+        next(o.first_step) {}
 
   absl::Status Reserve();
   absl::Status Reserve(Maker& maker) const;
@@ -73,26 +77,34 @@ struct BatchLoader::State {
   void FillTargets(const uint32_t* order, int64_t count, Slot* slot) const;
   void Blend(Maker& maker, Slot* slot) const;
   // In a thread of its own: every step that is `maker`'s, from `first` on.
-  void Run(uint64_t first, Maker& maker);
-  void Stop();
+  void Run(uint64_t first, Maker& maker) ABSL_LOCKS_EXCLUDED(mutex);
+  // Waits until the slot of `step` may be written; false when the loader stops.
+  bool AwaitRoom(uint64_t step) ABSL_LOCKS_EXCLUDED(mutex);
+  void Publish(uint64_t step) ABSL_LOCKS_EXCLUDED(mutex);
+  // The batch of `step`, once it is made; the one before it is given back.
+  const Batch& Await(uint64_t step) ABSL_LOCKS_EXCLUDED(mutex);
+  void Stop() ABSL_LOCKS_EXCLUDED(mutex);
 
   const Split& split;
+  const RawExamples stored;
   const Preprocessor& preprocessor;
   const Options options;
   const Sampler sampler;
   const bool augments;
   const bool blends;
-  const int64_t views;
+  const Views plain;  // Where the options have none.
+  const Views& views;
   uint64_t end = 0;
   std::vector<Slot> slots;    // That of a step: step % slots.size().
   std::vector<Maker> makers;  // The steps are dealt out to them in turn.
 
-  std::mutex mutex;
-  std::condition_variable changed;
-  uint64_t released = 0;  // Guarded by mutex: slots of steps before this one may be written again.
-  bool stopping = false;  // Guarded by mutex.
+  absl::Mutex mutex;
+  absl::CondVar changed;
+  std::vector<uint64_t> made ABSL_GUARDED_BY(mutex);  // By slot: one past the step whose batch is in it; 0 for none.
+  uint64_t released ABSL_GUARDED_BY(mutex);           // Slots of steps before this one may be written again.
+  bool stopping ABSL_GUARDED_BY(mutex) = false;
 
-  uint64_t next = 0;  // Of the caller: the step that Next() gives.
+  uint64_t next;  // Of the caller: the step that Next() gives.
 };
 
 absl::Status BatchLoader::State::Reserve() {
@@ -115,10 +127,7 @@ absl::Status BatchLoader::State::Reserve(Maker& maker) const {
     maker.pairing.partner.reserve(static_cast<size_t>(options.batch));
     maker.pairing.weight.reserve(static_cast<size_t>(options.batch));
   }
-  if (options.views != nullptr && !options.views->plain()) {
-    options.views->Reserve(maker.resampler);
-    maker.view_pixels = Floats(Elements(options.views->input()));
-  }
+  maker.viewed.emplace(stored, views);
   maker.order.reserve(static_cast<size_t>(split.size()));
   if (!augments) return absl::OkStatus();
   auto augmenting = Augmenter::Workspace::For(*options.augmenter, split.element_type());
@@ -129,16 +138,9 @@ absl::Status BatchLoader::State::Reserve(Maker& maker) const {
 
 void BatchLoader::State::FillExample(int64_t index, const Augmenter::Key& key, int64_t view, Maker& maker,
                                      float* out) const {
-  if (augments) {
-    preprocessor.Apply(options.augmenter->Apply(ImageOf(split, index), key, maker.workspace), out);
-  } else if (options.views != nullptr && !options.views->plain()) {
-    const Shape& shape = options.views->input();
-    const ImageView looked{split.element_type(), shape[0], shape[1], shape[2], maker.view_pixels.data()};
-    options.views->Apply(view, ImageOf(split, index), maker.resampler, looked);
-    preprocessor.Apply(looked, out);
-  } else {
-    preprocessor.Apply(split, index, out);
-  }
+  const void* example = augments ? options.augmenter->Apply(ImageAt(stored, index), key, maker.workspace).data
+                                 : maker.viewed->At(index, view);
+  preprocessor.Apply(stored.type, example, out);
 }
 
 void BatchLoader::State::FillTargets(const uint32_t* order, int64_t count, Slot* slot) const {
@@ -187,10 +189,10 @@ void BatchLoader::State::Blend(Maker& maker, Slot* slot) const {
 }
 
 void BatchLoader::State::Fill(uint64_t step, Maker& maker, Slot* slot) const {
-  const uint64_t batch = step / static_cast<uint64_t>(views);
-  const auto view = static_cast<int64_t>(step % static_cast<uint64_t>(views));
-  const uint64_t per_epoch =
-      options.keep_partial ? end / static_cast<uint64_t>(views) : static_cast<uint64_t>(sampler.steps_per_epoch());
+  const auto looks = static_cast<uint64_t>(views.count());
+  const uint64_t batch = step / looks;
+  const auto view = static_cast<int64_t>(step % looks);
+  const uint64_t per_epoch = options.keep_partial ? end / looks : static_cast<uint64_t>(sampler.steps_per_epoch());
   const uint64_t epoch = batch / per_epoch;
   const int64_t first = static_cast<int64_t>(batch % per_epoch) * options.batch;
   if (maker.order.empty() || epoch != maker.order_epoch) {
@@ -212,28 +214,41 @@ void BatchLoader::State::Fill(uint64_t step, Maker& maker, Slot* slot) const {
 }
 
 void BatchLoader::State::Run(uint64_t first, Maker& maker) {
-  for (uint64_t step = first; step < end; step += makers.size()) {
-    {
-      std::unique_lock lock(mutex);
-      changed.wait(lock, [&] { return stopping || step < released + slots.size(); });
-      if (stopping) return;
-    }
-    Slot& slot = slots[step % slots.size()];
-    Fill(step, maker, &slot);
-    {
-      std::lock_guard lock(mutex);
-      slot.made = step + 1;
-    }
-    changed.notify_all();
+  for (uint64_t step = first; step < end && AwaitRoom(step); step += makers.size()) {
+    Fill(step, maker, &slots[step % slots.size()]);
+    Publish(step);
   }
+}
+
+bool BatchLoader::State::AwaitRoom(uint64_t step) {
+  absl::MutexLock lock(&mutex);
+  while (!stopping && step >= released + slots.size()) changed.Wait(&mutex);
+  return !stopping;
+}
+
+void BatchLoader::State::Publish(uint64_t step) {
+  {
+    absl::MutexLock lock(&mutex);
+    made[step % slots.size()] = step + 1;
+  }
+  changed.SignalAll();
+}
+
+const Batch& BatchLoader::State::Await(uint64_t step) {
+  const size_t slot = step % slots.size();
+  absl::MutexLock lock(&mutex);
+  released = step;
+  changed.SignalAll();
+  while (made[slot] != step + 1) changed.Wait(&mutex);
+  return slots[slot].batch;
 }
 
 void BatchLoader::State::Stop() {
   {
-    std::lock_guard lock(mutex);
+    absl::MutexLock lock(&mutex);
     stopping = true;
   }
-  changed.notify_all();
+  changed.SignalAll();
   for (Maker& maker : makers) {
     if (maker.thread.joinable()) maker.thread.join();
   }
@@ -264,8 +279,7 @@ absl::StatusOr<std::unique_ptr<BatchLoader>> BatchLoader::Start(const Split& spl
   try {
     auto state = std::make_unique<State>(split, preprocessor, options);
     const int64_t batches = (split.size() + options.batch - 1) / options.batch;
-    state->end = options.keep_partial ? static_cast<uint64_t>(batches * state->views) : options.end_step;
-    state->next = state->released = options.first_step;
+    state->end = options.keep_partial ? static_cast<uint64_t>(batches * state->views.count()) : options.end_step;
     if (absl::Status status = state->Reserve(); !status.ok()) return status;
     std::unique_ptr<BatchLoader> loader(new BatchLoader(std::move(state)));
     State* running = loader->state_.get();
@@ -286,13 +300,7 @@ BatchLoader::~BatchLoader() { state_->Stop(); }
 const Batch* BatchLoader::Next() {
   State& state = *state_;
   if (state.next >= state.end) return nullptr;
-  const uint64_t step = state.next++;
-  Slot& slot = state.slots[step % state.slots.size()];
-  std::unique_lock lock(state.mutex);
-  state.released = step;  // The batch that the caller had until now.
-  state.changed.notify_all();
-  state.changed.wait(lock, [&] { return slot.made == step + 1; });
-  return &slot.batch;
+  return &state.Await(state.next++);
 }
 
 }  // namespace traind::core

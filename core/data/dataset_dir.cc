@@ -16,6 +16,7 @@ namespace {
 
 constexpr int64_t kMaxJsonSize = int64_t{64} << 20;  // A million class names.
 constexpr int64_t kAlignment = 64;
+constexpr size_t kReportEvery = size_t{4} << 20;  // Bytes of a checksum: a few milliseconds.
 
 absl::Status Damaged(absl::string_view path, absl::string_view what) {
   return absl::DataLossError(absl::StrCat(path, ": ", what));
@@ -39,6 +40,20 @@ absl::Status MapArray(const std::string& path, NumberType type, const Shape& sha
   *data = mapped->data().data() + header->data_offset;
   *file = *std::move(mapped);
   return absl::OkStatus();
+}
+
+// "datasets/x has no split "y"; it has: train, test".
+std::string NoSplit(const v1::Dataset& dataset, absl::string_view name) {
+  const auto append = [](std::string* out, const v1::DatasetSplit& split) { absl::StrAppend(out, split.name()); };
+  return absl::StrCat(dataset.name(), " has no split \"", name,
+                      "\"; it has: ", absl::StrJoin(dataset.splits(), ", ", append));
+}
+
+void UpdateInParts(absl::string_view data, const std::function<void()>& progress, Crc32* crc) {
+  for (; !data.empty(); data.remove_prefix(std::min(data.size(), kReportEvery))) {
+    crc->Update(data.substr(0, kReportEvery));
+    progress();
+  }
 }
 
 // The sizes in a dataset.json are used in arithmetic: they must be what an import can have written.
@@ -98,6 +113,22 @@ absl::StatusOr<v1::Dataset> LoadDataset(const std::string& dir) {
   return dataset;
 }
 
+const v1::DatasetSplit* FindSplit(const v1::Dataset& dataset, absl::string_view name) {
+  const auto found = std::find_if(dataset.splits().begin(), dataset.splits().end(),
+                                  [&](const v1::DatasetSplit& split) { return split.name() == name; });
+  return found == dataset.splits().end() ? nullptr : &*found;
+}
+
+const v1::DatasetSplit* RequireSplit(const v1::Dataset& dataset, absl::string_view name, const FieldErrors& field) {
+  const v1::DatasetSplit* found = FindSplit(dataset, name);
+  if (found == nullptr) {
+    field.Add(NoSplit(dataset, name));
+  } else if (found->num_examples() == 0) {
+    field.Add(absl::StrCat("\"", name, "\" is empty"));
+  }
+  return found;
+}
+
 absl::Span<const int32_t> Split::labels() const {
   if (!has_labels()) return {};
   return {reinterpret_cast<const int32_t*>(labels_data_), static_cast<size_t>(size_)};
@@ -114,37 +145,31 @@ int64_t FirstOf(int64_t examples, uint64_t limit) {
 
 void Split::Limit(uint64_t count) { size_ = FirstOf(size_, count); }
 
-absl::Status Split::Verify() const {
+absl::Status Split::Verify(const std::function<void()>& progress) const {
   Crc32 crc;
-  crc.Update(examples_.data());
-  crc.Update(labels_.data());
+  UpdateInParts(examples_.data(), progress, &crc);
+  UpdateInParts(labels_.data(), progress, &crc);
   if (absl::StrCat("crc32:", crc.hex()) == checksum_) return absl::OkStatus();
-  return Damaged(examples_.path(), absl::StrCat("with its labels the checksum is crc32:", crc.hex(),
-                                                ", but the import recorded ", checksum_));
+  return Damaged(name_, absl::StrCat("its files have changed since the import, which recorded the checksum ", checksum_,
+                                     "; now it is crc32:", crc.hex(), ". Import the dataset again"));
 }
 
-ImageView ImageOf(const Split& split, int64_t index) {
-  const Shape& shape = split.example_shape();
-  ImageView image{.type = split.element_type(), .channels = shape[0], .height = shape[1], .width = shape[2]};
-  const void* data = split.element_type() == v1::UINT8
-                         ? static_cast<const void*>(split.uint8_examples() + index * image.elements())
-                         : split.float_examples() + index * image.elements();
-  image.data = const_cast<void*>(data);
-  return image;
+RawExamples AsStored(const Split& split) {
+  return {.count = split.size(),
+          .type = split.element_type(),
+          .shape = split.example_shape(),
+          .at = [first = static_cast<const char*>(split.example(0)), bytes = split.example_bytes()](int64_t index) {
+            return first + index * bytes;
+          }};
 }
 
 absl::StatusOr<Split> OpenSplit(const std::string& dir, const std::string& name) {
   auto dataset = LoadDataset(dir);
   if (!dataset.ok()) return dataset.status();
-  auto found = std::find_if(dataset->splits().begin(), dataset->splits().end(),
-                            [&](const v1::DatasetSplit& split) { return split.name() == name; });
-  if (found == dataset->splits().end()) {
-    const std::string known =
-        absl::StrJoin(dataset->splits(), ", ",
-                      [](std::string* out, const v1::DatasetSplit& split) { absl::StrAppend(out, split.name()); });
-    return absl::NotFoundError(absl::StrCat("no split '", name, "' in ", dataset->name(), "; it has: ", known));
-  }
+  const v1::DatasetSplit* found = FindSplit(*dataset, name);
+  if (found == nullptr) return absl::NotFoundError(NoSplit(*dataset, name));
   Split split;
+  split.name_ = absl::StrCat(dataset->name(), ", split \"", name, "\"");
   split.checksum_ = found->checksum();
   split.size_ = found->num_examples();
   split.example_shape_.assign(dataset->example_shape().begin(), dataset->example_shape().end());

@@ -12,10 +12,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "core/base/errors.h"
 #include "core/base/file.h"
-#include "core/kinds/image_view.h"
+#include "core/kinds/raw_examples.h"
 #include "core/tensor/tensor.h"
 #include "traind/v1/dataset.pb.h"
 #include "traind/v1/dataset_service.pb.h"
@@ -23,7 +25,6 @@
 namespace traind::core {
 
 inline constexpr int64_t kMaxClasses = 1'000'000;
-inline constexpr int64_t kMaxExampleElements = int64_t{1} << 24;
 inline constexpr int64_t kMaxExamples = int64_t{1} << 31;
 
 struct ImportOptions {
@@ -52,6 +53,11 @@ absl::Status RemoveUnfinishedImports(const std::string& datasets_dir);
 // The dataset in a folder. NOT_FOUND without one; DATA_LOSS when it is damaged.
 absl::StatusOr<v1::Dataset> LoadDataset(const std::string& dir);
 
+// The split of this name; null when the dataset has none.
+const v1::DatasetSplit* FindSplit(const v1::Dataset& dataset, absl::string_view name);
+// As FindSplit; a violation of `field` says which splits there are when this one is missing or empty.
+const v1::DatasetSplit* RequireSplit(const v1::Dataset& dataset, absl::string_view name, const FieldErrors& field);
+
 // How many of `examples` (at least 0) the first `limit` are; a limit of 0 leaves all.
 int64_t FirstOf(int64_t examples, uint64_t limit);
 
@@ -62,7 +68,11 @@ class Split {
   const Shape& example_shape() const { return example_shape_; }  // [features] or [channels, height, width].
   int64_t example_elements() const { return Elements(example_shape_); }
   v1::ElementType element_type() const { return element_type_; }
-  // Row-major, size() examples, of the element type.
+  // Row-major, of the element type: one example, and all size() of them.
+  const void* example(int64_t index) const { return examples_data_ + index * example_bytes(); }
+  int64_t example_bytes() const {
+    return example_elements() * (element_type_ == v1::UINT8 ? 1 : int64_t{sizeof(float)});
+  }
   const uint8_t* uint8_examples() const { return reinterpret_cast<const uint8_t*>(examples_data_); }
   const float* float_examples() const { return reinterpret_cast<const float*>(examples_data_); }
 
@@ -74,12 +84,14 @@ class Split {
 
   // Leaves the first `count` examples; 0 leaves all.
   void Limit(uint64_t count);
-  // Reads everything once and compares with the checksum of the import: DATA_LOSS when bytes have changed.
-  absl::Status Verify() const;
+  // Reads everything once, whatever the limit, and compares with the checksum of the import. DATA_LOSS names dataset
+  // and split when bytes have changed. `progress` is called now and then.
+  absl::Status Verify(const std::function<void()>& progress = [] {}) const;
 
  private:
   friend absl::StatusOr<Split> OpenSplit(const std::string& dir, const std::string& name);
 
+  std::string name_;  // For people: of the dataset and the split.
   MappedFile examples_;
   MappedFile labels_;
   std::string checksum_;
@@ -92,8 +104,8 @@ class Split {
   int64_t num_classes_ = 0;
 };
 
-// The example `index` of a split of images, to be read only.
-ImageView ImageOf(const Split& split, int64_t index);
+// The examples of a split as they are stored. Thread-safe; valid while the split, or what it was moved to, lives.
+RawExamples AsStored(const Split& split);
 
 // NOT_FOUND when the dataset has no such split (the message lists those it has); DATA_LOSS when its files do not fit
 // the dataset's description or a label is out of range.

@@ -37,7 +37,7 @@ struct KeyHash {
 };
 using KeySet = absl::flat_hash_set<Key, KeyHash>;
 
-// Count, mean and sum of squared deviations (Welford 1962; merging as Chan, Golub & LeVeque 1979).
+// Count, mean and sum of squared deviations, in one pass (Welford 1962).
 struct Moments {
   double count = 0, mean = 0, squares = 0;
   void Add(double value) {
@@ -87,13 +87,10 @@ class SplitScan {
   KeySet Keys(const KeySet* first, int64_t* shared) {
     KeySet keys;
     keys.reserve(static_cast<size_t>(split_.size()));
-    const bool bytes = split_.element_type() == v1::UINT8;
-    const size_t size = static_cast<size_t>(elements_) * (bytes ? sizeof(uint8_t) : sizeof(float));
-    const char* data = bytes ? reinterpret_cast<const char*>(split_.uint8_examples())
-                             : reinterpret_cast<const char*>(split_.float_examples());
+    const auto size = static_cast<size_t>(split_.example_bytes());
     for (int64_t i = 0; i < split_.size(); ++i) {
       Report(i);
-      Key key{.hash = 0, .bytes = {data + static_cast<size_t>(i) * size, size}};
+      Key key{.hash = 0, .bytes = {static_cast<const char*>(split_.example(i)), size}};
       key.hash = absl::HashOf(key.bytes);
       if (first != nullptr && first->contains(key)) ++*shared;
       keys.insert(key);

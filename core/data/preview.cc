@@ -9,9 +9,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/data/augmentation/augmenter.h"
-#include "core/data/augmentation/views.h"
 #include "core/data/dataset_dir.h"
+#include "core/data/input_pipeline.h"
 #include "core/data/sampler.h"
+#include "core/data/viewed_examples.h"
 #include "core/tensor/tensor.h"
 
 namespace traind::core {
@@ -67,43 +68,44 @@ absl::StatusOr<std::string> EncodePng(const Sheet& sheet, const std::vector<uint
   return file;
 }
 
+// What the sheet shows, as the data of a job that trains on it.
+v1::DataSpec DataOf(const v1::PreviewDatasetRequest& request) {
+  v1::DataSpec data;
+  data.set_train_split(request.split());
+  data.set_max_train_examples(request.max_examples());
+  *data.mutable_augmentation() = request.augmentation();
+  return data;
+}
+
 // The images of the sheet as floats, column by column.
 class Columns {
  public:
-  Columns(const v1::PreviewDatasetRequest& request, const Split& split, const Augmenter& augmenter,
-          Augmenter::Workspace workspace, const Views& views)
-      : request_(request), split_(split), augmenter_(augmenter), workspace_(std::move(workspace)), views_(views) {
+  Columns(const v1::PreviewDatasetRequest& request, const InputPipeline& input, Augmenter::Workspace workspace)
+      : request_(request),
+        augmenter_(input.augmenter()),
+        stored_(AsStored(input.split())),
+        originals_(stored_, input.first_look()),
+        workspace_(std::move(workspace)) {
     // The examples that a job with this seed trains on first.
-    Sampler({.examples = split.size(), .batch = 1, .seed = request.seed()}).Order(0, &order_);
-    views.Reserve(resampler_);
-    pixels_.resize(static_cast<size_t>(elements()));
+    Sampler({.examples = stored_.count, .batch = 1, .seed = request.seed()}).Order(0, &order_);
   }
 
   int64_t elements() const { return Elements(augmenter_.output_shape()); }
 
   std::vector<float> Original() {
-    std::vector<float> column;
-    for (uint32_t row = 0; row < request_.rows(); ++row) {
-      const ImageView image = ImageOf(split_, order_[row]);
-      if (views_.plain()) {
-        Append(image, &column);
-        continue;
-      }
-      const Shape& shape = views_.input();
-      const ImageView looked{image.type, shape[0], shape[1], shape[2], pixels_.data()};
-      views_.Apply(0, image, resampler_, looked);
-      Append(looked, &column);
-    }
+    std::vector<float> column(size());
+    for (uint32_t row = 0; row < request_.rows(); ++row) Put(originals_.At(order_[row]), row, &column);
     return column;
   }
 
   // As the minibatch of `step` would be.
   std::vector<float> Augmented(uint64_t step) {
-    std::vector<float> column;
+    std::vector<float> column(size());
     Augmenter::Key key{.seed = request_.seed(), .step = step};
     for (; key.example < request_.rows(); ++key.example) {
-      const ImageView image = ImageOf(split_, order_[key.example]);
-      Append(augmenter_.changes_images() ? augmenter_.Apply(image, key, workspace_) : image, &column);
+      ImageView image = ImageAt(stored_, order_[key.example]);
+      if (augmenter_.changes_images()) image = augmenter_.Apply(image, key, workspace_);
+      Put(image.data, key.example, &column);
     }
     std::vector<float> blended(column.size());
     std::vector<float> targets(request_.rows()), blended_targets(request_.rows());
@@ -113,21 +115,17 @@ class Columns {
   }
 
  private:
-  static void Append(const ImageView& image, std::vector<float>* column) {
-    WithPixelType(image.type, [&](auto pixel) {
-      const auto* x = image.pixels<decltype(pixel)>();
-      column->insert(column->end(), x, x + image.elements());
-    });
+  size_t size() const { return static_cast<size_t>(request_.rows() * elements()); }
+  void Put(const void* image, uint32_t row, std::vector<float>* column) const {
+    CopyAsFloats(stored_.type, image, elements(), column->data() + row * elements());
   }
 
   const v1::PreviewDatasetRequest& request_;
-  const Split& split_;
   const Augmenter& augmenter_;
+  const RawExamples stored_;
+  ViewedExamples originals_;
   Augmenter::Workspace workspace_;
-  const Views& views_;
   std::vector<uint32_t> order_;
-  Resampler resampler_;
-  std::vector<float> pixels_;  // Of one image, whichever their type.
   BatchAugmentation::Pairing pairing_;
 };
 
@@ -177,13 +175,7 @@ v1::PreviewDatasetRequest ResolvePreview(const v1::PreviewDatasetRequest& reques
         absl::StrCat("must be a dataset of images with one or three channels; its examples are ", ToString(shape)));
     return resolved;
   }
-  const auto split = std::find_if(dataset->splits().begin(), dataset->splits().end(),
-                                  [&](const auto& one) { return one.name() == resolved.split(); });
-  if (split == dataset->splits().end()) {
-    errors.At("split").Add(absl::StrCat(dataset->name(), " has no split \"", resolved.split(), "\""));
-  } else if (split->num_examples() < 1) {
-    errors.At("split").Add(absl::StrCat("\"", resolved.split(), "\" is empty"));
-  } else {
+  if (const v1::DatasetSplit* split = RequireSplit(*dataset, resolved.split(), errors.At("split"))) {
     const int64_t examples = FirstOf(split->num_examples(), resolved.max_examples());
     resolved.set_rows(static_cast<uint32_t>(std::min<int64_t>(resolved.rows(), examples)));
   }
@@ -204,26 +196,20 @@ v1::PreviewDatasetRequest ResolvePreview(const v1::PreviewDatasetRequest& reques
 
 absl::StatusOr<v1::PreviewDatasetResponse> PreviewDataset(const v1::PreviewDatasetRequest& request,
                                                           const std::string& dataset_dir) {
-  auto split = OpenSplit(dataset_dir, request.split());
-  if (!split.ok()) return split.status();
-  split->Limit(request.max_examples());
-  FieldErrors::Root errors;
-  auto config = request.augmentation();
-  Augmenter augmenter = Augmenter::Create(&config, &split->example_shape(), errors.scope());
-  const Shape& shape = augmenter.output_shape();
-  const Views views = Views::Create({}, split->example_shape(), shape, errors.scope());
-  if (!errors.ok()) return errors.ToStatus();
-  if (absl::Status status = augmenter.Fit(*split); !status.ok()) return status;
-  auto workspace = Augmenter::Workspace::For(augmenter, split->element_type());
+  auto input = InputPipeline::Open(dataset_dir, DataOf(request));
+  if (!input.ok()) return input.status();
+  if (absl::Status status = input->Fit(); !status.ok()) return status;
+  const v1::ElementType type = input->split().element_type();
+  auto workspace = Augmenter::Workspace::For(input->augmenter(), type);
   if (!workspace.ok()) return workspace.status();
 
-  Columns columns(request, *split, augmenter, *std::move(workspace), views);
-  const Sheet sheet(request, shape);
+  Columns columns(request, *input, *std::move(workspace));
+  const Sheet sheet(request, input->augmented_shape());
   std::vector<uint8_t> pixels(static_cast<size_t>(sheet.height * sheet.width * sheet.channels), kPaper);
   Range range;
   for (uint32_t column = 0; column < request.columns(); ++column) {
     const std::vector<float> images = column == 0 ? columns.Original() : columns.Augmented(column - 1);
-    if (column == 0 && split->element_type() == v1::FLOAT32) {
+    if (column == 0 && type == v1::FLOAT32) {
       const auto [low, high] = std::minmax_element(images.begin(), images.end());
       range = {*low, *high};
     }

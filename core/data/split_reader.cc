@@ -13,7 +13,7 @@ namespace {
 
 constexpr absl::string_view kGzipMagic("\x1f\x8b", 2);
 
-// What a violation of a field calls the formats whose files hold the labels, too.
+// The files of these formats hold the labels, too.
 bool HasLabelsInside(v1::Format format) {
   return format == v1::CIFAR10 || format == v1::CIFAR100 || format == v1::IMAGES || format == v1::CSV;
 }
@@ -43,7 +43,7 @@ absl::StatusOr<v1::Format> FormatOf(const SplitOrigin& origin) {
   if (!source.ok()) return origin.Fail(origin.examples_field(), source.status());
   std::array<char, kTarBlock> block;
   auto size = (*source)->Read(block.data(), block.size());
-  // A damaged gzip is reported by the reader of arrays, as it always was.
+  // The reader of arrays reports a damaged gzip.
   return size.ok() && IsTar({block.data(), *size}) ? v1::IMAGES : v1::ARRAYS;
 }
 

@@ -43,7 +43,7 @@ int64_t DataMemory(const v1::JobSpec& spec, const v1::Dataset& dataset, const Re
   const int64_t targets = data.blends ? graph.output().output[0] : dataset.target_width();
   const double batch = spec.batch_size() * (example + 4.0 + 4.0 * static_cast<double>(targets));
   // Evaluation has a loader of its own, beside that of training.
-  const double loaders = spec.data().evaluation_split() == "none" ? 1 : 2;
+  const double loaders = Evaluates(spec.data()) ? 2 : 1;
   const double in_flight = loaders * static_cast<double>(BatchLoader::BatchesInFlight(PrefetchThreads(spec.data())));
   const double stored = 4.0 * static_cast<double>(std::max(Elements(data.stored), Elements(data.augmented)));
   const double initializing = batch * spec.data_initialization().minibatches();

@@ -176,18 +176,8 @@ void ResolveSettings(v1::JobSpec& spec, uint32_t max_threads, const FieldErrors&
   ResolveCheckpoint(*spec.mutable_checkpoint(), errors.At("checkpoint"));
 }
 
-}  // namespace
-
-ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint32_t max_threads,
-                       const FieldErrors& errors) {
-  const int before = errors.count();
-  ResolvedJob job;
-  v1::JobSpec& resolved = job.spec;
-  resolved = spec;
-  CheckValues(resolved, errors);
-  ResolveSettings(resolved, max_threads, errors);
-  const ResolvedData data = ResolveData(*resolved.mutable_data(), dataset, errors.At("data"));
-  const int64_t examples = data.examples;
+// How many examples a step takes, how many steps there are, and what happens to the weights before and between them.
+void ResolveSteps(const v1::JobSpec& spec, int64_t examples, v1::JobSpec& resolved, const FieldErrors& errors) {
   resolved.set_batch_size(
       ResolveBatch(spec.has_batch_size(), spec.batch_size(), 128, examples, errors.At("batch_size")));
   const uint64_t steps_per_epoch = resolved.batch_size() > 0 ? examples / resolved.batch_size() : 0;
@@ -202,28 +192,53 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
     resolved.mutable_evaluation()->set_every_steps(
         static_cast<uint32_t>(std::min<uint64_t>(steps_per_epoch, UINT32_MAX)));
   }
-  ResolveLoss(resolved, dataset, data.blends, errors.At("loss"));
-  ResolveOptimizerDefault(*resolved.mutable_optimizer());
-  const ResolvedOptimizer optimizer = ResolveOptimizer(*resolved.mutable_optimizer(), errors.At("optimizer"));
+}
 
+// The field that a user would change for another output.
+FieldErrors OutputField(const v1::Network& network, const FieldErrors& errors) {
+  return network.has_preset() ? errors.At("preset") : errors.At("layers", network.layers_size() - 1);
+}
+
+// The network, and what depends on its shapes, the looks of evaluation among it. Null when they are not known, after a
+// violation or without the dataset.
+std::unique_ptr<Graph> ResolveNetwork(const v1::JobSpec& spec, const v1::Dataset* dataset, const ResolvedData& data,
+                                      v1::JobSpec& resolved, Views* views, const FieldErrors& errors) {
   v1::Network& network = *resolved.mutable_network();
   if (dataset == nullptr && network.input_shape().empty()) {
     CheckWithoutShape(network, errors.At("network"));
-    return job;
+    return nullptr;
   }
-  const FieldErrors output = spec.network().has_preset()
-                                 ? errors.At("network").At("preset")
-                                 : errors.At("network").At("layers", spec.network().layers_size() - 1);
-  const auto graph = BuildNetwork(network, dataset, data, errors.At("network"));
-  if (graph == nullptr || dataset == nullptr) return job;
-  const Views views = ResolveTestTime(resolved.mutable_evaluation()->mutable_test_time(), data.stored, data.augmented,
-                                      errors.At("evaluation").At("test_time"));
-  CheckOutput(*graph, *dataset, output);
+  auto graph = BuildNetwork(network, dataset, data, errors.At("network"));
+  if (graph == nullptr || dataset == nullptr) return nullptr;
+  *views = ResolveTestTime(resolved.mutable_evaluation()->mutable_test_time(), data.stored, data.augmented,
+                           errors.At("evaluation").At("test_time"));
+  CheckOutput(*graph, *dataset, OutputField(spec.network(), errors.At("network")));
   if (resolved.has_data_initialization()) {
     CheckDataInitialization(resolved.data_initialization(), *graph, errors.At("data_initialization"));
   }
-  if (errors.count() > before) return job;
+  return graph;
+}
 
+}  // namespace
+
+ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint32_t max_threads,
+                       const FieldErrors& errors) {
+  const int before = errors.count();
+  ResolvedJob job;
+  v1::JobSpec& resolved = job.spec;
+  resolved = spec;
+  CheckValues(resolved, errors);
+  ResolveSettings(resolved, max_threads, errors);
+  const ResolvedData data = ResolveData(*resolved.mutable_data(), dataset, errors.At("data"));
+  ResolveSteps(spec, data.examples, resolved, errors);
+  ResolveLoss(resolved, dataset, data.blends, errors.At("loss"));
+  ResolveOptimizerDefault(*resolved.mutable_optimizer());
+  const ResolvedOptimizer optimizer = ResolveOptimizer(*resolved.mutable_optimizer(), errors.At("optimizer"));
+  Views views;
+  const auto graph = ResolveNetwork(spec, dataset, data, resolved, &views, errors);
+  if (graph == nullptr || errors.count() > before) return job;
+
+  const v1::Network& network = resolved.network();
   job.algorithms =
       ChooseAlgorithms(*graph, network, resolved.batch_size(), resolved.precision(), resolved.convolution_algorithm());
   const int slots = static_cast<int>(optimizer.optimizer->slots().size());

@@ -1,40 +1,15 @@
 #include "core/job/resolve_data.h"
 
 #include <algorithm>
-#include <string>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "core/data/augmentation/augmenter.h"
 #include "core/data/dataset_dir.h"
-#include "core/data/preprocessing/preprocessor.h"
-#include "core/tensor/tensor.h"
+#include "core/data/input_pipeline.h"
 
 namespace traind::core {
 namespace {
 
 constexpr char kNoSplit[] = "none";
-
-const v1::DatasetSplit* FindSplit(const v1::Dataset& dataset, const std::string& name) {
-  for (const auto& split : dataset.splits()) {
-    if (split.name() == name) return &split;
-  }
-  return nullptr;
-}
-
-// The split, or null after a violation that lists those there are. An empty one is a violation too.
-const v1::DatasetSplit* RequireSplit(const v1::Dataset& dataset, const std::string& name, const FieldErrors& errors) {
-  const v1::DatasetSplit* found = FindSplit(dataset, name);
-  if (found == nullptr) {
-    std::vector<std::string> known;
-    for (const auto& split : dataset.splits()) known.push_back(split.name());
-    errors.Add(absl::StrCat(dataset.name(), " has no split \"", name, "\"; it has: ", absl::StrJoin(known, ", ")));
-  } else if (found->num_examples() == 0) {
-    errors.Add(absl::StrCat("\"", name, "\" is empty"));
-  }
-  return found;
-}
 
 }  // namespace
 
@@ -46,8 +21,7 @@ ResolvedData ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const F
   }
   ResolvedData resolved;
   if (dataset == nullptr) {
-    resolved.blends = Augmenter::Create(data.mutable_augmentation(), nullptr, errors).blends();
-    Preprocessor::Create(data.mutable_preprocessing(), nullptr, errors);
+    resolved.blends = InputPipeline::Create(data, nullptr, errors).blends();
     return resolved;
   }
   const Shape& stored = resolved.stored;
@@ -58,20 +32,26 @@ ResolvedData ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const F
         .Add(absl::StrCat("is ", ToString(data.example_shape()), ", but the examples of ", dataset->name(), " are ",
                           ToString(stored), "; leave it out"));
   }
-  const Augmenter augmenter = Augmenter::Create(data.mutable_augmentation(), &stored, errors);
-  resolved.augmented = augmenter.output_shape();
-  resolved.blends = augmenter.blends();
-  const Preprocessor preprocessor = Preprocessor::Create(data.mutable_preprocessing(), &resolved.augmented, errors);
-  resolved.input_shape = preprocessor.output_shape();
-  resolved.preprocessing_bytes = preprocessor.memory_bytes();
-  augmenter.CheckPreprocessed(resolved.input_shape, data.augmentation(), errors);
-  if (data.evaluation_split() != kNoSplit) {
+  const InputPipeline input = InputPipeline::Create(data, &stored, errors);
+  resolved.augmented = input.augmented_shape();
+  resolved.input_shape = input.output_shape();
+  resolved.blends = input.blends();
+  resolved.preprocessing_bytes = input.memory_bytes();
+  if (Evaluates(data)) {
     RequireSplit(*dataset, data.evaluation_split(), errors.At("evaluation_split"));
   }
   const v1::DatasetSplit* train = RequireSplit(*dataset, data.train_split(), errors.At("train_split"));
   if (train == nullptr) return resolved;
   resolved.examples = FirstOf(train->num_examples(), data.max_train_examples());
   return resolved;
+}
+
+bool Evaluates(const v1::DataSpec& data) { return data.evaluation_split() != kNoSplit; }
+
+Shape StoredShape(const v1::JobSpec& spec) {
+  const auto& known = spec.data().example_shape();
+  const auto& shape = known.empty() ? spec.network().input_shape() : known;
+  return {shape.begin(), shape.end()};
 }
 
 int64_t PrefetchThreads(const v1::DataSpec& data) { return std::max(1u, data.prefetch_threads()); }

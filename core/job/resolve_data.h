@@ -23,6 +23,13 @@ struct ResolvedData {
 // `dataset`. Violations go to `errors`, the scope of `data`.
 ResolvedData ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const FieldErrors& errors);
 
+// Whether there is a split to evaluate. `data` is resolved.
+bool Evaluates(const v1::DataSpec& data);
+
+// The shape of the examples that the job was made for, a resolved one. Jobs of versions that did not write it down had
+// nothing that changes it: it is the network's.
+Shape StoredShape(const v1::JobSpec& spec);
+
 // Threads that make the job's minibatches; one for a job that was accepted before the field existed.
 int64_t PrefetchThreads(const v1::DataSpec& data);
 

@@ -1,9 +1,10 @@
 #include "core/job/resolve_initialization.h"
 
 #include <algorithm>
-#include <string>
+#include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/kind_field.h"
 #include "core/base/require.h"
 #include "core/data_initialization/data_initializer.h"
 #include "core/job/duration.h"
@@ -12,6 +13,12 @@ namespace traind::core {
 namespace {
 
 constexpr uint64_t kMaxMinibatches = 65536;
+
+// Null after a violation, which ResolveDataInitialization reports.
+std::unique_ptr<DataInitializer> InitializerOf(v1::DataInitialization config) {
+  FieldErrors::Root reported;
+  return Registry<DataInitializer>::Get().Create(config, reported.scope());
+}
 
 }  // namespace
 
@@ -26,22 +33,18 @@ void ResolveDataInitialization(v1::DataInitialization& config, uint64_t most_min
   }
 }
 
+bool NeedsGradients(const v1::DataInitialization& config) {
+  const auto initializer = InitializerOf(config);
+  return initializer != nullptr && initializer->needs_gradients();
+}
+
 void CheckDataInitialization(const v1::DataInitialization& config, const Graph& graph, const FieldErrors& errors) {
-  v1::DataInitialization resolved = config;
-  FieldErrors::Root reported;  // By ResolveDataInitialization.
-  const auto initializer = Registry<DataInitializer>::Get().Create(resolved, reported.scope());
-  if (initializer == nullptr) return;
-  const auto* kinds = v1::DataInitialization::descriptor()->FindOneofByName("kind");
-  initializer->Check(graph, errors.At(config.GetReflection()->GetOneofFieldDescriptor(config, kinds)->name()));
+  const auto initializer = InitializerOf(config);
+  if (initializer != nullptr) initializer->Check(graph, AtKind(config, errors));
 }
 
 MemoryOptions::Initialization InitializationOf(const v1::DataInitialization& config) {
-  v1::DataInitialization resolved = config;
-  FieldErrors::Root reported;  // By ResolveDataInitialization.
-  const auto initializer = Registry<DataInitializer>::Get().Create(resolved, reported.scope());
-  if (initializer == nullptr) return MemoryOptions::Initialization::kNone;
-  return initializer->needs_gradients() ? MemoryOptions::Initialization::kGradients
-                                        : MemoryOptions::Initialization::kOutputs;
+  return NeedsGradients(config) ? MemoryOptions::Initialization::kGradients : MemoryOptions::Initialization::kOutputs;
 }
 
 void ResolveLotteryTicket(v1::JobSpec& spec, uint64_t steps_per_epoch, const FieldErrors& errors) {

@@ -14,6 +14,8 @@ namespace traind::core {
 
 // `most_minibatches` is how many there are; 0 when it is not known. `errors` is the scope of the message.
 void ResolveDataInitialization(v1::DataInitialization& config, uint64_t most_minibatches, const FieldErrors& errors);
+// Whether it asks for gradients, which only a trainable network has; `config` is resolved, or empty.
+bool NeedsGradients(const v1::DataInitialization& config);
 // What it asks of the network, once that is known to be right; `config` is resolved.
 void CheckDataInitialization(const v1::DataInitialization& config, const Graph& graph, const FieldErrors& errors);
 // What it needs of plans; `config` is resolved.

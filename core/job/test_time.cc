@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "core/data/augmentation/views.h"
 
 namespace traind::core {
 namespace {
@@ -12,7 +13,7 @@ constexpr int64_t kMaxLooks = 10'000;
 
 }  // namespace
 
-Views ResolveTestTime(v1::TestTime* config, const Shape& image, const Shape& input, const FieldErrors& errors) {
+void ResolveTestTime(v1::TestTime* config, const Shape& image, const Shape& input, const FieldErrors& errors) {
   if (config->fractional_samples() == 0) config->set_fractional_samples(1);
   const int before = errors.count();
   const auto check = [&](std::string_view field, uint32_t samples) {
@@ -20,12 +21,11 @@ Views ResolveTestTime(v1::TestTime* config, const Shape& image, const Shape& inp
   };
   check("fractional_samples", config->fractional_samples());
   check("dropout_samples", config->dropout_samples());
-  Views views = Views::Create(*config, image, input, errors);
+  const Views views = Views::Create(*config, image, input, errors);
   if (errors.count() == before && views.count() * SamplesOf(*config) > kMaxLooks) {
     errors.Add(
         absl::StrCat("makes ", views.count() * SamplesOf(*config), " looks at each example; at most ", kMaxLooks));
   }
-  return views;
 }
 
 int64_t SamplesOf(const v1::TestTime& config) {

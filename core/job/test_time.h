@@ -5,15 +5,15 @@
 #include <cstdint>
 
 #include "core/base/errors.h"
-#include "core/data/augmentation/views.h"
 #include "core/tensor/tensor.h"
 #include "traind/v1/job.pb.h"
 
 namespace traind::core {
 
-// Checks `config` and fills in its defaults, all but the views, which depend on the dataset: those are in the result.
-// `image` is the shape of the dataset's examples, `input` of the network's. Violations go to `errors`.
-Views ResolveTestTime(v1::TestTime* config, const Shape& image, const Shape& input, const FieldErrors& errors);
+// Checks `config` and fills in its defaults, all but the views, which depend on the dataset. `image` is the shape of
+// the dataset's examples, `input` of what the network was made for, before the preprocessing. Violations go to
+// `errors`.
+void ResolveTestTime(v1::TestTime* config, const Shape& image, const Shape& input, const FieldErrors& errors);
 
 // How often each view is run. With both kinds of samples, as often as the larger number says: each run draws both.
 int64_t SamplesOf(const v1::TestTime& config);

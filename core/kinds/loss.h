@@ -16,6 +16,13 @@ struct Targets {
   const float* values = nullptr;    // [n, outputs].
 };
 
+// What a network's outputs are to the loss that it was trained with.
+enum class OutputMeaning {
+  kLogits,  // The softmax of them are the probabilities of the classes.
+  kScores,  // Of the classes: the largest one wins.
+  kValues,  // The answer as it is.
+};
+
 class Loss {
  public:
   virtual ~Loss() = default;
@@ -29,6 +36,7 @@ class Loss {
   // Whether the loss takes class labels, and rows of floats.
   virtual bool takes_labels() const { return true; }
   virtual bool takes_values() const { return true; }
+  virtual OutputMeaning output_meaning() const { return OutputMeaning::kValues; }
 };
 
 // Examples whose largest output is at their label (the first of equal ones counts; NaN is never right).

@@ -13,6 +13,7 @@ class MulticlassHingeLoss final : public Loss {
   explicit MulticlassHingeLoss(double margin) : margin_(margin) {}
 
   bool takes_values() const override { return false; }
+  OutputMeaning output_meaning() const override { return OutputMeaning::kScores; }
 
   double Compute(const float* output, const Targets& targets, int64_t n, int64_t outputs,
                  float* gradient) const override {

@@ -4,31 +4,31 @@
 #include <utility>
 
 #include "core/data/batch_loader.h"
+#include "core/job/job_memory.h"
 #include "core/job/resolve_data.h"
 #include "core/job/test_time.h"
 #include "core/train/look_average.h"
+#include "core/train/train.h"
+#include "core/train/trained_model.h"
 
 namespace traind::core {
 
-absl::StatusOr<std::unique_ptr<Evaluator>> Evaluator::Make(const Model& model, PlanOptions options, Split split,
-                                                           const v1::JobSpec& spec, const Preprocessor& preprocessor) {
-  v1::TestTime test_time = spec.evaluation().test_time();
-  FieldErrors::Root errors;  // A job's own was checked when it came; this is that of an EvaluateRequest.
-  Views views =
-      ResolveTestTime(&test_time, split.example_shape(), preprocessor.example_shape(), errors.scope("test_time"));
-  if (!errors.ok()) return errors.ToStatus();
-  options.batch = std::min(options.batch, split.size());
+absl::StatusOr<std::unique_ptr<Evaluator>> Evaluator::Make(const Model& model, PlanOptions options,
+                                                           const std::string& dataset_dir, const v1::JobSpec& spec,
+                                                           const InputPipeline& input) {
+  auto split = OpenEvaluationSplit(dataset_dir, spec.data());
+  if (!split.ok()) return split.status();
+  auto views = input.LooksAt(split->example_shape(), spec.evaluation().test_time());
+  if (!views.ok()) return views.status();
+  options.batch = std::min(options.batch, split->size());
   options.training = false;
-  options.sampling = test_time.dropout_samples() > 0;
+  options.sampling = spec.evaluation().test_time().dropout_samples() > 0;
   options.observe = false;
   options.loss = nullptr;
   auto plan = Plan::Make(*model.graph, *model.store, options);
   if (!plan.ok()) return plan.status();
-  std::unique_ptr<Evaluator> evaluator(new Evaluator(model, std::move(split), spec, preprocessor, options.batch));
-  evaluator->views_ = std::move(views);
-  evaluator->samples_ = SamplesOf(test_time);
-  evaluator->plan_ = *std::move(plan);
-  return evaluator;
+  return std::unique_ptr<Evaluator>(new Evaluator(model, *std::move(split), spec, input.preprocessor(),
+                                                  *std::move(views), *std::move(plan), options.batch));
 }
 
 absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const std::function<void()>& progress) {
@@ -39,18 +39,19 @@ absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const std::function<void()>
   auto loader = BatchLoader::Start(split_, preprocessor_, options);
   if (!loader.ok()) return loader.status();
   const int64_t outputs = plan_->outputs();
-  const int64_t looks = views_.count() * samples_;
-  LookAverage average(spec_.loss(), looks, batch_, outputs);
+  const int64_t samples = SamplesOf(spec_.evaluation().test_time());
+  const int64_t looks = views_.count() * samples;
+  LookAverage average(loss_.output_meaning(), looks, batch_, outputs);
   double loss = 0;
   double spread = 0;
   int64_t correct = 0;
   int64_t examples = 0;
   while (const Batch* batch = (*loader)->Next()) {
     bool last = false;
-    for (int64_t sample = 0; sample < samples_; ++sample) {
+    for (int64_t sample = 0; sample < samples; ++sample) {
       const absl::Status status = plan_->Run({.examples = batch->examples,
                                               .count = batch->count,
-                                              .step = static_cast<uint64_t>(batch->view * samples_ + sample)});
+                                              .step = static_cast<uint64_t>(batch->view * samples + sample)});
       if (!status.ok()) return status;
       last = average.Add(plan_->output(), batch->count);
     }
@@ -71,6 +72,20 @@ absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const std::function<void()>
   if (split_.has_labels()) metrics.set_accuracy(static_cast<double>(correct) / n);
   if (looks > 1) metrics.set_spread(spread / (n * static_cast<double>(outputs)));
   return metrics;
+}
+
+absl::StatusOr<v1::EvaluationMetrics> Evaluate(const InferenceRequest& request, const std::function<void()>& progress) {
+  auto trained = TrainedModel::Make(request);
+  if (!trained.ok()) return trained.status();
+  auto evaluator = Evaluator::Make(trained->model, PlanOptionsFor(request.spec, {}), request.dataset_dir, request.spec,
+                                   trained->input);
+  if (!evaluator.ok()) return evaluator.status();
+  if (absl::Status status = (*evaluator)->Verify(progress); !status.ok()) return status;
+  if (absl::Status status = LoadWeights(request.weights_path, /*allow_missing=*/false, *trained->model.store);
+      !status.ok()) {
+    return status;
+  }
+  return (*evaluator)->Run(progress);
 }
 
 }  // namespace traind::core

@@ -2,15 +2,12 @@
 // thread-safe; splits its work by OpenMP.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "core/data/augmentation/views.h"
-#include "core/data/dataset_dir.h"
-#include "core/data/preprocessing/preprocessor.h"
+#include "core/data/input_pipeline.h"
 #include "core/train/model.h"
 #include "traind/v1/event.pb.h"
 #include "traind/v1/job.pb.h"
@@ -20,24 +17,33 @@ namespace traind::core {
 class Evaluator {
  public:
   // Plans inference over the model's store; everything must outlive the evaluator. `spec` is the job's, resolved.
-  static absl::StatusOr<std::unique_ptr<Evaluator>> Make(const Model& model, PlanOptions options, Split split,
-                                                         const v1::JobSpec& spec, const Preprocessor& preprocessor);
+  static absl::StatusOr<std::unique_ptr<Evaluator>> Make(const Model& model, PlanOptions options,
+                                                         const std::string& dataset_dir, const v1::JobSpec& spec,
+                                                         const InputPipeline& input);
 
+  // Split::Verify of what is evaluated.
+  absl::Status Verify(const std::function<void()>& progress) const { return split_.Verify(progress); }
   // One pass over the split with the parameters as they are now. `progress` is called after each batch.
   absl::StatusOr<v1::EvaluationMetrics> Run(const std::function<void()>& progress);
 
  private:
-  Evaluator(const Model& model, Split split, const v1::JobSpec& spec, const Preprocessor& preprocessor, int64_t batch)
-      : loss_(*model.loss), split_(std::move(split)), spec_(spec), preprocessor_(preprocessor), batch_(batch) {}
+  Evaluator(const Model& model, Split split, const v1::JobSpec& spec, const Preprocessor& preprocessor, Views views,
+            std::unique_ptr<Plan> plan, int64_t batch)
+      : loss_(*model.loss),
+        split_(std::move(split)),
+        spec_(spec),
+        preprocessor_(preprocessor),
+        views_(std::move(views)),
+        plan_(std::move(plan)),
+        batch_(batch) {}
 
   const Loss& loss_;
-  Split split_;
+  const Split split_;
   const v1::JobSpec& spec_;
   const Preprocessor& preprocessor_;
+  const Views views_;
+  const std::unique_ptr<Plan> plan_;
   const int64_t batch_;
-  Views views_;
-  int64_t samples_ = 1;  // Of each view.
-  std::unique_ptr<Plan> plan_;
 };
 
 }  // namespace traind::core

@@ -2,13 +2,13 @@
 
 namespace traind::core {
 
-absl::StatusOr<std::vector<std::vector<float>>> FirstMinibatches(const Split& split, const Preprocessor& preprocessor,
+absl::StatusOr<std::vector<std::vector<float>>> FirstMinibatches(const InputPipeline& input,
                                                                  const BatchLoader::Options& options) {
-  auto loader = BatchLoader::Start(split, preprocessor, options);
+  auto loader = BatchLoader::Start(input.split(), input.preprocessor(), options);
   if (!loader.ok()) return loader.status();
   std::vector<std::vector<float>> minibatches;
   while (const Batch* batch = (*loader)->Next()) {
-    minibatches.emplace_back(batch->examples, batch->examples + options.batch * preprocessor.output_elements());
+    minibatches.emplace_back(batch->examples, batch->examples + options.batch * Elements(input.output_shape()));
   }
   return minibatches;
 }

@@ -6,8 +6,8 @@
 
 namespace traind::core {
 
-LookAverage::LookAverage(const v1::Loss& loss, int64_t looks, int64_t batch, int64_t outputs)
-    : softmax_(loss.has_softmax_cross_entropy()), looks_(looks), outputs_(outputs) {
+LookAverage::LookAverage(OutputMeaning meaning, int64_t looks, int64_t batch, int64_t outputs)
+    : softmax_(meaning == OutputMeaning::kLogits), looks_(looks), outputs_(outputs) {
   const auto n = static_cast<size_t>(batch * outputs);
   output_.resize(n);
   if (looks == 1) return;

@@ -5,22 +5,22 @@
 #include <vector>
 
 #include "absl/types/span.h"
-#include "traind/v1/loss.pb.h"
+#include "core/kinds/loss.h"
 
 namespace traind::core {
 
-// The mean over the looks at a minibatch, in double: of the softmax of the outputs where the loss is a softmax cross
-// entropy, else of the outputs. Allocates when it is made, and never after. Not thread-safe.
+// The mean over the looks at a minibatch, in double: of the probabilities where the outputs are logits, else of the
+// outputs. Allocates when it is made, and never after. Not thread-safe.
 class LookAverage {
  public:
   // With `looks` = 1 the outputs go through as they are.
-  LookAverage(const v1::Loss& loss, int64_t looks, int64_t batch, int64_t outputs);
+  LookAverage(OutputMeaning meaning, int64_t looks, int64_t batch, int64_t outputs);
 
   // The outputs of the next look, [count, outputs]. After the last one of a minibatch the results stand until the next
   // Add; returns whether this was the last.
   bool Add(const float* output, int64_t count);
 
-  // What stands for the network's output, [count, outputs]: the mean, or its logarithm where softmax outputs were
+  // What stands for the network's output, [count, outputs]: the mean, or its logarithm where probabilities were
   // averaged, so that loss and softmax are those of the averaged probabilities.
   const float* output() const { return output_.data(); }
   // The standard deviation over the looks, [count, outputs].

@@ -69,7 +69,10 @@ struct InferenceRequest {
   std::string preprocessing_path;  // safetensors of the fitted preprocessing; empty when the job has none.
   uint32_t threads = 1;
 };
-absl::StatusOr<v1::EvaluationMetrics> Evaluate(const InferenceRequest& request);
+// Of the evaluation split, which DATA_LOSS refuses when it is not what was imported. `progress` is called now and then.
+absl::StatusOr<v1::EvaluationMetrics> Evaluate(
+    const InferenceRequest& request, const std::function<void()>& progress = [] {});
+// `input` is resolved (core/job/resolve_inference.h).
 absl::StatusOr<v1::PredictResponse> Predict(const InferenceRequest& request, const v1::PredictRequest& input);
 
 }  // namespace traind::core

@@ -55,23 +55,16 @@ absl::StatusOr<TrainResult> Trainer::Run(const std::atomic<bool>& stop) {
 
 absl::Status Trainer::Prepare() {
   if (absl::Status status = PrepareEngine(request_.threads, spec_.precision()); !status.ok()) return status;
-  auto train_split = OpenSplit(request_.dataset_dir, spec_.data().train_split());
-  if (!train_split.ok()) return train_split.status();
-  train_split_ = *std::move(train_split);
-  train_split_->Limit(spec_.data().max_train_examples());
-  steps_per_epoch_ = static_cast<uint64_t>(train_split_->size()) / spec_.batch_size();
+  auto input = InputPipeline::Open(request_.dataset_dir, spec_.data());
+  if (!input.ok()) return input.status();
+  input_ = *std::move(input);
+  steps_per_epoch_ = static_cast<uint64_t>(input_->split().size()) / spec_.batch_size();
   round_steps_ = RoundSteps(spec_, steps_per_epoch_);
   total_steps_ = TotalSteps(spec_, steps_per_epoch_);
 
   FieldErrors::Root errors;
   v1::Optimizer optimizer = spec_.optimizer();
   optimizer_ = ResolveOptimizer(optimizer, errors.scope("optimizer"));
-  const Shape& image = train_split_->example_shape();
-  auto augmentation = spec_.data().augmentation();
-  augmenter_ = Augmenter::Create(&augmentation, &image, errors.scope("data"));
-  plain_views_ = Views::Create({}, image, augmenter_.output_shape(), errors.scope("data"));
-  auto preprocessing = spec_.data().preprocessing();
-  preprocessor_ = Preprocessor::Create(&preprocessing, &augmenter_.output_shape(), errors.scope("data"));
   if (!errors.ok()) return errors.ToStatus();
 
   auto model = MakeModel(spec_.network(), &spec_.loss(), /*trainable=*/true,
@@ -86,12 +79,8 @@ absl::Status Trainer::Prepare() {
   if (!plan.ok()) return plan.status();
   plan_ = *std::move(plan);
 
-  const std::string& evaluation_split = spec_.data().evaluation_split();
-  if (evaluation_split != "none") {
-    auto split = OpenSplit(request_.dataset_dir, evaluation_split);
-    if (!split.ok()) return split.status();
-    split->Limit(spec_.data().max_evaluation_examples());
-    auto evaluator = Evaluator::Make(model_, options, *std::move(split), spec_, *preprocessor_);
+  if (Evaluates(spec_.data())) {
+    auto evaluator = Evaluator::Make(model_, options, request_.dataset_dir, spec_, *input_);
     if (!evaluator.ok()) return evaluator.status();
     evaluator_ = *std::move(evaluator);
   }
@@ -107,6 +96,8 @@ absl::Status Trainer::Prepare() {
 
 absl::Status Trainer::Restore() {
   auto newest = LoadNewestCheckpoint(request_.checkpoint_dir);
+  if (newest.ok()) step_ = newest->files.manifest.step();
+  if (absl::Status status = VerifyData(); !status.ok()) return status;
   if (newest.ok()) {
     for (const std::string& skipped : newest->skipped) EmitLog(v1::LogLine::WARNING, skipped);
     if (absl::Status status = Resume(*newest); !status.ok()) return status;
@@ -115,10 +106,17 @@ absl::Status Trainer::Restore() {
   } else {
     return newest.status();
   }
-  auto loader = BatchLoader::Start(*train_split_, *preprocessor_, Batches(step_, total_steps_));
+  auto loader = BatchLoader::Start(input_->split(), input_->preprocessor(), Batches(step_, total_steps_));
   if (!loader.ok()) return loader.status();
   loader_ = *std::move(loader);
   return absl::OkStatus();
+}
+
+absl::Status Trainer::VerifyData() {
+  const auto alive = [this] { sink_.Heartbeat(step_); };
+  if (absl::Status status = input_->split().Verify(alive); !status.ok()) return status;
+  const bool another = evaluator_ != nullptr && spec_.data().evaluation_split() != spec_.data().train_split();
+  return another ? evaluator_->Verify(alive) : absl::OkStatus();
 }
 
 BatchLoader::Options Trainer::Batches(uint64_t first_step, uint64_t end_step) const {
@@ -128,13 +126,12 @@ BatchLoader::Options Trainer::Batches(uint64_t first_step, uint64_t end_step) co
           .seed = spec_.seed(),
           .first_step = first_step,
           .end_step = end_step,
-          .augmenter = &augmenter_,
+          .augmenter = &input_->augmenter(),
           .outputs = plan_->outputs()};
 }
 
 absl::Status Trainer::InitializeWithData() {
-  auto minibatches =
-      FirstMinibatches(*train_split_, *preprocessor_, Batches(0, spec_.data_initialization().minibatches()));
+  auto minibatches = FirstMinibatches(*input_, Batches(0, spec_.data_initialization().minibatches()));
   if (!minibatches.ok()) return minibatches.status();
   auto warnings =
       InitializeFromData(spec_.data_initialization(), *model_.graph, *model_.store,
@@ -146,11 +143,10 @@ absl::Status Trainer::InitializeWithData() {
 
 absl::Status Trainer::Start() {
   const auto alive = [this] { sink_.Heartbeat(step_); };
-  if (absl::Status status = augmenter_.Fit(*train_split_, alive); !status.ok()) return status;
-  if (absl::Status status = preprocessor_->Fit(*train_split_, &plain_views_, alive); !status.ok()) return status;
+  if (absl::Status status = input_->Fit(alive); !status.ok()) return status;
   if (!spec_.data().preprocessing().empty()) {
     v1::Event event = NewEvent();
-    *event.mutable_preprocessing() = preprocessor_->Report(*train_split_, &plain_views_, alive);
+    *event.mutable_preprocessing() = input_->Report(alive);
     sink_.Emit(std::move(event));
   }
   model_.store->Initialize(spec_.seed());

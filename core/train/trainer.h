@@ -11,10 +11,8 @@
 #include <vector>
 
 #include "core/checkpoint/checkpoint_dir.h"
-#include "core/data/augmentation/augmenter.h"
 #include "core/data/batch_loader.h"
-#include "core/data/dataset_dir.h"
-#include "core/data/preprocessing/preprocessor.h"
+#include "core/data/input_pipeline.h"
 #include "core/optimizers/resolve.h"
 #include "core/optimizers/update.h"
 #include "core/train/evaluator.h"
@@ -42,7 +40,8 @@ class Trainer {
   };
 
   absl::Status Prepare();
-  absl::Status Restore();  // From the newest checkpoint, or the start.
+  absl::Status Restore();     // From the newest checkpoint, or the start.
+  absl::Status VerifyData();  // DATA_LOSS when it is not what was imported.
   absl::Status Start();
   absl::Status InitializeWithData();
   absl::Status Resume(const LoadedCheckpoint& checkpoint);
@@ -70,10 +69,7 @@ class Trainer {
   const v1::JobSpec& spec_;
   EventSink& sink_;
 
-  std::optional<Split> train_split_;
-  Augmenter augmenter_;
-  Views plain_views_;  // A training example without augmentation: what the preprocessing is fitted on.
-  std::optional<Preprocessor> preprocessor_;
+  std::optional<InputPipeline> input_;
   Model model_;
   ResolvedOptimizer optimizer_;
   std::unique_ptr<Plan> plan_;

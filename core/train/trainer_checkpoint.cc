@@ -82,8 +82,7 @@ absl::Status Trainer::SaveCheckpoint() {
                      {static_cast<int64_t>(observer.silent_steps.size())},
                      [silent = observer.silent_steps] { return absl::Span<const float>(silent); }});
   }
-  std::vector<Tensor> preprocessing = preprocessor_->parameters();
-  for (Tensor& parameter : augmenter_.parameters()) preprocessing.push_back(std::move(parameter));
+  const std::vector<Tensor> learned = input_->learned();
 
   *manifest_.mutable_spec() = spec_;
   manifest_.set_step(step_);
@@ -96,7 +95,7 @@ absl::Status Trainer::SaveCheckpoint() {
   manifest_.mutable_algorithms()->Assign(request_.algorithms.begin(), request_.algorithms.end());
   const absl::Status saved = core::SaveCheckpoint(
       request_.checkpoint_dir,
-      {.manifest = manifest_, .weights = weights, .state = state, .preprocessing = SourcesOf(preprocessing)},
+      {.manifest = manifest_, .weights = weights, .state = state, .preprocessing = SourcesOf(learned)},
       {.keep_last = static_cast<int>(spec_.checkpoint().keep_last()),
        .before_publish = [this] { return sink_.Flush(); }});
   if (!saved.ok()) return saved;
@@ -112,10 +111,9 @@ absl::Status Trainer::Resume(const LoadedCheckpoint& checkpoint) {
   step_ = manifest_.step();
   saved_step_ = step_;
   if (manifest_.has_evaluation_loss()) evaluated_step_ = step_;
-  const std::vector<Tensor> preprocessing =
+  const std::vector<Tensor> learned =
       checkpoint.preprocessing ? checkpoint.preprocessing->LoadAll() : std::vector<Tensor>{};
-  if (absl::Status status = preprocessor_->Load(preprocessing); !status.ok()) return status;
-  if (absl::Status status = augmenter_.Load(preprocessing); !status.ok()) return status;
+  if (absl::Status status = input_->Load(learned); !status.ok()) return status;
 
   for (StoredParameter& parameter : model_.store->parameters()) {
     auto restore = [&](const Safetensors& file, const std::string& name, float* to) -> absl::Status {

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/errors.h"
 #include "core/checkpoint/checkpoint_dir.h"
-#include "core/tensor/tensor.h"
+#include "core/job/resolve_inference.h"
 #include "server/resources/names.h"
 #include "server/rpc/unary_call.h"
 #include "server/rpc/upload_call.h"
@@ -16,46 +16,6 @@
 #include "server/services/weights.h"
 
 namespace traind::server {
-namespace {
-
-constexpr int64_t kMaxPredictBytes = 4 << 20;
-constexpr uint64_t kDefaultPredictCount = 10;
-constexpr uint64_t kMaxPredictCount = 1000;
-
-void CheckSplit(const v1::Dataset& dataset, const std::string& split, const core::FieldErrors& field) {
-  std::string known;
-  for (const v1::DatasetSplit& candidate : dataset.splits()) {
-    if (candidate.name() == split) return;
-    absl::StrAppend(&known, known.empty() ? "" : ", ", candidate.name());
-  }
-  field.Add(absl::StrCat(dataset.name(), " has no split \"", split, "\"; it has: ", known));
-}
-
-// `spec` is the job's, resolved. An image of another size is brought to the network's input at test time.
-void CheckExamples(const v1::Examples& examples, const v1::JobSpec& spec, const core::FieldErrors& field) {
-  // Jobs of versions that did not write the shape down had no preprocessing that changes it.
-  const auto& taken = spec.data().example_shape().empty() ? spec.network().input_shape() : spec.data().example_shape();
-  const std::vector<int64_t> input(taken.begin(), taken.end());
-  const int64_t wanted = core::CheckedElements(input);
-  const bool image = input.size() == 3 && examples.shape_size() == 4 && examples.shape(1) == input[0];
-  const std::vector<int64_t> shape(examples.shape().begin(), examples.shape().end());
-  const int64_t elements = core::CheckedElements(shape);
-  if (shape.size() != 2 && shape.size() != 4) {
-    field.At("shape").Add("must be [N, features] or [N, channels, height, width]");
-  } else if (elements <= 0) {
-    field.At("shape").Add("must have positive dimensions");
-  } else if (!image && elements / shape[0] != wanted) {
-    field.At("shape").Add(
-        absl::StrCat("has ", elements / shape[0], " values for each example, the model takes ", wanted));
-  } else if (elements != examples.values_size()) {
-    field.At("values").Add(absl::StrCat("has ", examples.values_size(), " numbers, the shape wants ", elements));
-  }
-  if (examples.values_size() > kMaxPredictBytes / static_cast<int64_t>(sizeof(float))) {
-    field.At("values").Add("must have at most 4 MiB; send several calls");
-  }
-}
-
-}  // namespace
 
 grpc::ServerUnaryReactor* ModelService::ListCheckpoints(grpc::CallbackServerContext* context,
                                                         const v1::ListCheckpointsRequest* request,
@@ -146,26 +106,11 @@ absl::Status ModelService::Evaluate(const v1::EvaluateRequest& request, CallCont
                                     v1::EvaluationMetrics* response) const {
   auto trained = FindTrained(request.model());
   if (!trained.ok()) return trained.status();
-  v1::DataSpec& data = *trained->spec.mutable_data();
-  if (!request.data().dataset().empty()) data.set_dataset(request.data().dataset());
-  if (!request.data().evaluation_split().empty()) data.set_evaluation_split(request.data().evaluation_split());
-  if (request.has_data()) data.set_max_evaluation_examples(request.data().max_evaluation_examples());
   core::FieldErrors::Root errors;
-  const core::FieldErrors field = errors.scope("data");
-  const auto dataset = FindDataset(*backend_.folder, data.dataset(), field.At("dataset"));
-  if (dataset.has_value()) {
-    CheckSplit(*dataset, data.evaluation_split(), field.At("evaluation_split"));
-    data.set_dataset(dataset->name());
-  }
-  if (request.has_batch_size()) {
-    if (request.batch_size() == 0) errors.scope().At("batch_size").Add("must be at least 1");
-    // The job's memory bound holds for its own batch.
-    if (request.batch_size() > trained->spec.batch_size()) {
-      errors.scope().At("batch_size").Add(absl::StrCat("must be at most the job's, ", trained->spec.batch_size()));
-    }
-    trained->spec.set_batch_size(request.batch_size());
-  }
-  if (request.has_test_time()) *trained->spec.mutable_evaluation()->mutable_test_time() = request.test_time();
+  const auto dataset =
+      FindDataset(*backend_.folder, core::DatasetOf(request, trained->spec), errors.scope("data").At("dataset"));
+  v1::JobSpec spec =
+      core::ResolveEvaluation(request, trained->spec, dataset.has_value() ? &*dataset : nullptr, errors.scope());
   if (!errors.ok()) return errors.ToStatus();
 
   internal::Task task;
@@ -173,7 +118,7 @@ absl::Status ModelService::Evaluate(const v1::EvaluateRequest& request, CallCont
   task.set_weights_path(trained->weights_path);
   task.set_threads(backend_.jobs->capacity().threads);
   task.mutable_evaluate()->set_preprocessing_path(trained->preprocessing_path);
-  *task.mutable_evaluate()->mutable_spec() = std::move(trained->spec);
+  *task.mutable_evaluate()->mutable_spec() = std::move(spec);
   auto result = backend_.tasks->Run(trained->memory_bound_bytes, std::move(task), call);
   if (!result.ok()) return result.status();
   *response = std::move(*result->mutable_evaluation());
@@ -190,34 +135,18 @@ absl::Status ModelService::Predict(const v1::PredictRequest& request, CallContex
                                    v1::PredictResponse* response) const {
   auto trained = FindTrained(request.model());
   if (!trained.ok()) return trained.status();
-  v1::PredictRequest resolved = request;
-  internal::Task task;
   core::FieldErrors::Root errors;
-  if (request.has_examples()) {
-    CheckExamples(request.examples(), trained->spec, errors.scope("examples"));
-  } else if (request.has_range()) {
-    const core::FieldErrors field = errors.scope("range");
-    v1::SplitRange& range = *resolved.mutable_range();
-    if (range.dataset().empty()) range.set_dataset(trained->spec.data().dataset());
-    if (range.split().empty()) range.set_split(trained->spec.data().evaluation_split());
-    if (range.count() == 0) range.set_count(kDefaultPredictCount);
-    if (range.count() > kMaxPredictCount) field.At("count").Add("must be at most 1000");
-    const auto dataset = FindDataset(*backend_.folder, range.dataset(), field.At("dataset"));
-    if (dataset.has_value()) {
-      CheckSplit(*dataset, range.split(), field.At("split"));
-      range.set_dataset(dataset->name());
-      task.set_dataset_dir(absl::StrCat(backend_.folder->path(), "/", dataset->name()));
-      for (const v1::DatasetSplit& split : dataset->splits()) {
-        if (split.name() == range.split() && range.first() >= static_cast<uint64_t>(split.num_examples())) {
-          field.At("first").Add(absl::StrCat("must be below the split's ", split.num_examples(), " examples"));
-        }
-      }
-    }
-  } else {
-    errors.scope().At("input").Add("must be one of: examples, range");
+  std::optional<v1::Dataset> dataset;
+  if (request.has_range()) {
+    dataset =
+        FindDataset(*backend_.folder, core::DatasetOf(request, trained->spec), errors.scope("range").At("dataset"));
   }
+  v1::PredictRequest resolved =
+      core::ResolvePrediction(request, trained->spec, dataset.has_value() ? &*dataset : nullptr, errors.scope());
   if (!errors.ok()) return errors.ToStatus();
 
+  internal::Task task;
+  if (dataset.has_value()) task.set_dataset_dir(absl::StrCat(backend_.folder->path(), "/", dataset->name()));
   task.set_weights_path(trained->weights_path);
   task.set_threads(backend_.jobs->capacity().threads);
   task.mutable_predict()->set_preprocessing_path(trained->preprocessing_path);

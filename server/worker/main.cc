@@ -85,7 +85,8 @@ internal::Result RunTask(internal::Task task, WorkerSession& session) {
       return result;
     }
     case internal::Task::kEvaluate: {
-      auto evaluated = core::Evaluate(InferenceOf(task, task.evaluate().spec(), task.evaluate().preprocessing_path()));
+      auto evaluated = core::Evaluate(InferenceOf(task, task.evaluate().spec(), task.evaluate().preprocessing_path()),
+                                      [&session] { session.Heartbeat(0); });
       if (!evaluated.ok()) return Failure(evaluated.status());
       *result.mutable_evaluation() = *std::move(evaluated);
       return result;

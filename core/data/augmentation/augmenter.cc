@@ -1,30 +1,27 @@
 #include "core/data/augmentation/augmenter.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
-#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "core/base/kind_field.h"
+#include "core/kinds/learned.h"
 
 namespace traind::core {
 namespace {
 
-constexpr int kMaxAugmentations = 16;
+constexpr int kMaxAugmentations = 16;   // More than there are kinds.
+constexpr int64_t kReportEvery = 1024;  // Examples: milliseconds.
+constexpr absl::string_view kList = "augmentation";
 
 RandomStream StreamAt(uint64_t seed, uint32_t place) { return RandomStream(seed, Purpose::kAugment, place); }
 
-// The field of the message that stands at `place` of the list.
+// The config of what stands at `place` of the list.
 FieldErrors KindAt(const Augmenter::Config& config, uint32_t place, const FieldErrors& errors) {
-  const v1::Augmentation& holder = config[static_cast<int>(place)];
-  const auto* kind =
-      holder.GetReflection()->GetOneofFieldDescriptor(holder, holder.GetDescriptor()->FindOneofByName("kind"));
-  return errors.At("augmentation", static_cast<int>(place)).At(kind->name());
-}
-
-std::string StoredName(size_t place, const std::string& name) {
-  return absl::StrCat("augmentation.", place, ".", name);
+  const auto index = static_cast<int>(place);
+  return AtKind(config[index], errors.At("augmentation", index));
 }
 
 }  // namespace
@@ -81,9 +78,7 @@ void Augmenter::Add(v1::Augmentation& config, int place, Shape* shape, const Fie
   }
   image_steps_.push_back(step);
   if (shape == nullptr) return;
-  const auto* kind =
-      config.GetReflection()->GetOneofFieldDescriptor(config, config.GetDescriptor()->FindOneofByName("kind"));
-  const FieldErrors field = errors.At(kind->name());
+  const FieldErrors field = AtKind(config, errors);
   if (shape->size() != 3) {
     field.Add(absl::StrCat("needs images [channels, height, width]; the examples are ", ToString(*shape)));
     return;
@@ -99,67 +94,26 @@ void Augmenter::Add(v1::Augmentation& config, int place, Shape* shape, const Fie
   for (size_t i = 0; i < shape->size(); ++i) largest_[i] = std::max(largest_[i], (*shape)[i]);
 }
 
-absl::Status Augmenter::Fit(const Split& split, const std::function<void()>& progress) {
-  const int64_t elements = split.example_elements();
-  std::vector<float> example;
-  const TrainingExamples examples{.count = split.size(),
-                                  .for_each =
-                                      [&](const std::function<void(const float*)>& visit) {
-                                        for (int64_t i = 0; i < split.size(); ++i) {
-                                          if (i % 1024 == 0) progress();
-                                          if (split.element_type() == v1::FLOAT32) {
-                                            visit(split.float_examples() + i * elements);
-                                            continue;
-                                          }
-                                          example.assign(split.uint8_examples() + i * elements,
-                                                         split.uint8_examples() + (i + 1) * elements);
-                                          visit(example.data());
-                                        }
-                                      },
-                                  .progress = progress};
+absl::Status Augmenter::Fit(const RawExamples& examples, const std::function<void()>& progress) {
+  const int64_t elements = examples.elements();
+  std::vector<float> example(static_cast<size_t>(elements));
+  const auto for_each = [&](const std::function<void(const float*)>& visit) {
+    for (int64_t i = 0; i < examples.count; ++i) {
+      if (i % kReportEvery == 0) progress();
+      CopyAsFloats(examples.type, examples.at(i), elements, example.data());
+      visit(example.data());
+    }
+  };
+  const TrainingExamples training{.count = examples.count, .for_each = for_each, .progress = progress};
   for (const auto& augmentation : all_) {
-    if (augmentation->needs_fit()) augmentation->Fit(examples, elements / split.example_shape()[0]);
+    if (augmentation->needs_fit()) augmentation->Fit(training, elements / examples.shape[0]);
   }
-  for (const Tensor& tensor : parameters()) {
-    if (std::all_of(tensor.values.begin(), tensor.values.end(), [](float v) { return std::isfinite(v); })) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat(tensor.name, " is not finite: the examples are too large for float32"));
-  }
-  return absl::OkStatus();
+  return CheckLearned(parameters());
 }
 
-std::vector<Tensor> Augmenter::parameters() const {
-  std::vector<Tensor> all;
-  for (size_t i = 0; i < all_.size(); ++i) {
-    for (Tensor& parameter : all_[i]->parameters()) {
-      parameter.name = StoredName(i, parameter.name);
-      all.push_back(std::move(parameter));
-    }
-  }
-  return all;
-}
+std::vector<Tensor> Augmenter::parameters() const { return AllLearned(kList, all_); }
 
-absl::Status Augmenter::Load(absl::Span<const Tensor> tensors) {
-  for (size_t i = 0; i < all_.size(); ++i) {
-    std::vector<Tensor> own;
-    for (const Tensor& wanted : all_[i]->parameter_shapes()) {
-      const std::string name = StoredName(i, wanted.name);
-      const auto found =
-          std::find_if(tensors.begin(), tensors.end(), [&](const Tensor& tensor) { return tensor.name == name; });
-      if (found == tensors.end()) return absl::DataLossError(absl::StrCat(name, " is missing"));
-      if (found->shape != wanted.shape || static_cast<int64_t>(found->values.size()) != Elements(wanted.shape)) {
-        return absl::DataLossError(
-            absl::StrCat(name, " has the shape ", ToString(found->shape), ", not ", ToString(wanted.shape)));
-      }
-      if (!std::all_of(found->values.begin(), found->values.end(), [](float v) { return std::isfinite(v); })) {
-        return absl::DataLossError(absl::StrCat(name, " is not finite"));
-      }
-      own.push_back(*found);
-    }
-    if (!own.empty()) all_[i]->SetParameters(own);
-  }
-  return absl::OkStatus();
-}
+absl::Status Augmenter::Load(absl::Span<const Tensor> tensors) { return LoadLearned(kList, tensors, all_); }
 
 absl::StatusOr<Augmenter::Workspace> Augmenter::Workspace::For(const Augmenter& augmenter, v1::ElementType type) {
   Workspace workspace;

@@ -11,8 +11,8 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "core/base/errors.h"
-#include "core/data/dataset_dir.h"
 #include "core/kinds/augmentation.h"
+#include "core/kinds/raw_examples.h"
 #include "core/tensor/buffer.h"
 #include "core/tensor/tensor.h"
 #include "google/protobuf/repeated_ptr_field.h"
@@ -38,13 +38,13 @@ class Augmenter {
   // Whether minibatches are blended, so that class labels become soft ones.
   bool blends() const { return !batch_steps_.empty(); }
 
-  // Learns what there is to learn from all examples of `split`. Deterministic; `progress` is called now and then.
+  // Learns what there is to learn from all `examples`. Deterministic; `progress` is called now and then.
   // INVALID_ARGUMENT when what was learned is not finite.
   absl::Status Fit(
-      const Split& split, const std::function<void()>& progress = [] {});
-  // What was learned, as "augmentation.2.factor"; stored beside the preprocessing's.
+      const RawExamples& examples, const std::function<void()>& progress = [] {});
+  // What was learned, as "augmentation.2.factor".
   std::vector<Tensor> parameters() const;
-  // Takes it back from among `tensors`. DATA_LOSS names a tensor that is missing, has another shape or is not finite.
+  // Takes it back from among `tensors`. DATA_LOSS names one that is missing, has another shape or is not finite.
   absl::Status Load(absl::Span<const Tensor> tensors);
 
   // Which random numbers.

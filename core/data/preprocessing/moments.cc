@@ -8,17 +8,6 @@
 namespace traind::core {
 namespace {
 
-TRAIND_VECTORIZED void Add(const float* x, int64_t n, double* sum) {
-  for (int64_t i = 0; i < n; ++i) sum[i] += static_cast<double>(x[i]);
-}
-
-TRAIND_VECTORIZED void AddSquares(const float* x, const double* mean, int64_t n, double* sum) {
-  for (int64_t i = 0; i < n; ++i) {
-    const double difference = static_cast<double>(x[i]) - mean[i];
-    sum[i] += difference * difference;
-  }
-}
-
 // From sums per feature to one mean per group.
 std::vector<double> Averages(const std::vector<double>& sums, const Groups& groups, int64_t examples) {
   std::vector<double> averages(static_cast<size_t>(groups.count));
@@ -54,16 +43,27 @@ Groups MakeGroups(v1::Grouping grouping, const Shape& example_shape, const Field
   return {.count = example_shape[0], .width = example_shape[1] * example_shape[2], .shape = {example_shape[0]}};
 }
 
+TRAIND_VECTORIZED void AddValues(const float* x, int64_t n, double* sum) {
+  for (int64_t i = 0; i < n; ++i) sum[i] += static_cast<double>(x[i]);
+}
+
+TRAIND_VECTORIZED void AddSquaredDistances(const float* x, const double* mean, int64_t n, double* sum) {
+  for (int64_t i = 0; i < n; ++i) {
+    const double difference = static_cast<double>(x[i]) - mean[i];
+    sum[i] += difference * difference;
+  }
+}
+
 GroupMoments ComputeMoments(const TrainingExamples& examples, const Groups& groups) {
   const int64_t features = groups.features();
   std::vector<double> sums(static_cast<size_t>(features), 0.0);
-  examples.for_each([&](const float* example) { Add(example, features, sums.data()); });
+  examples.for_each([&](const float* example) { AddValues(example, features, sums.data()); });
   GroupMoments moments = {.mean = Averages(sums, groups, examples.count), .std = {}};
 
   std::vector<double> mean(static_cast<size_t>(features));
   for (int64_t i = 0; i < features; ++i) mean[i] = moments.mean[i / groups.width];
   sums.assign(sums.size(), 0.0);
-  examples.for_each([&](const float* example) { AddSquares(example, mean.data(), features, sums.data()); });
+  examples.for_each([&](const float* example) { AddSquaredDistances(example, mean.data(), features, sums.data()); });
   moments.std = Averages(sums, groups, examples.count);
   for (double& value : moments.std) value = std::sqrt(value);
   return moments;

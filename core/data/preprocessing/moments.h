@@ -36,4 +36,8 @@ struct GroupMoments {
 
 GroupMoments ComputeMoments(const TrainingExamples& examples, const Groups& groups);
 
+// The two passes, for one example of n features: sum += x, and sum += (x - mean)^2.
+void AddValues(const float* x, int64_t n, double* sum);
+void AddSquaredDistances(const float* x, const double* mean, int64_t n, double* sum);
+
 }  // namespace traind::core

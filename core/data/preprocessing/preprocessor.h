@@ -9,8 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "core/base/errors.h"
-#include "core/data/augmentation/views.h"
-#include "core/data/dataset_dir.h"
+#include "core/kinds/raw_examples.h"
 #include "core/kinds/transform.h"
 #include "core/tensor/tensor.h"
 #include "google/protobuf/repeated_ptr_field.h"
@@ -28,25 +27,22 @@ class Preprocessor {
   // field `preprocessing`; the result is meaningful only when there were none.
   static Preprocessor Create(Config* config, const Shape* example_shape, const FieldErrors& errors);
 
-  // Learns what there is to learn, one transform after the other, from all examples of `split`, seen by the first of
-  // `views` where it is given. Deterministic; `progress` is called now and then. DATA_LOSS when the examples have
-  // another shape; INVALID_ARGUMENT when what was learned is not finite; RESOURCE_EXHAUSTED without memory or threads.
+  // Learns what there is to learn, one transform after the other, from all `examples`. Deterministic; `progress` is
+  // called now and then. DATA_LOSS when the examples have another shape; INVALID_ARGUMENT when what was learned is not
+  // finite; RESOURCE_EXHAUSTED without memory or threads.
   absl::Status Fit(
-      const Split& split, const Views* views = nullptr, const std::function<void()>& progress = [] {});
-  // What the fitted preprocessing does to the first examples of the split it was fitted on, seen as Fit saw them.
-  v1::PreprocessingReport Report(const Split& split, const Views* views, const std::function<void()>& progress) const;
+      const RawExamples& examples, const std::function<void()>& progress = [] {});
+  // What the fitted preprocessing does to the first of the examples that it was fitted on.
+  v1::PreprocessingReport Report(
+      const RawExamples& examples, const std::function<void()>& progress = [] {}) const;
 
   // What was learned, as "preprocessing.0.mean", "preprocessing.1.std", ...; empty when nothing needs learning.
   std::vector<Tensor> parameters() const;
   // Takes parameters() back. DATA_LOSS names a tensor that is missing, has another shape or is not finite.
   absl::Status Load(absl::Span<const Tensor> parameters);
 
-  // One example as float32, transformed: bytes or floats in, output_elements() floats out. Allocates nothing.
-  void Apply(const uint8_t* example, float* out) const;
-  void Apply(const float* example, float* out) const;
-  void Apply(const ImageView& image, float* out) const;
-  // The example `index` of a split with the same shape.
-  void Apply(const Split& split, int64_t index, float* out) const;
+  // One example of example_elements() bytes or floats, transformed: output_elements() floats. Allocates nothing.
+  void Apply(v1::ElementType type, const void* example, float* out) const;
 
   const Shape& example_shape() const { return shape_; }
   const Shape& output_shape() const { return output_shape_; }
@@ -58,9 +54,6 @@ class Preprocessor {
  private:
   // The first `count` transforms, in place: room for example_elements() floats.
   void ApplyFirst(size_t count, v1::ElementType type, const void* example, float* room) const;
-  // Calls `transform` with room for a whole example, and leaves its first output_elements() floats in `out`.
-  template <class Body>
-  void InRoom(float* out, const Body& transform) const;
 
   Shape shape_;
   Shape output_shape_;

@@ -258,6 +258,39 @@ TEST_F(DatasetDirTest, LimitUsesTheFirstExamples) {
   EXPECT_TRUE(split.Verify().ok());
 }
 
+TEST_F(DatasetDirTest, AChangedByteIsNamedWithDatasetAndSplit) {
+  AddSplit("train", Npy("|u1", "(3, 1)", "abc"), Npy("|u1", "(3,)", RawBytes<uint8_t>({2, 1, 0})));
+  ASSERT_TRUE(Import().ok());
+  for (const char* file : {"/train.examples.npy", "/train.labels.npy"}) {
+    const std::string good = ReadBytes(options_.dir + file);
+    std::string bad = good;
+    bad[bad.size() - 4] = static_cast<char>(bad[bad.size() - 4] ^ 1);
+    WriteBytes(options_.dir + file, bad);
+    int reports = 0;
+    const absl::Status status = Open("train").Verify([&] { ++reports; });
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << file;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("datasets/set, split \"train\": its files have changed"));
+    EXPECT_EQ(reports, 2) << "one for each file, and more where they are large";
+    WriteBytes(options_.dir + file, good);
+  }
+}
+
+TEST_F(DatasetDirTest, RequireSplitListsThoseThereAre) {
+  v1::Dataset dataset;
+  dataset.set_name("datasets/d");
+  for (const auto& [name, examples] : {std::pair{"a", 3}, std::pair{"b", 0}}) {
+    dataset.add_splits()->set_name(name);
+    dataset.mutable_splits()->rbegin()->set_num_examples(examples);
+  }
+  FieldErrors::Root errors;
+  EXPECT_EQ(RequireSplit(dataset, "a", errors.scope("s")), &dataset.splits(0));
+  EXPECT_TRUE(errors.ok());
+  EXPECT_EQ(RequireSplit(dataset, "c", errors.scope("s")), nullptr);
+  RequireSplit(dataset, "b", errors.scope("s"));
+  EXPECT_THAT(std::string(errors.ToStatus().message()), HasSubstr("datasets/d has no split \"c\"; it has: a, b"));
+  EXPECT_THAT(std::string(errors.ToStatus().message()), HasSubstr("\"b\" is empty"));
+}
+
 TEST_F(DatasetDirTest, DamageIsDataLoss) {
   AddSplit("train", Npy("|u1", "(3, 1)", "abc"), Npy("|u1", "(3,)", RawBytes<uint8_t>({2, 1, 0})));
   ASSERT_TRUE(Import().ok());

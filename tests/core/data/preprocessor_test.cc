@@ -45,7 +45,8 @@ class PreprocessorTest : public ::testing::Test {
   static std::vector<float> ApplyAll(const Preprocessor& preprocessor, const Split& split) {
     const int64_t elements = split.example_elements();
     std::vector<float> all(static_cast<size_t>(split.size() * elements));
-    for (int64_t i = 0; i < split.size(); ++i) preprocessor.Apply(split, i, all.data() + i * elements);
+    for (int64_t i = 0; i < split.size(); ++i)
+      preprocessor.Apply(split.element_type(), split.example(i), all.data() + i * elements);
     return all;
   }
   SplitBuilder builder_;
@@ -84,7 +85,7 @@ TEST_F(PreprocessorTest, StandardizeMatchesTheDefinition) {
     Preprocessor preprocessor =
         Create(Parse({std::string("standardize { grouping: ") + (per_channel ? "PER_CHANNEL" : "PER_FEATURE") + " }"}),
                {2, 3, 5});
-    ASSERT_TRUE(preprocessor.Fit(split).ok());
+    ASSERT_TRUE(preprocessor.Fit(AsStored(split)).ok());
     const std::vector<float> result = ApplyAll(preprocessor, split);
     for (int group = 0; group < kFeatures / width; ++group) {
       long double mean = 0, square = 0;
@@ -116,10 +117,10 @@ TEST_F(PreprocessorTest, StandardizeMatchesTheDefinition) {
 TEST_F(PreprocessorTest, ZeroMeanPerFeatureAndPerChannel) {
   const Split split = MakeSplit<uint8_t>({2, 1, 1, 2}, {0, 10, 4, 30});
   Preprocessor per_feature = Create(Parse({"zero_mean {}"}), {1, 1, 2});
-  ASSERT_TRUE(per_feature.Fit(split).ok());
+  ASSERT_TRUE(per_feature.Fit(AsStored(split)).ok());
   EXPECT_THAT(ApplyAll(per_feature, split), ElementsAre(-2, -10, 2, 10));
   Preprocessor per_channel = Create(Parse({"zero_mean { grouping: PER_CHANNEL }"}), {1, 1, 2});
-  ASSERT_TRUE(per_channel.Fit(split).ok());
+  ASSERT_TRUE(per_channel.Fit(AsStored(split)).ok());
   EXPECT_THAT(ApplyAll(per_channel, split), ElementsAre(-11, -1, -7, 19));
 }
 
@@ -133,7 +134,7 @@ TEST_F(PreprocessorTest, AFeatureThatNeverChangesStaysZero) {
   twice.insert(twice.end(), examples.begin(), examples.end());
   const Split split = MakeSplit<uint8_t>({3, 256}, twice);
   Preprocessor preprocessor = Create(Parse({"scale {}", "standardize {}"}), {256});
-  ASSERT_TRUE(preprocessor.Fit(split).ok());
+  ASSERT_TRUE(preprocessor.Fit(AsStored(split)).ok());
   for (float value : ApplyAll(preprocessor, split)) EXPECT_EQ(value, 0.0f);
 }
 
@@ -144,7 +145,7 @@ TEST_F(PreprocessorTest, ReloadedParametersGiveTheSameBits) {
   const std::vector<std::string> list = {"scale { offset: 0.1 }", "zero_mean {}",
                                          "standardize { grouping: PER_CHANNEL }"};
   Preprocessor fitted = Create(Parse(list), {3, 2, 2});
-  ASSERT_TRUE(fitted.Fit(split).ok());
+  ASSERT_TRUE(fitted.Fit(AsStored(split)).ok());
   const std::vector<Tensor> parameters = fitted.parameters();
   ASSERT_EQ(parameters.size(), 3u);
   EXPECT_EQ(parameters[0].name, "preprocessing.1.mean");
@@ -168,7 +169,7 @@ TEST_F(PreprocessorTest, OnlyTheFirstExamplesCountWhenLimited) {
   Split split = MakeSplit<uint8_t>({3, 1}, {2, 4, 90});
   split.Limit(2);
   Preprocessor preprocessor = Create(Parse({"zero_mean {}"}), {1});
-  ASSERT_TRUE(preprocessor.Fit(split).ok());
+  ASSERT_TRUE(preprocessor.Fit(AsStored(split)).ok());
   EXPECT_THAT(preprocessor.parameters()[0].values, ElementsAre(3));
 }
 
@@ -186,10 +187,11 @@ TEST_F(PreprocessorTest, NamesTheFieldOfEachViolation) {
 
 TEST_F(PreprocessorTest, RefusesAnotherShapeAndOverflow) {
   Preprocessor preprocessor = Create(Parse({"zero_mean {}"}), {3});
-  EXPECT_EQ(preprocessor.Fit(MakeSplit<uint8_t>({1, 2}, {1, 2})).code(), absl::StatusCode::kDataLoss);
+  const Split two = MakeSplit<uint8_t>({1, 2}, {1, 2});
+  EXPECT_EQ(preprocessor.Fit(AsStored(two)).code(), absl::StatusCode::kDataLoss);
   Preprocessor overflow = Create(Parse({"scale { factor: 1e38 }", "zero_mean {}"}), {1});
-  EXPECT_THAT(std::string(overflow.Fit(MakeSplit<float>({1, 1}, {1e30f})).message()),
-              HasSubstr("preprocessing.1.mean is not finite"));
+  const Split large = MakeSplit<float>({1, 1}, {1e30f});
+  EXPECT_THAT(std::string(overflow.Fit(AsStored(large)).message()), HasSubstr("preprocessing.1.mean is not finite"));
 }
 
 }  // namespace

@@ -119,14 +119,15 @@ class PrincipalAxesTest : public ::testing::Test {
   }
   Preprocessor Fitted(const std::string& text, const Split& split) {
     Preprocessor preprocessor = Create(text, split.example_shape());
-    EXPECT_TRUE(preprocessor.Fit(split).ok());
+    EXPECT_TRUE(preprocessor.Fit(AsStored(split)).ok());
     return preprocessor;
   }
   static std::vector<float> ApplyAll(const Preprocessor& preprocessor, const Split& split) {
     const int64_t n = preprocessor.output_elements();
     // A guard behind the last example: nothing may be written there.
     std::vector<float> all(static_cast<size_t>(split.size() * n + 1), -77.0f);
-    for (int64_t i = 0; i < split.size(); ++i) preprocessor.Apply(split, i, all.data() + i * n);
+    for (int64_t i = 0; i < split.size(); ++i)
+      preprocessor.Apply(split.element_type(), split.example(i), all.data() + i * n);
     EXPECT_EQ(all.back(), -77.0f);
     all.pop_back();
     return all;
@@ -279,7 +280,8 @@ TEST_F(PrincipalAxesTest, RefusesExamplesThatAreTooLargeOrNotFinite) {
   FieldErrors::Root none;
   const Shape two = {2};
   Preprocessor preprocessor = Preprocessor::Create(&overflow, &two, none.scope());
-  EXPECT_THAT(std::string(preprocessor.Fit(MakeSplit({2, 2}, {1e30f, 0, 1, 1})).message()),
+  const Split large = MakeSplit({2, 2}, {1e30f, 0, 1, 1});
+  EXPECT_THAT(std::string(preprocessor.Fit(AsStored(large)).message()),
               HasSubstr("preprocessing.1.mean is not finite"));
 }
 
@@ -287,8 +289,7 @@ TEST_F(PrincipalAxesTest, TheReportShowsTheCovarianceBeforeAndAfter) {
   constexpr int kCount = 500, kFeatures = 20;
   const std::vector<float> examples = Examples(kCount, kFeatures);
   const Split split = MakeSplit({kCount, kFeatures}, examples);
-  const v1::PreprocessingReport report =
-      Fitted("whiten { form: PCA epsilon: 1e-9 }", split).Report(split, nullptr, [] {});
+  const v1::PreprocessingReport report = Fitted("whiten { form: PCA epsilon: 1e-9 }", split).Report(AsStored(split));
   const Rows covariance = CovarianceOf(examples, kCount);
   double largest = 0, smallest = 1e9, correlation = 0;
   for (int i = 0; i < kFeatures; ++i) {

@@ -202,7 +202,7 @@ TEST_F(TrainTest, EvaluateAndPredictAgreeWithTraining) {
 
   v1::PredictRequest input;
   input.mutable_range()->set_split("test");
-  input.mutable_range()->set_count(1000);
+  input.mutable_range()->set_count(80);
   const auto predicted = Predict(inference, input);
   ASSERT_TRUE(predicted.ok()) << predicted.status();
   ASSERT_EQ(predicted->classes_size(), 80);
@@ -281,7 +281,7 @@ TEST_F(TrainTest, PreprocessingThatIsFittedIsToldOnceAndKept) {
     Preprocessor::Config nothing;
     const Preprocessor as_stored = Preprocessor::Create(&nothing, &split->example_shape(), none.scope());
     for (int64_t i = 0; i < 80; ++i) {
-      as_stored.Apply(*split, i, raw.data());
+      as_stored.Apply(split->element_type(), split->example(i), raw.data());
       from_numbers.mutable_examples()->mutable_values()->Add(raw.begin(), raw.end());
     }
     const auto again = Predict(inference, from_numbers);
@@ -291,6 +291,65 @@ TEST_F(TrainTest, PreprocessingThatIsFittedIsToldOnceAndKept) {
     std::filesystem::remove_all(whole.checkpoint_dir);
     std::filesystem::remove_all(broken.checkpoint_dir);
   }
+}
+
+// Keeps the steps that the heartbeats say.
+class Pulse : public Recorder {
+ public:
+  void Heartbeat(uint64_t step) override {
+    steps.push_back(step);
+    Recorder::Heartbeat(step);
+  }
+  std::vector<uint64_t> steps;
+};
+
+void FlipByte(const std::string& path) {
+  std::string bytes = ReadBytes(path);
+  bytes[bytes.size() - 4] = static_cast<char>(bytes[bytes.size() - 4] ^ 1);
+  WriteBytes(path, bytes);
+}
+
+TEST_F(TrainTest, RefusesADatasetWhoseBytesHaveChanged) {
+  const TrainRequest request = Request("refuses", "steps: 6");
+  for (const std::string split : {"train", "test"}) {
+    const std::string file = absl::StrCat(request.dataset_dir, "/", split, ".examples.npy");
+    FlipByte(file);
+    Pulse recorder;
+    const absl::Status status = Train(request, recorder, recorder.stop).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << status;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(absl::StrCat("datasets/images, split \"", split, "\"")));
+    EXPECT_FALSE(recorder.steps.empty()) << "a large dataset takes long to read";
+    FlipByte(file);
+  }
+}
+
+TEST_F(TrainTest, AResumeAndAnEvaluationRefuseItToo) {
+  const TrainRequest request = Request("resumes", "steps: 6");
+  Pulse recorder;
+  TrainInParts(request, recorder, {3});
+  const auto files = FindCheckpoint(request.checkpoint_dir, "latest");
+  ASSERT_TRUE(files.ok());
+  const InferenceRequest inference{.spec = request.spec,
+                                   .dataset_dir = request.dataset_dir,
+                                   .weights_path = files->weights_path(),
+                                   .preprocessing_path = files->preprocessing_path()};
+  ASSERT_TRUE(Evaluate(inference).ok());
+  const std::string file = request.dataset_dir + "/test.labels.npy";
+  FlipByte(file);
+  Pulse resumed;
+  EXPECT_EQ(Train(request, resumed, resumed.stop).status().code(), absl::StatusCode::kDataLoss);
+  ASSERT_FALSE(resumed.steps.empty());
+  EXPECT_EQ(resumed.steps, std::vector<uint64_t>(resumed.steps.size(), 3)) << "the step it goes on from";
+  int reports = 0;
+  const absl::Status refused = Evaluate(inference, [&] { ++reports; }).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kDataLoss) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("datasets/images, split \"test\""));
+  EXPECT_GT(reports, 0);
+  FlipByte(file);
+  EXPECT_TRUE(Evaluate(inference).ok());
+  recorder.stop = false;
+  recorder.stop_after = 0;
+  EXPECT_TRUE(Train(request, recorder, recorder.stop).ok());
 }
 
 }  // namespace

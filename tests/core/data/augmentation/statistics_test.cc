@@ -188,7 +188,7 @@ TEST(PcaLightingTest, OffsetsHaveTheCovarianceOfTheColours) {
   const Split split =
       builder.Make<float>({kImages, 3, 2, 3}, examples, SplitBuilder::Labels(std::vector<int32_t>(kImages, 0)));
   Augmented<float> lighting({"pca_lighting { std: 0.5 }"}, {3, 2, 3});
-  ASSERT_TRUE(lighting.augmenter().Fit(split).ok());
+  ASSERT_TRUE(lighting.augmenter().Fit(AsStored(split)).ok());
   const std::vector<Tensor> learned = lighting.augmenter().parameters();
   ASSERT_EQ(learned.size(), 1u);
   EXPECT_EQ(learned[0].name, "augmentation.0.factor");

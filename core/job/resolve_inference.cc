@@ -1,0 +1,165 @@
+#include "core/job/resolve_inference.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/registry.h"
+#include "core/data/dataset_dir.h"
+#include "core/data/input_pipeline.h"
+#include "core/graph/graph.h"
+#include "core/job/resolve_data.h"
+#include "core/job/test_time.h"
+#include "core/kinds/loss.h"
+
+namespace traind::core {
+namespace {
+
+constexpr int64_t kMaxPredictBytes = 4 << 20;  // gRPC's limit for a message.
+constexpr uint64_t kDefaultPredictCount = 10;
+constexpr uint64_t kMaxPredictCount = 1000;
+
+template <class Numbers>
+Shape ShapeOf(const Numbers& numbers) {
+  return {numbers.begin(), numbers.end()};
+}
+
+// Images of the shape `given` are of the kind that `stored` is of, and perhaps of another size.
+bool IsSuchImage(const Shape& given, const Shape& stored) {
+  return stored.size() == 3 && given.size() == 3 && given[0] == stored[0];
+}
+
+// The looks of test time at examples of the shape `image`.
+void ResolveLooks(const v1::JobSpec& job, const Shape& image, v1::TestTime* test_time, const FieldErrors& errors) {
+  const auto input = InputPipeline::Make(job.data(), StoredShape(job));
+  if (!input.ok()) return errors.Add(std::string(input.status().message()));  // A fault: the job was checked.
+  ResolveTestTime(test_time, image, input->augmented_shape(), errors);
+}
+
+// The job's loss can compare the network's outputs with what the dataset has.
+void CheckTargets(const v1::JobSpec& job, const v1::Dataset& dataset, const FieldErrors& errors) {
+  FieldErrors::Root reported;  // When the job was checked.
+  v1::Network network = job.network();
+  v1::Loss config = job.loss();
+  const auto graph = Graph::Build(network, reported.scope());
+  const auto loss = Registry<Loss>::Get().Create(config, reported.scope());
+  if (graph == nullptr || loss == nullptr) return;
+  const int64_t outputs = Elements(graph->output().output);
+  const bool labels = dataset.num_classes() > 0;
+  if (labels ? !loss->takes_labels() : !loss->takes_values()) {
+    errors.Add(absl::StrCat("has ", labels ? "class labels" : "float targets", ", which the job's loss does not take"));
+  } else if (labels && dataset.num_classes() > outputs) {
+    errors.Add(absl::StrCat("has ", dataset.num_classes(), " classes, and the network only ", outputs, " outputs"));
+  } else if (!labels && dataset.target_width() != outputs) {
+    errors.Add(
+        absl::StrCat("has targets of ", dataset.target_width(), " numbers, and the network ", outputs, " outputs"));
+  }
+}
+
+void ResolveEvaluationData(const v1::EvaluateRequest& request, const v1::Dataset* dataset, v1::DataSpec* data,
+                           const FieldErrors& errors) {
+  if (!request.data().evaluation_split().empty()) data->set_evaluation_split(request.data().evaluation_split());
+  if (request.has_data()) data->set_max_evaluation_examples(request.data().max_evaluation_examples());
+  if (dataset == nullptr) return;
+  data->set_dataset(dataset->name());
+  RequireSplit(*dataset, data->evaluation_split(), errors.At("evaluation_split"));
+}
+
+// The job's memory bound holds for its own batch.
+void CheckBatch(uint32_t batch, uint32_t most, const FieldErrors& errors) {
+  if (batch < 1 || batch > most) errors.Add(absl::StrCat("must be 1 to ", most, ", the job's, not ", batch));
+}
+
+// Returns the shape that the examples are taken to have.
+Shape ResolveExamples(const v1::Examples& examples, const Shape& stored, const FieldErrors& errors) {
+  const Shape shape = ShapeOf(examples.shape());
+  const int64_t elements = CheckedElements(shape);
+  const int64_t wanted = Elements(stored);
+  if (examples.values_size() > kMaxPredictBytes / static_cast<int64_t>(sizeof(float))) {
+    errors.At("values").Add("must have at most 4 MiB; send several calls");
+  }
+  if (shape.size() != 2 && shape.size() != 4) {
+    errors.At("shape").Add("must be [N, features] or [N, channels, height, width]");
+  } else if (elements <= 0) {
+    errors.At("shape").Add("must have positive dimensions");
+  } else {
+    const Shape one(shape.begin() + 1, shape.end());
+    if (!IsSuchImage(one, stored) && Elements(one) != wanted) {
+      errors.At("shape").Add(absl::StrCat("has ", Elements(one), " values for each example, the model takes ", wanted));
+    } else if (elements != examples.values_size()) {
+      errors.At("values").Add(absl::StrCat("has ", examples.values_size(), " numbers, the shape wants ", elements));
+    } else {
+      return SeenAs(one, stored);
+    }
+  }
+  return stored;
+}
+
+// `range` has no dataset where `dataset` is null.
+void ResolveRange(v1::SplitRange* range, const v1::JobSpec& job, const v1::Dataset* dataset,
+                  const FieldErrors& errors) {
+  if (range->split().empty()) range->set_split(job.data().evaluation_split());
+  if (range->count() == 0) range->set_count(kDefaultPredictCount);
+  if (range->count() > kMaxPredictCount) errors.At("count").Add(absl::StrCat("must be at most ", kMaxPredictCount));
+  if (dataset == nullptr) return;
+  range->set_dataset(dataset->name());
+  const v1::DatasetSplit* split = RequireSplit(*dataset, range->split(), errors.At("split"));
+  if (split == nullptr) return;
+  const auto examples = static_cast<uint64_t>(split->num_examples());
+  if (range->first() >= examples) {
+    return errors.At("first").Add(absl::StrCat("must be below the split's ", examples, " examples"));
+  }
+  range->set_count(std::min(range->count(), examples - range->first()));
+}
+
+}  // namespace
+
+const std::string& DatasetOf(const v1::EvaluateRequest& request, const v1::JobSpec& job) {
+  return request.data().dataset().empty() ? job.data().dataset() : request.data().dataset();
+}
+
+const std::string& DatasetOf(const v1::PredictRequest& request, const v1::JobSpec& job) {
+  return request.range().dataset().empty() ? job.data().dataset() : request.range().dataset();
+}
+
+Shape SeenAs(const Shape& given, const Shape& stored) {
+  return !IsSuchImage(given, stored) && Elements(given) == Elements(stored) ? stored : given;
+}
+
+v1::JobSpec ResolveEvaluation(const v1::EvaluateRequest& request, const v1::JobSpec& job, const v1::Dataset* dataset,
+                              const FieldErrors& errors) {
+  v1::JobSpec spec = job;
+  ResolveEvaluationData(request, dataset, spec.mutable_data(), errors.At("data"));
+  if (dataset != nullptr) CheckTargets(job, *dataset, errors.At("data").At("dataset"));
+  if (request.has_batch_size()) {
+    CheckBatch(request.batch_size(), job.batch_size(), errors.At("batch_size"));
+    spec.set_batch_size(request.batch_size());
+  }
+  v1::TestTime& test_time = *spec.mutable_evaluation()->mutable_test_time();
+  if (request.has_test_time()) test_time = request.test_time();
+  const Shape image = dataset == nullptr ? StoredShape(job) : ShapeOf(dataset->example_shape());
+  ResolveLooks(job, image, &test_time, errors.At("test_time"));
+  return spec;
+}
+
+v1::PredictRequest ResolvePrediction(const v1::PredictRequest& request, const v1::JobSpec& job,
+                                     const v1::Dataset* dataset, const FieldErrors& errors) {
+  v1::PredictRequest resolved = request;
+  const Shape stored = StoredShape(job);
+  Shape image = stored;
+  if (request.has_examples()) {
+    image = ResolveExamples(request.examples(), stored, errors.At("examples"));
+  } else if (request.has_range()) {
+    ResolveRange(resolved.mutable_range(), job, dataset, errors.At("range"));
+    if (dataset != nullptr) image = SeenAs(ShapeOf(dataset->example_shape()), stored);
+  } else {
+    errors.At("input").Add("must be one of: examples, range");
+  }
+  if (!request.has_test_time()) *resolved.mutable_test_time() = job.evaluation().test_time();
+  ResolveLooks(job, image, resolved.mutable_test_time(), errors.At("test_time"));
+  return resolved;
+}
+
+}  // namespace traind::core

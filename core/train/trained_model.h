@@ -1,0 +1,21 @@
+// What the short tasks need of a job that was trained.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "core/data/input_pipeline.h"
+#include "core/train/model.h"
+#include "core/train/train.h"
+
+namespace traind::core {
+
+// The network in test mode, without its weights, which are loaded once the plans are made; and its preprocessing,
+// fitted. Movable until something refers to its parts.
+struct TrainedModel {
+  Model model;
+  InputPipeline input;
+
+  // Prepares the engine, too. Errors of PrepareEngine; of reading the preprocessing.
+  static absl::StatusOr<TrainedModel> Make(const InferenceRequest& request);
+};
+
+}  // namespace traind::core
