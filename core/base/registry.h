@@ -18,6 +18,13 @@
 
 namespace traind::core {
 
+// The name of the branch that is set in `holder`'s oneof `kind`: what users call the component. Empty for none.
+inline std::string KindOf(const google::protobuf::Message& holder) {
+  const auto* kinds = holder.GetDescriptor()->FindOneofByName("kind");
+  const auto* field = holder.GetReflection()->GetOneofFieldDescriptor(holder, kinds);
+  return field == nullptr ? "" : std::string(field->name());
+}
+
 // All components behind one interface, keyed by the full name of their config message.
 template <class Interface>
 class Registry {

@@ -224,7 +224,7 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
   // A mask and the weights to rewind to take as much as two state tensors of an optimizer.
   const int pruning_slots = resolved.has_lottery_ticket() ? 2 : 0;
   job.algorithms =
-      ChooseAlgorithms(*graph, network, resolved.batch_size(), resolved.precision(), resolved.convolution_algorithm());
+      ChooseAlgorithms(*graph, resolved.batch_size(), resolved.precision(), resolved.convolution_algorithm());
   job.description = Describe(*graph, network,
                              {.batch = resolved.batch_size(),
                               .optimizer_slots = static_cast<int>(optimizer.optimizer->slots().size()) + pruning_slots,
@@ -262,7 +262,7 @@ v1::NetworkDescription DescribeNetwork(const v1::DescribeNetworkRequest& request
   if (graph == nullptr || errors.count() > before) return {};
 
   const auto algorithms =
-      ChooseAlgorithms(*graph, resolved.network(), batch, resolved.precision(), resolved.convolution_algorithm());
+      ChooseAlgorithms(*graph, batch, resolved.precision(), resolved.convolution_algorithm());
   v1::NetworkDescription description =
       Describe(*graph, resolved.network(),
                {.batch = batch,

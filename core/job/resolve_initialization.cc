@@ -31,8 +31,7 @@ void CheckDataInitialization(const v1::DataInitialization& config, const Graph& 
   FieldErrors::Root reported;  // By ResolveDataInitialization.
   const auto initializer = Registry<DataInitializer>::Get().Create(resolved, reported.scope());
   if (initializer == nullptr) return;
-  const auto* kinds = v1::DataInitialization::descriptor()->FindOneofByName("kind");
-  initializer->Check(graph, errors.At(config.GetReflection()->GetOneofFieldDescriptor(config, kinds)->name()));
+  initializer->Check(graph, errors.At(KindOf(config)));
 }
 
 double DataInitializationBytes(const v1::JobSpec& spec, const Graph& graph, const v1::NetworkDescription& description) {

@@ -1,5 +1,5 @@
 // What every loss is: from the network's output and the targets of one minibatch to a number and a gradient. One kind
-// is one .cc file in this folder.
+// is one .cc file in core/losses.
 #pragma once
 
 #include <cstdint>
@@ -29,6 +29,8 @@ class Loss {
   // Whether the loss takes class labels, and rows of floats.
   virtual bool takes_labels() const { return true; }
   virtual bool takes_values() const { return true; }
+  // Whether it has a softmax of its own, so that the outputs are logits.
+  virtual bool takes_logits() const { return false; }
 };
 
 // Examples whose largest output is at their label (the first of equal ones counts; NaN is never right).

@@ -49,6 +49,8 @@ class SoftmaxCrossEntropyLoss final : public Loss {
  public:
   explicit SoftmaxCrossEntropyLoss(double smoothing) : smoothing_(smoothing) {}
 
+  bool takes_logits() const override { return true; }
+
   double Compute(const float* output, const Targets& targets, int64_t n, int64_t outputs,
                  float* gradient) const override {
     return SumOverExamples(n, outputs, [&](int64_t i) {

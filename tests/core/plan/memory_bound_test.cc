@@ -43,7 +43,7 @@ Measured Measure(const std::string& text, v1::Precision precision, int64_t batch
   options.loss = model->loss.get();
   options.training = true;
   options.observe = true;
-  const auto algorithms = ChooseAlgorithms(*model->graph, network, batch, precision, v1::AUTO);
+  const auto algorithms = ChooseAlgorithms(*model->graph, batch, precision, v1::AUTO);
   for (const auto& choice : algorithms) options.algorithms[choice.layer()] = choice.algorithm();
   const auto training = Plan::Make(*model->graph, *model->store, options);
   EXPECT_TRUE(training.ok()) << training.status();
