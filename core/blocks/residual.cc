@@ -218,8 +218,8 @@ class ResidualBlock final : public Block {
     if (config_.initialization() == v1::Residual::ZERO_LAST && !EndAtZero(layers)) {
       errors.At("initialization")
           .Add(
-              "ZERO_LAST needs layers that end in a weight that can start at zero, such as that of conv2d, dense or "
-              "batch_norm, without an activation");
+              "ZERO_LAST needs layers that end in a weight that can start at zero: conv2d, dense, drop_connect, "
+              "batch_norm, layer_norm or group_norm without an activation");
       return;
     }
     const std::string last = builder.AddWritten(layers, errors);
