@@ -23,11 +23,12 @@
 
 namespace traind::core {
 
-// What an elementwise activation says about itself beside its function.
+// What an elementwise activation says about itself beside its function: see Activation and LayerTraits.
 struct ElementwiseTraits {
   std::optional<Activation::PostOp> post_op;
   bool is_relu = false;
   bool can_die = false;
+  bool homogeneous = false;
 };
 
 template <class Function>
@@ -59,6 +60,7 @@ class Elementwise final : public Activation {
     });
   }
 
+  LayerTraits traits() const override { return {.homogeneous = traits_.homogeneous}; }
   std::optional<PostOp> post_op() const override { return traits_.post_op; }
   bool is_relu() const override { return traits_.is_relu; }
   bool can_die() const override { return traits_.can_die; }

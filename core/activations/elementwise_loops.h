@@ -45,14 +45,13 @@ TRAIND_VECTORIZED int64_t CountLoop(Function f, const T* v, int64_t n) {
 // `written`, unless null, is set to zero.
 template <class T, class Body>
 void ForEachRun(const Layout& layout, T* written, const Body& body) {
-  constexpr int64_t kGrain = 4096;
   if (!layout.padded()) {
-    ParallelFor(layout.stored_elements(), kGrain, [&](int64_t begin, int64_t end, int) { body(begin, end - begin); });
+    ParallelFor(layout.stored_elements(), kValueGrain,
+                [&](int64_t begin, int64_t end, int) { body(begin, end - begin); });
     return;
   }
   const int64_t slab = layout.spatial * layout.width;  // One block of one example.
-  const int64_t grain = std::max<int64_t>(1, kGrain / slab);
-  ParallelFor(layout.batch * layout.blocks, grain, [&](int64_t begin, int64_t end, int) {
+  ParallelFor(layout.batch * layout.blocks, GrainFor(slab), [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t valid = layout.block_width(i % layout.blocks);
       if (valid == layout.width) {

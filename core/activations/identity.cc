@@ -13,6 +13,8 @@ class IdentityActivation final : public Activation {
     return {.output = inputs[0], .parameters = {}, .forward_flops = 0};
   }
 
+  LayerTraits traits() const override { return {.homogeneous = true}; }
+
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     planner.SetOutput(planner.Input());
     if (!planner.training()) return BackwardPlan();

@@ -22,7 +22,8 @@ const Registered<Activation, v1::LeakyRelu> kLeakyRelu(
       const auto slope = static_cast<float>(config.negative_slope());
       return std::make_unique<Elementwise<LeakyRelu>>(
           LeakyRelu{slope},
-          ElementwiseTraits{.post_op = Activation::PostOp{.algorithm = dnnl::algorithm::eltwise_relu, .alpha = slope}});
+          ElementwiseTraits{.post_op = Activation::PostOp{.algorithm = dnnl::algorithm::eltwise_relu, .alpha = slope},
+                            .homogeneous = true});
     });
 
 }  // namespace

@@ -62,7 +62,7 @@ struct Slabs {
 template <class Body>
 void ForEachPart(const Slabs& slabs, const Body& body) {
   const int64_t parts = (slabs.slab + kMost - 1) / kMost;
-  const int64_t grain = std::max<int64_t>(1, 4096 / (std::min(slabs.slab, kMost) * slabs.pieces));
+  const int64_t grain = GrainFor(std::min(slabs.slab, kMost) * slabs.pieces);
   ParallelFor(slabs.groups * parts, grain, [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
       const int64_t group = i / parts;
@@ -110,6 +110,8 @@ class MaxoutActivation final : public Activation {
     shape.output[0] /= pieces_;
     return shape;
   }
+
+  LayerTraits traits() const override { return {.homogeneous = true}; }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     PlacedValue x = PlacedChannels(planner);

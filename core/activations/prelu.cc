@@ -84,7 +84,7 @@ void RunForward(const Frame& frame, const PreluValues& v) {
   const Layout& layout = v.x.layout;
   const int64_t slab = layout.spatial * layout.width;  // One block of one example.
   const float* slope = frame.at<float>(v.padded_slope);
-  ParallelFor(layout.batch * layout.blocks, std::max<int64_t>(1, 4096 / slab), [&](int64_t begin, int64_t end, int) {
+  ParallelFor(layout.batch * layout.blocks, GrainFor(slab), [&](int64_t begin, int64_t end, int) {
     for (int64_t i = begin; i < end; ++i) {
       const T* x = frame.at<T>(v.x.value) + i * slab;
       T* y = frame.at<T>(v.y) + i * slab;
@@ -136,6 +136,8 @@ class PreluActivation final : public Activation {
     slope.initializer.mutable_constant()->set_value(initial_slope_);
     return {.output = inputs[0], .parameters = {slope}, .forward_flops = Elements(inputs[0])};
   }
+
+  LayerTraits traits() const override { return {.homogeneous = true}; }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     PreluValues v;

@@ -20,6 +20,7 @@ const Registered<Activation, v1::Relu> kRelu(
                       .post_op = Activation::PostOp{.algorithm = dnnl::algorithm::eltwise_relu},
                       .is_relu = true,
                       .can_die = true,
+                      .homogeneous = true,
                   });
     });
 

@@ -17,6 +17,8 @@ std::string KindName(const Message& holder) {
   return ExtensionName(static_cast<const Any&>(holder.GetReflection()->GetMessage(holder, field)));
 }
 
+FieldErrors AtKind(const Message& holder, const FieldErrors& errors) { return errors.At(KindField(holder)->name()); }
+
 bool IsExtension(const FieldDescriptor& field) { return field.message_type() == Any::descriptor(); }
 
 std::string ExtensionName(const Any& extension) {

@@ -5,6 +5,7 @@
 
 #include <string>
 
+#include "core/base/errors.h"
 #include "google/protobuf/any.pb.h"
 #include "google/protobuf/message.h"
 
@@ -15,6 +16,9 @@ const google::protobuf::FieldDescriptor* KindField(const google::protobuf::Messa
 
 // The name of the kind: the field's, "conv2d", or the full name of an extension's message; empty when none is set.
 std::string KindName(const google::protobuf::Message& holder);
+
+// The scope of the branch that is set, in the scope of the holder.
+FieldErrors AtKind(const google::protobuf::Message& holder, const FieldErrors& errors);
 
 bool IsExtension(const google::protobuf::FieldDescriptor& field);
 // The full name of the message in it: what follows the last '/' of its type URL.

@@ -9,6 +9,12 @@
 
 namespace traind::core {
 
+// The grain of loops that do little with each value: 16 kB of floats, microseconds of work, as much as waking a thread.
+inline constexpr int64_t kValueGrain = 4096;
+
+// The same where an item of the loop is `values` values.
+constexpr int64_t GrainFor(int64_t values) { return std::max<int64_t>(1, kValueGrain / values); }
+
 // Calls body(begin, end, part) for consecutive parts of [0, n), as many as threads, cut at multiples of `grain`;
 // runs in the calling thread when there is only one part's worth of work. `body` must not throw.
 template <class Body>

@@ -13,20 +13,46 @@
 
 namespace traind::core {
 
-// What a number is drawn for. Values are part of the checkpoint contract: never renumber.
-enum class Purpose : uint32_t {
-  kInitialize = 1,
-  kShuffle = 2,
-  kDropout = 3,
-  kProbeInput = 4,
-  kAugment = 5,
-  kDataInitialization = 6,
-  kStochasticDepth = 9,
-  kDropConnect = 10,
-  kFractionalMaxPool = 11,
+// FNV-1a, of 32 bits, of a name: the stream of a layer or tensor, which does not move when others come or go.
+constexpr uint32_t StreamOf(std::string_view name) {
+  uint32_t hash = 2166136261u;
+  for (char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+  return hash;
+}
+
+// What numbers are drawn for; two purposes draw independent ones. A component states its own in its file. The number of
+// a purpose is part of the checkpoint contract and never changes.
+class Purpose {
+ public:
+  // The engine's own.
+  static const Purpose kInitialize;
+  static const Purpose kShuffle;
+  static const Purpose kProbeInput;
+  static const Purpose kAugment;
+  static const Purpose kDataInitialization;
+
+  // Of a component, by a name that no other component uses. The number is a hash with the highest bit set, so it is
+  // none of those below.
+  explicit constexpr Purpose(std::string_view name) : number_(StreamOf(name) | 0x80000000u) {}
+  // With the small number that it had before purposes were named; no new purpose gets one.
+  static constexpr Purpose Numbered(uint16_t number) { return Purpose(uint32_t{number}); }
+
+  constexpr uint32_t number() const { return number_; }
+  bool operator==(const Purpose&) const = default;
+
+ private:
+  explicit constexpr Purpose(uint32_t number) : number_(number) {}
+
+  uint32_t number_;
 };
 
-// One round-keyed block: 128 random bits for a 128-bit counter and a 64-bit key.
+inline constexpr Purpose Purpose::kInitialize = Numbered(1);
+inline constexpr Purpose Purpose::kShuffle = Numbered(2);
+inline constexpr Purpose Purpose::kProbeInput = Numbered(4);
+inline constexpr Purpose Purpose::kAugment = Numbered(5);
+inline constexpr Purpose Purpose::kDataInitialization = Numbered(6);
+
+// 128 random bits for a 128-bit counter and a 64-bit key. The constants are the paper's.
 inline std::array<uint32_t, 4> Philox(std::array<uint32_t, 4> counter, uint32_t key0, uint32_t key1) {
   for (int round = 0; round < 10; ++round) {
     const uint64_t product0 = uint64_t{0xD2511F53} * counter[0];
@@ -45,9 +71,10 @@ inline float ToUnit(uint32_t bits) { return static_cast<float>(bits >> 8) * 0x1p
 // The numbers of one (seed, purpose, stream): `stream` tells layers or tensors apart, by StreamOf(name).
 class RandomStream {
  public:
+  // The factors are the first two primes of xxHash, which spread small numbers over all bits.
   RandomStream(uint64_t seed, Purpose purpose, uint32_t stream)
-      : key0_(static_cast<uint32_t>(seed) ^ (static_cast<uint32_t>(purpose) * 0x9E3779B1u)),
-        key1_(static_cast<uint32_t>(seed >> 32) ^ (stream * 0x85EBCA77u + static_cast<uint32_t>(purpose))) {}
+      : key0_(static_cast<uint32_t>(seed) ^ (purpose.number() * 0x9E3779B1u)),
+        key1_(static_cast<uint32_t>(seed >> 32) ^ (stream * 0x85EBCA77u + purpose.number())) {}
 
   // Four independent 32-bit words. `index` counts blocks within the example.
   std::array<uint32_t, 4> Block(uint64_t step, uint32_t example, uint32_t index) const {
@@ -84,13 +111,6 @@ class RandomStream {
   uint32_t key0_;
   uint32_t key1_;
 };
-
-// FNV-1a of a layer's or tensor's name: a stream that does not move when other layers come or go.
-inline uint32_t StreamOf(std::string_view name) {
-  uint32_t hash = 2166136261u;
-  for (char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
-  return hash;
-}
 
 // Two independent N(0, 1) numbers from two words (Box & Muller 1958).
 inline std::array<float, 2> ToNormal(uint32_t a, uint32_t b) {

@@ -23,6 +23,12 @@ class BranchesBlock final : public Block {
     builder.AddLast(MakeConcat("joined", ends));
   }
 
+  std::vector<const LayerList*> written() const override {
+    std::vector<const LayerList*> lists;
+    for (const v1::Branch& branch : config_.branches()) lists.push_back(&branch.layers());
+    return lists;
+  }
+
  private:
   const v1::Branches config_;
 };

@@ -11,7 +11,7 @@
 namespace traind::core {
 namespace {
 
-constexpr uint32_t kMaxLayers = 1000;
+constexpr uint32_t kMaxLayers = 1000;  // Far more than in any published network.
 
 class DenseBlockOfLayers final : public Block {
  public:
@@ -34,6 +34,8 @@ class DenseBlockOfLayers final : public Block {
       i == config_.layers() ? builder.AddLast(std::move(joined)) : builder.Add(std::move(joined));
     }
   }
+
+  bool normalizes_over_batch() const override { return true; }
 
  private:
   v1::Layer Norm(std::string name) const { return With(MakeBatchNorm(std::move(name)), config_.activation()); }

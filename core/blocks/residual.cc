@@ -1,53 +1,68 @@
 // y = F(x) + shortcut(x) (He et al. 2015 and 2016, slides 65-66).
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "core/kinds/block.h"
 #include "core/kinds/checks.h"
+#include "core/kinds/layer.h"
 #include "core/kinds/make_layers.h"
 
 namespace traind::core {
 namespace {
 
-using Layers = google::protobuf::RepeatedPtrField<v1::Layer>;
-
-// Whether F normalizes by batch anywhere.
-bool HasBatchNorm(const Layers& layers) {
-  for (const v1::Layer& layer : layers) {
-    const v1::Block& block = layer.block();
-    if (layer.has_batch_norm() || block.has_dense_block() || block.has_transition()) return true;
-    if (block.has_residual() && (block.residual().initialization() != v1::Residual::FIXUP) &&
-        (block.residual().layers().empty() || HasBatchNorm(block.residual().layers()))) {
-      return true;
-    }
-    for (const v1::Branch& branch : block.branches().branches()) {
-      if (HasBatchNorm(branch.layers())) return true;
-    }
-  }
-  return false;
+// The layer of a config that the graph checks too, and reports on; null where it is wrong.
+std::unique_ptr<Layer> MakeLayer(v1::Layer config) {
+  FieldErrors::Root ignored;
+  return Registry<Layer>::Get().Create(config, ignored.scope());
 }
 
-// The weight of the layer with which F ends, so that F is zero where that starts at zero: nothing behind it but what
-// keeps zeros zero and lets gradients back. Null when F does not end so.
-v1::Initializer* LastWeight(Layers& layers) {
-  for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
-    if (layer->has_activation()) return nullptr;
-    if (layer->has_conv2d()) return layer->mutable_conv2d()->mutable_weight_init();
-    if (layer->has_dense()) return layer->mutable_dense()->mutable_weight_init();
-    if (layer->has_drop_connect()) return layer->mutable_drop_connect()->mutable_weight_init();
-    if (layer->has_batch_norm()) return layer->mutable_batch_norm()->mutable_weight_init();
-    if (layer->has_layer_norm()) return layer->mutable_layer_norm()->mutable_weight_init();
-    if (layer->has_group_norm()) return layer->mutable_group_norm()->mutable_weight_init();
-    if (!layer->has_dropout() && !layer->has_stochastic_depth() && !layer->has_avg_pool() && !layer->has_flatten()) {
-      return nullptr;
+// Whether a layer among these or inside of them takes statistics over the minibatch.
+bool NormalizesOverBatch(const LayerList& layers) {
+  return std::any_of(layers.begin(), layers.end(), [](const v1::Layer& config) {
+    if (!config.has_block()) {
+      const auto layer = MakeLayer(config);
+      return layer != nullptr && layer->traits().normalizes_over_batch;
     }
+    FieldErrors::Root ignored;
+    v1::Block copy = config.block();
+    const auto block = Registry<Block>::Get().Create(copy, ignored.scope());
+    if (block == nullptr) return false;
+    const auto written = block->written();
+    return block->normalizes_over_batch() ||
+           std::any_of(written.begin(), written.end(), [](const auto* list) { return NormalizesOverBatch(*list); });
+  });
+}
+
+void StartAtZero(std::string_view initializer_field, v1::Layer& layer) {
+  const auto* kind =
+      layer.GetReflection()->GetOneofFieldDescriptor(layer, layer.GetDescriptor()->FindOneofByName("kind"));
+  google::protobuf::Message& config = *layer.GetReflection()->MutableMessage(&layer, kind);
+  const auto* field = config.GetDescriptor()->FindFieldByName(std::string(initializer_field));
+  config.GetReflection()->MutableMessage(&config, field)->CopyFrom(ZerosInitializer());
+}
+
+// Lets the weight of the layer with which F ends start at zero, so that F is zero: nothing stands behind it but what
+// keeps zeros zero and lets gradients back. False when F does not end so.
+bool EndAtZero(LayerList& layers) {
+  for (auto config = layers.rbegin(); config != layers.rend(); ++config) {
+    if (config->has_activation() || config->has_block()) return false;
+    const auto layer = MakeLayer(*config);
+    if (layer == nullptr) return true;  // The graph says what is wrong.
+    const LayerTraits traits = layer->traits();
+    if (!traits.weight_initializer.empty()) {
+      StartAtZero(traits.weight_initializer, *config);
+      return true;
+    }
+    if (!traits.passes_zeros) return false;
   }
-  return nullptr;
+  return false;
 }
 
 // The stride with which a kernel of 1 makes `out` positions of `in`; 0 for none.
@@ -70,6 +85,12 @@ class ResidualBlock final : public Block {
     if (config_.initialization() == v1::Residual::FIXUP) return ExpandFixup(builder);
     if (config_.order() == v1::Residual::PRE_ACTIVATION) return ExpandPreActivation(builder);
     ExpandPostActivation(builder);
+  }
+
+  std::vector<const LayerList*> written() const override { return {&config_.layers()}; }
+  bool is_residual() const override { return true; }
+  bool normalizes_over_batch() const override {
+    return config_.layers().empty() && config_.initialization() != v1::Residual::FIXUP;
   }
 
  private:
@@ -106,16 +127,14 @@ class ResidualBlock final : public Block {
   // Stochastic depth on the branch that ends in `last`; returns what the sum reads.
   std::string AddDepth(BlockBuilder& builder, const std::string& last) const {
     if (config_.survival() == 1) return last;
-    v1::Layer depth;
-    depth.set_name("depth");
+    v1::Layer depth = Named("depth");
     depth.mutable_stochastic_depth()->set_survival(config_.survival());
     builder.Add(Reading(std::move(depth), {last}));
     return "depth";
   }
 
   static v1::Layer Sum(const std::string& branch, const std::string& shortcut) {
-    v1::Layer sum;
-    sum.set_name("sum");
+    v1::Layer sum = Named("sum");
     sum.mutable_add();
     return Reading(std::move(sum), {branch, shortcut});
   }
@@ -195,17 +214,13 @@ class ResidualBlock final : public Block {
   }
 
   void ExpandWritten(BlockBuilder& builder, const FieldErrors& errors) const {
-    Layers layers = config_.layers();
-    if (config_.initialization() == v1::Residual::ZERO_LAST) {
-      v1::Initializer* weight = LastWeight(layers);
-      if (weight == nullptr) {
-        errors.At("initialization")
-            .Add(
-                "ZERO_LAST needs layers that end in a weight that can start at zero: conv2d, dense, drop_connect, "
-                "batch_norm, layer_norm or group_norm without an activation");
-        return;
-      }
-      *weight = ZerosInitializer();
+    LayerList layers = config_.layers();
+    if (config_.initialization() == v1::Residual::ZERO_LAST && !EndAtZero(layers)) {
+      errors.At("initialization")
+          .Add(
+              "ZERO_LAST needs layers that end in a weight that can start at zero: conv2d, dense, drop_connect, "
+              "batch_norm, layer_norm or group_norm without an activation");
+      return;
     }
     const std::string last = builder.AddWritten(layers, errors);
     const Shape* from = builder.ShapeOf(BlockBuilder::kInput);
@@ -220,7 +235,7 @@ class ResidualBlock final : public Block {
       if (!projection) return;
       builder.Add(Reading(*projection, {shortcut}));
       shortcut = "shortcut";
-      if (HasBatchNorm(layers)) {
+      if (NormalizesOverBatch(layers)) {
         builder.Add(MakeBatchNorm("shortcut_norm"));
         shortcut = "shortcut_norm";
       }
@@ -293,15 +308,14 @@ const Registered<Block, v1::Residual> kResidual(
     [](v1::Residual& config, const FieldErrors& errors) -> std::unique_ptr<Block> {
       const int before = errors.count();
       config.layers().empty() ? ResolveStandardBody(config, errors) : RejectStandardBody(config, errors);
-      if (!v1::Residual::Shortcut_IsValid(config.shortcut()))
+      if (!v1::Residual::Shortcut_IsValid(config.shortcut())) {
         errors.At("shortcut").Add("must be IDENTITY or PROJECTION");
+      }
       if (!v1::Residual::Initialization_IsValid(config.initialization())) {
         errors.At("initialization").Add("must be ZERO_LAST or FIXUP");
       }
       if (!config.has_survival()) config.set_survival(1);
-      if (!(config.survival() > 0 && config.survival() <= 1)) {
-        errors.At("survival").Add(absl::StrCat("must be in (0, 1], not ", config.survival()));
-      }
+      CheckShare(config.survival(), errors.At("survival"));
       return errors.count() > before ? nullptr : std::make_unique<ResidualBlock>(config);
     });
 

@@ -4,8 +4,8 @@
 #include <cmath>
 #include <memory>
 
-#include "absl/strings/str_cat.h"
 #include "core/kinds/block.h"
+#include "core/kinds/checks.h"
 #include "core/kinds/make_layers.h"
 
 namespace traind::core {
@@ -25,6 +25,8 @@ class TransitionBlock final : public Block {
     builder.AddLast(MakeAvgPool("pool", 2));
   }
 
+  bool normalizes_over_batch() const override { return true; }
+
  private:
   const v1::Transition config_;
 };
@@ -34,9 +36,7 @@ const Registered<Block, v1::Transition> kTransition(
     [](v1::Transition& config, const FieldErrors& errors) -> std::unique_ptr<Block> {
       const int before = errors.count();
       if (!config.has_compression()) config.set_compression(1);
-      if (!(config.compression() > 0 && config.compression() <= 1)) {
-        errors.At("compression").Add(absl::StrCat("must be in (0, 1], not ", config.compression()));
-      }
+      CheckShare(config.compression(), errors.At("compression"));
       CheckRate(config.dropout(), errors.At("dropout"));
       ResolveActivation(*config.mutable_activation(), errors.At("activation"));
       return errors.count() > before ? nullptr : std::make_unique<TransitionBlock>(config);

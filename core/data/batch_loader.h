@@ -12,7 +12,7 @@
 #include "core/data/augmentation/views.h"
 #include "core/data/dataset_dir.h"
 #include "core/data/preprocessing/preprocessor.h"
-#include "core/kinds/loss.h"
+#include "core/tensor/targets.h"
 
 namespace traind::core {
 

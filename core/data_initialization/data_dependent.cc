@@ -3,11 +3,8 @@
 // product of all r_k is 1, and biases scaled by r_1 ... r_k, a positively homogeneous network computes the same
 // function, while the gradient of W_k becomes 1 / r_k of what it was; so the rate of change C_k = |gradient of W_k| /
 // |W_k| becomes C_k / r_k^2, and r_k = sqrt(C_k / geometric mean of all C) makes the rates equal in one go.
-#include <algorithm>
 #include <cmath>
-#include <iterator>
 #include <memory>
-#include <string_view>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -20,13 +17,9 @@ namespace {
 using WeightLayer = NetworkUnderData::WeightLayer;
 using Moments = NetworkUnderData::Moments;
 
-// f(a x) = a f(x) for every a > 0, biases left out.
-constexpr std::string_view kHomogeneous[] = {"dense",   "conv2d",  "max_pool", "avg_pool",   "fractional_max_pool",
-                                             "flatten", "dropout", "relu",     "leaky_relu", "global_avg_pool",
-                                             "prelu",   "maxout",  "identity"};
-
-bool IsHomogeneous(std::string_view kind) {
-  return std::find(std::begin(kHomogeneous), std::end(kHomogeneous), kind) != std::end(kHomogeneous);
+bool IsHomogeneous(const Node& node) {
+  return (node.layer == nullptr || node.layer->traits().homogeneous) &&
+         (node.activation == nullptr || node.activation->traits().homogeneous);
 }
 
 double NormOf(const std::vector<float>& values) {
@@ -53,12 +46,10 @@ class DataDependent final : public DataInitializer {
     for (int i = 0; i < static_cast<int>(graph.nodes().size()); ++i) {
       const Node& node = graph.nodes()[i];
       const bool chained = node.inputs == std::vector<int>{i - 1};
-      const bool homogeneous =
-          IsHomogeneous(node.kind) && (node.activation_kind.empty() || IsHomogeneous(node.activation_kind));
-      if (chained && homogeneous) continue;
+      if (chained && IsHomogeneous(node)) continue;
       errors.At("balance_rates")
-          .Add(absl::StrCat("needs a chain of dense, conv2d, pooling, flatten and dropout with relu, leaky_relu, ",
-                            "prelu, maxout or no activation; layer \"", node.name, "\" is ",
+          .Add(absl::StrCat("needs a chain of layers and activations with f(a x) = a f(x) for a > 0, such as dense, ",
+                            "conv2d, pooling, dropout and relu; layer \"", node.name, "\" is ",
                             chained ? "another kind" : "not part of a chain"));
       return;
     }

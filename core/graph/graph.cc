@@ -12,7 +12,6 @@ namespace traind::core {
 namespace {
 
 constexpr int64_t kMaxDimension = int64_t{1} << 24;
-constexpr int64_t kMaxElements = int64_t{1} << 31;
 
 bool CheckInputShape(const v1::Network& network, const FieldErrors& errors) {
   const auto& shape = network.input_shape();
@@ -22,11 +21,6 @@ bool CheckInputShape(const v1::Network& network, const FieldErrors& errors) {
   errors.At("input_shape")
       .Add("must be [features] or [channels, height, width], each at least 1, at most 2^31 values in all");
   return false;
-}
-
-std::string PresetName(const v1::Network& network) {
-  const auto* kinds = v1::Preset::descriptor()->FindOneofByName("kind");
-  return std::string(network.preset().GetReflection()->GetOneofFieldDescriptor(network.preset(), kinds)->name());
 }
 
 // The layers of the network's preset; none after a violation.
@@ -60,7 +54,7 @@ std::unique_ptr<Graph> Graph::Build(v1::Network& network, const FieldErrors& err
   const int residual_blocks = CountResidualBlocks({made.begin(), made.end()}) + CountResidualBlocks(network.layers());
   GraphBuilder builder(input, penalties, residual_blocks);
   const int output = made.empty() ? builder.AddNetwork(*network.mutable_layers(), errors)
-                                  : builder.AddPreset(std::move(made), errors.At("preset").At(PresetName(network)));
+                                  : builder.AddPreset(std::move(made), AtKind(network.preset(), errors.At("preset")));
   if (errors.count() > before) return nullptr;
 
   if (builder.has_blocks()) *network.mutable_layers() = std::move(builder.expanded());

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,7 @@ struct Node {
   std::vector<ParameterSpec> parameters;  // The layer's, then the activation's.
   GroupPenalties penalties;               // On the trained parameters, by their group.
   int64_t forward_flops = 0;              // Of one example.
+  std::optional<ConvolutionShape> convolution;
 };
 
 class Graph {

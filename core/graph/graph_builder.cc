@@ -17,7 +17,6 @@
 namespace traind::core {
 namespace {
 
-constexpr int64_t kMaxElements = int64_t{1} << 31;
 constexpr size_t kMaxName = 128;
 constexpr int kMaxDepth = 8;  // Of blocks in blocks.
 constexpr absl::string_view kMadeLayer = "its layer \"";
@@ -26,12 +25,6 @@ bool IsName(std::string_view name) {
   return !name.empty() && name.size() <= kMaxName && std::all_of(name.begin(), name.end(), [](unsigned char c) {
     return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.';
   });
-}
-
-std::string OneofName(const google::protobuf::Message& message) {
-  const auto* kinds = message.GetDescriptor()->FindOneofByName("kind");
-  const auto* field = message.GetReflection()->GetOneofFieldDescriptor(message, kinds);
-  return field ? std::string(field->name()) : "";
 }
 
 // Fills in the default and checks the list.
@@ -60,13 +53,14 @@ void AssignGroups(std::vector<ParameterSpec>& parameters) {
 }
 
 // Shapes, parameters and costs. False after a violation.
-bool InferNode(const FieldErrors& errors, Node& node) {
+bool InferNode(const v1::Layer& layer, const FieldErrors& errors, Node& node) {
   const int before = errors.count();
   if (node.layer) {
-    LayerShape shape = node.layer->Infer(node.input_shapes, errors.At(node.kind));
+    LayerShape shape = node.layer->Infer(node.input_shapes, AtKind(layer, errors));
     node.pre_activation = std::move(shape.output);
     node.parameters = std::move(shape.parameters);
     node.forward_flops = shape.forward_flops;
+    node.convolution = shape.convolution;
   } else if (node.input_shapes.size() == 1) {
     node.pre_activation = node.input_shapes[0];
   } else {
@@ -75,7 +69,8 @@ bool InferNode(const FieldErrors& errors, Node& node) {
   if (errors.count() > before) return false;
   node.output = node.pre_activation;
   if (node.activation) {
-    LayerShape shape = node.activation->Infer({node.pre_activation}, errors.At("activation").At(node.activation_kind));
+    LayerShape shape =
+        node.activation->Infer({node.pre_activation}, AtKind(layer.activation(), errors.At("activation")));
     node.output = std::move(shape.output);
     std::move(shape.parameters.begin(), shape.parameters.end(), std::back_inserter(node.parameters));
     node.forward_flops += shape.forward_flops;
@@ -114,18 +109,24 @@ GroupPenalties SumOf(google::protobuf::RepeatedPtrField<v1::Regularizer>& regula
   return sum;
 }
 
-int CountResidualBlocks(const GraphBuilder::Layers& layers) {
+int CountResidualBlocks(const LayerList& layers, int depth) {
+  if (depth > kMaxDepth) return 0;  // The builder reports it.
   int count = 0;
   for (const v1::Layer& layer : layers) {
-    if (layer.block().has_residual()) count += 1 + CountResidualBlocks(layer.block().residual().layers());
-    for (const v1::Branch& branch : layer.block().branches().branches()) count += CountResidualBlocks(branch.layers());
+    if (!layer.has_block()) continue;
+    FieldErrors::Root ignored;  // The same.
+    v1::Block config = layer.block();
+    const auto block = Registry<Block>::Get().Create(config, ignored.scope());
+    if (block == nullptr) continue;
+    count += block->is_residual() ? 1 : 0;
+    for (const LayerList* written : block->written()) count += CountResidualBlocks(*written, depth + 1);
   }
   return count;
 }
 
 // --- Lists of layers.
 
-GraphBuilder::Reads GraphBuilder::ResolveInputs(const Layers& layers, const FieldErrors& errors) {
+GraphBuilder::Reads GraphBuilder::ResolveInputs(const LayerList& layers, const FieldErrors& errors) {
   absl::flat_hash_map<std::string, int> by_name = {{std::string(BlockBuilder::kInput), Node::kNetworkInput}};
   Reads reads{std::vector<std::vector<int>>(layers.size()), std::vector<bool>(layers.size(), true),
               std::vector<bool>(layers.size(), true)};
@@ -181,7 +182,7 @@ std::vector<int> GraphBuilder::Order(const Reads& reads, const FieldErrors& erro
   return order;
 }
 
-int GraphBuilder::AddList(Layers& layers, const FieldErrors& errors, const List& list) {
+int GraphBuilder::AddList(LayerList& layers, const FieldErrors& errors, const List& list) {
   if (layers.size() > kMaxLayers) {  // Before anything that takes longer than to count them.
     errors.At("layers").Add(absl::StrCat("must be at most ", kMaxLayers, " layers"));
     return kUnknown;
@@ -214,7 +215,7 @@ int GraphBuilder::AddList(Layers& layers, const FieldErrors& errors, const List&
   return node_of[last];
 }
 
-int GraphBuilder::AddNetwork(Layers& layers, const FieldErrors& errors) { return AddList(layers, errors, List()); }
+int GraphBuilder::AddNetwork(LayerList& layers, const FieldErrors& errors) { return AddList(layers, errors, List()); }
 
 bool GraphBuilder::TakeName(const std::string& name, const FieldErrors& errors) {
   if (name.size() > kMaxName) {
@@ -252,10 +253,10 @@ int GraphBuilder::AddLayer(v1::Layer& layer, const FieldErrors& errors, const st
 // Makes the layer's components and checks everything about it but its shapes. False after a violation.
 bool GraphBuilder::MakeNode(v1::Layer& layer, const FieldErrors& errors, Node& node) const {
   const int before = errors.count();
-  node.kind = OneofName(layer);
+  node.kind = KindName(layer);
   if (layer.has_activation()) {
     node.activation = Registry<Activation>::Get().Create(*layer.mutable_activation(), errors.At("activation"));
-    node.activation_kind = OneofName(layer.activation());
+    node.activation_kind = KindName(layer.activation());
   }
   if (!node.kind.empty() || !layer.has_activation()) {
     node.layer = Registry<Layer>::Get().Create(layer, errors);
@@ -263,7 +264,7 @@ bool GraphBuilder::MakeNode(v1::Layer& layer, const FieldErrors& errors, Node& n
     node.kind = node.activation_kind;
   }
   if (node.layer && node.activation && node.activation->pieces() > 1 && !node.layer->Widen(node.activation->pieces())) {
-    errors.At("activation").At(node.activation_kind).Add("goes with dense or conv2d, or is a layer of its own");
+    AtKind(layer.activation(), errors.At("activation")).Add("goes with dense or conv2d, or is a layer of its own");
   }
   CheckRegularizers(layer, errors);
   if (layer.regularizers_size() > 0) {
@@ -285,7 +286,7 @@ int GraphBuilder::AddPlain(v1::Layer& layer, const FieldErrors& errors, const st
     node.input_shapes.push_back(*shape);
   }
   node.inputs = inputs;
-  if (!InferNode(errors, node)) return kUnknown;
+  if (!InferNode(layer, errors, node)) return kUnknown;
 
   v1::Layer& plain = *expanded_.Add();
   plain = layer;
@@ -360,7 +361,7 @@ class GraphBuilder::Expansion final : public BlockBuilder {
     last_ = failed_ ? kUnknown : graph_.AddMade(layer, errors_, inputs, outside);
   }
 
-  std::string AddWritten(Layers layers, const FieldErrors& errors) override {
+  std::string AddWritten(LayerList layers, const FieldErrors& errors) override {
     last_ = graph_.AddList(layers, errors, list_);
     const std::string name = layers.rbegin()->name();
     nodes_[name] = last_;
@@ -395,7 +396,7 @@ int GraphBuilder::AddBlock(v1::Layer& layer, const FieldErrors& errors, const st
   const int before = errors.count();
   has_blocks_ = true;
   const FieldErrors at = errors.At("block");
-  const std::string other = OneofName(layer);
+  const std::string other = KindName(layer);
   if (!other.empty()) at.Add(absl::StrCat("contradicts ", other, ": a layer has a kind or is a block"));
   if (list.depth == kMaxDepth) at.Add(absl::StrCat("blocks nest at most ", kMaxDepth, " deep"));
   if (inputs.size() != 1) errors.At("inputs").Add(absl::StrCat("a block reads one layer, not ", inputs.size()));
@@ -409,7 +410,7 @@ int GraphBuilder::AddBlock(v1::Layer& layer, const FieldErrors& errors, const st
   if (errors.count() > before) return kUnknown;
 
   const std::string name = list.prefix + layer.name();
-  const FieldErrors config = at.At(OneofName(layer.block()));
+  const FieldErrors config = AtKind(layer.block(), at);
   Expansion expansion(*this, config,
                       {.prefix = name + ".", .input = inputs[0], .block = &layer, .depth = list.depth + 1}, name,
                       activation.get());

@@ -15,9 +15,11 @@
 
 namespace traind::core {
 
+// The most values of one example, of the network's input or of a layer's output.
+inline constexpr int64_t kMaxElements = int64_t{1} << 31;
+
 class GraphBuilder {
  public:
-  using Layers = google::protobuf::RepeatedPtrField<v1::Layer>;
   static constexpr int kUnknown = -2;  // In place of a node's index: there was a violation.
   static constexpr int kMaxLayers = 10000;
 
@@ -26,13 +28,13 @@ class GraphBuilder {
       : input_(input), network_penalties_(network_penalties), residual_blocks_(residual_blocks) {}
 
   // Adds the network's layers, those of `errors`' field "layers". Returns the node of the last one.
-  int AddNetwork(Layers& layers, const FieldErrors& errors);
+  int AddNetwork(LayerList& layers, const FieldErrors& errors);
   // The same for layers that a preset made; `errors` is the preset's scope.
   int AddPreset(std::vector<v1::Layer> layers, const FieldErrors& errors);
 
   std::vector<Node>& nodes() { return nodes_; }
   // The plain layers, in the order of the nodes, and whether that is not just what the user wrote.
-  Layers& expanded() { return expanded_; }
+  LayerList& expanded() { return expanded_; }
   bool has_blocks() const { return has_blocks_; }
 
  private:
@@ -51,9 +53,9 @@ class GraphBuilder {
     std::vector<bool> named;  // False where the name is wrong.
   };
 
-  static Reads ResolveInputs(const Layers& layers, const FieldErrors& errors);
+  static Reads ResolveInputs(const LayerList& layers, const FieldErrors& errors);
   static std::vector<int> Order(const Reads& reads, const FieldErrors& errors);
-  int AddList(Layers& layers, const FieldErrors& errors, const List& list);
+  int AddList(LayerList& layers, const FieldErrors& errors, const List& list);
   int AddLayer(v1::Layer& layer, const FieldErrors& errors, const std::vector<int>& inputs, const List& list);
   int AddPlain(v1::Layer& layer, const FieldErrors& errors, const std::vector<int>& inputs, const List& list);
   int AddBlock(v1::Layer& layer, const FieldErrors& errors, const std::vector<int>& inputs, const List& list);
@@ -68,13 +70,13 @@ class GraphBuilder {
   const int residual_blocks_;
   absl::flat_hash_set<std::string> names_;
   std::vector<Node> nodes_;
-  Layers expanded_;
+  LayerList expanded_;
   bool has_blocks_ = false;
   bool full_ = false;  // More than kMaxLayers, which was reported.
 };
 
-// The residual blocks among these layers and inside of them.
-int CountResidualBlocks(const GraphBuilder::Layers& layers);
+// The residual blocks among these layers and inside of them; `depth` is that of the blocks around them.
+int CountResidualBlocks(const LayerList& layers, int depth = 0);
 
 // The sum of the penalties, with their defaults filled in; `errors` is the scope of the field "regularizers".
 GroupPenalties SumOf(google::protobuf::RepeatedPtrField<v1::Regularizer>& regularizers, const FieldErrors& errors);

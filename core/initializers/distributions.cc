@@ -105,18 +105,14 @@ double FanOf(v1::Fan fan, Initializer::Fans fans) {
   }
 }
 
-void ResolveFan(const FieldErrors& errors, v1::Fan& fan) {
-  if (fan == v1::FAN_UNSPECIFIED) fan = v1::FAN_IN;
-  if (!v1::Fan_IsValid(fan)) {
-    errors.At("fan").Add(absl::StrCat("must be FAN_IN, FAN_OUT or FAN_AVERAGE, not ", static_cast<int>(fan)));
-  }
+void CheckFan(v1::Fan fan, const FieldErrors& errors) {
+  if (v1::Fan_IsValid(fan)) return;
+  errors.Add(absl::StrCat("must be FAN_IN, FAN_OUT or FAN_AVERAGE, not ", static_cast<int>(fan)));
 }
 
-void ResolveDistribution(const FieldErrors& errors, v1::Distribution& distribution) {
-  if (distribution == v1::DISTRIBUTION_UNSPECIFIED) distribution = v1::NORMAL;
-  if (!v1::Distribution_IsValid(distribution)) {
-    errors.At("distribution").Add(absl::StrCat("must be NORMAL or UNIFORM, not ", static_cast<int>(distribution)));
-  }
+void CheckDistribution(v1::Distribution distribution, const FieldErrors& errors) {
+  if (v1::Distribution_IsValid(distribution)) return;
+  errors.Add(absl::StrCat("must be NORMAL or UNIFORM, not ", static_cast<int>(distribution)));
 }
 
 }  // namespace traind::core

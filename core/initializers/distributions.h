@@ -19,8 +19,8 @@ void FillScaled(const RandomStream& random, v1::Distribution distribution, doubl
 // The fan of a rule (not UNSPECIFIED).
 double FanOf(v1::Fan fan, Initializer::Fans fans);
 
-// Replace UNSPECIFIED by the default and report numbers that are no known value.
-void ResolveFan(const FieldErrors& errors, v1::Fan& fan);
-void ResolveDistribution(const FieldErrors& errors, v1::Distribution& distribution);
+// Report numbers that are no known value.
+void CheckFan(v1::Fan fan, const FieldErrors& errors);
+void CheckDistribution(v1::Distribution distribution, const FieldErrors& errors);
 
 }  // namespace traind::core

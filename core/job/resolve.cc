@@ -240,7 +240,7 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
 
   const v1::Network& network = resolved.network();
   job.algorithms =
-      ChooseAlgorithms(*graph, network, resolved.batch_size(), resolved.precision(), resolved.convolution_algorithm());
+      ChooseAlgorithms(*graph, resolved.batch_size(), resolved.precision(), resolved.convolution_algorithm());
   const int slots = static_cast<int>(optimizer.optimizer->slots().size());
   const int64_t looks = views.count() * SamplesOf(resolved.evaluation().test_time());
   auto description = Describe(*graph, network, MemoryOptionsFor(resolved, job.algorithms, slots, looks));
@@ -267,8 +267,7 @@ v1::NetworkDescription DescribeNetwork(const v1::DescribeNetworkRequest& request
   const auto graph = BuildNetwork(*resolved.mutable_network(), nullptr, {}, errors.At("network"));
   if (graph == nullptr || errors.count() > before) return {};
 
-  const auto algorithms =
-      ChooseAlgorithms(*graph, resolved.network(), batch, resolved.precision(), resolved.convolution_algorithm());
+  const auto algorithms = ChooseAlgorithms(*graph, batch, resolved.precision(), resolved.convolution_algorithm());
   MemoryOptions memory;
   memory.optimizer_slots = static_cast<int>(optimizer.optimizer->slots().size());
   memory.threads = std::max(1u, std::thread::hardware_concurrency());

@@ -4,7 +4,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "core/base/kind_field.h"
+#include "core/base/kind.h"
 #include "core/base/require.h"
 #include "core/data_initialization/data_initializer.h"
 #include "core/job/duration.h"

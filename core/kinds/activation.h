@@ -1,5 +1,5 @@
-// What every activation is. One kind is one .cc file in this folder; an elementwise one only states its function and
-// its derivative and gets vectorized loops, fusion and statistics from elementwise.h.
+// What every activation is. One kind is one .cc file in core/activations; an elementwise one only states its function
+// and its derivative and gets vectorized loops, fusion and statistics from elementwise.h.
 #pragma once
 
 #include <cstdint>

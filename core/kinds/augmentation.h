@@ -1,7 +1,8 @@
-// What every kind of augmentation is (lecture slides 88-99). One kind is one .cc file in this folder, registered for
-// its message of v1::Augmentation, and one of three interfaces: it changes an image in memory (ImageAugmentation), it
-// maps coordinates (AffineAugmentation: several in a row are resampled once), or it blends the examples of a minibatch
-// (BatchAugmentation). All randomness is in the Draw they are given. Const methods may run in several threads.
+// What every kind of augmentation is (lecture slides 88-99). One kind is one .cc file in core/data/augmentation,
+// registered for its message of v1::Augmentation, and one of three interfaces: it changes an image in memory
+// (ImageAugmentation), it maps coordinates (AffineAugmentation: several in a row are resampled once), or it blends the
+// examples of a minibatch (BatchAugmentation). All randomness is in the Draw they are given. Const methods may run in
+// several threads.
 #pragma once
 
 #include <cstdint>

@@ -47,6 +47,24 @@ void CheckChannels(int64_t channels, const FieldErrors& errors) {
   }
 }
 
+void CheckCount(uint64_t count, uint64_t low, uint64_t high, const FieldErrors& errors) {
+  if (count < low || count > high) errors.Add(absl::StrCat("must be ", low, " to ", high, ", not ", count));
+}
+
+void CheckMultiple(uint64_t count, uint64_t unit, uint64_t high, const FieldErrors& errors) {
+  if (count < unit || count > high || count % unit != 0) {
+    errors.Add(absl::StrCat("must be a multiple of ", unit, ", at most ", high - high % unit, ", not ", count));
+  }
+}
+
+void CheckRate(double rate, const FieldErrors& errors) {
+  if (!(rate >= 0 && rate < 1)) errors.Add(absl::StrCat("must be in [0, 1), not ", rate));
+}
+
+void CheckShare(double share, const FieldErrors& errors) {
+  if (!(share > 0 && share <= 1)) errors.Add(absl::StrCat("must be in (0, 1], not ", share));
+}
+
 void CheckParameter(const ParameterSpec& parameter, const FieldErrors& errors) {
   if (CheckedElements(parameter.shape) < 0) {
     errors.Add(
@@ -55,7 +73,7 @@ void CheckParameter(const ParameterSpec& parameter, const FieldErrors& errors) {
 }
 
 int64_t CheckedFlops(int64_t outputs, int64_t products_each, int64_t additions_each, const FieldErrors& errors) {
-  const int64_t limit = int64_t{1} << 53;
+  const int64_t limit = int64_t{1} << 53;  // Up to which a double counts exactly.
   const int64_t each = CheckedElements({products_each, 2}, limit - additions_each);
   const int64_t flops = each < 0 ? -1 : CheckedElements({outputs, each + additions_each}, limit);
   if (flops >= 0) return flops;

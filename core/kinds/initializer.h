@@ -1,5 +1,5 @@
 // What every weight initialization is: a pure function from (config, shape, fans, random stream) to numbers. One kind
-// is one .cc file in this folder.
+// is one .cc file in core/initializers.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,10 @@ class Initializer {
   virtual void Fill(absl::Span<const int64_t> shape, Fans fans, const RandomStream& random,
                     absl::Span<float> values) const = 0;
 
-  // True when all units of a layer would start, and so stay, the same (slide 45).
+  // False when all units of a layer would start, and so stay, the same (slide 45).
   virtual bool breaks_symmetry() const { return true; }
+  // False when it lets the variance shrink, layer by layer, behind relu.
+  virtual bool suits_relu() const { return true; }
 };
 
 }  // namespace traind::core

@@ -1,20 +1,15 @@
 // What every loss is: from the network's output and the targets of one minibatch to a number and a gradient. One kind
-// is one .cc file in this folder.
+// is one .cc file in core/losses.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 
 #include "core/base/registry.h"
+#include "core/tensor/targets.h"
 #include "traind/v1/loss.pb.h"
 
 namespace traind::core {
-
-// The targets of a minibatch: class labels, or rows of floats (soft labels, regression). Exactly one is set.
-struct Targets {
-  const int32_t* labels = nullptr;  // [n], in [0, outputs).
-  const float* values = nullptr;    // [n, outputs].
-};
 
 // What a network's outputs are to the loss that it was trained with.
 enum class OutputMeaning {

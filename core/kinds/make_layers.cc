@@ -2,19 +2,15 @@
 
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "core/kinds/activation.h"
 
 namespace traind::core {
-namespace {
 
 v1::Layer Named(std::string name) {
   v1::Layer layer;
   layer.set_name(std::move(name));
   return layer;
 }
-
-}  // namespace
 
 v1::Layer MakeConv(std::string name, const ConvOptions& options) {
   v1::Layer layer = Named(std::move(name));
@@ -73,15 +69,17 @@ v1::Layer MakeConcat(std::string name, const std::vector<std::string>& inputs) {
   return Reading(std::move(layer), inputs);
 }
 
+v1::Layer MakeLocalResponseNorm(std::string name) {
+  v1::Layer layer = Named(std::move(name));
+  layer.mutable_local_response_norm();
+  return layer;
+}
+
 v1::Layer MakeScalarAffine(std::string name, bool weight, bool bias) {
   v1::Layer layer = Named(std::move(name));
   layer.mutable_scalar_affine()->set_weight(weight);
   layer.mutable_scalar_affine()->set_bias(bias);
   return layer;
-}
-
-v1::Layer MakeActivation(std::string name, const v1::Activation& activation) {
-  return With(Named(std::move(name)), activation);
 }
 
 v1::Layer With(v1::Layer layer, const v1::Activation& activation) {
@@ -94,23 +92,15 @@ v1::Layer Reading(v1::Layer layer, const std::vector<std::string>& inputs) {
   return layer;
 }
 
+void AddActivated(v1::Layer layer, std::string norm, const v1::Activation& activation, std::vector<v1::Layer>& layers) {
+  layers.push_back(std::move(layer));
+  if (!norm.empty()) layers.push_back(MakeBatchNorm(std::move(norm)));
+  *layers.back().mutable_activation() = activation;
+}
+
 void ResolveActivation(v1::Activation& activation, const FieldErrors& errors) {
   if (activation.kind_case() == v1::Activation::KIND_NOT_SET) activation.mutable_relu();
   Registry<Activation>::Get().Create(activation, errors);
-}
-
-void CheckRate(double rate, const FieldErrors& errors) {
-  if (!(rate >= 0 && rate < 1)) errors.Add(absl::StrCat("must be in [0, 1), not ", rate));
-}
-
-void CheckCount(uint64_t count, uint64_t low, uint64_t high, const FieldErrors& errors) {
-  if (count < low || count > high) errors.Add(absl::StrCat("must be ", low, " to ", high, ", not ", count));
-}
-
-void CheckMultiple(uint64_t count, uint64_t unit, uint64_t high, const FieldErrors& errors) {
-  if (count < unit || count > high || count % unit != 0) {
-    errors.Add(absl::StrCat("must be a multiple of ", unit, ", at most ", high - high % unit, ", not ", count));
-  }
 }
 
 }  // namespace traind::core

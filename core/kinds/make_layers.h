@@ -10,6 +10,9 @@
 
 namespace traind::core {
 
+// A layer without a kind yet.
+v1::Layer Named(std::string name);
+
 // A square convolution, padded so that stride 1 keeps the size.
 struct ConvOptions {
   uint32_t channels = 1;
@@ -25,23 +28,19 @@ v1::Layer MakeAvgPool(std::string name, uint32_t kernel);
 v1::Layer MakeGlobalAvgPool(std::string name);
 v1::Layer MakeDropout(std::string name, double rate);
 v1::Layer MakeConcat(std::string name, const std::vector<std::string>& inputs);
+v1::Layer MakeLocalResponseNorm(std::string name);
 // y = weight x + bias, with one or both of them.
 v1::Layer MakeScalarAffine(std::string name, bool weight, bool bias);
-v1::Layer MakeActivation(std::string name, const v1::Activation& activation);
 
 // The same layer with an activation, or reading other layers than the one before.
 v1::Layer With(v1::Layer layer, const v1::Activation& activation);
 v1::Layer Reading(v1::Layer layer, const std::vector<std::string>& inputs);
 
-// --- Checks that blocks and presets share.
+// Appends the layer with the activation or, where `norm` is a name, the layer, batch norm of that name, and the
+// activation behind that.
+void AddActivated(v1::Layer layer, std::string norm, const v1::Activation& activation, std::vector<v1::Layer>& layers);
 
 // Puts relu where the user chose no activation, and checks what is there.
 void ResolveActivation(v1::Activation& activation, const FieldErrors& errors);
-// A dropout rate: in [0, 1).
-void CheckRate(double rate, const FieldErrors& errors);
-// A number of classes, units, channels or layers: `low` to `high`.
-void CheckCount(uint64_t count, uint64_t low, uint64_t high, const FieldErrors& errors);
-// The same from `unit` to `high`, in steps of `unit`.
-void CheckMultiple(uint64_t count, uint64_t unit, uint64_t high, const FieldErrors& errors);
 
 }  // namespace traind::core

@@ -1,6 +1,6 @@
 // What every optimizer is: a loop over a chunk of weights, their gradients and their state. Everything around it
 // (penalties, clipping, bf16 copies, parameter statistics) is one shared pass, update.h. One kind is one .cc file in
-// this folder.
+// core/optimizers.
 #pragma once
 
 #include <array>

@@ -60,8 +60,7 @@ class Planner {
 
   // --- What is planned.
   virtual bool training() const = 0;
-  // Whether dropout, drop_connect and stochastic_depth draw at random: while training, and in inference by Monte-Carlo
-  // samples.
+  // Whether what is random draws (LayerTraits::purpose): while training, and in inference by Monte-Carlo samples.
   virtual bool sampling() const = 0;
   virtual int64_t batch() const = 0;                         // Examples of one step.
   virtual dnnl::memory::data_type compute_type() const = 0;  // Of activations and their gradients: f32 or bf16.

@@ -1,5 +1,5 @@
 // What every published network is: it checks its few parameters and says its layers, plain ones and blocks. One kind is
-// one .cc file in this folder that registers itself. Thread-safety: const methods may run in several threads at once.
+// one .cc file in core/presets that registers itself. Thread-safety: const methods may run in several threads at once.
 #pragma once
 
 #include <optional>

@@ -1,5 +1,6 @@
 // What every kind of preprocessing is (lecture slides 36-42): it may learn from the training split, and then maps each
-// example, here and for good. One kind is one .cc file in this folder, registered for its message of v1::Preprocessing.
+// example, here and for good. One kind is one .cc file in core/data/preprocessing, registered for its message of
+// v1::Preprocessing.
 #pragma once
 
 #include <cstdint>
@@ -40,6 +41,9 @@ class Transform {
   virtual std::vector<Tensor> parameter_shapes() const { return {}; }
   // Takes them back, in the same order. The values are finite.
   virtual void SetParameters(absl::Span<const Tensor> /*parameters*/) {}
+
+  // Whether values that are all positive come out with both signs.
+  virtual bool centres() const { return false; }
 
   // Maps one example in place. Allocates nothing; may be called by several threads.
   virtual void Apply(float* example) const = 0;

@@ -14,7 +14,7 @@ TRAIND_VECTORIZED void ScaleLoop(const T* x, float scale, T* y, int64_t n) {
 
 template <class T>
 void ScaleAll(const Layout& layout, const void* x, float scale, void* y) {
-  ParallelFor(layout.stored_elements(), 4096, [&](int64_t begin, int64_t end, int) {
+  ParallelFor(layout.stored_elements(), kValueGrain, [&](int64_t begin, int64_t end, int) {
     ScaleLoop(static_cast<const T*>(x) + begin, scale, static_cast<T*>(y) + begin, end - begin);
   });
 }

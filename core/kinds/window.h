@@ -13,9 +13,9 @@ namespace traind::core {
 
 // A window laid over [channels, height, width]. Index 0 is the vertical direction.
 struct PlacedWindow {
-  std::array<int64_t, 2> padding_begin;  // Above and left.
-  std::array<int64_t, 2> padding_end;    // Below and right.
-  std::array<int64_t, 2> output;         // Height and width; below 1 where the window does not fit.
+  std::array<int64_t, 2> padding_begin = {};  // Above and left.
+  std::array<int64_t, 2> padding_end = {};    // Below and right.
+  std::array<int64_t, 2> output = {1, 1};     // Height and width; below 1 where the window does not fit.
 };
 
 struct Window {
@@ -33,6 +33,15 @@ struct Window {
   PlacedWindow Place(const Shape& input, const FieldErrors& errors) const;
 };
 
+// The geometry of a convolution of one example.
+struct ConvolutionShape {
+  int64_t in_channels = 1;
+  int64_t out_channels = 1;  // With every piece of a maxout behind it, as its weights have them.
+  int64_t groups = 1;
+  Window window;
+  PlacedWindow placed;  // The window over the input.
+};
+
 // The fields that conv2d and the pooling layers share; `dilation` is null for pooling, whose stride defaults to the
 // kernel and whose padding must be smaller than the kernel. Writes the resolved form back: two values each, four for
 // the padding. Violations go below `errors`, the scope of the config.
@@ -43,5 +52,17 @@ struct WindowFields {
   v1::Padding* padding;
 };
 Window ResolveWindow(const WindowFields& fields, const FieldErrors& errors);
+
+// The same for a config that has these fields.
+template <class Config>
+Window ResolveWindow(Config& config, const FieldErrors& errors) {
+  google::protobuf::RepeatedField<uint32_t>* dilation = nullptr;
+  if constexpr (requires { config.mutable_dilation(); }) dilation = config.mutable_dilation();
+  const WindowFields fields{.kernel = config.mutable_kernel(),
+                            .stride = config.mutable_stride(),
+                            .dilation = dilation,
+                            .padding = config.mutable_padding()};
+  return ResolveWindow(fields, errors);
+}
 
 }  // namespace traind::core

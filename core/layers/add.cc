@@ -31,7 +31,7 @@ TRAIND_VECTORIZED void AddRelu(const T* a, const T* b, T* y, int64_t n) {
 
 template <class T>
 void RunAddRelu(const Frame& frame, Value a, Value b, Value y, int64_t n) {
-  ParallelFor(n, 4096, [&](int64_t begin, int64_t end, int) {
+  ParallelFor(n, kValueGrain, [&](int64_t begin, int64_t end, int) {
     AddRelu(frame.at<T>(a) + begin, frame.at<T>(b) + begin, frame.at<T>(y) + begin, end - begin);
   });
 }
@@ -53,6 +53,8 @@ class AddLayer : public Layer {
     shape.forward_flops = CheckedFlops(CheckedElements(inputs[0]), 0, static_cast<int64_t>(inputs.size()) - 1, errors);
     return shape;
   }
+
+  LayerTraits traits() const override { return {.sums_inputs = true}; }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     const int count = planner.num_inputs();

@@ -6,19 +6,12 @@
 namespace traind::core {
 namespace {
 
-const Registered<Layer, v1::AvgPool> kAvgPool(
-    "The mean of each window.", [](v1::AvgPool& config, const FieldErrors& errors) -> std::unique_ptr<Layer> {
-      const int before = errors.count();
-      const Window window = ResolveWindow({.kernel = config.mutable_kernel(),
-                                           .stride = config.mutable_stride(),
-                                           .dilation = nullptr,
-                                           .padding = config.mutable_padding()},
-                                          errors);
-      if (errors.count() > before) return nullptr;
-      const auto kind = config.count_include_pad() ? onednn::PoolingOptions::Kind::kMeanWithPadding
-                                                   : onednn::PoolingOptions::Kind::kMean;
-      return std::make_unique<PoolingLayer>(kind, window);
-    });
+using Kind = onednn::PoolingOptions::Kind;
+
+const Registered<Layer, v1::AvgPool> kAvgPool("The mean of each window.", [](v1::AvgPool& config,
+                                                                             const FieldErrors& errors) {
+  return MakePooling(config.count_include_pad() ? Kind::kMeanWithPadding : Kind::kMean, config, errors);
+});
 
 }  // namespace
 }  // namespace traind::core

@@ -33,16 +33,19 @@ class BatchNormLayer : public Layer {
     if (input == nullptr) return shape;
     const int64_t channels = (*input)[0];
     shape.output = *input;
-    const auto parameter = [&](const char* name, v1::Initializer initializer, bool trained) {
+    AddScaleAndShift(config_, {channels}, shape);
+    const auto add_statistic = [&](const char* name, double initial) {
       shape.parameters.push_back(
-          {.name = name, .shape = {channels}, .initializer = std::move(initializer), .trained = trained});
+          {.name = name, .shape = {channels}, .initializer = ConstantInitializer(initial), .trained = false});
     };
-    parameter("weight", config_.weight_init(), true);
-    parameter("bias", config_.bias_init(), true);
-    parameter("running_mean", ZerosInitializer(), false);
-    parameter("running_var", ConstantInitializer(1), false);
+    add_statistic("running_mean", 0);
+    add_statistic("running_var", 1);
     shape.forward_flops = CheckedFlops(Elements(*input), 1, 2, errors);
     return shape;
+  }
+
+  LayerTraits traits() const override {
+    return {.channelwise = true, .normalizes_over_batch = true, .weight_initializer = "weight_init"};
   }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
@@ -176,8 +179,8 @@ const Registered<Layer, v1::BatchNorm> kBatchNorm(
     [](v1::BatchNorm& config, const FieldErrors& errors) -> std::unique_ptr<Layer> {
       const int before = errors.count();
       ResolveNormalization(config, errors);
-      if (!config.has_momentum()) config.set_momentum(0.1);
-      if (!(config.momentum() > 0 && config.momentum() <= 1)) errors.At("momentum").Add("must be in (0, 1]");
+      if (!config.has_momentum()) config.set_momentum(0.1);  // As in PyTorch.
+      CheckShare(config.momentum(), errors.At("momentum"));
       return errors.count() > before ? nullptr : std::make_unique<BatchNormLayer>(config);
     });
 

@@ -64,7 +64,7 @@ void CopyChannels(const Frame& frame, const Channels& from, const Channels& to, 
   const int64_t end = to.first + count;
   const int64_t first_block = to.first / width;
   const int64_t blocks = (end + width - 1) / width - first_block;
-  const int64_t grain = std::max<int64_t>(1, 4096 / (spatial * std::min(width, count)));
+  const int64_t grain = GrainFor(spatial * std::min(width, count));
   ParallelFor(from.layout.batch * blocks, grain, [&](int64_t begin_item, int64_t end_item, int) {
     for (int64_t item = begin_item; item < end_item; ++item) {
       const int64_t n = item / blocks, block = first_block + item % blocks;

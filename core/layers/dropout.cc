@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <utility>
 
 #include "core/base/bfloat16.h"
@@ -13,6 +12,7 @@
 #include "core/base/random.h"
 #include "core/base/vectorize.h"
 #include "core/kinds/checks.h"
+#include "core/kinds/placed_value.h"
 #include "core/kinds/planner.h"
 #include "core/kinds/values.h"
 #include "core/onednn/desc.h"
@@ -20,6 +20,8 @@
 
 namespace traind::core {
 namespace {
+
+constexpr Purpose kPurpose = Purpose::Numbered(3);
 
 // Elements whose mask is drawn at once: a multiple of the 64 numbers of 16 random blocks.
 constexpr int64_t kDraw = 1024;
@@ -76,7 +78,7 @@ struct Drop {
 
   template <class T>
   void Apply(const void* x, const uint8_t* keep, void* y) const {
-    ParallelFor(layout.stored_elements(), 4096, [&](int64_t begin, int64_t end, int) {
+    ParallelFor(layout.stored_elements(), kValueGrain, [&](int64_t begin, int64_t end, int) {
       ApplyMask(static_cast<const T*>(x) + begin, keep + begin, scale, static_cast<T*>(y) + begin, end - begin);
     });
   }
@@ -94,16 +96,21 @@ class DropoutLayer : public Layer {
     return SameShape(inputs, /*flops_each=*/1, errors);
   }
 
+  LayerTraits traits() const override {
+    return {.homogeneous = true, .passes_zeros = true, .channelwise = true, .drops_values = true, .purpose = kPurpose};
+  }
+
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     const bool classic = config_.form() == v1::Dropout::CLASSIC;
     const bool unchanged = config_.rate() == 0 || (!planner.sampling() && !classic);
     if (unchanged) return PlanUnchanged(planner);
 
-    const Value source = Source(planner);
+    const PlacedValue placed = PlacedInput(planner);
+    const Value source = placed.value;
     const dnnl::memory::desc desc = planner.Desc(source);
     const float keep_probability = static_cast<float>(1 - config_.rate());
-    const Drop drop{.layout = *Layout::Of(desc),
-                    .random = RandomStream(planner.seed(), Purpose::kDropout, StreamOf(planner.layer_name())),
+    const Drop drop{.layout = placed.layout,
+                    .random = RandomStream(planner.seed(), kPurpose, StreamOf(planner.layer_name())),
                     .threshold = static_cast<uint32_t>(std::ceil(config_.rate() * 0x1p24)),
                     .scale = classic ? 1.0f : 1.0f / keep_probability};
     const Value output = planner.New(desc);
@@ -137,12 +144,6 @@ class DropoutLayer : public Layer {
   }
 
  private:
-  static Value Source(Planner& planner) {
-    const Value input = planner.Input();
-    if (Layout::Of(planner.Desc(input))) return input;
-    return planner.In(input, onednn::Plain(onednn::DimsOf(planner.Desc(input)), planner.compute_type()));
-  }
-
   const v1::Dropout config_;
 };
 
@@ -151,7 +152,7 @@ const Registered<Layer, v1::Dropout> kDropout(
     [](v1::Dropout& config, const FieldErrors& errors) -> std::unique_ptr<Layer> {
       const int before = errors.count();
       if (!config.has_rate()) config.set_rate(0.5);
-      if (!(config.rate() >= 0 && config.rate() < 1)) errors.At("rate").Add("must be in [0, 1)");
+      CheckRate(config.rate(), errors.At("rate"));
       if (config.form() == v1::Dropout::FORM_UNSPECIFIED) config.set_form(v1::Dropout::INVERTED);
       if (config.form() != v1::Dropout::INVERTED && config.form() != v1::Dropout::CLASSIC) {
         errors.At("form").Add("must be INVERTED or CLASSIC");

@@ -19,6 +19,8 @@ class GlobalAvgPoolLayer : public Layer {
     return shape;
   }
 
+  LayerTraits traits() const override { return {.homogeneous = true, .passes_zeros = true}; }
+
   // In memory the output keeps its four dimensions, two of them 1, as that of Flatten does.
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     const Shape& input = planner.InputShape();

@@ -16,81 +16,15 @@
 #include "core/kinds/placed_value.h"
 #include "core/kinds/values.h"
 #include "core/layers/central_moments.h"
+#include "core/layers/group_norm_loops.h"
 #include "core/layers/normalization.h"
 
 namespace traind::core {
 namespace {
 
+using group_norm::Factors;
+using group_norm::ForColumns;
 using onednn::Type;
-
-// What a loop knows of the columns it runs over: columns are channels, or there is one column for a run of pixels.
-struct Factors {
-  float mean[kColumns];
-  float scale[kColumns];  // Forward: r weight.
-  float shift[kColumns];  // Forward: bias. Backward: r mean(dy weight).
-  float slope[kColumns];  // Backward: r^2 mean(dy weight z).
-};
-
-template <class T>
-TRAIND_VECTORIZED void NormalizeRows(const T* __restrict x, const Factors& f, int64_t rows, int64_t stride,
-                                     int64_t columns, T* __restrict y) {
-  for (int64_t s = 0; s < rows; ++s, x += stride, y += stride) {
-    for (int64_t c = 0; c < columns; ++c) y[c] = FromFloat<T>((ToFloat(x[c]) - f.mean[c]) * f.scale[c] + f.shift[c]);
-  }
-}
-
-template <class T>
-TRAIND_VECTORIZED void NormalizeRun(const T* __restrict x, const Factors& f, int64_t n, T* __restrict y) {
-  const float mean = f.mean[0], scale = f.scale[0], shift = f.shift[0];
-  for (int64_t i = 0; i < n; ++i) y[i] = FromFloat<T>((ToFloat(x[i]) - mean) * scale + shift);
-}
-
-// Sums of dy, and of dy (x - mean), for each column.
-template <class T>
-TRAIND_VECTORIZED void SumRows(const T* __restrict x, const T* __restrict dy, const float* __restrict mean,
-                               int64_t rows, int64_t stride, int64_t columns, double* __restrict d,
-                               double* __restrict dx) {
-  for (int64_t s = 0; s < rows; ++s, x += stride, dy += stride) {
-    for (int64_t c = 0; c < columns; ++c) {
-      const float g = ToFloat(dy[c]);
-      d[c] += g;
-      dx[c] += static_cast<double>(g) * (ToFloat(x[c]) - mean[c]);
-    }
-  }
-}
-
-template <class T>
-TRAIND_VECTORIZED void SumRun(const T* __restrict x, const T* __restrict dy, float mean, int64_t n, double* d,
-                              double* dx) {
-  double d_sum = 0, dx_sum = 0;
-#pragma omp simd reduction(+ : d_sum, dx_sum)
-  for (int64_t i = 0; i < n; ++i) {
-    const float g = ToFloat(dy[i]);
-    d_sum += g;
-    dx_sum += static_cast<double>(g) * (ToFloat(x[i]) - mean);
-  }
-  *d = d_sum;
-  *dx = dx_sum;
-}
-
-template <class T>
-TRAIND_VECTORIZED void GradientRows(const T* __restrict x, const T* __restrict dy, const Factors& f, int64_t rows,
-                                    int64_t stride, int64_t columns, T* __restrict dx) {
-  for (int64_t s = 0; s < rows; ++s, x += stride, dy += stride, dx += stride) {
-    for (int64_t c = 0; c < columns; ++c) {
-      dx[c] = FromFloat<T>(ToFloat(dy[c]) * f.scale[c] - f.shift[c] - (ToFloat(x[c]) - f.mean[c]) * f.slope[c]);
-    }
-  }
-}
-
-template <class T>
-TRAIND_VECTORIZED void GradientRun(const T* __restrict x, const T* __restrict dy, const Factors& f, int64_t n,
-                                   T* __restrict dx) {
-  const float mean = f.mean[0], scale = f.scale[0], shift = f.shift[0], slope = f.slope[0];
-  for (int64_t i = 0; i < n; ++i) {
-    dx[i] = FromFloat<T>(ToFloat(dy[i]) * scale - shift - (ToFloat(x[i]) - mean) * slope);
-  }
-}
 
 // The values of one step's kernels.
 struct GroupNormValues {
@@ -106,19 +40,10 @@ struct GroupNormValues {
   int64_t group_size() const { return x.layout.channels / groups; }
 };
 
-// Calls body(first channel, channels, offset of the first value) for the columns of an example: up to kColumns channels
-// that lie next to each other, or one channel where pixels do.
-template <class Body>
-void ForColumns(const Layout& layout, const Body& body) {
-  for (int64_t block = 0; block < layout.blocks; ++block) {
-    const int64_t valid = layout.block_width(block);
-    for (int64_t c = 0; c < valid; c += kColumns) {
-      body(block * layout.width + c, std::min(kColumns, valid - c), block * layout.spatial * layout.width + c);
-    }
-  }
-}
+// --- Of one example. `saved` and `sums` are its part of the values of that name.
 
-// Where a group's values are next to each other they are one run, else the channels' moments are put together.
+// Writes `saved`. Where a group's values are next to each other they are one run, else the channels' moments are put
+// together.
 template <class T>
 void Measure(const GroupNormValues& v, const T* x, float* saved) {
   const Layout& layout = v.x.layout;
@@ -148,42 +73,33 @@ void Measure(const GroupNormValues& v, const T* x, float* saved) {
 }
 
 template <class T>
-void RunForward(const Frame& frame, const GroupNormValues& v) {
+void Normalize(const GroupNormValues& v, const T* x, const float* saved, const float* weight, const float* bias, T* y) {
   const Layout& layout = v.x.layout;
-  const float* weight = frame.at<float>(v.weight);
-  const float* bias = frame.at<float>(v.bias);
-  ParallelFor(layout.batch, 1, [&](int64_t begin, int64_t end, int) {
-    for (int64_t n = begin; n < end; ++n) {
-      const T* x = frame.at<T>(v.x.value) + n * layout.example_stride();
-      T* y = frame.at<T>(v.y) + n * layout.example_stride();
-      float* saved = frame.at<float>(v.saved) + 2 * n * v.groups;
-      Measure(v, x, saved);
-      if (layout.padded()) std::fill(y, y + layout.example_stride(), T{});
-      ForColumns(layout, [&](int64_t channel, int64_t channels, int64_t offset) {
-        Factors f;
-        for (int64_t c = 0; c < channels; ++c) {
-          const float* of_group = saved + (channel + c) / v.group_size() * 2;
-          f.mean[c] = of_group[0];
-          f.scale[c] = of_group[1] * weight[channel + c];
-          f.shift[c] = bias[channel + c];
-        }
-        layout.width == 1 ? NormalizeRun(x + offset, f, layout.spatial, y + offset)
-                          : NormalizeRows(x + offset, f, layout.spatial, layout.width, channels, y + offset);
-      });
+  if (layout.padded()) std::fill(y, y + layout.example_stride(), T{});
+  ForColumns(layout, [&](int64_t channel, int64_t channels, int64_t offset) {
+    Factors f;
+    for (int64_t c = 0; c < channels; ++c) {
+      const float* of_group = saved + (channel + c) / v.group_size() * 2;
+      f.mean[c] = of_group[0];
+      f.scale[c] = of_group[1] * weight[channel + c];
+      f.shift[c] = bias[channel + c];
     }
+    layout.width == 1 ? NormalizeRun(x + offset, f, layout.spatial, y + offset)
+                      : NormalizeRows(x + offset, f, layout.spatial, layout.width, channels, y + offset);
   });
 }
 
-// Both sums of every channel of one example; `d` and `dz` of each group, weighted, added to `of_groups`.
+// Writes `sums`.
 template <class T>
-void SumExample(const GroupNormValues& v, const T* x, const T* dy, const float* saved, float* sums) {
+void SumChannels(const GroupNormValues& v, const T* x, const T* dy, const float* saved, float* sums) {
   const Layout& layout = v.x.layout;
   ForColumns(layout, [&](int64_t channel, int64_t channels, int64_t offset) {
     double d[kColumns] = {}, dx[kColumns] = {};
     float mean[kColumns];
     for (int64_t c = 0; c < channels; ++c) mean[c] = saved[(channel + c) / v.group_size() * 2];
-    layout.width == 1 ? SumRun(x + offset, dy + offset, mean[0], layout.spatial, d, dx)
-                      : SumRows(x + offset, dy + offset, mean, layout.spatial, layout.width, channels, d, dx);
+    layout.width == 1
+        ? group_norm::SumRun(x + offset, dy + offset, mean[0], layout.spatial, d, dx)
+        : group_norm::SumRows(x + offset, dy + offset, mean, layout.spatial, layout.width, channels, d, dx);
     for (int64_t c = 0; c < channels; ++c) {
       sums[2 * (channel + c)] = static_cast<float>(d[c]);
       sums[2 * (channel + c) + 1] =
@@ -192,36 +108,76 @@ void SumExample(const GroupNormValues& v, const T* x, const T* dy, const float* 
   });
 }
 
-template <class T>
-void GradientOfExample(const GroupNormValues& v, const T* x, const T* dy, const float* saved, const float* sums,
-                       const float* weight, T* dx) {
-  const Layout& layout = v.x.layout;
+// The means over a group of dy weight, and of dy weight z.
+struct GradientMeans {
+  double d = 0;
+  double dz = 0;
+};
+
+GradientMeans MeansOf(const GroupNormValues& v, int64_t group, const float* sums, const float* weight) {
   const int64_t size = v.group_size();
+  GradientMeans means;
+  for (int64_t k = group * size; k < (group + 1) * size; ++k) {
+    means.d += static_cast<double>(weight[k]) * sums[2 * k];
+    means.dz += static_cast<double>(weight[k]) * sums[2 * k + 1];
+  }
+  means.d /= static_cast<double>(size * v.x.layout.spatial);
+  means.dz /= static_cast<double>(size * v.x.layout.spatial);
+  return means;
+}
+
+template <class T>
+void InputGradient(const GroupNormValues& v, const T* x, const T* dy, const float* saved, const float* sums,
+                   const float* weight, T* dx) {
+  const Layout& layout = v.x.layout;
   if (layout.padded()) std::fill(dx, dx + layout.example_stride(), T{});
   int64_t group = -1;
-  double d = 0, dz = 0;  // The means of the group at hand.
+  GradientMeans means;  // Of the group at hand.
   ForColumns(layout, [&](int64_t channel, int64_t channels, int64_t offset) {
     Factors f;
     for (int64_t c = 0; c < channels; ++c) {
-      if ((channel + c) / size != group) {
-        group = (channel + c) / size;
-        d = dz = 0;
-        for (int64_t k = group * size; k < (group + 1) * size; ++k) {
-          d += static_cast<double>(weight[k]) * sums[2 * k];
-          dz += static_cast<double>(weight[k]) * sums[2 * k + 1];
-        }
-        d /= static_cast<double>(size * layout.spatial);
-        dz /= static_cast<double>(size * layout.spatial);
-      }
+      const int64_t of_channel = (channel + c) / v.group_size();
+      if (of_channel != group) means = MeansOf(v, of_channel, sums, weight);
+      group = of_channel;
       const double r = saved[2 * group + 1];
       f.mean[c] = saved[2 * group];
       f.scale[c] = static_cast<float>(r * weight[channel + c]);
-      f.shift[c] = static_cast<float>(r * d);
-      f.slope[c] = static_cast<float>(r * r * dz);
+      f.shift[c] = static_cast<float>(r * means.d);
+      f.slope[c] = static_cast<float>(r * r * means.dz);
     }
     layout.width == 1 ? GradientRun(x + offset, dy + offset, f, layout.spatial, dx + offset)
                       : GradientRows(x + offset, dy + offset, f, layout.spatial, layout.width, channels, dx + offset);
   });
+}
+
+// --- Of a minibatch.
+
+template <class T>
+void RunForward(const Frame& frame, const GroupNormValues& v) {
+  const int64_t stride = v.x.layout.example_stride();
+  ParallelFor(v.x.layout.batch, 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t n = begin; n < end; ++n) {
+      const T* x = frame.at<T>(v.x.value) + n * stride;
+      float* saved = frame.at<float>(v.saved) + 2 * n * v.groups;
+      Measure(v, x, saved);
+      Normalize(v, x, saved, frame.at<float>(v.weight), frame.at<float>(v.bias), frame.at<T>(v.y) + n * stride);
+    }
+  });
+}
+
+// dweight and dbias from the examples' sums.
+void SumExamples(const Frame& frame, const GroupNormValues& v) {
+  const Layout& layout = v.x.layout;
+  for (int64_t c = 0; c < layout.channels; ++c) {
+    double dbias = 0, dweight = 0;
+    for (int64_t n = 0; n < layout.batch; ++n) {
+      const float* sums = frame.at<float>(v.sums) + 2 * (n * layout.channels + c);
+      dbias += sums[0];
+      dweight += sums[1];
+    }
+    frame.at<float>(v.dbias)[c] = static_cast<float>(dbias);
+    frame.at<float>(v.dweight)[c] = static_cast<float>(dweight);
+  }
 }
 
 template <class T>
@@ -234,22 +190,12 @@ void RunBackward(const Frame& frame, const GroupNormValues& v) {
       const T* dy = frame.at<T>(v.dy) + n * stride;
       const float* saved = frame.at<float>(v.saved) + 2 * n * v.groups;
       float* sums = frame.at<float>(v.sums) + 2 * n * layout.channels;
-      SumExample(v, x, dy, saved, sums);
-      if (v.dx.valid()) {
-        GradientOfExample(v, x, dy, saved, sums, frame.at<float>(v.weight), frame.at<T>(v.dx) + n * stride);
-      }
+      SumChannels(v, x, dy, saved, sums);
+      if (!v.dx.valid()) continue;
+      InputGradient(v, x, dy, saved, sums, frame.at<float>(v.weight), frame.at<T>(v.dx) + n * stride);
     }
   });
-  for (int64_t c = 0; c < layout.channels; ++c) {
-    double dbias = 0, dweight = 0;
-    for (int64_t n = 0; n < layout.batch; ++n) {
-      const float* sums = frame.at<float>(v.sums) + 2 * (n * layout.channels + c);
-      dbias += sums[0];
-      dweight += sums[1];
-    }
-    frame.at<float>(v.dbias)[c] = static_cast<float>(dbias);
-    frame.at<float>(v.dweight)[c] = static_cast<float>(dweight);
-  }
+  SumExamples(frame, v);
 }
 
 class GroupNormLayer : public Layer {
@@ -265,11 +211,12 @@ class GroupNormLayer : public Layer {
       errors.At("groups").Add(absl::StrCat(config_.groups(), " does not divide the ", channels, " channels"));
     }
     shape.output = *input;
-    shape.parameters.push_back({.name = "weight", .shape = {channels}, .initializer = config_.weight_init()});
-    shape.parameters.push_back({.name = "bias", .shape = {channels}, .initializer = config_.bias_init()});
+    AddScaleAndShift(config_, {channels}, shape);
     shape.forward_flops = CheckedFlops(Elements(*input), 2, 2, errors);  // Two sums; less the mean, scale and shift.
     return shape;
   }
+
+  LayerTraits traits() const override { return {.weight_initializer = "weight_init"}; }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     GroupNormValues v;

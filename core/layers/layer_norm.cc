@@ -159,11 +159,12 @@ class LayerNormLayer : public Layer {
     const Shape* input = SingleInput(inputs, errors);
     if (input == nullptr) return shape;
     shape.output = *input;
-    shape.parameters.push_back({.name = "weight", .shape = *input, .initializer = config_.weight_init()});
-    shape.parameters.push_back({.name = "bias", .shape = *input, .initializer = config_.bias_init()});
+    AddScaleAndShift(config_, *input, shape);
     shape.forward_flops = CheckedFlops(Elements(*input), 2, 2, errors);  // Two sums; less the mean, scale and shift.
     return shape;
   }
+
+  LayerTraits traits() const override { return {.weight_initializer = "weight_init"}; }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     LayerNormValues v;

@@ -88,6 +88,7 @@ const Registered<Layer, v1::LocalResponseNorm> kLocalResponseNorm(
     "Divides each value by a power of the neighbouring channels' mean square (AlexNet).",
     [](v1::LocalResponseNorm& config, const FieldErrors& errors) -> std::unique_ptr<Layer> {
       const int before = errors.count();
+      // The size of AlexNet; the others as in PyTorch.
       if (!config.has_size()) config.set_size(5);
       if (!config.has_alpha()) config.set_alpha(1e-4);
       if (!config.has_beta()) config.set_beta(0.75);

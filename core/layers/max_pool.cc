@@ -6,17 +6,10 @@
 namespace traind::core {
 namespace {
 
-const Registered<Layer, v1::MaxPool> kMaxPool(
-    "The largest value of each window.", [](v1::MaxPool& config, const FieldErrors& errors) -> std::unique_ptr<Layer> {
-      const int before = errors.count();
-      const Window window = ResolveWindow({.kernel = config.mutable_kernel(),
-                                           .stride = config.mutable_stride(),
-                                           .dilation = nullptr,
-                                           .padding = config.mutable_padding()},
-                                          errors);
-      if (errors.count() > before) return nullptr;
-      return std::make_unique<PoolingLayer>(onednn::PoolingOptions::Kind::kMax, window);
-    });
+const Registered<Layer, v1::MaxPool> kMaxPool("The largest value of each window.",
+                                              [](v1::MaxPool& config, const FieldErrors& errors) {
+                                                return MakePooling(onednn::PoolingOptions::Kind::kMax, config, errors);
+                                              });
 
 }  // namespace
 }  // namespace traind::core

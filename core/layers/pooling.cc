@@ -36,6 +36,10 @@ LayerShape PoolingLayer::Infer(absl::Span<const Shape> inputs, const FieldErrors
   return shape;
 }
 
+LayerTraits PoolingLayer::traits() const {
+  return {.homogeneous = true, .passes_zeros = kind_ != onednn::PoolingOptions::Kind::kMax};
+}
+
 absl::StatusOr<BackwardPlan> PoolingLayer::Plan(Planner& planner) const { return PlanPooling(planner, kind_, window_); }
 
 absl::StatusOr<BackwardPlan> PlanPooling(Planner& planner, onednn::PoolingOptions::Kind kind, const Window& window) {

@@ -53,7 +53,7 @@ struct Affine {
   void Forward(const Frame& frame) const {
     const int64_t slab = layout.spatial * layout.width;  // One block of one example.
     const float w = Number(frame, weight, 1), b = Number(frame, bias, 0);
-    ParallelFor(layout.batch * layout.blocks, std::max<int64_t>(1, 4096 / slab), [&](int64_t begin, int64_t end, int) {
+    ParallelFor(layout.batch * layout.blocks, GrainFor(slab), [&](int64_t begin, int64_t end, int) {
       T* to = frame.at<T>(y);
       AffineLoop(frame.at<T>(x) + begin * slab, w, b, to + begin * slab, (end - begin) * slab);
       // The bias went into the padding, too. The thread that has an example's last block mends it.
@@ -111,6 +111,8 @@ class ScalarAffineLayer final : public Layer {
     shape.forward_flops = CheckedFlops(Elements(*input), 1, 0, errors);
     return shape;
   }
+
+  LayerTraits traits() const override { return {.channelwise = true}; }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     const dnnl::memory::desc number = onednn::Plain({1}, dnnl::memory::data_type::f32);

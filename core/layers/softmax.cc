@@ -3,10 +3,9 @@
 #include <utility>
 
 #include "core/kinds/checks.h"
+#include "core/kinds/placed_value.h"
 #include "core/kinds/values.h"
-#include "core/onednn/desc.h"
 #include "core/onednn/primitives.h"
-#include "core/tensor/layout.h"
 
 namespace traind::core {
 namespace {
@@ -23,13 +22,12 @@ class SoftmaxLayer : public Layer {
     return shape;
   }
 
+  LayerTraits traits() const override { return {.makes_probabilities = true}; }
+
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
-    Value source = ChannelsInput(planner);
-    // Padding must not take part in the sum.
-    const auto layout = Layout::Of(planner.Desc(source));
-    if (!layout || layout->padded()) {
-      source = planner.In(source, onednn::Plain(onednn::DimsOf(planner.Desc(source)), planner.compute_type()));
-    }
+    PlacedValue placed = PlacedChannels(planner);
+    if (placed.layout.padded()) placed = PlacedPlain(planner);  // Padding must not take part in the sum.
+    const Value source = placed.value;
     const dnnl::memory::desc desc = planner.Desc(source);
     auto forward = onednn::Softmax(desc, planner.training());
     if (!forward.ok()) return forward.status();

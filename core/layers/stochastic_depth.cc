@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <memory>
 
-#include "absl/strings/str_cat.h"
 #include "core/base/bfloat16.h"
 #include "core/base/parallel.h"
 #include "core/base/random.h"
@@ -17,6 +16,8 @@
 
 namespace traind::core {
 namespace {
+
+constexpr Purpose kPurpose = Purpose::Numbered(9);
 
 // What a plan's kernels know of one layer.
 struct Depth {
@@ -32,7 +33,7 @@ struct Depth {
   template <class T>
   void Pass(const Frame& frame, const void* x, void* y) const {
     const int64_t stride = layout.example_stride();
-    ParallelFor(layout.batch, std::max<int64_t>(1, 4096 / stride), [&](int64_t begin, int64_t end, int) {
+    ParallelFor(layout.batch, GrainFor(stride), [&](int64_t begin, int64_t end, int) {
       for (int64_t n = begin; n < end; ++n) {
         T* to = static_cast<T*>(y) + n * stride;
         Passes(frame.step(), frame.first_example() + n) ? std::copy_n(static_cast<const T*>(x) + n * stride, stride, to)
@@ -53,12 +54,14 @@ class StochasticDepthLayer final : public Layer {
     return SameShape(inputs, /*flops_each=*/1, errors);
   }
 
+  LayerTraits traits() const override { return {.passes_zeros = true, .channelwise = true, .purpose = kPurpose}; }
+
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     if (config_.survival() == 1) return PlanUnchanged(planner);
     const PlacedValue source = PlacedInput(planner);
     const dnnl::memory::desc desc = planner.Desc(source.value);
     const Depth depth{.layout = source.layout,
-                      .random = RandomStream(planner.seed(), Purpose::kStochasticDepth, StreamOf(planner.layer_name())),
+                      .random = RandomStream(planner.seed(), kPurpose, StreamOf(planner.layer_name())),
                       .threshold = static_cast<uint32_t>(std::ceil(config_.survival() * 0x1p24)),
                       .per_example = config_.per_example()};
     const Value input = source.value, output = planner.New(desc);
@@ -90,9 +93,9 @@ const Registered<Layer, v1::StochasticDepth> kStochasticDepth(
     "Leaves a residual branch out at random while training (slide 96).",
     [](v1::StochasticDepth& config, const FieldErrors& errors) -> std::unique_ptr<Layer> {
       if (!config.has_survival()) config.set_survival(0.5);
-      if (config.survival() > 0 && config.survival() <= 1) return std::make_unique<StochasticDepthLayer>(config);
-      errors.At("survival").Add(absl::StrCat("must be in (0, 1], not ", config.survival()));
-      return nullptr;
+      const int before = errors.count();
+      CheckShare(config.survival(), errors.At("survival"));
+      return errors.count() > before ? nullptr : std::make_unique<StochasticDepthLayer>(config);
     });
 
 }  // namespace

@@ -6,13 +6,11 @@
 
 #include "core/graph/graph.h"
 #include "traind/v1/job.pb.h"
-#include "traind/v1/network.pb.h"
 
 namespace traind::core {
 
-// core/plan/convolution_rule.h for each conv2d of `graph`, in its order, for minibatches of `batch`. `network` is the
-// resolved one that the graph was built from.
-std::vector<v1::LayerAlgorithm> ChooseAlgorithms(const Graph& graph, const v1::Network& network, int64_t batch,
-                                                 v1::Precision precision, v1::ConvolutionAlgorithm requested);
+// core/plan/convolution_rule.h for each convolution of `graph`, in its order, for minibatches of `batch`.
+std::vector<v1::LayerAlgorithm> ChooseAlgorithms(const Graph& graph, int64_t batch, v1::Precision precision,
+                                                 v1::ConvolutionAlgorithm requested);
 
 }  // namespace traind::core

@@ -1,6 +1,7 @@
 #include "core/plan/convolution_rule.h"
 
 #include <algorithm>
+#include <array>
 
 namespace traind::core {
 namespace {
@@ -26,28 +27,31 @@ constexpr int64_t kTile = 4;
 bool HasWinograd(const ConvolutionShape& shape, v1::Precision precision, const ConvolutionTarget& target) {
   const bool built = target.version < onednn::Version{.major = 3, .minor = 1, .patch = 0} &&
                      target.instruction_set.starts_with("avx512_core");
-  return built && precision != v1::BF16 && shape.groups == 1 && shape.kernel_height == 3 && shape.kernel_width == 3 &&
-         shape.stride_height == 1 && shape.stride_width == 1 && shape.dilation_height == 1 &&
-         shape.dilation_width == 1 && shape.padding <= 1;
+  constexpr std::array<int64_t, 2> kOnes = {1, 1}, kThrees = {3, 3};
+  const Window& window = shape.window;
+  const auto& begin = shape.placed.padding_begin;
+  const auto& end = shape.placed.padding_end;
+  return built && precision != v1::BF16 && shape.groups == 1 && window.kernel == kThrees && window.stride == kOnes &&
+         window.dilation == kOnes && std::max({begin[0], begin[1], end[0], end[1]}) <= 1;
 }
 
-bool WinogradIsFaster(const ConvolutionShape& shape) {
-  const int64_t rows = (shape.output_height + kTile - 1) / kTile;
-  const int64_t columns = (shape.output_width + kTile - 1) / kTile;
-  const double outputs = static_cast<double>(shape.output_height) * static_cast<double>(shape.output_width);
+bool WinogradIsFaster(const ConvolutionShape& shape, int64_t batch) {
+  const auto& [height, width] = shape.placed.output;
+  const int64_t rows = (height + kTile - 1) / kTile;
+  const int64_t columns = (width + kTile - 1) / kTile;
+  const double outputs = static_cast<double>(height) * static_cast<double>(width);
   if (static_cast<double>(rows * columns * kTile * kTile) > kMaxComputed * outputs) return false;
   const int64_t channels = std::min(shape.in_channels, shape.out_channels);
-  return std::any_of(std::begin(kWinogradFaster), std::end(kWinogradFaster), [&](const Row& row) {
-    return channels >= row.channels && shape.batch * rows * columns >= row.tiles;
-  });
+  return std::any_of(std::begin(kWinogradFaster), std::end(kWinogradFaster),
+                     [&](const Row& row) { return channels >= row.channels && batch * rows * columns >= row.tiles; });
 }
 
 }  // namespace
 
-v1::ConvolutionAlgorithm ChooseConvolution(const ConvolutionShape& shape, v1::Precision precision,
+v1::ConvolutionAlgorithm ChooseConvolution(const ConvolutionShape& shape, int64_t batch, v1::Precision precision,
                                            v1::ConvolutionAlgorithm requested, const ConvolutionTarget& target) {
   if (requested == v1::DIRECT || !HasWinograd(shape, precision, target)) return v1::DIRECT;
-  return requested == v1::WINOGRAD || WinogradIsFaster(shape) ? v1::WINOGRAD : v1::DIRECT;
+  return requested == v1::WINOGRAD || WinogradIsFaster(shape, batch) ? v1::WINOGRAD : v1::DIRECT;
 }
 
 }  // namespace traind::core

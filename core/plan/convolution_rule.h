@@ -6,26 +6,11 @@
 #include <cstdint>
 #include <string>
 
+#include "core/kinds/window.h"
 #include "core/onednn/onednn.h"
 #include "traind/v1/job.pb.h"
 
 namespace traind::core {
-
-struct ConvolutionShape {
-  int64_t batch = 1;
-  int64_t in_channels = 1;
-  int64_t out_channels = 1;
-  int64_t groups = 1;
-  int64_t kernel_height = 1;
-  int64_t kernel_width = 1;
-  int64_t stride_height = 1;
-  int64_t stride_width = 1;
-  int64_t dilation_height = 1;  // 1 is a dense kernel.
-  int64_t dilation_width = 1;
-  int64_t padding = 0;  // The largest of the four.
-  int64_t output_height = 1;
-  int64_t output_width = 1;
-};
 
 // What the kernels are generated for; by default this machine's.
 struct ConvolutionTarget {
@@ -33,9 +18,9 @@ struct ConvolutionTarget {
   onednn::Version version = onednn::LibraryVersion();
 };
 
-// DIRECT or WINOGRAD. `requested`: AUTO decides by the measured table, WINOGRAD takes it wherever there are kernels for
-// it, DIRECT never does.
-v1::ConvolutionAlgorithm ChooseConvolution(const ConvolutionShape& shape, v1::Precision precision,
+// DIRECT or WINOGRAD, for minibatches of `batch`. `requested`: AUTO decides by the measured table, WINOGRAD takes it
+// wherever there are kernels for it, DIRECT never does.
+v1::ConvolutionAlgorithm ChooseConvolution(const ConvolutionShape& shape, int64_t batch, v1::Precision precision,
                                            v1::ConvolutionAlgorithm requested, const ConvolutionTarget& target = {});
 
 }  // namespace traind::core

@@ -13,7 +13,7 @@ namespace {
 
 using dnnl::memory;
 
-std::string_view KindName(dnnl::primitive::kind kind) {
+std::string_view PrimitiveName(dnnl::primitive::kind kind) {
   switch (kind) {
     case dnnl::primitive::kind::reorder:
       return "reorder";
@@ -199,7 +199,7 @@ void PlanBuilder::Append(std::vector<Plan::Operation>& operations, Plan::Operati
 }
 
 void PlanBuilder::Run(const dnnl::primitive_desc_base& desc, Arguments arguments) {
-  Plan::Operation operation{.label = Label(KindName(onednn::KindOf(desc))), .desc = desc};
+  Plan::Operation operation{.label = Label(PrimitiveName(onednn::KindOf(desc))), .desc = desc};
   for (const auto& [argument, value] : arguments) {
     if (!value.valid()) continue;
     operation.values.push_back(value.id);

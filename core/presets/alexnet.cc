@@ -7,6 +7,7 @@
 #include "core/kinds/checks.h"
 #include "core/kinds/make_layers.h"
 #include "core/kinds/preset.h"
+#include "core/presets/dense_head.h"
 
 namespace traind::core {
 namespace {
@@ -30,12 +31,7 @@ class AlexnetNetwork final : public Preset {
     AddConv(4, Grouped(MakeConv("conv4", {.channels = width * 4})), layers);
     AddConv(5, Grouped(MakeConv("conv5", {.channels = width / 3 * 8})), layers);
     layers.push_back(MakeMaxPool("pool5", 3, 2));
-    for (const char* number : {"6", "7"}) {
-      if (config_.dense_width() == 0) break;
-      layers.push_back(With(MakeDense(absl::StrCat("fc", number), config_.dense_width()), config_.activation()));
-      if (config_.dropout() > 0) layers.push_back(MakeDropout(absl::StrCat("drop", number), config_.dropout()));
-    }
-    layers.push_back(MakeDense("fc8", config_.classes()));
+    AddDenseHead(config_, layers);
     return layers;
   }
 
@@ -46,20 +42,14 @@ class AlexnetNetwork final : public Preset {
   }
   void AddConv(int i, v1::Layer conv, std::vector<v1::Layer>& layers) const {
     conv.mutable_conv2d()->set_bias(!config_.batch_norm());
-    if (!config_.batch_norm()) {
-      layers.push_back(With(std::move(conv), config_.activation()));
-      return;
-    }
-    layers.push_back(std::move(conv));
-    layers.push_back(With(MakeBatchNorm(absl::StrCat("norm", i)), config_.activation()));
+    AddActivated(std::move(conv), config_.batch_norm() ? absl::StrCat("norm", i) : "", config_.activation(), layers);
   }
   void AddResponseNorm(int i, std::vector<v1::Layer>& layers) const {
     if (!config_.local_response_norm()) return;
-    v1::Layer norm;
-    norm.set_name(absl::StrCat("response_norm", i));
-    norm.mutable_local_response_norm()->set_k(2);
-    norm.mutable_local_response_norm()->set_alpha(
-        5e-4);  // Over five channels: the paper's 1e-4 is not divided by them.
+    v1::Layer norm = MakeLocalResponseNorm(absl::StrCat("response_norm", i));
+    v1::LocalResponseNorm& config = *norm.mutable_local_response_norm();
+    config.set_k(2);
+    config.set_alpha(5e-4);  // Over five channels: the paper's 1e-4 is not divided by them.
     layers.push_back(std::move(norm));
   }
 
@@ -70,14 +60,9 @@ const Registered<Preset, v1::AlexnetPreset> kAlexnet(
     "AlexNet (Krizhevsky et al. 2012, slide 81).",
     [](v1::AlexnetPreset& config, const FieldErrors& errors) -> std::unique_ptr<Preset> {
       const int before = errors.count();
-      CheckCount(config.classes(), 1, kMaxChannels, errors.At("classes"));
-      ResolveActivation(*config.mutable_activation(), errors.At("activation"));
-      if (!config.has_dropout()) config.set_dropout(0.5);
-      CheckRate(config.dropout(), errors.At("dropout"));
+      ResolveDenseHead(config, errors);
       if (!config.has_width()) config.set_width(96);
       CheckMultiple(config.width(), 6, kMaxChannels / 4, errors.At("width"));
-      if (!config.has_dense_width()) config.set_dense_width(4096);
-      CheckCount(config.dense_width(), 0, kMaxChannels, errors.At("dense_width"));
       if (config.batch_norm() && config.local_response_norm()) {
         errors.At("local_response_norm").Add("contradicts batch_norm, which takes its place");
       }

@@ -12,6 +12,7 @@
 namespace traind::core {
 namespace {
 
+// Far more than in any published network.
 constexpr uint32_t kMaxDepth = 1000;
 constexpr uint32_t kMaxGrowth = 1024;
 
@@ -23,8 +24,7 @@ class DensenetNetwork final : public Preset {
     const uint32_t stem = config_.bottleneck() ? 2 * config_.growth() : 16;
     std::vector<v1::Layer> layers = {MakeConv("conv1", {.channels = stem})};
     for (int i = 1; i <= 3; ++i) {
-      v1::Layer dense;
-      dense.set_name(absl::StrCat("dense", i));
+      v1::Layer dense = Named(absl::StrCat("dense", i));
       v1::DenseBlock& block = *dense.mutable_block()->mutable_dense_block();
       block.set_layers((config_.depth() - 4) / (config_.bottleneck() ? 6 : 3));
       block.set_growth(config_.growth());
@@ -33,8 +33,7 @@ class DensenetNetwork final : public Preset {
       *block.mutable_activation() = config_.activation();
       layers.push_back(std::move(dense));
       if (i == 3) break;
-      v1::Layer between;
-      between.set_name(absl::StrCat("transition", i));
+      v1::Layer between = Named(absl::StrCat("transition", i));
       v1::Transition& transition = *between.mutable_block()->mutable_transition();
       transition.set_compression(config_.compression());
       transition.set_dropout(config_.dropout());
@@ -65,9 +64,7 @@ const Registered<Preset, v1::DensenetPreset> kDensenet(
       if (!config.has_growth()) config.set_growth(12);
       CheckCount(config.growth(), 1, kMaxGrowth, errors.At("growth"));
       if (!config.has_compression()) config.set_compression(config.bottleneck() ? 0.5 : 1);
-      if (!(config.compression() > 0 && config.compression() <= 1)) {
-        errors.At("compression").Add(absl::StrCat("must be in (0, 1], not ", config.compression()));
-      }
+      CheckShare(config.compression(), errors.At("compression"));
       CheckRate(config.dropout(), errors.At("dropout"));
       ResolveActivation(*config.mutable_activation(), errors.At("activation"));
       return errors.count() > before ? nullptr : std::make_unique<DensenetNetwork>(config);

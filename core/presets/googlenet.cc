@@ -59,9 +59,9 @@ class GooglenetNetwork final : public Preset {
   std::vector<v1::Layer> Conv(const std::string& name, ConvOptions options) const {
     options.channels = options.channels * config_.width() / kPublishedWidth;
     options.bias = !config_.batch_norm();
-    v1::Layer conv = MakeConv(name, options);
-    if (!config_.batch_norm()) return {With(std::move(conv), config_.activation())};
-    return {std::move(conv), With(MakeBatchNorm(name + "_norm"), config_.activation())};
+    std::vector<v1::Layer> layers;
+    AddActivated(MakeConv(name, options), config_.batch_norm() ? name + "_norm" : "", config_.activation(), layers);
+    return layers;
   }
 
   // 3x3 of stride 2; of an even size the last window hangs over the edge by one.
@@ -73,15 +73,11 @@ class GooglenetNetwork final : public Preset {
 
   std::vector<v1::Layer> ResponseNorm(const std::string& name) const {
     if (config_.batch_norm()) return {};
-    v1::Layer norm;
-    norm.set_name(name);
-    norm.mutable_local_response_norm();
-    return {norm};
+    return {MakeLocalResponseNorm(name)};
   }
 
   v1::Layer Branches(const Inception& inception) const {
-    v1::Layer layer;
-    layer.set_name(absl::StrCat("inception", inception.name));
+    v1::Layer layer = Named(absl::StrCat("inception", inception.name));
     v1::Branches& branches = *layer.mutable_block()->mutable_branches();
     const auto add = [&](v1::Branch& branch, const std::vector<v1::Layer>& layers) {
       for (const v1::Layer& one : layers) *branch.add_layers() = one;

@@ -18,31 +18,26 @@ class LenetNetwork final : public Preset {
 
   std::vector<v1::Layer> Layers(const std::optional<Shape>& input) const override {
     const bool pad = input && input->size() == 3 && (*input)[1] < 32;
+    const bool bias = !config_.batch_norm();
     std::vector<v1::Layer> layers;
-    v1::Layer conv1 = MakeConv("conv1", {.channels = 6, .kernel = 5, .bias = true});
+    v1::Layer conv1 = MakeConv("conv1", {.channels = 6, .kernel = 5, .bias = bias});
     if (!pad) conv1.mutable_conv2d()->clear_padding();
-    v1::Layer conv2 = MakeConv("conv2", {.channels = 16, .kernel = 5, .bias = true});
+    v1::Layer conv2 = MakeConv("conv2", {.channels = 16, .kernel = 5, .bias = bias});
     conv2.mutable_conv2d()->clear_padding();
     Add(std::move(conv1), "norm1", layers);
     layers.push_back(MakeAvgPool("pool1", 2));
     Add(std::move(conv2), "norm2", layers);
     layers.push_back(MakeAvgPool("pool2", 2));
-    Add(MakeDense("fc1", 120), "norm3", layers);
-    Add(MakeDense("fc2", 84), "norm4", layers);
+    Add(MakeDense("fc1", 120, bias), "norm3", layers);
+    Add(MakeDense("fc2", 84, bias), "norm4", layers);
     layers.push_back(MakeDense("logits", config_.classes()));
     return layers;
   }
 
  private:
-  // A layer with its activation; with batch norm, that takes the place of the layer's bias.
-  void Add(v1::Layer layer, std::string norm, std::vector<v1::Layer>& layers) const {
-    if (!config_.batch_norm()) {
-      layers.push_back(With(std::move(layer), config_.activation()));
-      return;
-    }
-    layer.has_conv2d() ? layer.mutable_conv2d()->set_bias(false) : layer.mutable_dense()->set_bias(false);
-    layers.push_back(std::move(layer));
-    layers.push_back(With(MakeBatchNorm(std::move(norm)), config_.activation()));
+  // With batch norm, which takes the place of the layer's bias.
+  void Add(v1::Layer layer, const std::string& norm, std::vector<v1::Layer>& layers) const {
+    AddActivated(std::move(layer), config_.batch_norm() ? norm : "", config_.activation(), layers);
   }
 
   const v1::LenetPreset config_;

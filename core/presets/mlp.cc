@@ -11,6 +11,8 @@
 namespace traind::core {
 namespace {
 
+constexpr uint32_t kMaxDepth = 1000;  // As that of the other presets.
+
 class MlpNetwork final : public Preset {
  public:
   explicit MlpNetwork(const v1::MlpPreset& config) : config_(config) {}
@@ -19,12 +21,7 @@ class MlpNetwork final : public Preset {
     std::vector<v1::Layer> layers;
     for (uint32_t i = 1; i <= config_.depth(); ++i) {
       v1::Layer dense = MakeDense(absl::StrCat("fc", i), config_.width(), /*bias=*/!config_.batch_norm());
-      if (config_.batch_norm()) {
-        layers.push_back(std::move(dense));
-        layers.push_back(With(MakeBatchNorm(absl::StrCat("norm", i)), config_.activation()));
-      } else {
-        layers.push_back(With(std::move(dense), config_.activation()));
-      }
+      AddActivated(std::move(dense), config_.batch_norm() ? absl::StrCat("norm", i) : "", config_.activation(), layers);
       if (config_.dropout() > 0) layers.push_back(MakeDropout(absl::StrCat("drop", i), config_.dropout()));
     }
     layers.push_back(MakeDense("logits", config_.classes()));
@@ -42,7 +39,7 @@ const Registered<Preset, v1::MlpPreset> kMlp("Dense layers of one width (slide 4
                                                if (!config.has_depth()) config.set_depth(2);
                                                if (!config.has_width()) config.set_width(512);
                                                CheckCount(config.classes(), 1, kMaxChannels, errors.At("classes"));
-                                               CheckCount(config.depth(), 0, 1000, errors.At("depth"));
+                                               CheckCount(config.depth(), 0, kMaxDepth, errors.At("depth"));
                                                CheckCount(config.width(), 1, kMaxChannels, errors.At("width"));
                                                ResolveActivation(*config.mutable_activation(), errors.At("activation"));
                                                CheckRate(config.dropout(), errors.At("dropout"));

@@ -79,8 +79,7 @@ class ResnetNetwork final : public Preset {
   }
 
   v1::Layer Block(size_t stage, uint32_t i, double survival) const {
-    v1::Layer layer;
-    layer.set_name(absl::StrCat("stage", stage + 1, ".block", i + 1));
+    v1::Layer layer = Named(absl::StrCat("stage", stage + 1, ".block", i + 1));
     v1::Residual& block = *layer.mutable_block()->mutable_residual();
     block.set_body(design_.bottleneck ? v1::Residual::BOTTLENECK : v1::Residual::BASIC);
     block.set_order(design_.pre_activation ? v1::Residual::PRE_ACTIVATION : v1::Residual::POST_ACTIVATION);
@@ -123,12 +122,11 @@ const Registered<Preset, v1::ResnetPreset> kResnet(
       CheckCount(config.width(), 1, kMaxChannels / 32, errors.At("width"));
       ResolveActivation(*config.mutable_activation(), errors.At("activation"));
       CheckRate(config.dropout(), errors.At("dropout"));
-      if (config.fixup() && config.zero_last())
+      if (config.fixup() && config.zero_last()) {
         errors.At("zero_last").Add("contradicts fixup, which has no normalization");
-      if (!config.has_final_survival()) config.set_final_survival(1);
-      if (!(config.final_survival() > 0 && config.final_survival() <= 1)) {
-        errors.At("final_survival").Add(absl::StrCat("must be in (0, 1], not ", config.final_survival()));
       }
+      if (!config.has_final_survival()) config.set_final_survival(1);
+      CheckShare(config.final_survival(), errors.At("final_survival"));
       return errors.count() > before ? nullptr : std::make_unique<ResnetNetwork>(config, *design);
     });
 

@@ -13,7 +13,7 @@
 namespace traind::core {
 namespace {
 
-constexpr uint32_t kMaxDepth = 1000;
+constexpr uint32_t kMaxDepth = 1000;  // Far more than in any published network.
 
 class WideResnetNetwork final : public Preset {
  public:
@@ -23,8 +23,7 @@ class WideResnetNetwork final : public Preset {
     std::vector<v1::Layer> layers = {MakeConv("conv1", {.channels = 16})};
     for (uint32_t stage = 0; stage < 3; ++stage) {
       for (uint32_t i = 0; i < (config_.depth() - 4) / 6; ++i) {
-        v1::Layer layer;
-        layer.set_name(absl::StrCat("stage", stage + 1, ".block", i + 1));
+        v1::Layer layer = Named(absl::StrCat("stage", stage + 1, ".block", i + 1));
         v1::Residual& block = *layer.mutable_block()->mutable_residual();
         block.set_order(v1::Residual::PRE_ACTIVATION);
         block.set_channels(config_.widen() * 16 << stage);

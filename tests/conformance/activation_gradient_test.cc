@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "core/base/kind.h"
 #include "core/graph/graph.h"
 #include "core/kinds/activation.h"
 #include "core/onednn/onednn.h"
@@ -31,6 +32,7 @@ std::vector<std::string> AllActivations() {
   std::vector<std::string> all;
   const auto* kinds = v1::Activation::descriptor()->FindOneofByName("kind");
   for (int i = 0; i < kinds->field_count(); ++i) {
+    if (IsExtension(*kinds->field(i))) continue;
     v1::Activation plain;
     google::protobuf::Message& config = *plain.GetReflection()->MutableMessage(&plain, kinds->field(i));
     all.push_back(plain.ShortDebugString());

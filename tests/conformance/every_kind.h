@@ -1,5 +1,5 @@
 // A small network with every registered layer, activation, block and preset, for tests that hold for all of them. A new
-// kind without required fields is covered by itself; one with required fields needs its line in Example().
+// kind without required fields is covered by itself; one with required fields needs its line in examples.h.
 #pragma once
 
 #include <ostream>

@@ -3,7 +3,6 @@
 // statistics hold together, and no input brings the plan down.
 #include <cmath>
 #include <limits>
-#include <map>
 #include <string>
 #include <vector>
 

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "core/base/kind_field.h"
+#include "core/base/kind.h"
 #include "core/kinds/learned.h"
 
 namespace traind::core {

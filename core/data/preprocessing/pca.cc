@@ -29,6 +29,7 @@ class PcaTransform final : public Transform {
     return {outputs_};
   }
   bool needs_fit() const override { return true; }
+  bool centres() const override { return true; }
   int64_t memory_bytes() const override { return PrincipalAxesBytes(features_) + 4 * 3 * features_ * outputs_; }
   void Fit(const TrainingExamples& examples) override {
     const PrincipalAxes axes = ComputePrincipalAxes(examples, features_);

@@ -21,6 +21,7 @@ class ScaleTransform final : public Transform {
     features_ = Elements(shape);
     return shape;
   }
+  bool centres() const override { return offset_ < 0; }
   void Apply(float* example) const override { ScaleLoop(example, features_, factor_, offset_); }
 
  private:

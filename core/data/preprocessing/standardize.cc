@@ -27,6 +27,7 @@ class StandardizeTransform final : public Transform {
     return shape;
   }
   bool needs_fit() const override { return true; }
+  bool centres() const override { return true; }
   // In double while fitting, and as floats by group and by feature.
   int64_t memory_bytes() const override { return 64 * groups_.features(); }
   void Fit(const TrainingExamples& examples) override {

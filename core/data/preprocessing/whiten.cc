@@ -24,6 +24,7 @@ class WhitenTransform final : public Transform {
     return config_.form() == v1::Whiten::PCA && features_ > 0 ? Shape{features_} : shape;
   }
   bool needs_fit() const override { return true; }
+  bool centres() const override { return true; }
   int64_t memory_bytes() const override { return PrincipalAxesBytes(features_) + 4 * 3 * features_ * features_; }
   void Fit(const TrainingExamples& examples) override {
     PrincipalAxes axes = ComputePrincipalAxes(examples, features_);

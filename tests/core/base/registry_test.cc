@@ -4,6 +4,7 @@
 #include <set>
 #include <string>
 
+#include "core/base/kind.h"
 #include "core/data_initialization/data_initializer.h"
 #include "core/kinds/activation.h"
 #include "core/kinds/augmentation.h"
@@ -26,7 +27,9 @@ template <class Holder>
 Names Branches() {
   Names names;
   const auto* kinds = Holder::descriptor()->FindOneofByName("kind");
-  for (int i = 0; i < kinds->field_count(); ++i) names.insert(kinds->field(i)->message_type()->full_name());
+  for (int i = 0; i < kinds->field_count(); ++i) {
+    if (!IsExtension(*kinds->field(i))) names.insert(kinds->field(i)->message_type()->full_name());
+  }
   return names;
 }
 

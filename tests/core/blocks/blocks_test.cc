@@ -1,4 +1,6 @@
 // What blocks expand into: names, inputs, shapes, and that the expanded network is the same graph again.
+#include <cmath>
+
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "tests/core/blocks/expand.h"
@@ -88,6 +90,47 @@ TEST(Residual, FixupHasScalarsInPlaceOfNormalization) {
   // Four blocks with two convolutions each: 4^(-1/2) of Kaiming's sqrt(2).
   EXPECT_NEAR(built.Find("b.conv1")->parameters[0].initializer.xavier().gain(), std::sqrt(2.0) / 2, 1e-12);
   EXPECT_TRUE(built.Find("b.conv2")->parameters[0].initializer.has_zeros());
+}
+
+// Blocks written inside of blocks are counted, too: one of three here.
+TEST(Residual, FixupCountsEveryResidualBlock) {
+  const std::string fixup = "block { residual { channels: 16 initialization: FIXUP } }";
+  const Built built = Build(
+      "input_shape: [16, 8, 8] layers { name: 'a' block { residual { layers { name: 'in' block { branches { "
+      "branches { layers { name: 'b' " +
+      fixup + " } } branches { layers { name: 'c' conv2d { out_channels: 16 kernel: 1 } } } } } } } } } " +
+      "layers { name: 'd' " + fixup + " }");
+  ASSERT_NE(built.graph, nullptr) << built.errors;
+  EXPECT_NEAR(built.Find("d.conv1")->parameters[0].initializer.xavier().gain(), std::sqrt(2.0 / 3), 1e-12);
+  // Nothing in the outer block normalizes over the batch, so its projection does not either.
+  EXPECT_NE(built.Find("a.shortcut"), nullptr);
+  EXPECT_EQ(built.Find("a.shortcut_norm"), nullptr);
+}
+
+TEST(Residual, ProjectsWithBatchNormWhereABlockInsideHasIt) {
+  for (const std::string inner : {"residual { channels: 24 }", "dense_block { layers: 1 growth: 8 }",
+                                  "branches { branches { layers { name: 'n' batch_norm {} } } branches {} }"}) {
+    const Built built = Build(OnImage("residual { layers { name: 'in' block { " + inner + " } } }"));
+    ASSERT_NE(built.graph, nullptr) << built.errors;
+    EXPECT_NE(built.Find("b.shortcut_norm"), nullptr) << inner;
+  }
+}
+
+TEST(Residual, ZeroLastGoesThroughWhatPassesZeros) {
+  const auto initializer = [](const std::string& behind) {
+    const Built built =
+        Build(OnImage("residual { initialization: ZERO_LAST layers { name: 'c' conv2d { out_channels: 16 "
+                      "kernel: 1 } } " +
+                      behind + " }"));
+    return built.graph ? built.Find("b.c")->parameters[0].initializer.DebugString() : built.errors;
+  };
+  EXPECT_THAT(initializer(""), HasSubstr("zeros"));
+  EXPECT_THAT(initializer("layers { name: 'd' dropout {} } layers { name: 's' stochastic_depth {} }"),
+              HasSubstr("zeros"));
+  EXPECT_THAT(initializer("layers { name: 'p' max_pool { kernel: 2 } }"), HasSubstr("ZERO_LAST needs"));
+  EXPECT_THAT(initializer("layers { name: 'a' activation { identity {} } }"), HasSubstr("ZERO_LAST needs"));
+  // What is wrong with a layer is said of that layer.
+  EXPECT_THAT(initializer("layers { name: 'd' dropout { rate: 2 } }"), HasSubstr("must be in [0, 1)"));
 }
 
 TEST(DenseBlock, JoinsEachLayerToWhatItRead) {

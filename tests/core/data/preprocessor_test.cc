@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -192,6 +193,22 @@ TEST_F(PreprocessorTest, RefusesAnotherShapeAndOverflow) {
   Preprocessor overflow = Create(Parse({"scale { factor: 1e38 }", "zero_mean {}"}), {1});
   const Split large = MakeSplit<float>({1, 1}, {1e30f});
   EXPECT_THAT(std::string(overflow.Fit(AsStored(large)).message()), HasSubstr("preprocessing.1.mean is not finite"));
+}
+
+// Bytes are all positive; what is said to centre them leaves values below zero, and nothing else does.
+TEST_F(PreprocessorTest, EveryKindSaysWhetherItCentres) {
+  const Split split = MakeSplit<uint8_t>({4, 3}, {10, 20, 90, 50, 60, 10, 20, 30, 40, 200, 150, 140});
+  for (const std::string text :
+       {"scale {}", "scale { offset: -0.5 }", "zero_mean {}", "standardize {}", "pca {}", "whiten {}"}) {
+    Preprocessor::Config config = Parse({text});
+    FieldErrors::Root root;
+    const auto transform = Registry<Transform>::Get().Create(config[0], root.scope());
+    ASSERT_TRUE(root.ok()) << root.ToStatus();
+    Preprocessor preprocessor = Create(Parse({text}), {3});
+    ASSERT_TRUE(preprocessor.Fit(split).ok());
+    const std::vector<float> values = ApplyAll(preprocessor, split);
+    EXPECT_EQ(*std::min_element(values.begin(), values.end()) < 0, transform->centres()) << text;
+  }
 }
 
 }  // namespace

@@ -136,6 +136,11 @@ TEST(InitializerTest, KnowsWhatBreaksSymmetry) {
   EXPECT_TRUE(Make("kaiming {}")->breaks_symmetry());
 }
 
+TEST(InitializerTest, KnowsWhatLetsTheVarianceShrinkUnderRelu) {
+  EXPECT_FALSE(Make("xavier {}")->suits_relu());
+  EXPECT_TRUE(Make("kaiming {}")->suits_relu());
+}
+
 TEST(InitializerTest, WritesDefaultsBack) {
   v1::Initializer config;
   config.mutable_xavier();

@@ -199,6 +199,23 @@ TEST(Conv2d, SaysShapeParametersAndCost) {
   EXPECT_EQ(resolved.padding().mode(), v1::Padding::VALID);
 }
 
+TEST(Conv2d, SaysItsGeometry) {
+  const std::string options = "out_channels: 6 kernel: [3, 5] stride: [2, 1] dilation: [1, 2] groups: 2 ";
+  const auto shape =
+      Check("conv2d { " + options + "padding { mode: SAME } }", {{4, 10, 12}}, /*pieces=*/3).shape.convolution;
+  ASSERT_TRUE(shape);
+  EXPECT_EQ(shape->in_channels, 4);
+  EXPECT_EQ(shape->out_channels, 18);
+  EXPECT_EQ(shape->groups, 2);
+  EXPECT_THAT(shape->window.kernel, ElementsAre(3, 5));
+  EXPECT_THAT(shape->window.stride, ElementsAre(2, 1));
+  EXPECT_THAT(shape->window.dilation, ElementsAre(1, 2));
+  EXPECT_THAT(shape->placed.padding_begin, ElementsAre(0, 4));
+  EXPECT_THAT(shape->placed.padding_end, ElementsAre(1, 4));
+  EXPECT_THAT(shape->placed.output, ElementsAre(5, 12));
+  EXPECT_FALSE(Check("max_pool { kernel: 2 }", {{4, 10, 12}}).shape.convolution);
+}
+
 TEST(Conv2d, PaddingGivesTheSize) {
   const auto output = [](const std::string& options, const Shape& input) {
     return Check("conv2d { out_channels: 4 " + options + " }", {input}).shape.output;

@@ -18,6 +18,11 @@
 namespace traind::core {
 namespace {
 
+// Of the checkpoint contract.
+constexpr Purpose kDropout = Purpose::Numbered(3);
+constexpr Purpose kDropConnect = Purpose::Numbered(10);
+constexpr Purpose kFractionalMaxPool = Purpose::Numbered(11);
+
 using Pool = v1::FractionalMaxPool;
 
 constexpr int64_t kBatch = 4;
@@ -37,7 +42,7 @@ std::vector<RegionRule> Rules() {
 
 std::vector<int32_t> Draw(const RegionRule& rule, uint64_t step, uint32_t example, uint32_t axis, int64_t input) {
   std::vector<int32_t> starts(rule.Outputs(input) + 1);
-  rule.Draw(RandomStream(1, Purpose::kFractionalMaxPool, 2), step, example, axis, input, starts.data());
+  rule.Draw(RandomStream(1, kFractionalMaxPool, 2), step, example, axis, input, starts.data());
   return starts;
 }
 
@@ -152,7 +157,7 @@ TEST(FractionalMaxPool, IsItsDefinitionInEveryLayout) {
           const std::vector<float> x = LayerRun(conv, kBatch, precision, training).Output();
           LayerRun run(conv + "layers { name: 'p' fractional_max_pool { " + options + " } }", kBatch, precision,
                        training);
-          const RandomStream random(training ? kSeed : 0, Purpose::kFractionalMaxPool, StreamOf("p"));
+          const RandomStream random(training ? kSeed : 0, kFractionalMaxPool, StreamOf("p"));
           for (const uint64_t step : {0, 9}) {
             EXPECT_EQ(run.Output(step), Pooled(x, rule, random, training, step, channels, 9, 12));
           }
@@ -166,7 +171,7 @@ TEST(FractionalMaxPool, WideLinesAndWhatIsNotANumber) {
   for (const int channels : {1, 2, 16}) {  // Row-major and, where it has 16, in a block.
     const std::string shape = absl::StrCat("input_shape: [", channels, ", 2, 700] ");
     LayerRun run(shape + "layers { name: 'p' fractional_max_pool {} }", kBatch, v1::F32);
-    const RandomStream random(kSeed, Purpose::kFractionalMaxPool, StreamOf("p"));
+    const RandomStream random(kSeed, kFractionalMaxPool, StreamOf("p"));
     const RegionRule rule{.sequence = Pool::RANDOM, .ratio = std::sqrt(2.0)};
     EXPECT_EQ(run.Output(), Pooled(run.examples(), rule, random, true, 0, channels, 2, 700));
     run.examples()[0] = std::numeric_limits<float>::quiet_NaN();
@@ -192,7 +197,7 @@ TEST(FractionalMaxPool, TheSameRegionsForEverybodyAtTestTime) {
 
 // --- Dropout: which elements stay, exactly, in every layout, and for sizes that fill no block of random numbers.
 TEST(Dropout, HasTheMaskOfSeedLayerStepAndExample) {
-  const RandomStream random(kSeed, Purpose::kDropout, StreamOf("d"));
+  const RandomStream random(kSeed, kDropout, StreamOf("d"));
   for (const std::string net : {"input_shape: 1030 ", "input_shape: 5 ", "input_shape: [1, 37, 31] ",
                                 "input_shape: [3, 9, 9] layers { name: 'c' conv2d { out_channels: 20 kernel: 1 } } "}) {
     LayerRun run(net + "layers { name: 'd' dropout { rate: 0.3 } }", kBatch, v1::F32);
@@ -219,7 +224,7 @@ TEST(Dropout, HasTheMaskOfSeedLayerStepAndExample) {
 
 // --- DropConnect.
 TEST(ConnectionMask, DrawsTheNumbersOfTheStream) {
-  const RandomStream random(11, Purpose::kDropConnect, 12);
+  const RandomStream random(11, kDropConnect, 12);
   uint32_t words[4][16];
   random.Blocks<16>(uint64_t{1} << 33 | 5, 6, 4294967290u, words);
   for (uint32_t i = 0; i < 16; ++i) {
@@ -237,7 +242,7 @@ std::vector<float> Kept(const ConnectionMask& mask, uint64_t step, uint32_t exam
 
 TEST(ConnectionMask, KeepsTheShareThatItSaysAndScalesByItsInverse) {
   for (const double rate : {0.1, 0.5, 0.9, 1.0 - 1e-9, 0.0}) {
-    const ConnectionMask mask(RandomStream(1, Purpose::kDropConnect, 1), rate);
+    const ConnectionMask mask(RandomStream(1, kDropConnect, 1), rate);
     constexpr int64_t kInputs = 300, kOutputs = 400;
     const double keep = 1 / static_cast<double>(mask.scale);
     EXPECT_NEAR(keep, 1 - rate, 0x1p-16);
@@ -262,7 +267,7 @@ TEST(ConnectionMask, KeepsTheShareThatItSaysAndScalesByItsInverse) {
 
 // All loops see the same mask, whole tiles and the rest alike.
 TEST(ConnectionMask, IsOneForEveryLoop) {
-  const ConnectionMask mask(RandomStream(4, Purpose::kDropConnect, 1), 0.4);
+  const ConnectionMask mask(RandomStream(4, kDropConnect, 1), 0.4);
   for (const int64_t n : {1, 15, 16, 127, 128, 129, 300}) {
     const std::vector<float> kept = Kept(mask, 1, 2, 7, n);
     const uint32_t first = ConnectionMask::FirstBlock(7, n);
@@ -289,7 +294,7 @@ TEST(DropConnect, IsItsDefinitionWithTheMaskOfSeedLayerStepAndExample) {
     for (const v1::Precision precision : Precisions()) {
       LayerRun run(DropConnectNet(per_example), kBatch, precision);
       const std::vector<float> weight = run.Get("d.weight");
-      const ConnectionMask mask(RandomStream(kSeed, Purpose::kDropConnect, StreamOf("d")), 0.3);
+      const ConnectionMask mask(RandomStream(kSeed, kDropConnect, StreamOf("d")), 0.3);
       for (const uint64_t step : {0, 4}) {
         const std::vector<float> y = run.Output(step);
         for (int64_t n = 0; n < kBatch; ++n) {
@@ -342,7 +347,7 @@ TEST(DropConnect, DroppedWeightsHaveNoInfluence) {
     std::vector<float> weight = run.Get("d.weight");
     weight[0] = std::numeric_limits<float>::quiet_NaN();
     run.Set("d.weight", weight);
-    const ConnectionMask mask(RandomStream(kSeed, Purpose::kDropConnect, StreamOf("d")), 0.5);
+    const ConnectionMask mask(RandomStream(kSeed, kDropConnect, StreamOf("d")), 0.5);
     int dropped = 0;
     for (uint64_t step = 0; step < 20; ++step) {
       const std::vector<float> y = run.Output(step);

@@ -17,6 +17,9 @@
 namespace traind::core {
 namespace {
 
+// Of the checkpoint contract.
+constexpr Purpose kStochasticDepth = Purpose::Numbered(9);
+
 constexpr uint64_t kSeed = 77;
 
 // A network on examples of ones.
@@ -57,7 +60,7 @@ std::string Net(const std::string& options) {
 
 // The definition, word for word.
 bool Passes(uint64_t step, uint32_t example, double survival) {
-  const RandomStream random(kSeed, Purpose::kStochasticDepth, StreamOf("depth"));
+  const RandomStream random(kSeed, kStochasticDepth, StreamOf("depth"));
   return ToUnit(random.Block(step, example, 0)[0]) < survival;
 }
 

@@ -9,19 +9,21 @@ namespace {
 const ConvolutionTarget kDebian12{.instruction_set = "avx512_core_bf16",
                                   .version = {.major = 2, .minor = 6, .patch = 3}};
 
-ConvolutionShape Square(int64_t in, int64_t out, int64_t size, int64_t batch) {
-  return {.batch = batch,
-          .in_channels = in,
-          .out_channels = out,
-          .kernel_height = 3,
-          .kernel_width = 3,
-          .padding = 1,
-          .output_height = size,
-          .output_width = size};
+struct Batched {
+  ConvolutionShape shape;
+  int64_t batch;
+};
+
+Batched Square(int64_t in, int64_t out, int64_t size, int64_t batch) {
+  return {.shape = {.in_channels = in,
+                    .out_channels = out,
+                    .window = {.kernel = {3, 3}},
+                    .placed = {.padding_begin = {1, 1}, .padding_end = {1, 1}, .output = {size, size}}},
+          .batch = batch};
 }
 
-v1::ConvolutionAlgorithm Choose(const ConvolutionShape& shape, v1::ConvolutionAlgorithm requested = v1::AUTO) {
-  return ChooseConvolution(shape, v1::F32, requested, kDebian12);
+v1::ConvolutionAlgorithm Choose(const Batched& of, v1::ConvolutionAlgorithm requested = v1::AUTO) {
+  return ChooseConvolution(of.shape, of.batch, v1::F32, requested, kDebian12);
 }
 
 TEST(ConvolutionRule, FollowsTheMeasurements) {
@@ -50,32 +52,35 @@ TEST(ConvolutionRule, CanBeForced) {
 
 TEST(ConvolutionRule, ForcesWinogradOnlyWhereThereAreKernels) {
   const auto forced = [](auto change) {
-    ConvolutionShape shape = Square(64, 64, 32, 64);
-    change(shape);
-    return Choose(shape, v1::WINOGRAD);
+    Batched of = Square(64, 64, 32, 64);
+    change(of.shape);
+    return Choose(of, v1::WINOGRAD);
   };
   EXPECT_EQ(forced([](auto&) {}), v1::WINOGRAD);
-  EXPECT_EQ(forced([](auto& s) { s.kernel_width = 5; }), v1::DIRECT);
-  EXPECT_EQ(forced([](auto& s) { s.kernel_height = 1; }), v1::DIRECT);
-  EXPECT_EQ(forced([](auto& s) { s.stride_height = 2; }), v1::DIRECT);
-  EXPECT_EQ(forced([](auto& s) { s.stride_width = 2; }), v1::DIRECT);
-  EXPECT_EQ(forced([](auto& s) { s.dilation_height = 2; }), v1::DIRECT);
-  EXPECT_EQ(forced([](auto& s) { s.dilation_width = 2; }), v1::DIRECT);
+  EXPECT_EQ(forced([](auto& s) { s.window.kernel[1] = 5; }), v1::DIRECT);
+  EXPECT_EQ(forced([](auto& s) { s.window.kernel[0] = 1; }), v1::DIRECT);
+  EXPECT_EQ(forced([](auto& s) { s.window.stride[0] = 2; }), v1::DIRECT);
+  EXPECT_EQ(forced([](auto& s) { s.window.stride[1] = 2; }), v1::DIRECT);
+  EXPECT_EQ(forced([](auto& s) { s.window.dilation[0] = 2; }), v1::DIRECT);
+  EXPECT_EQ(forced([](auto& s) { s.window.dilation[1] = 2; }), v1::DIRECT);
   EXPECT_EQ(forced([](auto& s) { s.groups = 2; }), v1::DIRECT);
-  EXPECT_EQ(forced([](auto& s) { s.padding = 2; }), v1::DIRECT);
-  const ConvolutionShape shape = Square(64, 64, 32, 64);
-  EXPECT_EQ(ChooseConvolution(shape, v1::BF16, v1::WINOGRAD, kDebian12), v1::DIRECT);
+  for (const int axis : {0, 1}) {
+    EXPECT_EQ(forced([axis](auto& s) { s.placed.padding_begin[axis] = 2; }), v1::DIRECT);
+    EXPECT_EQ(forced([axis](auto& s) { s.placed.padding_end[axis] = 2; }), v1::DIRECT);
+  }
+  const auto& [shape, batch] = Square(64, 64, 32, 64);
+  EXPECT_EQ(ChooseConvolution(shape, batch, v1::BF16, v1::WINOGRAD, kDebian12), v1::DIRECT);
   ConvolutionTarget target = kDebian12;
   target.instruction_set = "avx2";
-  EXPECT_EQ(ChooseConvolution(shape, v1::F32, v1::WINOGRAD, target), v1::DIRECT);
+  EXPECT_EQ(ChooseConvolution(shape, batch, v1::F32, v1::WINOGRAD, target), v1::DIRECT);
   target = kDebian12;
   target.version = {.major = 3, .minor = 7, .patch = 0};
-  EXPECT_EQ(ChooseConvolution(shape, v1::F32, v1::WINOGRAD, target), v1::DIRECT);
+  EXPECT_EQ(ChooseConvolution(shape, batch, v1::F32, v1::WINOGRAD, target), v1::DIRECT);
 }
 
 // What the rule says about this machine, oneDNN agrees with.
 TEST(ConvolutionRule, KernelsExistWhereItSaysSo) {
-  if (ChooseConvolution(Square(64, 64, 8, 4), v1::F32, v1::WINOGRAD) != v1::WINOGRAD) {
+  if (ChooseConvolution(Square(64, 64, 8, 4).shape, 4, v1::F32, v1::WINOGRAD) != v1::WINOGRAD) {
     GTEST_SKIP() << "no Winograd kernels here";
   }
   using onednn::Type;

@@ -1,0 +1,37 @@
+// The required fields of each kind, for tests that go over all of them.
+#pragma once
+
+#include <map>
+#include <string>
+
+namespace traind::core {
+
+// For "layer/dense" and so on; empty where nothing is required.
+inline std::string Example(const std::string& kind) {
+  static const std::map<std::string, std::string> examples = {
+      {"layer/dense", "units: 6"},
+      {"layer/conv2d", "out_channels: 6 kernel: 3"},
+      {"layer/max_pool", "kernel: 2"},
+      {"layer/avg_pool", "kernel: 2"},
+      {"layer/drop_connect", "units: 6 per_example: true"},
+      {"layer/group_norm", "groups: 3"},
+      {"layer/stochastic_depth", "survival: 0.6 per_example: true"},
+      {"block/residual", "channels: 5 survival: 0.7"},
+      {"block/dense_block", "layers: 2 growth: 4 dropout: 0.2"},
+      {"block/branches",
+       "branches { layers { name: 'a' conv2d { out_channels: 5 kernel: 1 } } } "
+       "branches { layers { name: 'b' max_pool { kernel: 3 stride: 1 padding { mode: SAME } } } }"},
+      {"preset/mlp", "classes: 5 width: 16 batch_norm: true dropout: 0.2"},
+      {"preset/lenet", "classes: 5"},
+      {"preset/alexnet", "classes: 5 width: 6 dense_width: 8 local_response_norm: true"},
+      {"preset/googlenet", "classes: 5 width: 8"},
+      {"preset/vgg16", "classes: 5 width: 2 dense_width: 8"},
+      {"preset/resnet", "classes: 5 depth: 20 width: 4 fixup: true dropout: 0.1"},
+      {"preset/wide_resnet", "classes: 5 depth: 10 widen: 1 dropout: 0.1 fixup: true"},
+      {"preset/densenet", "classes: 5 depth: 10 growth: 4 bottleneck: true"},
+  };
+  const auto found = examples.find(kind);
+  return found == examples.end() ? "" : found->second;
+}
+
+}  // namespace traind::core
