@@ -11,8 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
-#include "tests/core/layers/layer_run.h"
-#include "tests/core/train/train_run.h"
+#include "tests/support/layer_run.h"
+#include "tests/support/train_run.h"
 
 namespace traind::core {
 namespace {

@@ -13,7 +13,7 @@
 
 #include "server/resources/job_state.h"
 #include "tests/server/fake_launcher.h"
-#include "tests/server/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace traind::server {
 namespace {
