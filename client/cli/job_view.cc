@@ -70,7 +70,6 @@ void JobView::Apply(const v1::Event& event) {
       break;
     case v1::Event::kStatistics:
       statistics_ = event.statistics();
-      statistics_step_ = event.step();
       break;
     case v1::Event::kCheckpoint:
       checkpoint_ = event.checkpoint().name();
