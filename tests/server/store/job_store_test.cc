@@ -148,7 +148,7 @@ TEST_F(StoreTest, ReadsEventsInBoundedBatches) {
   EXPECT_THAT(Sequences(key, {.kinds = 1u << v1::TRAIN}), ElementsAre(1, 4));
   auto batch = store_->ReadEvents(key, {.after_sequence = 1, .max_events = 2, .kinds = 1u << v1::TRAIN});
   ASSERT_TRUE(batch.ok());
-  EXPECT_TRUE(batch->events.empty());
+  EXPECT_THAT(batch->events, IsEmpty());
   EXPECT_EQ(batch->last_scanned, 3) << "what was left out is not read again";
 }
 
