@@ -62,6 +62,9 @@ TEST(TextTest, Numbers) {
   EXPECT_EQ(FormatElapsed(absl::Milliseconds(840)), "0.8 s");
   EXPECT_EQ(FormatElapsed(absl::Seconds(-3)), "0.0 s") << "clocks differ";
   EXPECT_EQ(FormatElapsed(absl::Seconds(42)), "42 s");
+  EXPECT_EQ(FormatElapsed(absl::Seconds(59)), "59 s");
+  EXPECT_EQ(FormatElapsed(absl::Seconds(60)), "1m00s");
+  EXPECT_EQ(FormatElapsed(absl::Seconds(3599)), "59m59s");
   EXPECT_EQ(FormatElapsed(absl::Seconds(192)), "3m12s");
   EXPECT_EQ(FormatElapsed(absl::Seconds(3725)), "1h02m");
   EXPECT_EQ(FormatElapsed(absl::InfiniteDuration()), "?");
