@@ -3,8 +3,7 @@
 //
 // Calls that are safe to repeat are retried on UNAVAILABLE with growing, jittered waits; the others are made once.
 // A watch and a transfer go on after a broken connection where they stopped. Errors that name fields carry them as
-// a payload: see client/errors.h. Wherever a name "jobs/{id}" is asked for, the client adds nothing: see
-// client/names.h.
+// a payload: see client/errors.h. Names are full ones, "jobs/{id}"; client/names.h makes them from what people type.
 //
 // Client is thread-safe and cheap to copy; copies share the connection.
 #pragma once

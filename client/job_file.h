@@ -5,6 +5,7 @@
 #include <google/protobuf/text_format.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -13,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "client/errors.h"
+#include "client/parse_text.h"
 #include "traind/v1/job.pb.h"
 
 namespace traind::client {
@@ -26,9 +28,8 @@ class JobFile {
   // the known ones.
   static absl::StatusOr<JobFile> Parse(absl::string_view text, std::string name);
 
-  // Applies "field.path=value", the value in text format: steps=100, optimizer.adam.beta1=0.8, data.dataset=fashion,
-  // network.layers[2].conv2d.kernel=[3,3]. An element of a list is chosen by its index or its name
-  // (network.layers[conv1]), messages on the way are made, an empty value clears the field.
+  // Applies "field.path=value" as SetField does: steps=100, optimizer.adam.beta1=0.8, data.dataset=fashion,
+  // network.layers[conv1].conv2d.kernel=[3,3].
   absl::Status Set(absl::string_view assignment);
 
   const v1::JobSpec& spec() const { return spec_; }
@@ -46,7 +47,8 @@ class JobFile {
   // Where the field stood; line -1 when neither it nor a field around it is in the file.
   google::protobuf::TextFormat::ParseLocation Locate(absl::string_view path) const;
   std::string Excerpt(int line, int column) const;
-  absl::Status ParseAs(absl::string_view text, google::protobuf::Message* message);
+  std::optional<TextError> ParseAs(absl::string_view text, google::protobuf::Message& message);
+  absl::Status ToStatus(const TextError& error) const;  // With the place in the file.
 
   std::string name_;
   std::vector<std::string> lines_;  // With tabs expanded, as the parser counts columns.

@@ -221,7 +221,7 @@ absl::StatusOr<int64_t> Client::DownloadCheckpoint(const std::string& name, cons
   if (!offset.ok()) return offset.status();
   Download download(*connection_, *std::move(part), *offset, progress);
   if (absl::Status status = download.Run(name); !status.ok()) {
-    // What another call could go on with stays.
+    // The part file stays, for another call to go on with.
     if (absl::IsDataLoss(status) || download.received() == 0) std::remove(part_path.c_str());
     return status;
   }

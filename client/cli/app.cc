@@ -22,7 +22,7 @@ constexpr char kFooter[] =
     "Exit codes: 0 done (run, watch: the job SUCCEEDED), 1 the server refused or was not reached, 2 wrong command\n"
     "line or job file, 3 the job FAILED, 4 the job was CANCELLED, 130 Ctrl-C: detached, the job goes on.";
 
-// Where a subcommand ends up with a wrong command line, its own --help is the one to point at.
+// " dataset import" where that was chosen: an error points at the --help of that command.
 std::string CommandPath(const CLI::App& app) {
   for (const CLI::App* chosen : app.get_subcommands()) return " " + chosen->get_name() + CommandPath(*chosen);
   return "";

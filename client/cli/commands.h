@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
+#include <vector>
 
 #include "client/cli/context.h"
 
@@ -15,5 +16,8 @@ void AddDatasetCommands(CLI::App& app, Context& context);     // dataset ...
 void AddPreviewCommand(CLI::App& dataset, Context& context);  // dataset preview, for AddDatasetCommands.
 void AddModelCommands(CLI::App& app, Context& context);       // model ...
 void AddCompletionCommand(CLI::App& app, Context& context);   // completion.
+
+// --set of a command that reads a job file.
+void AddSet(CLI::App& command, std::vector<std::string>& assignments);
 
 }  // namespace traind::client

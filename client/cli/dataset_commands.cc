@@ -99,14 +99,13 @@ int Delete(const Context& context, const std::string& name) {
 void AddDatasetCommands(CLI::App& app, Context& context) {
   CLI::App& dataset = *app.add_subcommand("dataset", "Bring datasets in, look at them, remove them");
   dataset.require_subcommand(1);
-  dataset.footer("Example:\n  trainctl dataset import --help");
+  dataset.footer("Examples:\n  trainctl dataset import --help\n  trainctl dataset list");
   AddImportCommands(dataset, context);
   {
     CLI::App& command = *dataset.add_subcommand("list", "List the datasets by name");
     command.footer("Example:\n  trainctl dataset list");
     command.callback([&context] { context.action = [&context] { return List(context); }; });
   }
-  AddPreviewCommand(dataset, context);
   const auto add_simple = [&](const char* verb, const char* help, const char* footer,
                               int (*run)(const Context&, const std::string&)) {
     CLI::App& command = *dataset.add_subcommand(verb, help);
@@ -122,6 +121,7 @@ void AddDatasetCommands(CLI::App& app, Context& context) {
       "describe", "Read a whole dataset: classes, means, duplicates, and what to beware of",
       "Example:\n  trainctl dataset describe fashion\nThe server reads all of it; that takes a while for a large one.",
       DescribeDataset);
+  AddPreviewCommand(dataset, context);
   add_simple("delete", "Remove a dataset that no living job needs", "Example:\n  trainctl dataset delete fashion",
              Delete);
 }

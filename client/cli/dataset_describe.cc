@@ -14,8 +14,8 @@ namespace traind::client {
 namespace {
 
 constexpr int kBarWidth = 24;
-constexpr int kListedClasses = 50;
-constexpr int kListedMoments = 8;
+constexpr int kListedClasses = 50;  // About a screen.
+constexpr int kListedMoments = 8;   // In one line.
 
 void Say(const Context& context, const StyledLine& line) {
   context.out() << line.Render(10000, context.color()) << "\n";

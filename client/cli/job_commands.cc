@@ -1,6 +1,5 @@
 #include <google/protobuf/text_format.h>
 
-#include <map>
 #include <memory>
 #include <string>
 #include <utility>
@@ -8,12 +7,14 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/cli/commands.h"
 #include "client/cli/job_view.h"
 #include "client/cli/styled.h"
 #include "client/cli/text.h"
 #include "client/cli/watch.h"
 #include "client/names.h"
+#include "client/suggest.h"
 
 namespace traind::client {
 namespace {
@@ -35,21 +36,30 @@ constexpr char kJobFileHelp[] =
     "  optimizer { sgd { momentum: 0.9 } learning_rate: 0.05 }\n"
     "  epochs: 5\n";
 
-// The names of an enum's values but the first, which is UNSPECIFIED, in lower case for the command line.
-std::map<std::string, int> EnumNames(const google::protobuf::EnumDescriptor& descriptor) {
-  std::map<std::string, int> names;
+// An option that takes names of an enum's values in lower or upper case, separated by commas. The first value, which is
+// UNSPECIFIED, has no name here.
+void AddEnums(CLI::App& command, const std::string& option, std::vector<int>& values,
+              const google::protobuf::EnumDescriptor& descriptor, const std::string& type, const std::string& help) {
+  std::vector<std::string> names;
   for (int i = 1; i < descriptor.value_count(); ++i) {
-    names[absl::AsciiStrToLower(descriptor.value(i)->name())] = descriptor.value(i)->number();
+    names.push_back(absl::AsciiStrToLower(descriptor.value(i)->name()));
   }
-  return names;
+  const auto to_number = [names, &descriptor](std::string& word) {
+    const auto* value = descriptor.FindValueByName(absl::AsciiStrToUpper(word));
+    if (value == nullptr || value->index() == 0) return absl::StrCat("\"", word, "\"; ", Known("values", word, names));
+    word = absl::StrCat(value->number());
+    return std::string();
+  };
+  command.add_option(option, values, absl::StrCat(help, absl::StrJoin(names, ", ")))
+      ->delimiter(',')
+      ->transform(CLI::Validator(to_number, ""))
+      ->type_name(type);
 }
 
 void DeclareSubmit(CLI::App& command, SubmitOptions& options) {
   command.add_option("FILE", options.file, "Job file; - reads the standard input")->required();
   command.add_option("--job-id", options.job_id, "Name of the job: a-z, 0-9 and -; default: the server makes one up");
-  command.add_option("--set", options.assignments, "Change a field of the job file; can be repeated")
-      ->type_name("PATH=VALUE")
-      ->allow_extra_args(false);
+  AddSet(command, options.assignments);
 }
 
 // Creates the job, or checks it. `job` is set when the code is kOk.
@@ -228,10 +238,8 @@ void AddWatch(CLI::App& app, Context& context) {
   command.add_option("JOB", *name, "Job to watch")->required();
   command.add_option("--after", options->after_sequence, "Only events after this sequence number")
       ->check(CLI::NonNegativeNumber);
-  command.add_option("--kinds", *kinds, "Only events of these kinds (and changes of state)")
-      ->delimiter(',')
-      ->transform(CLI::CheckedTransformer(EnumNames(*v1::EventKind_descriptor()), CLI::ignore_case))
-      ->type_name("KIND,...");
+  AddEnums(command, "--kinds", *kinds, *v1::EventKind_descriptor(), "KIND,...",
+           "Only events of these kinds, and changes of state: ");
   command.add_option("--layers", options->layers, "Statistics of these layers only")
       ->delimiter(',')
       ->type_name("LAYER,...");
@@ -244,6 +252,16 @@ void AddWatch(CLI::App& app, Context& context) {
 }
 
 }  // namespace
+
+void AddSet(CLI::App& command, std::vector<std::string>& assignments) {
+  command
+      .add_option("--set", assignments,
+                  "Change a field of the file; can be repeated. PATH is made of the file's names, with [2] or [conv1]\n"
+                  "for an element of a list and the next index to append one. VALUE is written as in the file; a text\n"
+                  "needs no quotes, a duration may be 90s, and nothing clears the field")
+      ->type_name("PATH=VALUE")
+      ->allow_extra_args(false);
+}
 
 void AddJobCommands(CLI::App& app, Context& context) {
   {
@@ -287,10 +305,7 @@ void AddJobCommands(CLI::App& app, Context& context) {
         "  trainctl list --state running,queued\n"
         "  trainctl list --json | jq -r 'select(.state == \"FAILED\") | .error.message'");
     auto states = std::make_shared<std::vector<int>>();
-    command.add_option("--state", *states, "Only jobs in these states")
-        ->delimiter(',')
-        ->transform(CLI::CheckedTransformer(EnumNames(*v1::JobState_descriptor()), CLI::ignore_case))
-        ->type_name("STATE,...");
+    AddEnums(command, "--state", *states, *v1::JobState_descriptor(), "STATE,...", "Only jobs in these states: ");
     command.callback(
         [&context, states] { context.action = [&context, states] { return ListCommand(context, *states); }; });
   }

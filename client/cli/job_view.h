@@ -18,7 +18,7 @@ namespace traind::client {
 bool IsTerminal(v1::JobState state);
 absl::Time ToTime(const google::protobuf::Timestamp& time);
 absl::Duration ToDuration(const google::protobuf::Duration& duration);
-// "91.2 %" or nothing; what a person says about an evaluation.
+// "accuracy 91.2 %, loss 0.2713 on test (10,000 examples)".
 std::string DescribeEvaluation(const v1::EvaluationMetrics& metrics);
 
 // One line of the list of events.

@@ -11,7 +11,7 @@
 namespace traind::client {
 namespace {
 
-constexpr int kHistogramCells = 16;
+constexpr int kHistogramCells = 16;  // Four of the 64 bins in each.
 constexpr int kMinEventLines = 3;
 
 Style StateStyle(v1::JobState state) {
@@ -63,9 +63,9 @@ StyledLine ProgressLine(const JobView& view, const LiveViewOptions& options) {
   return StyledLine().Add(Bar(share, width)).Add(percent, Style::kBold).Add(facts, Style::kDim);
 }
 
-// Where a good part of the time goes into waiting for minibatches, what helps.
+// What helps a job that waits for minibatches much of the time.
 std::optional<StyledLine> DataWaitLine(const JobView& view) {
-  constexpr double kMuch = 0.1;
+  constexpr double kMuch = 0.1;  // Of a step: less is noise, and more threads would win nothing.
   const v1::Timing& timing = view.timing();
   const double share = timing.step_ms() > 0 ? timing.data_wait_ms() / timing.step_ms() : 0;
   if (IsTerminal(view.state()) || !(share > kMuch)) return std::nullopt;
@@ -266,7 +266,7 @@ std::string RenderLiveView(const JobView& view, const LiveViewOptions& options) 
 std::string RenderSummary(const JobView& view, bool color) {
   const v1::Job& job = view.job();
   const std::string id = ShortName(job.name());
-  constexpr int kWide = 1000;
+  constexpr int kWide = 1000;  // Nothing is cut: the terminal may wrap.
   std::string text;
   const auto say = [&](const StyledLine& line) { absl::StrAppend(&text, line.Render(kWide, color), "\n"); };
 

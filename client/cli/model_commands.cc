@@ -281,7 +281,8 @@ void AddModelCommands(CLI::App& app, Context& context) {
         "In Python: safetensors.numpy.load_file(\"best.safetensors\")[\"conv1.weight\"]");
     auto options = std::make_shared<ModelOptions>();
     command.add_option("WEIGHTS", options->weights, kWeightsHelp)->required();
-    command.add_option("-o,--output", options->output, "Where to; default: named after the job and checkpoint");
+    command.add_option("-o,--output", options->output, "Where to; default: named after the job and checkpoint")
+        ->type_name("FILE");
     command.add_flag("--force", options->force, "Replace a file that is there");
     command.callback(
         [&context, options] { context.action = [&context, options] { return Download(context, *options); }; });

@@ -119,7 +119,7 @@ int Probe(const Context& context, const NetworkOptions& options) {
   request.set_precision(spec.precision());
   if (spec.has_data_initialization()) {
     *request.mutable_data_initialization() = spec.data_initialization();
-    if (!options.data) request.mutable_data_initialization()->clear_minibatches();  // Of N(0, 1) there is one.
+    if (!options.data) request.mutable_data_initialization()->clear_minibatches();  // N(0, 1) has one.
   }
   const absl::StatusOr<v1::ProbeNetworkResponse> response = context.MakeClient().ProbeNetwork(request);
   if (!response.ok()) return context.Fail(response.status(), &*file);
@@ -202,9 +202,7 @@ int Components(const Context& context, const std::vector<std::string>& names) {
 
 void DeclareNetwork(CLI::App& command, NetworkOptions& options) {
   command.add_option("FILE", options.file, "Job file, or a bare network; - reads the standard input")->required();
-  command.add_option("--set", options.assignments, "Change a field of the file; can be repeated")
-      ->type_name("PATH=VALUE")
-      ->allow_extra_args(false);
+  AddSet(command, options.assignments);
 }
 
 }  // namespace

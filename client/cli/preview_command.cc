@@ -90,13 +90,14 @@ void AddPreviewCommand(CLI::App& dataset, Context& context) {
       "The augmentations are those of the job file, then those of --augment (see `trainctl components`).");
   auto options = std::make_shared<PreviewOptions>();
   command.add_option("DATASET", options->dataset, "Name of the dataset")->required();
-  command.add_option("--job", options->job,
-                     "Job file whose data.augmentation, seed, split and max_train_examples to use");
+  command
+      .add_option("--job", options->job, "Job file whose data.augmentation, seed, split and max_train_examples to use")
+      ->type_name("FILE");
   command.add_option("--augment", options->augment, "One augmentation; can be repeated")
       ->type_name("TEXTPROTO")
       ->allow_extra_args(false);
   command.add_option("--split", options->split, "Default: train");
-  command.add_option("-o,--output", options->output, "Where to; default: DATASET.png");
+  command.add_option("-o,--output", options->output, "Where to; default: DATASET.png")->type_name("FILE");
   command.add_option("--rows", options->rows, "Examples, at most 64; default 8");
   command.add_option("--columns", options->columns, "Images of each example, at most 64; default 12");
   command.add_option("--scale", options->scale,

@@ -17,11 +17,13 @@ constexpr absl::Duration kFrameTime = absl::Milliseconds(100);
 
 std::string RenderTransfer(const std::string& title, int64_t done, int64_t total, int64_t resumed,
                            absl::Duration elapsed, int width) {
+  const bool known = total >= done;
   const double share = total > 0 ? static_cast<double>(done) / static_cast<double>(total) : 1;
   std::string facts =
-      absl::StrFormat(" %3d %%  %s of %s", static_cast<int>(100 * share), FormatBytes(done), FormatBytes(total));
-  const double rate = static_cast<double>(done - resumed) / std::max(absl::ToDoubleSeconds(elapsed), 1e-3);
+      known ? absl::StrFormat(" %3d %%  %s of %s", static_cast<int>(100 * share), FormatBytes(done), FormatBytes(total))
+            : FormatBytes(done);
   if (done > resumed) {
+    const double rate = static_cast<double>(done - resumed) / std::max(absl::ToDoubleSeconds(elapsed), 1e-3);
     absl::StrAppend(&facts, "  ", FormatBytes(static_cast<int64_t>(rate)), "/s");
     if (done < total) {
       absl::StrAppend(&facts, "  ", FormatElapsed(absl::Seconds(static_cast<double>(total - done) / rate)), " left");
@@ -29,7 +31,7 @@ std::string RenderTransfer(const std::string& title, int64_t done, int64_t total
   }
   const std::string name = Clip(Printable(title), std::max(width / 3, 8));
   const int bar = std::clamp(width - DisplayWidth(name) - DisplayWidth(facts) - 2, 5, 40);
-  return Clip(absl::StrCat(name, "  ", Bar(share, bar), facts), width);
+  return Clip(absl::StrCat(name, "  ", known ? Bar(share, bar) : "", facts), width);
 }
 
 ProgressBar::ProgressBar(std::ostream& out, bool enabled, std::string title, int width)

@@ -9,7 +9,8 @@
 
 namespace traind::client {
 
-// "fashion.gz  ██████░░░░  60 %  12.0 MB of 20.0 MB  4.10 MB/s  2.0 s left". `resumed` bytes were there before.
+// "fashion.gz  ██████░░░░  60 %  12.0 MB of 20.0 MB  4.10 MB/s  2.0 s left". `resumed` bytes were there before. With
+// more than the total done, the total was wrong: no bar, no share, no time.
 std::string RenderTransfer(const std::string& title, int64_t done, int64_t total, int64_t resumed,
                            absl::Duration elapsed, int width);
 

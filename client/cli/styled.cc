@@ -37,12 +37,6 @@ StyledLine& StyledLine::Add(absl::string_view text, Style style) {
   return *this;
 }
 
-int StyledLine::width() const {
-  int width = 0;
-  for (const Span& span : spans_) width += DisplayWidth(span.text);
-  return width;
-}
-
 std::string StyledLine::Render(int width, bool color) const {
   std::string line;
   for (const Span& span : spans_) {

@@ -18,7 +18,6 @@ struct Span {  // Text of one colour.
 class StyledLine {
  public:
   StyledLine& Add(absl::string_view text, Style style = Style::kPlain);
-  int width() const;
   // Cut to `width` columns; with ANSI colours if `color`. No line end.
   std::string Render(int width, bool color) const;
 
@@ -29,7 +28,7 @@ class StyledLine {
 struct Column {
   std::string title;
   bool right = false;  // Alignment.
-  int rank = 0;        // Where the table is too wide, columns of the highest rank go first; 0 always stays.
+  int rank = 0;        // Columns of the highest rank leave a table that is too wide first; 0 always stays.
 };
 
 class Table {

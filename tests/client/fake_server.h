@@ -85,6 +85,7 @@ struct FakeDatasets : v1::DatasetService::Service {
   Method<grpc::ServerReader<v1::UploadDatasetRequest>*, v1::Upload*> upload;
   Method<const v1::ImportDatasetRequest&, v1::Dataset*> import_dataset;
   Method<const v1::DescribeDatasetRequest&, v1::DatasetDescription*> describe_dataset;
+  Method<const v1::PreviewDatasetRequest&, v1::PreviewDatasetResponse*> preview_dataset;
 
   grpc::Status GetUpload(grpc::ServerContext*, const v1::GetUploadRequest* request, v1::Upload* result) override {
     return Answer(get_upload, *request, result);
@@ -100,6 +101,10 @@ struct FakeDatasets : v1::DatasetService::Service {
   grpc::Status DescribeDataset(grpc::ServerContext*, const v1::DescribeDatasetRequest* request,
                                v1::DatasetDescription* description) override {
     return Answer(describe_dataset, *request, description);
+  }
+  grpc::Status PreviewDataset(grpc::ServerContext*, const v1::PreviewDatasetRequest* request,
+                              v1::PreviewDatasetResponse* response) override {
+    return Answer(preview_dataset, *request, response);
   }
 };
 

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "client/names.h"
-#include "client/suggest.h"
 
 namespace traind::client {
 namespace {
@@ -144,20 +143,13 @@ TEST(JobFileTest, WrongAssignmentsAreRefusedAndChangeNothing) {
                                            {"network.layers[7].dense.units=1", "has 2 elements"},
                                            {"network.layers[conv9].dense.units=1", "has 2 elements"},
                                            {"network.layers.dense.units=1", "has 2 elements"},
-                                           {"network.layers[0]={}", "name a field inside"},
                                            {"steps.more=1", "no fields of its own"},
-                                           {"=1", "no field"}}) {
+                                           {"=1", "the name of a field must come here"}}) {
     const absl::Status status = file.Set(assignment);
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << assignment;
     EXPECT_THAT(std::string(status.message()), HasSubstr(reason)) << assignment;
   }
   EXPECT_EQ(file.spec().SerializeAsString(), before);
-}
-
-TEST(SuggestTest, OnlyNearWordsAreSuggested) {
-  EXPECT_EQ(Nearest("momentun", {"nesterov", "momentum"}), "momentum");
-  EXPECT_EQ(Nearest("banana", {"nesterov", "momentum"}), "");
-  EXPECT_EQ(Nearest("x", {}), "");
 }
 
 TEST(NamesTest, BareIdsAreCompleted) {

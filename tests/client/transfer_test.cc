@@ -1,23 +1,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
-#include "absl/strings/str_format.h"
 #include "tests/client/fake_server.h"
+#include "tests/support/file_formats.h"
+#include "tests/support/temporary_folder.h"
 
 namespace traind::client {
 namespace {
 
 using ::testing::ElementsAre;
-
-std::string Crc(const std::string& bytes) {
-  return absl::StrFormat("%08x",
-                         crc32(0, reinterpret_cast<const Bytef*>(bytes.data()), static_cast<uInt>(bytes.size())));
-}
 
 // Bytes that repeat nowhere near a chunk's size.
 std::string Content(size_t size) {
@@ -28,24 +21,11 @@ std::string Content(size_t size) {
 
 class TransferTest : public ::testing::Test {
  protected:
-  TransferTest() {
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::path(::testing::TempDir()) / (std::string("traind_transfer_") + info->name());
-    std::filesystem::remove_all(folder_);
-    std::filesystem::create_directory(folder_);
-  }
-  ~TransferTest() override { std::filesystem::remove_all(folder_); }
+  std::string Path(const std::string& name) const { return folder_ / name; }
+  void WriteFile(const std::string& name, const std::string& bytes) const { WriteBytes(Path(name), bytes); }
+  std::string ReadFile(const std::string& name) const { return ReadBytes(Path(name)); }
 
-  std::string Path(const std::string& name) const { return (folder_ / name).string(); }
-  void WriteFile(const std::string& name, const std::string& bytes) const {
-    std::ofstream(Path(name), std::ios::binary) << bytes;
-  }
-  std::string ReadFile(const std::string& name) const {
-    std::ifstream file(Path(name), std::ios::binary);
-    return std::string((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  }
-
-  std::filesystem::path folder_;
+  const TemporaryFolder folder_;
   FakeServer server_;
   FakeClock clock_;
   Client client_ = server_.MakeClient(clock_);
@@ -67,7 +47,7 @@ TEST_F(TransferTest, ADownloadGoesOnWhereTheConnectionBroke) {
   server_.models.download = [&](const v1::DownloadCheckpointRequest& request,
                                 grpc::ServerWriter<v1::DownloadCheckpointResponse>* writer) {
     offsets.push_back(request.offset());
-    Send(content, Crc(content), 40'000, request, writer);
+    Send(content, Crc32Text(content), 40'000, request, writer);
     return request.offset() < 80'000 ? Unavailable() : grpc::Status::OK;
   };
   std::vector<int64_t> progress;
@@ -90,7 +70,7 @@ TEST_F(TransferTest, ADownloadContinuesThePartOfAnEarlierProcess) {
   server_.models.download = [&](const v1::DownloadCheckpointRequest& request,
                                 grpc::ServerWriter<v1::DownloadCheckpointResponse>* writer) {
     offsets.push_back(request.offset());
-    Send(content, Crc(content), 1000, request, writer);
+    Send(content, Crc32Text(content), 1000, request, writer);
     return grpc::Status::OK;
   };
   ASSERT_TRUE(client_.DownloadCheckpoint("jobs/a/checkpoints/1", Path("w")).ok());
@@ -105,7 +85,7 @@ TEST_F(TransferTest, APartOfAnotherFileIsStartedAgain) {
   server_.models.download = [&](const v1::DownloadCheckpointRequest& request,
                                 grpc::ServerWriter<v1::DownloadCheckpointResponse>* writer) {
     offsets.push_back(request.offset());
-    Send(content, Crc(content), 1000, request, writer);
+    Send(content, Crc32Text(content), 1000, request, writer);
     return grpc::Status::OK;
   };
   ASSERT_TRUE(client_.DownloadCheckpoint("jobs/a/checkpoints/1", Path("w")).ok());
@@ -120,10 +100,10 @@ TEST_F(TransferTest, ACheckpointThatChangesBetweenTwoStreamsIsStartedAgain) {
                                 grpc::ServerWriter<v1::DownloadCheckpointResponse>* writer) {
     offsets.push_back(request.offset());
     if (offsets.size() == 1) {
-      Send(old_content, Crc(old_content), 500, request, writer);
+      Send(old_content, Crc32Text(old_content), 500, request, writer);
       return Unavailable();
     }
-    Send(content, Crc(content), 1000, request, writer);
+    Send(content, Crc32Text(content), 1000, request, writer);
     return grpc::Status::OK;
   };
   ASSERT_TRUE(client_.DownloadCheckpoint("jobs/a/checkpoints/latest", Path("w")).ok());
@@ -151,7 +131,7 @@ TEST_F(TransferTest, ADownloadThatTheServerRefusesLeavesNothing) {
     return grpc::Status(grpc::StatusCode::NOT_FOUND, "no jobs/a");
   };
   EXPECT_EQ(client_.DownloadCheckpoint("jobs/a/checkpoints/1", Path("w")).status(), absl::NotFoundError("no jobs/a"));
-  EXPECT_TRUE(std::filesystem::is_empty(folder_));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
 }
 
 // A server that keeps at most `budget` bytes of each stream.
@@ -197,12 +177,12 @@ TEST_F(TransferTest, AnUploadGoesOnFromWhatTheServerHas) {
   const auto upload = client_.UploadFile(Path("x.npy"));
   ASSERT_TRUE(upload.ok()) << upload.status();
   EXPECT_EQ(store.bytes, content);
-  EXPECT_EQ(store.header.crc32(), Crc(content));
+  EXPECT_EQ(store.header.crc32(), Crc32Text(content));
   EXPECT_EQ(store.header.size_bytes(), 1'000'000);
   EXPECT_GE(store.offsets.size(), 2u);
   EXPECT_EQ(store.offsets[0], 0);
   EXPECT_GT(store.offsets[1], 0);
-  EXPECT_EQ(upload->name(), "uploads/crc-" + Crc(content) + "-size-1000000");
+  EXPECT_EQ(upload->name(), "uploads/crc-" + Crc32Text(content) + "-size-1000000");
 }
 
 TEST_F(TransferTest, AnUploadThatTheServerDiscardsIsAnError) {
@@ -219,7 +199,7 @@ TEST_F(TransferTest, AMissingFileIsNamed) {
   const absl::Status status = client_.UploadFile(Path("none")).status();
   EXPECT_TRUE(absl::IsNotFound(status));
   EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr(Path("none")));
-  EXPECT_EQ(client_.UploadFile(folder_.string()).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(client_.UploadFile(folder_.path()).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 }  // namespace

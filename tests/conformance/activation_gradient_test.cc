@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
-#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -13,13 +12,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "core/base/kind.h"
-#include "core/graph/graph.h"
 #include "core/kinds/activation.h"
 #include "core/onednn/onednn.h"
-#include "core/plan/parameter_store.h"
-#include "core/plan/plan.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "tests/support/planned_network.h"
 
 namespace traind::core {
 namespace {
@@ -78,35 +74,22 @@ const Place kPlaces[] = {
     {"alone_on_the_input", {4, 3, 3}, R"(layers { name: "a" activation { % } })"},
 };
 
-// A network with its parameters and a plan over them.
-struct Trial {
-  std::unique_ptr<Graph> graph;
-  std::unique_ptr<ParameterStore> store;
-  std::unique_ptr<Loss> loss;
-  std::unique_ptr<Plan> plan;
+v1::Network NetworkOf(const Place& place, const std::string& activation) {
+  auto network = FromText<v1::Network>(absl::StrCat(absl::StrReplaceAll(place.layers, {{"%", activation}}),
+                                                    " layers { name: \"out\" dense { units: ", kClasses, " } }"));
+  for (const int64_t d : place.input) network.add_input_shape(d);
+  return network;
+}
+
+// A place's network with examples and labels.
+struct Trial : PlannedNetwork {
   std::vector<float> examples;
   std::vector<int32_t> labels;
 
-  Trial(const Place& place, const std::string& activation, v1::Precision precision, bool training = true) {
-    const std::string text = absl::StrCat(absl::StrReplaceAll(place.layers, {{"%", activation}}),
-                                          " layers { name: \"out\" dense { units: ", kClasses, " } }");
-    v1::Network network;
-    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &network)) << text;
-    for (int64_t d : place.input) network.add_input_shape(d);
-    FieldErrors::Root errors;
-    graph = Graph::Build(network, errors.scope());
-    v1::Loss cross_entropy;
-    cross_entropy.mutable_softmax_cross_entropy();
-    loss = Registry<Loss>::Get().Create(cross_entropy, errors.scope());
-    EXPECT_TRUE(errors.ok()) << errors.ToStatus();
-    if (!errors.ok()) return;
-    store = std::make_unique<ParameterStore>(*graph, training, 0);
-    auto made =
-        Plan::Make(*graph, *store, {.batch = kBatch, .training = training, .precision = precision, .loss = loss.get()});
-    EXPECT_TRUE(made.ok()) << made.status();
-    if (!made.ok()) return;
-    plan = *std::move(made);
-    store->Initialize(3);
+  Trial(const Place& place, const std::string& activation, v1::Precision precision, bool training = true)
+      : PlannedNetwork(NetworkOf(place, activation), {.batch = kBatch, .training = training, .precision = precision},
+                       "softmax_cross_entropy {}", {.trainable = training, .seed = 3}) {
+    if (plan == nullptr) return;
     store->UpdateCopies();
     std::mt19937 random(5);
     std::normal_distribution<float> normal;
@@ -122,17 +105,11 @@ struct Trial {
     EXPECT_TRUE(refreshed.ok() && status.ok()) << refreshed << status;
     return plan->loss_sum() / kBatch;
   }
-
-  std::vector<float> Values(const StoredParameter& parameter, const float* from) const {
-    std::vector<float> values(Elements(parameter.spec->shape));
-    store->Get(parameter, from, absl::MakeSpan(values));
-    return values;
-  }
 };
 
 class ActivationGradientTest : public ::testing::TestWithParam<std::string> {};
 
-// Of the loss, for one parameter.
+// How the loss depends on one parameter.
 struct Difference {
   double slope;  // (loss(w + h) - loss(w - h)) / 2 h
   double bend;   // |slope right of w - slope left of w|, over one step.

@@ -10,8 +10,8 @@
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "tests/conformance/every_kind.h"
-#include "tests/core/layers/layer_run.h"
-#include "tests/core/train/train_run.h"
+#include "tests/support/layer_run.h"
+#include "tests/support/train_run.h"
 
 namespace traind::core {
 namespace {

@@ -6,17 +6,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <memory>
 #include <ostream>
 #include <set>
 #include <string>
 #include <vector>
 
-#include "core/graph/graph.h"
 #include "core/onednn/onednn.h"
-#include "core/plan/plan.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "tests/support/planned_network.h"
 
 namespace traind::core {
 namespace {
@@ -179,72 +176,53 @@ std::vector<Case> CasesForBf16() {
 // One plan of a case, with smooth inputs and targets.
 class Step {
  public:
-  Step(const Case& c, v1::Precision precision) : bf16_(precision == v1::BF16) {
-    v1::Network network;
-    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(c.network, &network)) << c.network;
-    FieldErrors::Root errors;
-    graph_ = Graph::Build(network, errors.scope());
-    v1::Loss loss;
-    loss.mutable_mean_squared_error();
-    loss_ = Registry<Loss>::Get().Create(loss, errors.scope());
-    if (!errors.ok()) {
-      ADD_FAILURE() << errors.ToStatus();
-      return;
-    }
-    store_ = std::make_unique<ParameterStore>(*graph_, /*trainable=*/true, 0);
-    PlanOptions options{.batch = kBatch, .training = true, .precision = precision, .seed = 3};
-    if (c.winograd) options.algorithms["it"] = v1::WINOGRAD;
-    options.loss = loss_.get();
-    auto plan = Plan::Make(*graph_, *store_, options);
-    if (!plan.ok()) {
-      ADD_FAILURE() << plan.status();
-      return;
-    }
-    plan_ = *std::move(plan);
-    store_->Initialize(5);
-    examples_.resize(kBatch * Elements(graph_->input_shape()));
+  Step(const Case& c, v1::Precision precision)
+      : bf16_(precision == v1::BF16),
+        network_(FromText<v1::Network>(c.network), OptionsOf(c, precision), "mean_squared_error {}") {
+    if (!ready()) return;
+    examples_.resize(kBatch * Elements(network_.graph->input_shape()));
     for (size_t i = 0; i < examples_.size(); ++i) examples_[i] = static_cast<float>(std::sin(1.7 * i * i + 0.3));
-    targets_.resize(kBatch * plan_->outputs());
+    targets_.resize(kBatch * network_.plan->outputs());
     for (size_t i = 0; i < targets_.size(); ++i) targets_[i] = static_cast<float>(std::cos(2.3 * i));
   }
 
-  bool ready() const { return plan_ != nullptr; }
-  std::vector<StoredParameter>& parameters() { return store_->parameters(); }
+  bool ready() const { return network_.plan != nullptr; }
+  std::vector<StoredParameter>& parameters() { return network_.store->parameters(); }
 
   // The mean loss of the minibatch.
   double Run() {
-    if (bf16_) store_->UpdateCopies();
-    const absl::Status status =
-        plan_->Run({.examples = examples_.data(), .targets = {.values = targets_.data()}, .count = kBatch, .step = 7});
+    if (bf16_) network_.store->UpdateCopies();
+    const absl::Status status = network_.plan->Run(
+        {.examples = examples_.data(), .targets = {.values = targets_.data()}, .count = kBatch, .step = 7});
     EXPECT_TRUE(status.ok()) << status;
-    return plan_->loss_sum() / kBatch;
+    return network_.plan->loss_sum() / kBatch;
   }
 
   std::vector<float> Gradient(const StoredParameter& parameter) {
-    std::vector<float> gradient(Elements(parameter.spec->shape));
-    store_->Get(parameter, parameter.gradient, absl::MakeSpan(gradient));
-    return gradient;
+    return network_.Values(parameter, parameter.gradient);
   }
 
   // The loss with one number of a parameter moved by `delta`.
   double RunWith(StoredParameter& parameter, size_t index, float delta) {
-    std::vector<float> values(Elements(parameter.spec->shape));
-    store_->Get(parameter, parameter.master, absl::MakeSpan(values));
+    std::vector<float> values = network_.Values(parameter, parameter.master);
     const float kept = values[index];
     values[index] = kept + delta;
-    store_->Set(parameter, parameter.master, values);
+    network_.store->Set(parameter, parameter.master, values);
     const double loss = Run();
     values[index] = kept;
-    store_->Set(parameter, parameter.master, values);
+    network_.store->Set(parameter, parameter.master, values);
     return loss;
   }
 
  private:
+  static PlanOptions OptionsOf(const Case& c, v1::Precision precision) {
+    PlanOptions options{.batch = kBatch, .training = true, .precision = precision, .seed = 3};
+    if (c.winograd) options.algorithms["it"] = v1::WINOGRAD;
+    return options;
+  }
+
   const bool bf16_;
-  std::unique_ptr<Graph> graph_;
-  std::unique_ptr<Loss> loss_;
-  std::unique_ptr<ParameterStore> store_;
-  std::unique_ptr<Plan> plan_;
+  const PlannedNetwork network_;
   std::vector<float> examples_;
   std::vector<float> targets_;
 };
@@ -335,8 +313,7 @@ INSTANTIATE_TEST_SUITE_P(Layers, LayerGradient, testing::ValuesIn(CasesForBf16()
 TEST(LayerGradientCases, CoverEveryRegisteredLayer) {
   std::set<std::string> covered;
   for (const Case& c : Cases()) {
-    v1::Network network;
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(c.network, &network)) << c.name;
+    const auto network = FromText<v1::Network>(c.network);
     for (const v1::Layer& layer : network.layers()) {
       const auto* field =
           layer.GetReflection()->GetOneofFieldDescriptor(layer, v1::Layer::descriptor()->FindOneofByName("kind"));

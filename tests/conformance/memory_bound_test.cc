@@ -14,7 +14,7 @@
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "tests/conformance/every_kind.h"
-#include "tests/core/layers/layer_run.h"
+#include "tests/support/layer_run.h"
 
 namespace traind::core {
 namespace {

@@ -10,12 +10,11 @@
 #include "core/base/random.h"
 #include "core/job/resolve.h"
 #include "core/onednn/onednn.h"
-#include "core/plan/parameter_store.h"
-#include "core/plan/plan.h"
 #include "core/train/model.h"
 #include "core/train/train.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "tests/support/planned_network.h"
 
 namespace traind::core {
 namespace {
@@ -93,28 +92,18 @@ std::vector<float> Examples(int64_t n) {
 
 // The network up to `layer` (all of it when empty), with its plan: weights and masks go by the layers' names, so that
 // the values are those of the whole.
-struct Running {
-  Model model;
-  std::unique_ptr<Plan> plan;
-};
-
-Running Start(v1::Precision precision, const std::string& layer) {
-  v1::Network network, cut;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(kNetwork, &network));
-  cut = network;
+PlannedNetwork Start(v1::Precision precision, const std::string& layer) {
+  const auto network = FromText<v1::Network>(kNetwork);
+  v1::Network cut = network;
   cut.clear_layers();
   for (const auto& one : network.layers()) {
     *cut.add_layers() = one;
     if (one.name() == layer) break;
   }
-  auto model = MakeModel(cut, nullptr, false, 0);
-  EXPECT_TRUE(model.ok()) << model.status();
-  auto plan = Plan::Make(
-      *model->graph, *model->store,
-      {.batch = kBatch, .training = true, .precision = precision, .seed = kSeed, .observe = true, .dead_window = 2});
-  EXPECT_TRUE(plan.ok()) << plan.status();
-  model->store->Initialize(kSeed);
-  return {*std::move(model), *std::move(plan)};
+  return PlannedNetwork(
+      cut,
+      {.batch = kBatch, .training = true, .precision = precision, .seed = kSeed, .observe = true, .dead_window = 2}, "",
+      {.trainable = false, .seed = kSeed});
 }
 
 // |dy/dx| < 0.01, from the output.
@@ -164,7 +153,7 @@ TEST_P(PlanStatistics, AreThoseOfTheLayersOutput) {
   if (GetParam() == v1::BF16 && !onednn::SupportsBf16()) GTEST_SKIP() << "this CPU has no bfloat16";
   ASSERT_TRUE(PrepareEngine(kThreads, GetParam()).ok());
   const std::vector<float> examples = Examples(kBatch * 3 * 14 * 14);
-  Running whole = Start(GetParam(), "");
+  const PlannedNetwork whole = Start(GetParam(), "");
   v1::StatisticsReport report;
   for (uint64_t step = 0; step < 2; ++step) {
     ASSERT_TRUE(whole.plan->Run({.examples = examples.data(), .count = kBatch, .step = step, .observe = true}).ok());
@@ -172,12 +161,11 @@ TEST_P(PlanStatistics, AreThoseOfTheLayersOutput) {
   whole.plan->Report(&report);
   ASSERT_EQ(report.layers_size(), 10);
   for (const v1::LayerStatistics& s : report.layers()) {
-    Running part = Start(GetParam(), s.layer());
+    const PlannedNetwork part = Start(GetParam(), s.layer());
     ASSERT_TRUE(part.plan->Run({.examples = examples.data(), .count = kBatch, .step = 1}).ok());
     const float* output = part.plan->output();
-    ExpectStatisticsOf(s, std::vector<float>(output, output + kBatch * part.plan->outputs()),
-                       part.model.graph->output());
-    EXPECT_EQ(s.has_dead_units(), part.model.graph->output().activation_kind == "relu");
+    ExpectStatisticsOf(s, std::vector<float>(output, output + kBatch * part.plan->outputs()), part.graph->output());
+    EXPECT_EQ(s.has_dead_units(), part.graph->output().activation_kind == "relu");
     if (s.layer() == "silent") {
       EXPECT_EQ(s.dead_units(), 5);
     }

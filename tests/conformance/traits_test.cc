@@ -11,7 +11,7 @@
 #include "core/base/kind.h"
 #include "gtest/gtest.h"
 #include "tests/conformance/examples.h"
-#include "tests/core/layers/layer_run.h"
+#include "tests/support/layer_run.h"
 
 namespace traind::core {
 namespace {

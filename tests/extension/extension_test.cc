@@ -15,8 +15,8 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
-#include "tests/core/train/train_run.h"
 #include "tests/extension/planted.pb.h"
+#include "tests/support/train_run.h"
 
 namespace traind::core {
 namespace {

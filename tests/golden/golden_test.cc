@@ -2,18 +2,14 @@
 // them in 20 steps (record.py). The job runs here as a user's would: the dataset is imported, the weights are read from
 // a file, and the result is taken from the checkpoint.
 #include <gmock/gmock.h>
-#include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <functional>
 #include <set>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -26,6 +22,10 @@
 #include "core/job/resolve.h"
 #include "core/train/train.h"
 #include "tests/paths.h"
+#include "tests/support/bytes.h"
+#include "tests/support/recorder.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/text_proto.h"
 
 namespace traind::core {
 namespace {
@@ -47,12 +47,7 @@ std::vector<std::string> CaseNames() {
 }
 
 v1::JobSpec ReadSpec(const std::string& name) {
-  std::ifstream file(DataDir() / (name + ".textproto"));
-  std::stringstream text;
-  text << file.rdbuf();
-  v1::JobSpec spec;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text.str(), &spec)) << name;
-  return spec;
+  return FromText<v1::JobSpec>(ReadBytes(DataDir() / (name + ".textproto")));
 }
 
 // The tensors of a case's record whose names begin with `prefix`, without it.
@@ -67,27 +62,8 @@ std::vector<Tensor> WithPrefix(const Safetensors& record, absl::string_view pref
   return tensors;
 }
 
-// Keeps the metrics of each step.
-class Recorder : public EventSink {
- public:
-  void Emit(v1::Event event) override {
-    if (event.has_train()) metrics.push_back(event.train());
-  }
-  absl::Status Flush() override { return absl::OkStatus(); }
-  void Heartbeat(uint64_t /*step*/) override {}
-
-  std::vector<v1::TrainMetrics> metrics;
-};
-
 class GoldenTest : public testing::TestWithParam<std::string> {
  protected:
-  void SetUp() override {
-    // One folder for each test, of any process: they run side by side.
-    dir_ = fs::path(testing::TempDir()) / ("golden-" + GetParam() + "-" + std::to_string(getpid()));
-    fs::create_directories(dir_);
-  }
-  void TearDown() override { fs::remove_all(dir_); }
-
   v1::Dataset Import(const std::string& name) {
     v1::ImportDatasetRequest request;
     request.set_dataset_id(name);
@@ -96,22 +72,22 @@ class GoldenTest : public testing::TestWithParam<std::string> {
     split.mutable_examples()->set_path(name + ".npz");
     ImportOptions options;
     options.resolve = [](const v1::DataFile& file) { return (DataDir() / file.path()).string(); };
-    options.dir = dir_ / "dataset";
+    options.dir = folder_ / "dataset";
     absl::StatusOr<v1::Dataset> dataset = ImportDataset(request, options);
     EXPECT_TRUE(dataset.ok()) << dataset.status();
     return dataset.value_or(v1::Dataset());
   }
 
-  fs::path dir_;
+  const TemporaryFolder folder_;
 };
 
-void ExpectSeries(const Safetensors& record, const std::string& name, const std::vector<v1::TrainMetrics>& metrics,
+void ExpectSeries(const Safetensors& record, const std::string& name, const std::vector<v1::Event>& events,
                   const std::function<double(const v1::TrainMetrics&)>& value) {
   const absl::StatusOr<Tensor> expected = record.Load(name);
   ASSERT_TRUE(expected.ok()) << expected.status();
-  ASSERT_EQ(metrics.size(), expected->values.size());
-  for (size_t i = 0; i < metrics.size(); ++i) {
-    EXPECT_NEAR(value(metrics[i]), expected->values[i], kTolerance * std::abs(expected->values[i]))
+  ASSERT_EQ(events.size(), expected->values.size());
+  for (size_t i = 0; i < events.size(); ++i) {
+    EXPECT_NEAR(value(events[i].train()), expected->values[i], kTolerance * std::abs(expected->values[i]))
         << name << " of step " << i + 1;
   }
 }
@@ -134,7 +110,7 @@ TEST_P(GoldenTest, FollowsPyTorch) {
   v1::JobSpec spec = ReadSpec(GetParam());
   const v1::Dataset dataset = Import(spec.data().dataset());
   const std::vector<Tensor> initial = WithPrefix(*record, "initial.");
-  const std::string weights_path = dir_ / "initial.safetensors";
+  const std::string weights_path = folder_ / "initial.safetensors";
   ASSERT_TRUE(WriteSafetensors(weights_path, SourcesOf(initial)).ok());
   spec.mutable_initial_weights()->set_model("models/initial");
 
@@ -144,8 +120,8 @@ TEST_P(GoldenTest, FollowsPyTorch) {
   const TrainRequest request{.job = "jobs/golden",
                              .spec = job.spec,
                              .algorithms = job.algorithms,
-                             .dataset_dir = dir_ / "dataset",
-                             .checkpoint_dir = dir_ / "checkpoints",
+                             .dataset_dir = folder_ / "dataset",
+                             .checkpoint_dir = folder_ / "checkpoints",
                              .weights_path = weights_path,
                              .threads = 2};
   Recorder recorder;
@@ -154,10 +130,11 @@ TEST_P(GoldenTest, FollowsPyTorch) {
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->step, spec.steps());
 
-  ExpectSeries(*record, "loss", recorder.metrics, [](const auto& m) { return m.loss(); });
-  ExpectSeries(*record, "penalty", recorder.metrics, [](const auto& m) { return m.penalty(); });
-  ExpectSeries(*record, "gradient_norm", recorder.metrics, [](const auto& m) { return m.gradient_norm(); });
-  ExpectSeries(*record, "learning_rate", recorder.metrics, [](const auto& m) { return m.learning_rate(); });
+  const std::vector<v1::Event>& steps = recorder.Of(v1::Event::kTrain);
+  ExpectSeries(*record, "loss", steps, [](const auto& m) { return m.loss(); });
+  ExpectSeries(*record, "penalty", steps, [](const auto& m) { return m.penalty(); });
+  ExpectSeries(*record, "gradient_norm", steps, [](const auto& m) { return m.gradient_norm(); });
+  ExpectSeries(*record, "learning_rate", steps, [](const auto& m) { return m.learning_rate(); });
 
   const absl::StatusOr<CheckpointFiles> checkpoint = FindCheckpoint(request.checkpoint_dir, "latest");
   ASSERT_TRUE(checkpoint.ok()) << checkpoint.status();

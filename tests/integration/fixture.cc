@@ -1,12 +1,9 @@
 #include "tests/integration/fixture.h"
 
-#include <zlib.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstring>
-#include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <utility>
@@ -62,7 +59,7 @@ void Watcher::Follow() {
     const grpc::Status status = stream->Finish();
     ended = status.ok();
     EXPECT_TRUE(terminal || !ended) << "the stream ends well before the job's last event";
-    // Unless it was ended right after the last event; asked again, the next one says that it was the last.
+    // A server that was ended right after the last event could not say that it was the last; the next one does.
     EXPECT_TRUE(ended || !terminal || server_->endings() > endings)
         << status.error_code() << ": " << status.error_message();
     if (!ended) {
@@ -88,8 +85,8 @@ void Watcher::Await(const std::function<bool(const std::vector<v1::Event>&)>& co
 }
 
 void IntegrationTest::StartServer(std::vector<std::string> flags) {
-  std::filesystem::create_directories(folder_.path() / "files");
-  std::vector<std::string> all = {"--dataset-root", folder_.path() / "files", "--threads", "2"};
+  std::filesystem::create_directories(folder_ / "files");
+  std::vector<std::string> all = {"--dataset-root", folder_ / "files", "--threads", "2"};
   all.insert(all.end(), flags.begin(), flags.end());
   server_ = std::make_unique<ServerProcess>(folder_.path(), std::move(all));
   RestartServer();
@@ -117,9 +114,9 @@ void IntegrationTest::ImportPoints() {
   for (const auto& [split, n, seed] :
        {std::tuple("train", kTrainExamples, 1u), std::tuple("test", kTestExamples, 2u)}) {
     const std::string name = split;
-    const std::filesystem::path files = folder_.path() / "files";
-    WriteFile(files / (name + "_x.npy"), Npy(PointsOf(n, seed), {n, kFeatures}));
-    WriteFile(files / (name + "_y.npy"), Npy(LabelsOf(n)));
+    const std::filesystem::path files = folder_ / "files";
+    WriteBytes(files / (name + "_x.npy"), NpyOf(PointsOf(n, seed), {n, kFeatures}));
+    WriteBytes(files / (name + "_y.npy"), NpyOf(LabelsOf(n)));
     v1::SplitSource& source = *request.add_splits();
     source.set_name(name);
     source.mutable_examples()->set_path(files / (name + "_x.npy"));
@@ -200,7 +197,7 @@ std::string IntegrationTest::Download(const std::string& name) {
   const grpc::Status status = stream->Finish();
   EXPECT_TRUE(status.ok()) << name << ": " << status.error_message();
   EXPECT_EQ(static_cast<int64_t>(bytes.size()), size);
-  EXPECT_EQ(Crc32Of(bytes), crc32);
+  EXPECT_EQ(Crc32Text(bytes), crc32);
   return bytes;
 }
 
@@ -211,7 +208,7 @@ grpc::Status IntegrationTest::Upload(const std::string& id, const std::string& f
   v1::UploadDatasetRequest request;
   request.mutable_header()->set_upload_id(id);
   request.mutable_header()->set_size_bytes(static_cast<int64_t>(file.size()));
-  request.mutable_header()->set_crc32(Crc32Of(file));
+  request.mutable_header()->set_crc32(Crc32Text(file));
   request.mutable_header()->set_offset(static_cast<int64_t>(offset));
   bool open = stream->Write(request);
   constexpr size_t kChunk = 1000;
@@ -239,40 +236,6 @@ std::vector<int64_t> LabelsOf(int n) {
   std::vector<int64_t> labels;
   for (int i = 0; i < n; ++i) labels.push_back(i % 4);
   return labels;
-}
-
-namespace {
-
-std::string NpyFile(const std::string& type, const std::string& shape, const void* data, size_t size) {
-  std::string header = absl::StrFormat("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", type, shape);
-  constexpr size_t kPrefix = 10;  // Magic, version, length of the header.
-  header.append(63 - (kPrefix + header.size()) % 64, ' ').push_back('\n');
-  std::string file("\x93NUMPY\x01\x00", 8);
-  file.push_back(static_cast<char>(header.size() & 0xFF));
-  file.push_back(static_cast<char>(header.size() >> 8));
-  return file + header + std::string(static_cast<const char*>(data), size);
-}
-
-}  // namespace
-
-std::string Npy(const std::vector<float>& values, const std::vector<int64_t>& shape) {
-  std::string dims;
-  for (int64_t dim : shape) dims += std::to_string(dim) + ",";
-  return NpyFile("<f4", dims, values.data(), values.size() * sizeof(float));
-}
-
-std::string Npy(const std::vector<int64_t>& values) {
-  return NpyFile("<i8", std::to_string(values.size()) + ",", values.data(), values.size() * sizeof(int64_t));
-}
-
-void WriteFile(const std::filesystem::path& path, const std::string& bytes) {
-  std::ofstream file(path, std::ios::binary);
-  file << bytes;
-  ASSERT_TRUE(file.flush()) << path;
-}
-
-std::string Crc32Of(const std::string& bytes) {
-  return absl::StrFormat("%08x", crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size()));
 }
 
 std::string Safetensors(const std::map<std::string, Tensor>& tensors) {

@@ -16,6 +16,8 @@
 #include "grpcpp/client_context.h"
 #include "gtest/gtest.h"
 #include "tests/integration/server_process.h"
+#include "tests/support/file_formats.h"
+#include "tests/support/temporary_folder.h"
 #include "traind/v1/dataset_service.grpc.pb.h"
 #include "traind/v1/model_service.grpc.pb.h"
 #include "traind/v1/training_service.grpc.pb.h"
@@ -61,7 +63,7 @@ class IntegrationTest : public ::testing::Test {
 
   // Starts a server with `flags` beside the defaults: two threads for all jobs.
   void StartServer(std::vector<std::string> flags = {});
-  // Start after a Kill or Terminate; the stubs are new then.
+  // Starts the server again after a Kill or Terminate, with new stubs.
   void RestartServer();
   void TearDown() override;
 
@@ -69,10 +71,10 @@ class IntegrationTest : public ::testing::Test {
   void ImportPoints();
   // A network of two dense layers for it, `steps` steps of 32 examples, a checkpoint every 50.
   static v1::JobSpec PointsJob(uint64_t steps);
-  // Fails the test when the call does.
+  // Creates the job; fails the test when the call does.
   v1::Job Submit(const v1::JobSpec& spec, const std::string& job_id = "");
   v1::Job Get(const std::string& name);
-  // Polls; for what no event tells.
+  // Polls until `condition` holds: for what no event tells.
   void AwaitJob(const std::string& name, const std::function<bool(const v1::Job&)>& condition);
   // The bytes of the safetensors file, checked against the checksum that comes with them.
   std::string Download(const std::string& name);
@@ -89,12 +91,6 @@ class IntegrationTest : public ::testing::Test {
 // The test data: points around one corner for each class, the same numbers every time. Row-major [n, kFeatures].
 std::vector<float> PointsOf(int n, uint32_t seed);
 std::vector<int64_t> LabelsOf(int n);
-
-// An NPY file, version 1.0.
-std::string Npy(const std::vector<float>& values, const std::vector<int64_t>& shape);
-std::string Npy(const std::vector<int64_t>& values);
-void WriteFile(const std::filesystem::path& path, const std::string& bytes);
-std::string Crc32Of(const std::string& bytes);  // Eight hex digits.
 
 // A safetensors file of float32 tensors, by name: shape and values.
 struct Tensor {

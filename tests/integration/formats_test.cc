@@ -10,8 +10,8 @@
 #include "absl/time/clock.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/core/data/image_bytes.h"
 #include "tests/integration/fixture.h"
+#include "tests/support/image_bytes.h"
 
 namespace traind::integration {
 namespace {
@@ -24,7 +24,7 @@ namespace fs = std::filesystem;
 
 class FormatsTest : public IntegrationTest {
  protected:
-  fs::path Files() const { return folder_.path() / "files"; }
+  fs::path Files() const { return folder_ / "files"; }
   v1::ImportDatasetRequest Request(const std::string& id, const std::string& file, v1::Format format) {
     v1::ImportDatasetRequest request;
     request.set_dataset_id(id);
@@ -43,14 +43,14 @@ class FormatsTest : public IntegrationTest {
     std::string tar;
     for (int i = 0; i < each; ++i) {
       const auto shade = static_cast<uint8_t>(155 + i % 100);
-      tar += core::TarMember(absl::StrCat("blue/", i, ".png"), core::SolidPng(10, 12, 5, 0, shade));
-      tar += core::TarMember(absl::StrCat("red/", i, ".png"), core::SolidPng(10, 12, shade, 0, 5));
+      tar += TarMember(absl::StrCat("blue/", i, ".png"), SolidPng(10, 12, 5, 0, shade));
+      tar += TarMember(absl::StrCat("red/", i, ".png"), SolidPng(10, 12, shade, 0, 5));
     }
-    return tar + core::TarEnd();
+    return tar + TarEnd();
   }
   // The archive as datasets/colours.
   v1::Dataset ImportColours(int each) {
-    WriteFile(Files() / "colours.tar", RedAndBlue(each));
+    WriteBytes(Files() / "colours.tar", RedAndBlue(each));
     v1::Dataset dataset;
     const grpc::Status status =
         datasets_->ImportDataset(NewContext().get(), Request("colours", "colours.tar", v1::IMAGES), &dataset);
@@ -61,7 +61,7 @@ class FormatsTest : public IntegrationTest {
   std::vector<std::string> Leftovers() const {
     std::vector<std::string> found;
     for (const char* place : {"datasets", "trash"}) {
-      for (const auto& entry : fs::directory_iterator(folder_.path() / "data" / place)) {
+      for (const auto& entry : fs::directory_iterator(fs::path(folder_ / "data") / place)) {
         found.push_back(entry.path().filename());
       }
     }
@@ -130,7 +130,7 @@ TEST_F(FormatsTest, AugmentedImagesArePreviewed) {
   ASSERT_TRUE(datasets_->PreviewDataset(NewContext().get(), request, &other).ok());
   EXPECT_NE(other.png(), sheet.png());
 
-  // Of two examples there are two rows.
+  // Two examples, two rows.
   request.set_max_examples(2);
   ASSERT_TRUE(datasets_->PreviewDataset(NewContext().get(), request, &other).ok());
   EXPECT_LT(other.height(), sheet.height());
@@ -192,7 +192,7 @@ TEST_F(FormatsTest, LooksAreAveragedAtTestTime) {
 
 TEST_F(FormatsTest, CifarComesByUploadAndAFolderFromTheServer) {
   StartServer();
-  const std::string batch = core::Cifar10({3, 1, 4, 1, 5});
+  const std::string batch = Cifar10({3, 1, 4, 1, 5});
   v1::Upload upload;
   ASSERT_TRUE(Upload("batch", batch, 0, batch.size(), &upload).ok());
   v1::ImportDatasetRequest request = Request("cifar", "", v1::CIFAR10);
@@ -204,15 +204,15 @@ TEST_F(FormatsTest, CifarComesByUploadAndAFolderFromTheServer) {
   EXPECT_EQ(dataset.class_names(4), "deer");
 
   fs::create_directories(Files() / "pets/cat");
-  WriteFile(Files() / "pets/cat/1.jpg", core::Jpeg(16, 16, 1, std::string(256, 'c')));
+  WriteBytes(Files() / "pets/cat/1.jpg", Jpeg(16, 16, 1, std::string(256, 'c')));
   const grpc::Status folder =
       datasets_->ImportDataset(NewContext().get(), Request("pets", "pets", v1::IMAGES), &dataset);
   ASSERT_TRUE(folder.ok()) << folder.error_message();
   EXPECT_THAT(dataset.class_names(), ElementsAre("cat"));
 
-  fs::create_directories(folder_.path() / "secret/cat");
-  WriteFile(folder_.path() / "secret/cat/1.jpg", "secret");
-  fs::create_directory_symlink(folder_.path() / "secret", Files() / "link");
+  fs::create_directories(folder_ / "secret/cat");
+  WriteBytes(folder_ / "secret/cat/1.jpg", "secret");
+  fs::create_directory_symlink(folder_ / "secret", Files() / "link");
   const grpc::Status outside =
       datasets_->ImportDataset(NewContext().get(), Request("out", "link", v1::IMAGES), &dataset);
   EXPECT_EQ(outside.error_code(), grpc::StatusCode::PERMISSION_DENIED) << outside.error_message();
@@ -220,8 +220,7 @@ TEST_F(FormatsTest, CifarComesByUploadAndAFolderFromTheServer) {
 
 TEST_F(FormatsTest, ABadImageIsNamedAndNothingIsLeft) {
   StartServer();
-  WriteFile(Files() / "bad.tar",
-            core::TarMember("cat/1.png", core::SolidPng(9, 9, 1, 2, 3).substr(0, 60)) + core::TarEnd());
+  WriteBytes(Files() / "bad.tar", TarMember("cat/1.png", SolidPng(9, 9, 1, 2, 3).substr(0, 60)) + TarEnd());
   v1::Dataset dataset;
   const grpc::Status status =
       datasets_->ImportDataset(NewContext().get(), Request("bad", "bad.tar", v1::IMAGES), &dataset);
@@ -232,7 +231,7 @@ TEST_F(FormatsTest, ABadImageIsNamedAndNothingIsLeft) {
   EXPECT_THAT(Leftovers(), ElementsAre());
 
   // A file that came by upload is called by its name there, not by where the server keeps it.
-  const std::string batch = core::Cifar10({3, 1}).substr(0, 5000);
+  const std::string batch = Cifar10({3, 1}).substr(0, 5000);
   v1::Upload upload;
   ASSERT_TRUE(Upload("batch", batch, 0, batch.size(), &upload).ok());
   v1::ImportDatasetRequest request = Request("bad", "", v1::CIFAR10);
@@ -240,13 +239,13 @@ TEST_F(FormatsTest, ABadImageIsNamedAndNothingIsLeft) {
   const grpc::Status uploaded = datasets_->ImportDataset(NewContext().get(), request, &dataset);
   EXPECT_EQ(uploaded.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   for (const std::string& text : {uploaded.error_message(), uploaded.error_details()}) {
-    EXPECT_THAT(text, AllOf(HasSubstr("uploads/batch"), Not(HasSubstr(folder_.path().string())))) << text;
+    EXPECT_THAT(text, AllOf(HasSubstr("uploads/batch"), Not(HasSubstr(folder_.path())))) << text;
   }
 }
 
 // A file that takes long to import: zeros, packed small.
 void WriteSlowFile(const fs::path& path) {
-  std::string piece = core::Cifar10(std::vector<int>(2000, 7));
+  std::string piece = Cifar10(std::vector<int>(2000, 7));
   std::string packed(compressBound(piece.size()) + 64, '\0');
   z_stream stream = {};
   ASSERT_EQ(deflateInit2(&stream, 1, Z_DEFLATED, 31, 8, Z_DEFAULT_STRATEGY), Z_OK);
@@ -259,7 +258,7 @@ void WriteSlowFile(const fs::path& path) {
   deflateEnd(&stream);
   std::string file;  // A gzip of many members: 6 GB unpacked.
   for (int i = 0; i < 1000; ++i) file += packed;
-  WriteFile(path, file);
+  WriteBytes(path, file);
 }
 
 class SlowImportTest : public FormatsTest {

@@ -47,7 +47,7 @@ class ModelsTest : public IntegrationTest {
     v1::UploadModelRequest request;
     request.mutable_header()->set_model_id(id);
     request.mutable_header()->set_size_bytes(static_cast<int64_t>(file.size()));
-    request.mutable_header()->set_crc32(Crc32Of(file));
+    request.mutable_header()->set_crc32(Crc32Text(file));
     bool open = stream->Write(request);
     for (size_t begin = 0; open && begin < file.size(); begin += 100) {
       request.set_chunk(file.substr(begin, 100));
@@ -199,10 +199,10 @@ TEST_F(ModelsTest, CheckpointsAreListedAndKept) {
 // From files on the client's disk to predictions, with a broken upload in between.
 TEST_F(ModelsTest, FullCycleWithAResumedUpload) {
   const std::map<std::string, std::string> files = {
-      {"train-x", Npy(PointsOf(kTrainExamples, 1), {kTrainExamples, kFeatures})},
-      {"train-y", Npy(LabelsOf(kTrainExamples))},
-      {"test-x", Npy(PointsOf(kTestExamples, 2), {kTestExamples, kFeatures})},
-      {"test-y", Npy(LabelsOf(kTestExamples))}};
+      {"train-x", NpyOf(PointsOf(kTrainExamples, 1), {kTrainExamples, kFeatures})},
+      {"train-y", NpyOf(LabelsOf(kTrainExamples))},
+      {"test-x", NpyOf(PointsOf(kTestExamples, 2), {kTestExamples, kFeatures})},
+      {"test-y", NpyOf(LabelsOf(kTestExamples))}};
   for (const auto& [id, file] : files) {
     v1::Upload upload;
     if (id == "train-x") {

@@ -9,7 +9,6 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <optional>
 #include <sstream>
 #include <utility>
@@ -19,18 +18,12 @@
 #include "grpcpp/security/credentials.h"
 #include "grpcpp/support/channel_arguments.h"
 #include "tests/paths.h"
+#include "tests/support/bytes.h"
 
 namespace traind::integration {
 namespace {
 
 constexpr absl::Duration kPoll = absl::Milliseconds(2);
-
-std::string ReadAll(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 struct ProcessState {
   char state = '?';
@@ -40,7 +33,7 @@ struct ProcessState {
 
 // From /proc/<pid>/stat: "pid (name) state parent ...".
 std::optional<ProcessState> StateOf(pid_t pid) {
-  const std::string stat = ReadAll("/proc/" + std::to_string(pid) + "/stat");
+  const std::string stat = ReadBytes("/proc/" + std::to_string(pid) + "/stat");
   const size_t begin = stat.find('(');
   const size_t end = stat.rfind(") ");
   if (begin == std::string::npos || end == std::string::npos) return std::nullopt;
@@ -52,17 +45,6 @@ std::optional<ProcessState> StateOf(pid_t pid) {
 }
 
 }  // namespace
-
-TemporaryFolder::TemporaryFolder() {
-  std::string name = (std::filesystem::temp_directory_path() / "traind-test-XXXXXX").string();
-  if (mkdtemp(name.data()) == nullptr) std::abort();
-  path_ = name;
-}
-
-TemporaryFolder::~TemporaryFolder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
-}
 
 bool IsRunning(pid_t pid) {
   const auto process = StateOf(pid);
@@ -102,7 +84,7 @@ void ServerProcess::Start() {
   pid_ = child;
   const absl::Time deadline = absl::Now() + absl::Seconds(20);
   for (;; absl::SleepFor(kPoll)) {
-    const std::string text = ReadAll(port_file);
+    const std::string text = ReadBytes(port_file);
     int port = 0;
     if (text.ends_with('\n') && std::from_chars(text.data(), text.data() + text.size(), port).ec == std::errc()) {
       port_ = port;
@@ -155,6 +137,6 @@ std::vector<pid_t> ServerProcess::Workers() const {
   return workers;
 }
 
-std::string ServerProcess::Log() const { return ReadAll(folder_ / "log"); }
+std::string ServerProcess::Log() const { return ReadBytes(folder_ / "log"); }
 
 }  // namespace traind::integration

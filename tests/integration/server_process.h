@@ -15,17 +15,6 @@
 
 namespace traind::integration {
 
-// A folder that is removed with the object.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
 class ServerProcess {
  public:
   // `flags` go to every start, after --data-dir and the port.

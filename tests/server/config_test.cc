@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/server/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace traind::server {
 namespace {

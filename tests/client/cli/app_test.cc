@@ -1,48 +1,19 @@
 // Whole commands against a server in the same process.
-#include "client/cli/app.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <sstream>
 
 #include "absl/strings/str_split.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
-#include "tests/client/fake_server.h"
+#include "tests/client/cli/app_fixture.h"
 
 namespace traind::client {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
-
-class AppTest : public ::testing::Test {
- protected:
-  ~AppTest() override { std::filesystem::remove(file_); }
-
-  int Run(std::vector<std::string> arguments) {
-    out_.str("");
-    err_.str("");
-    arguments.insert(arguments.begin(), {"--server", server_.address()});
-    return RunTrainctl(arguments, {.out = out_, .err = err_});
-  }
-  // A job file of this test.
-  std::string Write(const std::string& text) {
-    std::ofstream(file_) << text;
-    return file_;
-  }
-
-  const std::string file_ =
-      (std::filesystem::path(::testing::TempDir()) /
-       (std::string("traind_") + ::testing::UnitTest::GetInstance()->current_test_info()->name() + ".textproto"))
-          .string();
-  FakeServer server_;
-  std::ostringstream out_, err_;
-};
 
 // A job whose stream ends in `state`.
 void ServeJob(FakeTraining& training, v1::JobState state) {
@@ -106,11 +77,36 @@ TEST_F(AppTest, WatchPrintsJsonLines) {
   EXPECT_EQ(nlohmann::json::parse(lines[1])["state"]["state"], "SUCCEEDED");
 }
 
+TEST_F(AppTest, NamesOfValuesAreWrittenInAnyCase) {
+  v1::WatchJobRequest asked;
+  ServeJob(server_.training, v1::SUCCEEDED);
+  server_.training.watch_job = [&, serve = server_.training.watch_job](const auto& request, auto* writer) {
+    asked = request;
+    return serve(request, writer);
+  };
+  EXPECT_EQ(Run({"watch", "a", "--kinds", "train,STATISTICS"}), 0) << err_.str();
+  EXPECT_THAT(asked.kinds(), ::testing::ElementsAre(v1::TRAIN, v1::STATISTICS));
+  EXPECT_EQ(Run({"watch", "--help"}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("state, train, evaluation"));
+}
+
 TEST_F(AppTest, SnapshotPrintsOneFrame) {
   ServeJob(server_.training, v1::RUNNING);
   EXPECT_EQ(Run({"watch", "a", "--snapshot"}), 0);
   EXPECT_THAT(out_.str(), StartsWith("jobs/a  RUNNING"));
   EXPECT_THAT(out_.str(), HasSubstr("train loss 0.2500"));
+}
+
+TEST_F(AppTest, OnATerminalWatchIsALiveView) {
+  ServeJob(server_.training, v1::SUCCEEDED);
+  terminal_ = true;
+  EXPECT_EQ(Run({"watch", "a"}), 0);
+  EXPECT_THAT(out_.str(), StartsWith("\x1b[?25l"));
+  EXPECT_THAT(out_.str(), HasSubstr("train loss 0.2500"));
+  EXPECT_THAT(out_.str(), HasSubstr("\x1b[?25h\njobs/a SUCCEEDED")) << "the summary stands below the last frame";
+  EXPECT_EQ(Run({"watch", "a", "--plain"}), 0);
+  EXPECT_THAT(out_.str(), HasSubstr("train loss=0.25"));
+  EXPECT_EQ(out_.str().find('\x1b'), std::string::npos);
 }
 
 TEST_F(AppTest, AViolationPointsIntoTheJobFile) {
@@ -151,7 +147,9 @@ TEST_F(AppTest, WrongUseAsksNothingOfTheServer) {
   EXPECT_THAT(err_.str(), HasSubstr("no command \"lst\"; did you mean list? known commands: run, submit, watch"));
   EXPECT_EQ(Run({"dataset", "improt", "a"}), 2);
   EXPECT_THAT(err_.str(), HasSubstr("no command \"improt\"; did you mean import? known commands: import, upload"));
-  EXPECT_EQ(Run({"list", "--state", "asleep"}), 2);
+  EXPECT_EQ(Run({"list", "--state", "runing"}), 2);
+  EXPECT_THAT(err_.str(), HasSubstr("--state: \"runing\"; did you mean running? known values: queued, running, "));
+  EXPECT_EQ(Run({"list", "--state", "job_state_unspecified"}), 2);
   EXPECT_EQ(Run({"dataset", "import", "a", "--split", "train"}), 2);
 }
 

@@ -5,7 +5,6 @@
 #include <cmath>
 #include <limits>
 
-#include "client/cli/progress_bar.h"
 #include "client/cli/styled.h"
 
 namespace traind::client {
@@ -21,6 +20,9 @@ TEST(TextTest, WidthsCountCodePoints) {
   EXPECT_EQ(Clip("abc", 0), "");
   EXPECT_EQ(PadLeft("é", 3), "  é");
   EXPECT_EQ(PadRight("é", 3), "é  ");
+  EXPECT_EQ(Clip("abc", 1), "…");
+  EXPECT_EQ(Clip("abc", -1), "");
+  EXPECT_EQ(PadRight("abc", 2), "abc") << "never cut";
 }
 
 TEST(TextTest, ControlCharactersNeverReachTheTerminal) {
@@ -35,14 +37,53 @@ TEST(TextTest, Numbers) {
   EXPECT_EQ(FormatNumber(0.0000123), "1.2e-05");
   EXPECT_EQ(FormatNumber(kNaN), "NaN");
   EXPECT_EQ(FormatNumber(-INFINITY), "-Inf");
+  EXPECT_EQ(FormatNumber(0), "0");
+  EXPECT_EQ(FormatNumber(INFINITY), "Inf");
+  EXPECT_EQ(FormatNumber(12.345), "12.35");
+  EXPECT_EQ(FormatNumber(123.45), "123.5");
+  EXPECT_EQ(FormatNumber(99'999), "99999");
+  EXPECT_EQ(FormatNumber(100'000), "1.0e+05");
   EXPECT_EQ(FormatPercent(0.5124), "51.2 %");
+  EXPECT_EQ(FormatPercent(kNaN), "NaN");
   EXPECT_EQ(FormatCount(4512), "4,512");
   EXPECT_EQ(FormatCount(1'234'567), "1.23 M");
+  EXPECT_EQ(FormatCount(0.5), "0.5");
+  EXPECT_EQ(FormatCount(12), "12");
+  EXPECT_EQ(FormatCount(123'456), "123 k");
+  EXPECT_EQ(FormatCount(2.5e9), "2.50 G");
+  EXPECT_EQ(FormatCount(1e18), "1.0e+18");
+  EXPECT_EQ(FormatCount(kNaN), "NaN");
+  EXPECT_EQ(FormatBytes(0), "0 B");
   EXPECT_EQ(FormatBytes(999), "999 B");
+  EXPECT_EQ(FormatBytes(1000), "1.00 kB");
+  EXPECT_EQ(FormatBytes(12'345'678'900), "12.3 GB");
+  EXPECT_EQ(FormatBytes(5'000'000'000'000), "5.00 TB");
   EXPECT_EQ(FormatBytes(1'234'567), "1.23 MB");
+  EXPECT_EQ(FormatElapsed(absl::Milliseconds(840)), "0.8 s");
+  EXPECT_EQ(FormatElapsed(absl::Seconds(-3)), "0.0 s") << "clocks differ";
+  EXPECT_EQ(FormatElapsed(absl::Seconds(42)), "42 s");
+  EXPECT_EQ(FormatElapsed(absl::Seconds(59)), "59 s");
+  EXPECT_EQ(FormatElapsed(absl::Seconds(60)), "1m00s");
+  EXPECT_EQ(FormatElapsed(absl::Seconds(3599)), "59m59s");
   EXPECT_EQ(FormatElapsed(absl::Seconds(192)), "3m12s");
   EXPECT_EQ(FormatElapsed(absl::Seconds(3725)), "1h02m");
   EXPECT_EQ(FormatElapsed(absl::InfiniteDuration()), "?");
+}
+
+TEST(TextTest, Shapes) {
+  v1::LayerStatistics layer;
+  EXPECT_EQ(FormatShape(layer.shape()), "");
+  for (const int d : {32, 28, 28}) layer.add_shape(d);
+  EXPECT_EQ(FormatShape(layer.shape()), "32x28x28");
+}
+
+TEST(TextTest, Bars) {
+  EXPECT_EQ(Bar(0.5, 4), "██░░");
+  EXPECT_EQ(Bar(0, 2), "░░");
+  EXPECT_EQ(Bar(7, 2), "██");
+  EXPECT_EQ(Bar(-1, 2), "░░");
+  EXPECT_EQ(Bar(kNaN, 2), "░░");
+  EXPECT_EQ(Bar(1, 0), "");
 }
 
 TEST(TextTest, Sparklines) {
@@ -72,19 +113,11 @@ TEST(TextTest, ASeriesOfAnyLengthKeepsItsShapeInBoundedMemory) {
   EXPECT_TRUE(std::is_sorted(series.values().begin(), series.values().end()));
 }
 
-TEST(TextTest, Transfers) {
-  EXPECT_EQ(RenderTransfer("x.npy", 500'000, 1'000'000, 0, absl::Seconds(1), 80),
-            "x.npy  ███████████░░░░░░░░░░░  50 %  500.0 kB of 1.00 MB  500.0 kB/s  1.0 s left");
-  EXPECT_EQ(RenderTransfer("x.npy", 400'000, 1'000'000, 400'000, absl::Seconds(1), 60),
-            "x.npy  ██████████░░░░░░░░░░░░░░░░  40 %  400.0 kB of 1.00 MB");
-  EXPECT_LE(DisplayWidth(RenderTransfer("x.npy", 5, 10, 0, absl::Seconds(1), 30)), 30);
-}
-
 TEST(StyledTest, LinesAreCutAtTheWidthAndColouredOnlyIfAsked) {
   const StyledLine line = StyledLine().Add("ab", Style::kBad).Add("cdef");
   EXPECT_EQ(line.Render(4, false), "abc…");
   EXPECT_EQ(line.Render(9, true), "\x1b[1;31mab\x1b[0mcdef");
-  EXPECT_EQ(line.width(), 6);
+  EXPECT_EQ(line.Render(0, true), "");
 }
 
 TEST(StyledTest, TablesAlignAndDropColumnsOfTheHighestRank) {

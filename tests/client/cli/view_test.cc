@@ -1,24 +1,17 @@
 // The live view, the summary and the plain lines, whole.
 #include <gmock/gmock.h>
-#include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_split.h"
 #include "client/cli/live_view.h"
 #include "client/cli/plain_view.h"
+#include "tests/support/text_proto.h"
 
 namespace traind::client {
 namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
-
-template <typename Message>
-Message FromText(const std::string& text) {
-  Message message;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message)) << text;
-  return message;
-}
 
 v1::Job Job() {
   return FromText<v1::Job>(R"(
@@ -128,6 +121,45 @@ TEST_F(ViewTest, EveryFrameFitsItsWindow) {
   EXPECT_THAT(frame, HasSubstr("checkpoint 100 saved")) << "events keep some lines";
 }
 
+TEST_F(ViewTest, ANarrowWindow) {
+  EXPECT_EQ(RenderLiveView(View(), Options(20, 12)), R"(jobs/cnn  Fashion […
+███░░░░░░░  25 %  1…
+train loss 0.5000  …
+test  loss 0.4000  ▁
+learning rate 0.0500
+
+00:16:40  step 0
+00:16:51  step 100
+00:16:51  step 100
+)");
+}
+
+TEST_F(ViewTest, LongNamesAreCut) {
+  JobView view = View();
+  v1::Job job = Job();
+  job.set_name("jobs/" + std::string(300, 'j'));
+  job.mutable_spec()->set_display_name(std::string(300, 'd'));
+  view.SetJob(job);
+  v1::Event event = TrainingEvents()[3];
+  event.mutable_statistics()->mutable_layers(0)->set_layer(std::string(300, 'l'));
+  view.Apply(event);
+  const std::vector<std::string> lines = absl::StrSplit(RenderLiveView(view, Options(60, 40)), '\n');
+  EXPECT_EQ(lines[0], "jobs/" + std::string(54, 'j') + "…");
+  const std::string layer = std::string(59, 'l') + "…";
+  EXPECT_THAT(lines, ::testing::Contains(layer));
+  EXPECT_THAT(lines, ::testing::Contains(::testing::StartsWith("logits")));
+}
+
+TEST_F(ViewTest, WithoutColourThereIsNoEscape) {
+  LiveViewOptions options = Options(120, 40);
+  options.connection = "connection lost: \x1b[31mred";
+  const std::string frame = RenderLiveView(View(), options);
+  EXPECT_EQ(frame.find('\x1b'), std::string::npos);
+  EXPECT_THAT(frame, HasSubstr("connection lost:  [31mred"));
+  options.color = true;
+  EXPECT_THAT(RenderLiveView(View(), options), HasSubstr("\x1b[1mjobs/cnn\x1b[0m"));
+}
+
 TEST_F(ViewTest, TroubleIsColoured) {
   LiveViewOptions options = Options(120, 40);
   options.color = true;
@@ -184,6 +216,13 @@ TEST_F(ViewTest, PlainLines) {
   EXPECT_THAT(PlainLines(TrainingEvents()[3], true),
               HasSubstr("epoch=1.00 layer name=conv1 mean=0.31 std=0.44 min=0 max=0 zeros=0.5000 saturated=0.5000 "
                         "dead=12/32 nan=0 inf=0\n"));
+  EXPECT_THAT(PlainLines(FromText<v1::Event>(R"(sequence: 9 step: 8 state { state: FAILED attempt: 2
+                reason: "gave\nup" error { message: "no \"luck\"" } })"),
+                         false),
+              HasSubstr(" step=8 epoch=0.00 state FAILED attempt=2 reason=\"gave up\" error=\"no \"luck\"\"\n"));
+  EXPECT_THAT(PlainLines(FromText<v1::Event>("evaluation { split: 'test' loss: 0.5 examples: 3 spread: 0.25 }"), false),
+              HasSubstr(" evaluation split=test loss=0.5 spread=0.25 examples=3\n"));
+  EXPECT_EQ(PlainLines(v1::Event(), false), "") << "an event of a newer server";
   const v1::Event log = FromText<v1::Event>(R"(log { level: WARNING text: "two\nlines" })");
   EXPECT_THAT(PlainLines(log, false), HasSubstr("log level=WARNING text=\"two lines\"\n"));
 }

@@ -13,7 +13,8 @@
 #include <string>
 
 #include "core/base/checksum.h"
-#include "tests/core/test_files.h"
+#include "tests/support/file_formats.h"
+#include "tests/support/temporary_folder.h"
 
 namespace traind::core {
 namespace {

@@ -202,7 +202,7 @@ TEST(Blocks, MaxoutAfterABlockIsALayerOfItsOwn) {
   EXPECT_THAT(built.Find("b")->output, ElementsAre(10, 8, 8));
 }
 
-// What is stored with a job is the expanded network, and the worker builds it again.
+// A job stores the expanded network, and the worker builds it again.
 TEST(Blocks, ExpandedBuildsToTheSameGraph) {
   Built once = Build(
       "input_shape: [8, 8, 8] layers { name: 'd' inputs: 'e' block { dense_block { layers: 3 growth: 8 dropout: 0.1 } "
@@ -246,7 +246,7 @@ TEST(Blocks, WhatABlockMadeReportsAtTheBlock) {
   EXPECT_THAT(written, HasSubstr("network.layers[0].block.residual.layers[0].conv2d.kernel: "));
 }
 
-// In the worst order for sorting, in which a request's worth of layers would take minutes.
+// The worst order for sorting: a request's worth of layers would take minutes.
 TEST(Blocks, AListOfTooManyLayersIsRefusedBeforeItIsSorted) {
   v1::Network network;
   for (int d : {3, 8, 8}) network.add_input_shape(d);

@@ -1,15 +1,12 @@
 // What the initializations of residual blocks promise, on a deep net (slides 65-66): the variance of x + F(x) does not
 // grow from block to block, while it does without them.
 #include <cmath>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/random.h"
-#include "core/plan/parameter_store.h"
-#include "core/plan/plan.h"
-#include "tests/core/blocks/expand.h"
+#include "tests/support/planned_network.h"
 
 namespace traind::core {
 namespace {
@@ -21,21 +18,17 @@ constexpr int64_t kBatch = 4;
 std::vector<double> MeanSquares(const std::string& block) {
   std::string text = "input_shape: [16, 6, 6] layers { name: 'stem' conv2d { out_channels: 16 kernel: 1 } } ";
   for (int i = 0; i < kBlocks; ++i) absl::StrAppend(&text, "layers { name: 'b", i, "' block { ", block, " } } ");
-  const Built built = Build(text);
-  EXPECT_NE(built.graph, nullptr) << built.errors;
-  ParameterStore store(*built.graph, /*trainable=*/false, 0);
-  auto plan = Plan::Make(*built.graph, store, {.batch = kBatch, .training = true, .observe = true});
-  EXPECT_TRUE(plan.ok()) << plan.status();
-  store.Initialize(1);
+  const PlannedNetwork network(FromText<v1::Network>(text), {.batch = kBatch, .training = true, .observe = true}, "",
+                               {.trainable = false, .seed = 1});
   const RandomStream random(3, Purpose::kProbeInput, 0);
   std::vector<float> examples(kBatch * 16 * 36);
   for (size_t i = 0; i < examples.size(); ++i) {
     const auto words = random.Block(0, 0, static_cast<uint32_t>(i));
     examples[i] = ToNormal(words[0], words[1])[0];
   }
-  EXPECT_TRUE((*plan)->Run({.examples = examples.data(), .count = kBatch, .observe = true}).ok());
+  EXPECT_TRUE(network.plan->Run({.examples = examples.data(), .count = kBatch, .observe = true}).ok());
   v1::StatisticsReport report;
-  (*plan)->Report(&report);
+  network.plan->Report(&report);
   std::vector<double> squares;
   for (int i = 0; i < kBlocks; ++i) {
     for (const auto& layer : report.layers()) {

@@ -15,7 +15,8 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/checksum.h"
 #include "core/base/file.h"
-#include "tests/core/test_files.h"
+#include "tests/support/file_formats.h"
+#include "tests/support/temporary_folder.h"
 
 namespace traind::core {
 namespace {

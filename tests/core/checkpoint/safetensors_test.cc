@@ -9,7 +9,8 @@
 #include <vector>
 
 #include "core/base/checksum.h"
-#include "tests/core/test_files.h"
+#include "tests/support/file_formats.h"
+#include "tests/support/temporary_folder.h"
 
 namespace traind::core {
 namespace {

@@ -15,7 +15,8 @@
 #include "absl/strings/str_replace.h"
 #include "core/base/errors.h"
 #include "core/data/dataset_dir.h"
-#include "tests/core/test_files.h"
+#include "tests/support/file_formats.h"
+#include "tests/support/temporary_folder.h"
 
 namespace traind::core {
 namespace {

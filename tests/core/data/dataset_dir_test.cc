@@ -8,7 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "tests/core/test_files.h"
+#include "tests/support/file_formats.h"
+#include "tests/support/temporary_folder.h"
 
 namespace traind::core {
 namespace {

@@ -16,8 +16,9 @@
 #include "core/data/describe_dataset.h"
 #include "core/data/image.h"
 #include "google/protobuf/text_format.h"
-#include "tests/core/data/image_bytes.h"
-#include "tests/core/test_files.h"
+#include "tests/support/file_formats.h"
+#include "tests/support/image_bytes.h"
+#include "tests/support/temporary_folder.h"
 
 namespace traind::core {
 namespace {

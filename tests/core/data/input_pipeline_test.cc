@@ -8,7 +8,7 @@
 
 #include "core/data/viewed_examples.h"
 #include "google/protobuf/text_format.h"
-#include "tests/core/test_files.h"
+#include "tests/support/train_run.h"
 
 namespace traind::core {
 namespace {

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "core/data/dataset_dir.h"
-#include "tests/core/test_files.h"
+#include "tests/support/file_formats.h"
+#include "tests/support/temporary_folder.h"
 
 namespace traind::core {
 
@@ -18,7 +18,7 @@ class SplitBuilder {
  public:
   template <class T>
   Split Make(const Shape& shape, const std::vector<T>& examples, const std::string& labels_npy) {
-    WriteBytes(folder_ / "x", Npy(sizeof(T) == 1 ? "|u1" : "<f4", Text(shape), RawBytes(examples)));
+    WriteBytes(folder_ / "x", NpyOf(examples, shape));
     WriteBytes(folder_ / "y", labels_npy);
     v1::ImportDatasetRequest request;
     request.set_dataset_id("d");
@@ -36,13 +36,9 @@ class SplitBuilder {
     return split.ok() ? *std::move(split) : Split();
   }
 
-  static std::string Labels(const std::vector<int32_t>& labels) {
-    return Npy("<i4", absl::StrCat("(", labels.size(), ",)"), RawBytes(labels));
-  }
+  static std::string Labels(const std::vector<int32_t>& labels) { return NpyOf(labels); }
 
  private:
-  static std::string Text(const Shape& shape) { return absl::StrCat("(", absl::StrJoin(shape, ", "), ",)"); }
-
   TemporaryFolder folder_;
   int counter_ = 0;
 };

@@ -13,11 +13,10 @@
 #include "absl/strings/str_replace.h"
 #include "core/data_initialization/data_initializer.h"
 #include "core/data_initialization/network_under_data.h"
-#include "core/graph/graph.h"
 #include "core/onednn/onednn.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "tests/support/planned_network.h"
 
 namespace traind::core {
 namespace {
@@ -41,43 +40,18 @@ constexpr char kDeep[] = R"(
 
 std::string Deep(const std::string& activation) { return absl::StrReplaceAll(kDeep, {{"%", activation}}); }
 
-struct Network {
-  v1::Network config;
-  std::unique_ptr<Graph> graph;
-  std::unique_ptr<ParameterStore> store;
-  std::unique_ptr<Plan> plan;
-
-  Network(const v1::Network& network, bool training, v1::Precision precision = v1::F32) : config(network) {
-    FieldErrors::Root errors;
-    graph = Graph::Build(config, errors.scope());
-    EXPECT_TRUE(errors.ok()) << errors.ToStatus();
-    store = std::make_unique<ParameterStore>(*graph, /*trainable=*/training, 0);
-    auto made = Plan::Make(*graph, *store, {.batch = kBatch, .training = training, .precision = precision});
-    EXPECT_TRUE(made.ok()) << made.status();
-    plan = *std::move(made);
-    store->Initialize(3);
-  }
+struct Network : PlannedNetwork {
+  Network(const v1::Network& config, bool training, v1::Precision precision = v1::F32)
+      : PlannedNetwork(config, {.batch = kBatch, .training = training, .precision = precision}, "",
+                       {.trainable = training, .seed = 3}) {}
   explicit Network(const std::string& text, v1::Precision precision = v1::F32)
-      : Network(Parse(text), /*training=*/true, precision) {}
+      : Network(FromText<v1::Network>(text), /*training=*/true, precision) {}
 
-  static v1::Network Parse(const std::string& text) {
-    v1::Network network;
-    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &network)) << text;
-    return network;
-  }
-  std::vector<float> Get(const std::string& layer, const std::string& name) const {
-    const StoredParameter& parameter = store->Find(layer, name);
-    std::vector<float> values(Elements(parameter.spec->shape));
-    store->Get(parameter, parameter.master, absl::MakeSpan(values));
-    return values;
-  }
   absl::StatusOr<std::vector<std::string>> Initialize(const std::string& text,
                                                       const std::vector<std::vector<float>>& minibatches,
                                                       v1::Precision precision = v1::F32) {
-    v1::DataInitialization initialization;
-    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &initialization)) << text;
-    return InitializeFromData(initialization, *graph, *store, {.batch = kBatch, .precision = precision, .seed = 3},
-                              minibatches, [] {});
+    return InitializeFromData(FromText<v1::DataInitialization>(text), *graph, *store,
+                              {.batch = kBatch, .precision = precision, .seed = 3}, minibatches, [] {});
   }
   // The outputs for all minibatches, [examples, outputs], in test mode.
   std::vector<float> Outputs(const std::vector<std::vector<float>>& minibatches) {
@@ -106,7 +80,7 @@ std::vector<std::vector<float>> Data(const Shape& shape, int minibatches) {
 
 // The output before the activation of layer `index`, [examples][unit][position], from a network that ends there.
 std::vector<float> Before(const Network& whole, int index, const std::vector<std::vector<float>>& data) {
-  v1::Network part = whole.config;
+  v1::Network part = whole.network;
   part.mutable_layers()->DeleteSubrange(index + 1, part.layers_size() - index - 1);
   part.mutable_layers(index)->clear_activation();
   Network network(part, /*training=*/false);
@@ -137,7 +111,7 @@ Moments MomentsOf(const std::vector<double>& values) {
 }
 
 bool HasWeights(const Network& network, int index) {
-  return network.config.layers(index).has_dense() || network.config.layers(index).has_conv2d();
+  return network.network.layers(index).has_dense() || network.network.layers(index).has_conv2d();
 }
 
 TEST(DataInitializationTest, LsuvGivesEachLayerUnitVariance) {
@@ -148,11 +122,11 @@ TEST(DataInitializationTest, LsuvGivesEachLayerUnitVariance) {
       const auto warnings = network.Initialize("lsuv {}", data);
       ASSERT_TRUE(warnings.ok()) << warnings.status();
       EXPECT_TRUE(warnings->empty());
-      for (int i = 0; i < network.config.layers_size(); ++i) {
+      for (int i = 0; i < network.network.layers_size(); ++i) {
         if (!HasWeights(network, i)) continue;
         const std::vector<float> output = Before(network, i, data);
         const Moments all = MomentsOf({output.begin(), output.end()});
-        EXPECT_NEAR(all.variance, 1, 0.02) << activation << " " << network.config.layers(i).name();
+        EXPECT_NEAR(all.variance, 1, 0.02) << activation << " " << network.network.layers(i).name();
       }
     }
   }
@@ -162,7 +136,7 @@ TEST(DataInitializationTest, LsuvGivesEachLayerUnitVariance) {
 TEST(DataInitializationTest, LsuvKeepsRowsOrthogonal) {
   Network network(Deep("relu"));
   ASSERT_TRUE(network.Initialize("lsuv {}", Data(network.graph->input_shape(), 1)).ok());
-  const std::vector<float> w = network.Get("d2", "weight");  // [40, 40]
+  const std::vector<float> w = network.Get("d2.weight");  // [40, 40]
   double square = 0;
   for (int i = 0; i < 40; ++i) square += static_cast<double>(w[i]) * w[i];
   for (int a = 0; a < 40; ++a) {
@@ -182,9 +156,9 @@ TEST(DataInitializationTest, DataDependentNormalizesEachUnit) {
       const auto warnings = network.Initialize("data_dependent {}", data);
       ASSERT_TRUE(warnings.ok()) << warnings.status();
       EXPECT_TRUE(warnings->empty());
-      for (int i = 0; i < network.config.layers_size(); ++i) {
+      for (int i = 0; i < network.network.layers_size(); ++i) {
         if (!HasWeights(network, i)) continue;
-        const bool bias = network.config.layers(i).name() != "c2";
+        const bool bias = network.network.layers(i).name() != "c2";
         const std::vector<float> output = Before(network, i, data);
         const Node& node = network.graph->nodes()[i];
         const int64_t units = node.pre_activation[0], positions = Elements(node.pre_activation) / units;
@@ -209,7 +183,7 @@ TEST(DataInitializationTest, WorksInBfloat16) {
     const auto data = Data(network.graph->input_shape(), 2);
     ASSERT_TRUE(network.Initialize(kind, data, v1::BF16).ok());
     // Seen through float32, with the rounding of seven layers between.
-    const std::vector<float> output = Before(network, network.config.layers_size() - 1, data);
+    const std::vector<float> output = Before(network, network.network.layers_size() - 1, data);
     EXPECT_NEAR(MomentsOf({output.begin(), output.end()}).variance, 1, 0.1) << kind;
   }
 }
@@ -222,7 +196,7 @@ TEST(DataInitializationTest, BalancedRatesAreEqualAndTheFunctionStays) {
   const auto warnings = balanced.Initialize("data_dependent { balance_rates: true }", data);
   ASSERT_TRUE(warnings.ok()) << warnings.status();
   EXPECT_TRUE(warnings->empty());
-  const int last = plain.config.layers_size() - 1;
+  const int last = plain.network.layers_size() - 1;
   const std::vector<float> expected = Before(plain, last, data), found = Before(balanced, last, data);
   for (size_t i = 0; i < expected.size(); ++i) EXPECT_NEAR(found[i], expected[i], 2e-3 * (1 + std::abs(expected[i])));
 
@@ -270,14 +244,14 @@ TEST(DataInitializationTest, WhatDoesNotVaryIsLeftAlone) {
         layers { name: "a" dense { units: 8 } activation { relu {} } }
         layers { name: "zeros" dense { units: 4 weight_init { zeros {} } } activation { relu {} } }
         layers { name: "after" dense { units: 3 } })");
-    const std::vector<float> after = network.Get("after", "weight");
+    const std::vector<float> after = network.Get("after.weight");
     const auto warnings = network.Initialize(kind + " {}", Data({6}, 1));
     ASSERT_TRUE(warnings.ok()) << warnings.status();
     ASSERT_EQ(warnings->size(), 2u) << kind;
     EXPECT_THAT((*warnings)[0], HasSubstr("layer \"zeros\""));
     EXPECT_THAT((*warnings)[1], HasSubstr("layer \"after\""));
-    EXPECT_EQ(network.Get("zeros", "weight"), std::vector<float>(8 * 4, 0.0f));
-    EXPECT_TRUE(kind == "lsuv" || network.Get("after", "weight") == after);
+    EXPECT_EQ(network.Get("zeros.weight"), std::vector<float>(8 * 4, 0.0f));
+    EXPECT_TRUE(kind == "lsuv" || network.Get("after.weight") == after);
     for (const StoredParameter& parameter : network.store->parameters()) {
       for (int64_t i = 0; i < parameter.stored_elements(); ++i) ASSERT_TRUE(std::isfinite(parameter.master[i]));
     }
@@ -303,9 +277,9 @@ TEST(DataInitializationTest, NormalizationsAreNotTouched) {
       layers { name: "d" dense { units: 3 } })");
   const auto data = Data({2, 6, 6}, 2);
   ASSERT_TRUE(network.Initialize("data_dependent {}", data).ok());
-  EXPECT_EQ(network.Get("norm", "running_mean"), std::vector<float>(4, 0.0f));
-  EXPECT_EQ(network.Get("norm", "running_var"), std::vector<float>(4, 1.0f));
-  EXPECT_EQ(network.Get("norm", "weight"), std::vector<float>(4, 1.0f));
+  EXPECT_EQ(network.Get("norm.running_mean"), std::vector<float>(4, 0.0f));
+  EXPECT_EQ(network.Get("norm.running_var"), std::vector<float>(4, 1.0f));
+  EXPECT_EQ(network.Get("norm.weight"), std::vector<float>(4, 1.0f));
 }
 
 TEST(DataInitializationTest, BalancingAsksForAHomogeneousChain) {
@@ -318,7 +292,7 @@ TEST(DataInitializationTest, BalancingAsksForAHomogeneousChain) {
       {"layers { name: 'b' inputs: 'input' dense { units: 6 } } layers { name: 's' inputs: ['a', 'b'] add {} }", false},
   };
   for (const auto& [tail, fits] : cases) {
-    v1::Network config = Network::Parse(head + tail);
+    v1::Network config = FromText<v1::Network>(head + tail);
     FieldErrors::Root errors;
     const auto graph = Graph::Build(config, errors.scope());
     ASSERT_TRUE(errors.ok()) << errors.ToStatus();

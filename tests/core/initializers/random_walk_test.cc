@@ -1,17 +1,13 @@
 // The promise of random_walk: over many seeds, the logarithm of the gradient's norm does not drift with depth, where
 // that of xavier and kaiming does.
 #include <cmath>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "core/graph/graph.h"
 #include "core/kinds/initializer.h"
-#include "core/plan/parameter_store.h"
-#include "core/plan/plan.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "tests/support/planned_network.h"
 
 namespace traind::core {
 namespace {
@@ -29,27 +25,17 @@ double Drift(const std::string& weight_init, const std::string& activation) {
                     " activation { ", activation, " {} } }");
   }
   absl::StrAppend(&text, " layers { name: 'out' dense { units: ", kWidth, " } }");
-  v1::Network network;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &network)) << text;
-  FieldErrors::Root errors;
-  const auto graph = Graph::Build(network, errors.scope());
-  v1::Loss config;
-  config.mutable_softmax_cross_entropy();
-  const auto loss = Registry<Loss>::Get().Create(config, errors.scope());
-  EXPECT_TRUE(errors.ok()) << errors.ToStatus();
-  ParameterStore store(*graph, /*trainable=*/true, 0);
-  const auto plan = Plan::Make(*graph, store, {.batch = 1, .training = true, .loss = loss.get()});
-  EXPECT_TRUE(plan.ok()) << plan.status();
+  const PlannedNetwork network(FromText<v1::Network>(text), {.batch = 1, .training = true}, "softmax_cross_entropy {}");
 
   const std::vector<float> example(kWidth, 1.0f);
   const int32_t label = 0;
   double drift = 0;
   for (int seed = 0; seed < kSeeds; ++seed) {
-    store.Initialize(seed);
-    EXPECT_TRUE((*plan)->Run({.examples = example.data(), .targets = {.labels = &label}, .count = 1}).ok());
+    network.store->Initialize(seed);
+    EXPECT_TRUE(network.plan->Run({.examples = example.data(), .targets = {.labels = &label}, .count = 1}).ok());
     double slope = 0, spread = 0;
     for (int k = 0; k < kDepth; ++k) {
-      const StoredParameter& bias = store.Find(absl::StrCat("l", k), "bias");
+      const StoredParameter& bias = network.store->Find(absl::StrCat("l", k), "bias");
       double squares = 0;
       for (int i = 0; i < kWidth; ++i) squares += static_cast<double>(bias.gradient[i]) * bias.gradient[i];
       const double distance = k - (kDepth - 1) / 2.0;

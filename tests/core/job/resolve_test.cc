@@ -7,7 +7,7 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
-#include "tests/core/train/datasets.h"
+#include "tests/support/datasets.h"
 
 namespace traind::core {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
-#include "tests/core/layers/layer_run.h"
+#include "tests/support/layer_run.h"
 
 namespace traind::core {
 namespace {

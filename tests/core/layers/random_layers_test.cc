@@ -13,7 +13,7 @@
 #include "core/layers/connection_mask.h"
 #include "core/layers/pooling_regions.h"
 #include "gtest/gtest.h"
-#include "tests/core/layers/layer_run.h"
+#include "tests/support/layer_run.h"
 
 namespace traind::core {
 namespace {

@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
-#include "tests/core/layers/layer_run.h"
+#include "tests/support/layer_run.h"
 
 namespace traind::core {
 namespace {

@@ -11,8 +11,8 @@
 
 #include "core/base/random.h"
 #include "core/kinds/loss.h"
-#include "tests/core/layers/layer_run.h"
 #include "tests/core/plan/allocations.h"
+#include "tests/support/layer_run.h"
 
 namespace traind::core {
 namespace {

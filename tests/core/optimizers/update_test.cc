@@ -94,7 +94,7 @@ TEST_F(UpdatePassTest, MeasuresNormAndPenalty) {
   EXPECT_NEAR(measures.penalty, penalty, 1e-9 * penalty);
 }
 
-// Whatever its gradient, penalty and momentum: and nothing of it is in the norm or in the statistics.
+// This holds for any gradient, penalty and momentum, and nothing of it is in the norm or in the statistics.
 TEST_F(UpdatePassTest, WhatIsPrunedStaysZero) {
   std::vector<float> mask(70000, 1.0f);
   for (size_t t = 0; t < arrays_.size(); ++t) {

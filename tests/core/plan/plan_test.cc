@@ -3,6 +3,7 @@
 #include "core/plan/plan.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,10 +13,10 @@
 #include "core/onednn/onednn.h"
 #include "core/optimizers/update.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "tests/bench/networks.h"
 #include "tests/core/plan/allocations.h"
+#include "tests/support/planned_network.h"
 
 namespace traind::core {
 namespace {
@@ -28,22 +29,12 @@ class PlanTest : public testing::Test {
  protected:
   // Plans a training step of `network` (text format) with softmax cross-entropy.
   void Make(const std::string& network, int64_t batch, bool observe = false) {
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(network, &network_));
-    FieldErrors::Root errors;
-    graph_ = Graph::Build(network_, errors.scope());
-    v1::Loss loss;
-    loss.mutable_softmax_cross_entropy();
-    loss_ = Registry<Loss>::Get().Create(loss, errors.scope());
-    ASSERT_TRUE(errors.ok()) << errors.ToStatus();
-    store_ = std::make_unique<ParameterStore>(*graph_, /*trainable=*/true, 0);
     PlanOptions options{.batch = batch, .training = true, .seed = 3};
-    options.loss = loss_.get();
     options.observe = observe;
-    auto plan = Plan::Make(*graph_, *store_, options);
-    ASSERT_TRUE(plan.ok()) << plan.status();
-    plan_ = *std::move(plan);
-    store_->Initialize(5);
-    examples_.resize(batch * Elements(graph_->input_shape()));
+    made_.emplace(FromText<v1::Network>(network), options, "softmax_cross_entropy {}");
+    plan_ = made_->plan.get();
+    ASSERT_NE(plan_, nullptr);
+    examples_.resize(batch * Elements(made_->graph->input_shape()));
     for (size_t i = 0; i < examples_.size(); ++i) examples_[i] = static_cast<float>((i * 7919) % 1000) / 500.0f - 1.0f;
     for (int64_t i = 0; i < batch; ++i) labels_.push_back(static_cast<int32_t>(i % plan_->outputs()));
   }
@@ -53,27 +44,15 @@ class PlanTest : public testing::Test {
             .count = static_cast<int64_t>(labels_.size()),
             .observe = observe};
   }
-  std::vector<float> Gradient(const std::string& name) {
-    for (const StoredParameter& parameter : store_->parameters()) {
-      if (parameter.name != name) continue;
-      std::vector<float> values(Elements(parameter.spec->shape));
-      store_->Get(parameter, parameter.gradient, absl::MakeSpan(values));
-      return values;
-    }
-    ADD_FAILURE() << "no parameter " << name;
-    return {};
-  }
+  std::vector<float> Gradient(const std::string& name) { return made_->Gradient(name); }
   int Count(const std::string& what) const {
     const auto labels = plan_->operations();
     return static_cast<int>(std::count_if(
         labels.begin(), labels.end(), [&](const std::string& label) { return label.find(what) != std::string::npos; }));
   }
 
-  v1::Network network_;
-  std::unique_ptr<Graph> graph_;
-  std::unique_ptr<Loss> loss_;
-  std::unique_ptr<ParameterStore> store_;
-  std::unique_ptr<Plan> plan_;
+  std::optional<PlannedNetwork> made_;
+  Plan* plan_ = nullptr;
   std::vector<float> examples_;
   std::vector<int32_t> labels_;
 };
@@ -91,7 +70,7 @@ TEST_F(PlanTest, AStepAllocatesNothing) {
   config.mutable_sgd();
   FieldErrors::Root errors;
   const auto optimizer = Registry<Optimizer>::Get().Create(config, errors.scope());
-  UpdatePass update(*optimizer, UpdateTensors(*store_));
+  UpdatePass update(*optimizer, UpdateTensors(*made_->store));
   std::vector<ParameterNumbers> numbers(update.tensors().size());
   for (int i = 0; i < 3; ++i) {
     if (i > 0) StartCountingAllocations();  // The first step warms up OpenMP's threads.
@@ -113,7 +92,7 @@ TEST_F(PlanTest, AConvolutionalStepReordersOnlyTheWeightsOfBackwardData) {
 
 TEST_F(PlanTest, AResidualStepReordersOnlyTheWeightsOfBackwardData) {
   Make("input_shape: [3, 32, 32] preset { resnet { classes: 10 depth: 20 } }", 32);
-  const auto convolutions = std::count_if(network_.layers().begin(), network_.layers().end(),
+  const auto convolutions = std::count_if(made_->network.layers().begin(), made_->network.layers().end(),
                                           [](const v1::Layer& layer) { return layer.has_conv2d(); });
   EXPECT_EQ(convolutions, 21);
   // oneDNN 3 goes back through the two stage entries' strided convolutions in nhwc: two gradients in, their sum out.
@@ -121,7 +100,7 @@ TEST_F(PlanTest, AResidualStepReordersOnlyTheWeightsOfBackwardData) {
   EXPECT_LE(Count("reorder"), convolutions - 1 + strided) << absl::StrJoin(plan_->operations(), "\n");
 }
 
-// Whatever their number of channels, what is joined stays in the blocks of the convolutions around it.
+// Joined layers of any number of channels stay in the blocks of the convolutions around them.
 TEST_F(PlanTest, ADenseNetStepReordersOnlyWeights) {
   for (const int growth : {12, 16}) {
     Make(absl::StrCat("input_shape: [3, 8, 8] preset { densenet { classes: 10 depth: 16 growth: ", growth, " } }"), 8);
@@ -129,7 +108,7 @@ TEST_F(PlanTest, ADenseNetStepReordersOnlyWeights) {
       if (!absl::StrContains(operation, "reorder")) continue;
       EXPECT_TRUE(absl::StrContains(operation, "conv")) << operation;
     }
-    const auto convolutions = std::count_if(network_.layers().begin(), network_.layers().end(),
+    const auto convolutions = std::count_if(made_->network.layers().begin(), made_->network.layers().end(),
                                             [](const v1::Layer& layer) { return layer.has_conv2d(); });
     EXPECT_EQ(convolutions, 15);
     EXPECT_LE(Count("reorder"), 2 * convolutions) << absl::StrJoin(plan_->operations(), "\n");

@@ -101,7 +101,7 @@ TEST(Vgg16, WithBatchNormAndForCifar) {
 TEST(Lenet, HasTheCountOfTheCourseBooks) {
   EXPECT_EQ(Parameters("1, 32, 32", "lenet { classes: 10 }"), 61'706);
   EXPECT_EQ(Parameters("1, 28, 28", "lenet { classes: 10 }"), 61'706);
-  // Of every bias there are two numbers in its place.
+  // Two numbers stand in the place of every bias.
   EXPECT_EQ(Parameters("1, 28, 28", "lenet { classes: 10 batch_norm: true }"), 61'706 + 6 + 16 + 120 + 84);
 }
 

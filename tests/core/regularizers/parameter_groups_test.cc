@@ -2,17 +2,14 @@
 // gradients against finite differences of that value.
 #include <cmath>
 #include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "core/graph/graph.h"
 #include "core/optimizers/resolve.h"
 #include "core/optimizers/update.h"
-#include "core/plan/parameter_store.h"
-#include "core/plan/plan.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "tests/support/planned_network.h"
 
 namespace traind::core {
 namespace {
@@ -54,23 +51,18 @@ TEST(ParameterGroupsTest, PenaltiesActOnTheGroupsTheyName) {
         {"p.slope", {0, 0.2}}}},
   };
   for (const auto& [text, strengths] : cases) {
-    v1::Network network;
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(kLayers + text, &network)) << text;
-    FieldErrors::Root errors;
-    const auto graph = Graph::Build(network, errors.scope());
+    const PlannedNetwork network(FromText<v1::Network>(kLayers + text), {.batch = 2, .training = true});
+    ASSERT_NE(network.plan, nullptr) << text;
+    ParameterStore& store = *network.store;
     v1::Optimizer config;
     config.mutable_sgd();
+    FieldErrors::Root errors;
     const ResolvedOptimizer optimizer = ResolveOptimizer(config, errors.scope());
     ASSERT_TRUE(errors.ok()) << errors.ToStatus();
-    ParameterStore store(*graph, /*trainable=*/true, 0);
-    ASSERT_TRUE(Plan::Make(*graph, store, {.batch = 2, .training = true}).ok());
-    store.Initialize(3);
     const auto get = [&] {
       std::map<std::string, std::vector<float>> tensors;
       for (const StoredParameter& parameter : store.parameters()) {
-        auto& values = tensors[parameter.name];
-        values.resize(Elements(parameter.spec->shape));
-        store.Get(parameter, parameter.master, absl::MakeSpan(values));
+        tensors[parameter.name] = network.Values(parameter, parameter.master);
       }
       return tensors;
     };
@@ -100,9 +92,7 @@ TEST(ParameterGroupsTest, PenaltiesActOnTheGroupsTheyName) {
 }
 
 TEST(ParameterGroupsTest, TheDefaultIsFilledIn) {
-  v1::Network network;
-  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
-      std::string(kLayers) + "regularizers { l2 { strength: 1 } }", &network));
+  auto network = FromText<v1::Network>(std::string(kLayers) + "regularizers { l2 { strength: 1 } }");
   FieldErrors::Root errors;
   Graph::Build(network, errors.scope());
   ASSERT_TRUE(errors.ok()) << errors.ToStatus();

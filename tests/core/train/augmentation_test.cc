@@ -13,9 +13,9 @@
 #include "core/data/dataset_dir.h"
 #include "core/train/train.h"
 #include "google/protobuf/text_format.h"
-#include "tests/core/layers/layer_run.h"
-#include "tests/core/test_files.h"
-#include "tests/core/train/train_run.h"
+#include "tests/support/file_formats.h"
+#include "tests/support/layer_run.h"
+#include "tests/support/train_run.h"
 
 namespace traind::core {
 namespace {

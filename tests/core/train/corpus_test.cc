@@ -1,8 +1,6 @@
 // The bad job specs of tests/corpus/configs (see the README there) and the good ones of examples/.
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -16,8 +14,9 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
-#include "tests/core/train/datasets.h"
 #include "tests/paths.h"
+#include "tests/support/bytes.h"
+#include "tests/support/datasets.h"
 
 namespace traind::core {
 namespace {
@@ -35,12 +34,6 @@ struct Case {
   std::string spec;  // Text format.
 };
 
-std::string ReadFile(const std::filesystem::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
-
 std::vector<std::filesystem::path> Files(const std::string& folder) {
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(SourcePath(folder))) {
@@ -53,7 +46,7 @@ std::vector<std::filesystem::path> Files(const std::string& folder) {
 std::vector<Case> LoadCases() {
   std::vector<Case> cases;
   for (const auto& file : Files("/tests/corpus/configs")) {
-    for (const std::string& line : std::vector<std::string>(absl::StrSplit(ReadFile(file), '\n'))) {
+    for (const std::string& line : std::vector<std::string>(absl::StrSplit(ReadBytes(file), '\n'))) {
       absl::string_view rest = line;
       if (absl::ConsumePrefix(&rest, "# case: ")) {
         cases.push_back({absl::StrCat(file.filename().string(), ": ", rest), {}, ""});
@@ -112,7 +105,7 @@ TEST(Corpus, EveryExampleResolvesCleanly) {
   for (const auto& file : files) {
     SCOPED_TRACE(file.filename().string());
     v1::JobSpec spec;
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(ReadFile(file), &spec));
+    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(ReadBytes(file), &spec));
     FieldErrors::Root errors;
     if (spec.has_data()) {
       v1::Dataset dataset = *FindTestDataset("images");

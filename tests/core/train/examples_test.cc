@@ -15,8 +15,8 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "core/job/resolve.h"
-#include "tests/core/train/datasets.h"
 #include "tests/paths.h"
+#include "tests/support/datasets.h"
 
 namespace traind::core {
 namespace {

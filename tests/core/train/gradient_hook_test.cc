@@ -7,7 +7,7 @@
 
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
-#include "tests/core/train/train_run.h"
+#include "tests/support/train_run.h"
 
 namespace traind::core {
 namespace {

@@ -15,13 +15,12 @@
 #include "core/checkpoint/checkpoint_dir.h"
 #include "core/job/resolve.h"
 #include "core/onednn/onednn.h"
-#include "core/plan/plan.h"
 #include "core/train/train.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
-#include "tests/core/test_files.h"
-#include "tests/core/train/train_run.h"
+#include "tests/support/planned_network.h"
+#include "tests/support/train_run.h"
 
 namespace traind::core {
 namespace {
@@ -33,39 +32,22 @@ using testing::HasSubstr;
 // A convolution of 5 channels, whose layout is padded, and two dense layers.
 class PruningTest : public testing::Test {
  protected:
-  PruningTest() {
-    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(R"(
-        input_shape: [3, 6, 6]
-        layers { name: "c" conv2d { out_channels: 5 kernel: 3 } activation { relu {} } }
-        layers { name: "a" dense { units: 10 } activation { relu {} } }
-        layers { name: "b" dense { units: 3 } })",
-                                                              &network_));
-    FieldErrors::Root errors;
-    graph_ = Graph::Build(network_, errors.scope());
-    store_ = std::make_unique<ParameterStore>(*graph_, /*trainable=*/true, 1);
-    plan_ = *Plan::Make(*graph_, *store_, {.batch = 2, .training = true});
-    store_->Initialize(3);
-  }
   std::unique_ptr<LotteryTicket> Make(const std::string& text) {
-    v1::LotteryTicket config;
-    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config));
-    return *LotteryTicket::Make(config, 10, *store_);
+    return *LotteryTicket::Make(FromText<v1::LotteryTicket>(text), 10, *network_.store);
   }
-  std::vector<float> Get(const std::string& layer, const std::string& name) {
-    const StoredParameter& parameter = store_->Find(layer, name);
-    std::vector<float> values(Elements(parameter.spec->shape));
-    store_->Get(parameter, parameter.master, absl::MakeSpan(values));
-    return values;
-  }
+  std::vector<float> Get(const std::string& layer, const std::string& name) { return network_.Get(layer + "." + name); }
   void Set(const std::string& layer, const std::string& name, const std::vector<float>& values) {
-    StoredParameter& parameter = store_->Find(layer, name);
-    store_->Set(parameter, parameter.master, values);
+    network_.Set(layer + "." + name, values);
   }
 
-  v1::Network network_;
-  std::unique_ptr<Graph> graph_;
-  std::unique_ptr<ParameterStore> store_;
-  std::unique_ptr<Plan> plan_;
+  PlannedNetwork network_{FromText<v1::Network>(R"(
+      input_shape: [3, 6, 6]
+      layers { name: "c" conv2d { out_channels: 5 kernel: 3 } activation { relu {} } }
+      layers { name: "a" dense { units: 10 } activation { relu {} } }
+      layers { name: "b" dense { units: 3 } })"),
+                          {.batch = 2, .training = true},
+                          "",
+                          {.slots = 1, .seed = 3}};
 };
 
 std::vector<float> Ramp(size_t n, float scale, float first = 1) {

@@ -15,8 +15,8 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
-#include "tests/core/test_files.h"
-#include "tests/core/train/train_run.h"
+#include "tests/support/bytes.h"
+#include "tests/support/train_run.h"
 
 namespace traind::core {
 namespace {
@@ -153,12 +153,19 @@ TEST_F(TrainTest, WeightsThatDoNotFitAreListed) {
 }
 
 TEST_F(TrainTest, ALossThatIsNotFiniteEndsTheJobAndNamesTheLayer) {
-  const TrainRequest request = Request("diverges", "optimizer { sgd {} learning_rate: 1e38 }");
-  Recorder recorder;
-  const auto result = Train(request, recorder, recorder.stop);
-  EXPECT_EQ(result.status().code(), absl::StatusCode::kAborted);
-  EXPECT_THAT(std::string(result.status().message()),
-              testing::AllOf(HasSubstr("is not a finite number"), HasSubstr("the first layer with such values is \"")));
+  const auto error = [&](const std::string& name, const std::string& more) {
+    Recorder recorder;
+    const auto request = Request(name, absl::StrCat("optimizer { sgd {} learning_rate: 1e38 } ", more));
+    const absl::Status status = Train(request, recorder, recorder.stop).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
+    return std::string(status.message());
+  };
+  EXPECT_EQ(error("diverges", ""),
+            "the loss of step 3 is not a finite number; the first layer with such values is \"conv\"; lower the "
+            "learning rate, clip the gradients, or normalize the data");
+  EXPECT_EQ(error("unobserved", "statistics { every_steps: 0 }"),
+            "the loss of step 3 is not a finite number; lower the learning rate, clip the gradients, or normalize the "
+            "data");
 }
 
 // Between steps 3 and 6 nothing can be written; the job goes on, says so once, and ends with the same weights.

@@ -11,8 +11,8 @@
 
 #include "server/jobs/job_manager.h"
 #include "tests/server/fake_launcher.h"
-#include "tests/server/temporary_folder.h"
 #include "tests/support/memory_job_store.h"
+#include "tests/support/temporary_folder.h"
 
 namespace traind::server {
 

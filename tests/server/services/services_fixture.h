@@ -15,7 +15,8 @@
 #include "google/rpc/status.pb.h"
 #include "server/server.h"
 #include "tests/server/fake_launcher.h"
-#include "tests/server/temporary_folder.h"
+#include "tests/support/file_formats.h"
+#include "tests/support/temporary_folder.h"
 #include "traind/v1/dataset_service.grpc.pb.h"
 #include "traind/v1/model_service.grpc.pb.h"
 #include "traind/v1/training_service.grpc.pb.h"
@@ -23,17 +24,6 @@
 namespace traind::server {
 
 inline constexpr int kExamples = 20;
-
-// An NPY file, version 1.0.
-inline std::string Npy(const std::string& type, const std::string& shape, const std::string& data) {
-  std::string header = "{'descr': '" + type + "', 'fortran_order': False, 'shape': " + shape + ", }";
-  header.resize((header.size() + 11 + 63) / 64 * 64 - 10, ' ');
-  header.back() = '\n';
-  std::string file("\x93NUMPY\x01\x00", 8);
-  file += static_cast<char>(header.size() & 0xff);
-  file += static_cast<char>(header.size() >> 8);
-  return file + header + data;
-}
 
 // The fields of the violations that the status carries.
 inline std::vector<std::string> Fields(const grpc::Status& status) {
@@ -54,8 +44,8 @@ class ServicesTest : public ::testing::Test {
     std::string labels;
     for (int i = 0; i < kExamples; ++i) labels += static_cast<char>(i % 3);
     examples_ = Npy("|u1", "(20, 1, 4, 4)", std::string(kExamples * 16, 'x'));
-    std::ofstream(root_ + "/examples.npy", std::ios::binary) << examples_;
-    std::ofstream(root_ + "/labels.npy", std::ios::binary) << Npy("|u1", "(20,)", labels);
+    WriteBytes(root_ + "/examples.npy", examples_);
+    WriteBytes(root_ + "/labels.npy", Npy("|u1", "(20,)", labels));
     Start();
   }
 

@@ -12,8 +12,8 @@
 
 #include "server/store/sqlite_job_store.h"
 #include "tests/server/store/stored.h"
-#include "tests/server/temporary_folder.h"
 #include "tests/support/memory_job_store.h"
+#include "tests/support/temporary_folder.h"
 
 namespace traind::server {
 namespace {

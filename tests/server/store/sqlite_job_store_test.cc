@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "tests/server/store/stored.h"
-#include "tests/server/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace traind::server {
 namespace {

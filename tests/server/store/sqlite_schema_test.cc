@@ -14,7 +14,7 @@
 #include "server/store/sqlite_job_store.h"
 #include "tests/paths.h"
 #include "tests/server/store/stored.h"
-#include "tests/server/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 #include "traind/version.h"
 
 namespace traind::server {

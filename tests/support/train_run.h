@@ -1,8 +1,6 @@
-// A job in a test of the step loop: its request, the sink that keeps its events, and what its checkpoints hold.
+// A job in a test of the step loop: its datasets, its request, and what its checkpoints hold.
 #pragma once
 
-#include <atomic>
-#include <filesystem>
 #include <map>
 #include <string>
 #include <utility>
@@ -15,51 +13,12 @@
 #include "core/job/resolve.h"
 #include "core/train/train.h"
 #include "gtest/gtest.h"
-#include "tests/core/test_files.h"
 #include "tests/paths.h"
+#include "tests/support/file_formats.h"
+#include "tests/support/recorder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace traind::core {
-
-// Keeps what a server would store, without the times, and can stop the run after a step.
-class Recorder : public EventSink {
- public:
-  void Emit(v1::Event event) override {
-    event.clear_timing();
-    by_kind_[event.kind_case()].push_back(std::move(event));
-  }
-  absl::Status Flush() override { return absl::OkStatus(); }
-  void Heartbeat(uint64_t step) override {
-    if (step > 0 && step == stop_after) stop = true;
-  }
-
-  // In the order in which they came.
-  const std::vector<v1::Event>& Of(v1::Event::KindCase kind) { return by_kind_[kind]; }
-  // There must be one.
-  const v1::Event& Last(v1::Event::KindCase kind) { return Of(kind).back(); }
-  const v1::Event& At(v1::Event::KindCase kind, uint64_t step) {
-    static const v1::Event kNone;
-    for (const v1::Event& event : Of(kind)) {
-      if (event.step() == step) return event;
-    }
-    ADD_FAILURE() << "no event of kind " << kind << " at step " << step;
-    return kNone;
-  }
-  // Kind by kind, in order. Without checkpoints, which come when a job is stopped: for comparisons bit for bit.
-  std::vector<std::string> Bytes() const {
-    std::vector<std::string> bytes;
-    for (const auto& [kind, events] : by_kind_) {
-      if (kind == v1::Event::kCheckpoint) continue;
-      for (const v1::Event& event : events) bytes.push_back(event.SerializeAsString());
-    }
-    return bytes;
-  }
-
-  uint64_t stop_after = 0;
-  std::atomic<bool> stop = false;
-
- private:
-  std::map<int, std::vector<v1::Event>> by_kind_;
-};
 
 // Resolves `spec` for a dataset in folder/<id of the dataset>; the checkpoints go to folder/<name>.
 inline TrainRequest RequestOf(const std::string& name, const v1::JobSpec& spec, const v1::Dataset& dataset,
@@ -151,12 +110,11 @@ inline v1::Dataset ImportNumbers(const std::string& id, const std::string& folde
     labels.push_back(classes > 0 ? i % classes : 0);
     targets.push_back(3 * Number(i));
   }
-  std::string dims = absl::StrCat("(", count);
-  for (int64_t d : shape) absl::StrAppend(&dims, ", ", d);
+  Shape dims = shape;
+  dims.insert(dims.begin(), count);
   const std::string x = absl::StrCat(folder, "/", id, ".x.npy"), y = absl::StrCat(folder, "/", id, ".y.npy");
-  WriteBytes(x, Npy("<f4", absl::StrCat(dims, ")"), RawBytes(examples)));
-  WriteBytes(y, classes > 0 ? Npy("<i4", absl::StrCat("(", count, ",)"), RawBytes(labels))
-                            : Npy("<f4", absl::StrCat("(", count, ", 1)"), RawBytes(targets)));
+  WriteBytes(x, NpyOf(examples, dims));
+  WriteBytes(y, classes > 0 ? NpyOf(labels) : NpyOf(targets, {count, 1}));
   return ImportTwoSplits(id, folder, x, y);
 }
 

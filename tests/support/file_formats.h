@@ -1,62 +1,16 @@
-// Files for tests: a folder that vanishes with the test, and the bytes of IDX, NPY, gzip and zip, written here from the
-// formats' descriptions, independently of the readers.
+// The bytes of IDX, NPY, gzip and zip files, written here from the formats' descriptions, independently of the readers.
 #pragma once
 
-#include <gtest/gtest.h>
-#include <stdlib.h>
 #include <zlib.h>
 
 #include <cstdint>
-#include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
+#include <cstdio>
 #include <string>
 #include <vector>
 
-namespace traind::core {
+#include "tests/support/bytes.h"
 
-class TemporaryFolder {
- public:
-  enum class Place { kDisk, kMemory };
-  // In memory, where there is such a place, fsync costs nothing: for tests that call it thousands of times.
-  explicit TemporaryFolder(Place place = Place::kDisk) {
-    const bool memory = place == Place::kMemory && std::filesystem::is_directory("/dev/shm");
-    const std::filesystem::path parent = memory ? "/dev/shm" : std::filesystem::temp_directory_path();
-    std::string name = (parent / "traind-test-XXXXXX").string();
-    if (mkdtemp(name.data()) != nullptr) path_ = name;
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    if (!path_.empty()) std::filesystem::remove_all(path_, ignored);
-  }
-  const std::string& path() const { return path_; }
-  std::string operator/(const std::string& name) const { return path_ + "/" + name; }
-
- private:
-  std::string path_;
-};
-
-inline void WriteBytes(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
-inline std::string ReadBytes(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return std::string(std::istreambuf_iterator<char>(file), {});
-}
-
-template <class T>
-std::string RawBytes(const std::vector<T>& values) {
-  return std::string(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T));
-}
-
-inline std::string LittleEndian(uint64_t value, int width) {
-  std::string bytes;
-  for (int i = 0; i < width; ++i) bytes.push_back(i < 8 ? static_cast<char>(value >> (8 * i)) : 0);
-  return bytes;
-}
+namespace traind {
 
 // A version 1 NPY file with this dictionary text.
 inline std::string NpyWithHeader(const std::string& dictionary, const std::string& data) {
@@ -67,11 +21,26 @@ inline std::string Npy(const std::string& descr, const std::string& shape, const
   return NpyWithHeader("{'descr': '" + descr + "', 'fortran_order': False, 'shape': " + shape + ", }\n", data);
 }
 
+inline std::string NpyType(float) { return "<f4"; }
+inline std::string NpyType(int32_t) { return "<i4"; }
+inline std::string NpyType(int64_t) { return "<i8"; }
+inline std::string NpyType(uint8_t) { return "|u1"; }
+
+// The values in this shape, row-major.
+template <class T>
+std::string NpyOf(const std::vector<T>& values, const std::vector<int64_t>& shape) {
+  std::string dims;
+  for (const int64_t d : shape) dims += std::to_string(d) + ",";
+  return Npy(NpyType(T()), "(" + dims + ")", RawBytes(values));
+}
+template <class T>
+std::string NpyOf(const std::vector<T>& values) {
+  return NpyOf(values, {static_cast<int64_t>(values.size())});
+}
+
 inline std::string Idx(int type, const std::vector<uint32_t>& shape, const std::string& data) {
   std::string bytes = {0, 0, static_cast<char>(type), static_cast<char>(shape.size())};
-  for (uint32_t d : shape) {
-    for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(d >> shift));
-  }
+  for (const uint32_t d : shape) bytes += BigEndian(d);
   return bytes + data;
 }
 
@@ -91,6 +60,16 @@ inline std::string Deflate(const std::string& data, int window_bits) {
 }
 inline std::string Gzip(const std::string& data) { return Deflate(data, 31); }
 
+inline uint32_t Crc32(const std::string& data) {
+  return static_cast<uint32_t>(crc32_z(0, reinterpret_cast<const Bytef*>(data.data()), data.size()));
+}
+// Eight hex digits.
+inline std::string Crc32Text(const std::string& data) {
+  char text[9];
+  std::snprintf(text, sizeof(text), "%08x", Crc32(data));
+  return text;
+}
+
 struct ZipMember {
   std::string name = {};
   std::string data = {};
@@ -107,9 +86,7 @@ inline std::string Zip(const std::vector<ZipMember>& members, bool zip64 = false
   std::string directory;
   for (const ZipMember& member : members) {
     const std::string packed = member.deflated ? Deflate(member.data, -15) : member.data;
-    const uint32_t crc =
-        static_cast<uint32_t>(crc32_z(0, reinterpret_cast<const Bytef*>(member.data.data()), member.data.size())) ^
-        (member.wrong_crc ? 1u : 0u);
+    const uint32_t crc = Crc32(member.data) ^ (member.wrong_crc ? 1u : 0u);
     const int method = member.method >= 0 ? member.method : member.deflated ? 8 : 0;
     const uint64_t size = member.size >= 0 ? static_cast<uint64_t>(member.size) : member.data.size();
     const uint64_t offset = file.size();
@@ -142,4 +119,4 @@ inline std::string Zip(const std::vector<ZipMember>& members, bool zip64 = false
   return file;
 }
 
-}  // namespace traind::core
+}  // namespace traind

@@ -10,18 +10,13 @@
 #include <string>
 #include <vector>
 
-namespace traind::core {
+#include "tests/support/file_formats.h"
 
-inline std::string BigEndian(uint32_t value) {
-  std::string bytes;
-  for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(static_cast<char>(value >> shift));
-  return bytes;
-}
+namespace traind {
 
 inline std::string PngChunk(const std::string& type, const std::string& data) {
   const std::string body = type + data;
-  const auto crc = crc32_z(0, reinterpret_cast<const Bytef*>(body.data()), body.size());
-  return BigEndian(static_cast<uint32_t>(data.size())) + body + BigEndian(static_cast<uint32_t>(crc));
+  return BigEndian(static_cast<uint32_t>(data.size())) + body + BigEndian(Crc32(body));
 }
 
 // A PNG (ISO/IEC 15948) made by hand: `rows` are the bytes of the rows without their filter bytes; `extra` are chunks
@@ -117,4 +112,4 @@ inline std::string Cifar10(const std::vector<int>& labels) {
   return bytes;
 }
 
-}  // namespace traind::core
+}  // namespace traind

@@ -1,0 +1,99 @@
+#include "client/parse_text.h"
+
+#include <google/protobuf/io/tokenizer.h>
+
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "client/suggest.h"
+
+namespace traind::client {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::DescriptorPool;
+using google::protobuf::EnumDescriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::TextFormat;
+
+// The limit of CodedInputStream, which the server's parser has.
+constexpr int kMaxDepth = 100;
+
+class FirstError : public google::protobuf::io::ErrorCollector {
+ public:
+  void AddError(int line, google::protobuf::io::ColumnNumber column, const std::string& text) override {
+    if (!error) error = {.message = text, .at = TextFormat::ParseLocation(line, column), .unknown_word = ""};
+  }
+  std::optional<TextError> error;
+};
+
+// The text in the n-th pair of quotation marks, counted from 0.
+std::string Quoted(const std::string& text, size_t n) {
+  const std::vector<std::string> parts = absl::StrSplit(text, '"');
+  return 2 * n + 1 < parts.size() ? parts[2 * n + 1] : "";
+}
+
+// The enums of fields with this name in `descriptor` and the messages below it.
+void FindEnums(const Descriptor& descriptor, const std::string& field_name, std::set<const Descriptor*>& seen,
+               std::set<const EnumDescriptor*>& found) {
+  if (!seen.insert(&descriptor).second) return;
+  for (int i = 0; i < descriptor.field_count(); ++i) {
+    const FieldDescriptor& field = *descriptor.field(i);
+    if (field.message_type() != nullptr) FindEnums(*field.message_type(), field_name, seen, found);
+    if (field.enum_type() != nullptr && field.name() == field_name) found.insert(field.enum_type());
+  }
+}
+
+std::vector<std::string> EnumValues(const Descriptor& root, const std::string& field_name) {
+  std::set<const Descriptor*> seen;
+  std::set<const EnumDescriptor*> enums;
+  FindEnums(root, field_name, seen, enums);
+  std::vector<std::string> values;
+  for (const EnumDescriptor* found : enums) {
+    // The first value is UNSPECIFIED, which nobody needs to write.
+    for (int i = 1; i < found->value_count(); ++i) values.push_back(found->value(i)->name());
+  }
+  return values;
+}
+
+// Adds what is known in place of an unknown word. The parser's messages are the only trace of that word.
+void Advise(const Descriptor& root, TextError& error) {
+  std::string advice;
+  if (absl::StrContains(error.message, "has no field named")) {
+    error.unknown_word = Quoted(error.message, 1);
+    error.owner = DescriptorPool::generated_pool()->FindMessageTypeByName(Quoted(error.message, 0));
+    if (error.owner != nullptr) advice = Known("fields", error.unknown_word, FieldNames(*error.owner));
+  } else if (absl::StartsWith(error.message, "Unknown enumeration value of")) {
+    error.unknown_word = Quoted(error.message, 0);
+    const std::vector<std::string> values = EnumValues(root, Quoted(error.message, 1));
+    if (!values.empty()) advice = Known("values", error.unknown_word, values);
+  }
+  error.message = std::string(absl::StripSuffix(error.message, "."));
+  if (!advice.empty()) absl::StrAppend(&error.message, "; ", advice);
+}
+
+}  // namespace
+
+std::optional<TextError> ParseText(absl::string_view text, google::protobuf::Message& message,
+                                   TextFormat::ParseInfoTree* locations) {
+  FirstError first;
+  TextFormat::Parser parser;
+  parser.RecordErrorsTo(&first);
+  parser.WriteLocationsTo(locations);
+  parser.SetRecursionLimit(kMaxDepth);
+  if (parser.ParseFromString(std::string(text), &message)) return std::nullopt;
+  TextError error = first.error.value_or(TextError{.message = "This is no text format", .at = {}, .unknown_word = ""});
+  Advise(*message.GetDescriptor(), error);
+  return error;
+}
+
+std::vector<std::string> FieldNames(const Descriptor& descriptor) {
+  std::vector<std::string> names;
+  for (int i = 0; i < descriptor.field_count(); ++i) names.push_back(descriptor.field(i)->name());
+  return names;
+}
+
+}  // namespace traind::client
