@@ -22,7 +22,7 @@ class JsonFormatter : public spdlog::formatter {
         {"thread", message.thread_id},
         {"message", std::string(message.payload.data(), message.payload.size())},
     };
-    // What is not UTF-8 (a worker's output may be anything) is replaced, never thrown about.
+    // A worker's output may be anything: bytes that are not UTF-8 are replaced, where dump would throw by default.
     const std::string text = object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
     line.append(text.data(), text.data() + text.size());
   }

@@ -66,7 +66,7 @@ int main(int argc, char** argv) {
   action.sa_handler = OnSignal;
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
-  signal(SIGPIPE, SIG_IGN);  // Whoever reads the log may go away.
+  signal(SIGPIPE, SIG_IGN);  // The reader of the log may go away.
 
   traind::server::WorkerOptions worker;
   worker.program = config.worker;

@@ -21,7 +21,10 @@ namespace {
 
 // Predict takes 4 MiB of values, chunks are 1 MiB, networks are text: 8 MiB has room for all.
 constexpr int kMaxRequestBytes = 8 << 20;
+// A bound on what one client can hold; far above the streams of any client that we know.
 constexpr int kMaxStreamsOfAConnection = 1024;
+// Quick calls wait for the disk now and then: a few threads keep the others going.
+constexpr int kQuickThreads = 4;
 // What calls get to end after the workers have.
 constexpr absl::Duration kCallPatience = absl::Seconds(2);
 // An upload to which nothing was added for so long is abandoned.
@@ -68,7 +71,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Laun
   if (!jobs.ok()) return jobs.status();
   parts->jobs = *std::move(jobs);
   parts->tasks = std::make_unique<TaskRunner>(launcher, config.max_evaluations);
-  parts->quick = std::make_unique<Executor>(4);
+  parts->quick = std::make_unique<Executor>(kQuickThreads);
   // Each evaluation waits on a thread; two more keep imports, uploads and new jobs going.
   const int slow_threads = config.max_evaluations + 2;
   parts->slow = std::make_unique<Executor>(slow_threads);

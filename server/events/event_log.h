@@ -1,5 +1,5 @@
-// How watchers learn of events. The store is the truth; this wakes who waits and keeps the newest events of live jobs
-// in memory, once for all watchers, so that a crowd costs no reads. Events come here after they are durable.
+// How watchers learn of events. The store is the truth; this wakes the watchers and keeps the newest events of live
+// jobs in memory, once for all watchers, so that a crowd costs no reads. Events come here after they are durable.
 // A watcher holds no queue: it reads at its own pace, from the cache or, when it is behind, from the store.
 // Thread-safe.
 #pragma once

@@ -179,14 +179,14 @@ internal::Task JobManager::TaskOf(const LiveJob& live) {
 
 void JobManager::Launch(const std::shared_ptr<LiveJob>& live) {
   absl::MutexLock lock(&live->mu);
-  // Cancelled just now, or too late: Shutdown looks at the job after it has set its flag.
+  // The job was cancelled just now, or the server ends: Shutdown sets its flag before it looks at the jobs.
   if (live->job.state() != v1::QUEUED || shutting_down()) return;
   const uint32_t attempt = live->job.attempts() + 1;
   const absl::Status moved = Move(*live, v1::RUNNING, attempt == 1 ? "" : absl::StrCat("attempt ", attempt),
                                   [&](v1::Job& job) { job.set_attempts(attempt); });
   if (!moved.ok()) {
     spdlog::error("{} cannot be started: {}", live->job.name(), moved.ToString());
-    // Tried again when something changes; make sure that something does.
+    // The supervisor tries again after the interval.
     absl::MutexLock lock_all(&mu_);
     retry_start_ = true;
     return;

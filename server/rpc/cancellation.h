@@ -21,7 +21,8 @@ class Cancellation {
     absl::MutexLock lock(&mu_);
     return cancelled_;
   }
-  // What to do on Cancel; at once if that has been. Null takes it back, and when that returns the action does not run.
+  // Sets what Cancel runs; it runs at once when Cancel has been called. Null takes it back: when that returns, the
+  // action does not run any more.
   void OnCancel(std::function<void()> action) {
     absl::MutexLock lock(&mu_);
     if (cancelled_ && action != nullptr) {

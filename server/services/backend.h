@@ -10,8 +10,7 @@
 
 namespace traind::server {
 
-// `quick` is for calls of milliseconds, `slow` for those that read much or wait for a
-// worker.
+// `quick` is for calls of milliseconds, `slow` for those that read much or wait for a worker.
 struct Backend {
   JobStore* store;
   EventLog* log;

@@ -114,7 +114,7 @@ absl::StatusOr<std::unique_ptr<UploadSink>> UploadStore::Begin(const v1::UploadH
     }
   }
   const std::string dir = folder_->Item("uploads", id);
-  auto sink = std::make_unique<Sink>(this, wanted, dir);  // From here on it gives the id free.
+  auto sink = std::make_unique<Sink>(this, wanted, dir);  // Gives the id free at its end.
   auto before = ReadHeader(dir, id);
   if (!before.ok() && !absl::IsNotFound(before.status())) return before.status();
   const bool same = before.ok() && before->size_bytes() == wanted.size_bytes() && before->crc32() == wanted.crc32();

@@ -126,10 +126,10 @@ internal::Result RunTaskSafely(internal::Task task, WorkerSession& session) {
 }
 
 int Run() {
-  // Who ends the worker is the server, through the socket. A signal to everything of a service must not end it before
-  // the server has asked for a checkpoint.
+  // The server ends the worker, through the socket. A signal to all processes of a service must not end it before the
+  // server has asked for a checkpoint.
   for (int ignored : {SIGTERM, SIGINT, SIGHUP, SIGPIPE}) signal(ignored, SIG_IGN);
-  // When memory is short the kernel takes the worker rather than the server.
+  // The kernel takes the worker rather than the server when memory is short: halfway to the first choice (1000).
   std::ofstream("/proc/self/oom_score_adj") << 500;
   if (fcntl(kWorkerSocketFd, F_SETFD, FD_CLOEXEC) != 0) {
     std::fprintf(stderr, "traind-worker is started by traind, which gives it a socket\n");

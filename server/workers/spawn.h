@@ -25,8 +25,8 @@ struct SpawnedWorker {
 // INVALID_ARGUMENT: a CPU that this process may not use; RESOURCE_EXHAUSTED.
 absl::StatusOr<SpawnedWorker> SpawnWorker(const WorkerOptions& options, uint32_t threads);
 
-// Of `environment` ("NAME=value") what a worker gets, with its own settings for OpenMP: a job's numbers and speed must
-// not depend on how the server was started.
+// The part of `environment` ("NAME=value") that a worker gets, and its own settings for OpenMP: a job's numbers and
+// speed must not depend on how the server was started.
 std::vector<std::string> WorkerEnvironment(char** environment, uint32_t threads);
 
 }  // namespace traind::server

@@ -130,7 +130,7 @@ void WorkerProcess::Supervisor::Run() {
     const int64_t wait_ms = absl::ToInt64Milliseconds(std::min(deadline_ - absl::Now(), absl::Hours(1))) + 1;
     const int ready = poll(fds.data(), fds.size(), static_cast<int>(std::max<int64_t>(wait_ms, 0)));
     if (ready < 0) continue;  // EINTR, or a moment without memory.
-    // Only with nothing to read is it late: what waits in the socket may be the sign of life.
+    // The worker is late only when there is nothing to read: what waits in the socket may be the sign of life.
     if (fds[1].revents == 0 && absl::Now() >= deadline_) Deadline();
     exited = fds[0].revents != 0;
     if (fds[1].revents & (POLLIN | POLLHUP | POLLERR)) ReadSocket();
@@ -142,7 +142,7 @@ void WorkerProcess::Supervisor::Run() {
       stop_sent_ = true;
     }
   }
-  // What it sent and printed before its end still counts.
+  // All that it sent and printed before its end still counts.
   while (ReadSocket()) {
   }
   ReadLog();
@@ -252,7 +252,7 @@ void WorkerProcess::Supervisor::WriteOutbox() {
 }
 
 void WorkerProcess::Supervisor::ReadLog() {
-  // At most so much in one go that a worker that only prints cannot keep the loop from its events.
+  // The bound keeps a worker that only prints from holding up its events.
   for (size_t total = 0; log_open_ && total < kBatchBytes;) {
     const ssize_t n = read(worker_.log.get(), bytes_.data(), bytes_.size());
     if (n > 0) {
