@@ -4,7 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -23,8 +22,15 @@ using ::testing::IsEmpty;
 
 struct Implementation {
   const char* name;
-  std::function<std::unique_ptr<JobStore>(const std::string& folder)> open;
+  std::unique_ptr<JobStore> (*open)(const std::string& folder);
 };
+
+std::unique_ptr<JobStore> OpenSqlite(const std::string& folder) {
+  auto store = SqliteJobStore::Open({.path = folder + "/traind.db"});
+  EXPECT_TRUE(store.ok()) << store.status();
+  return *std::move(store);
+}
+std::unique_ptr<JobStore> OpenMemory(const std::string&) { return std::make_unique<MemoryJobStore>(); }
 
 class JobStoreTest : public ::testing::TestWithParam<Implementation> {
  protected:
@@ -42,17 +48,7 @@ class JobStoreTest : public ::testing::TestWithParam<Implementation> {
 };
 
 INSTANTIATE_TEST_SUITE_P(All, JobStoreTest,
-                         ::testing::Values(Implementation{"Sqlite",
-                                                          [](const std::string& folder) -> std::unique_ptr<JobStore> {
-                                                            auto store =
-                                                                SqliteJobStore::Open({.path = folder + "/traind.db"});
-                                                            EXPECT_TRUE(store.ok()) << store.status();
-                                                            return *std::move(store);
-                                                          }},
-                                           Implementation{"Memory",
-                                                          [](const std::string&) -> std::unique_ptr<JobStore> {
-                                                            return std::make_unique<MemoryJobStore>();
-                                                          }}),
+                         ::testing::Values(Implementation{"Sqlite", OpenSqlite}, Implementation{"Memory", OpenMemory}),
                          [](const auto& instance) { return instance.param.name; });
 
 TEST_P(JobStoreTest, GivesBackWhatWasStored) {
