@@ -16,7 +16,7 @@ namespace {
 
 constexpr int64_t kMaxJsonSize = int64_t{64} << 20;  // A million class names.
 constexpr int64_t kAlignment = 64;
-constexpr size_t kReportEvery = size_t{4} << 20;  // Bytes of a checksum: a few milliseconds.
+constexpr size_t kBytesPerReport = size_t{4} << 20;  // Bytes of a checksum: a few milliseconds.
 
 absl::Status Damaged(absl::string_view path, absl::string_view what) {
   return absl::DataLossError(absl::StrCat(path, ": ", what));
@@ -50,8 +50,8 @@ std::string NoSplit(const v1::Dataset& dataset, absl::string_view name) {
 }
 
 void UpdateInParts(absl::string_view data, const std::function<void()>& progress, Crc32* crc) {
-  for (; !data.empty(); data.remove_prefix(std::min(data.size(), kReportEvery))) {
-    crc->Update(data.substr(0, kReportEvery));
+  for (; !data.empty(); data.remove_prefix(std::min(data.size(), kBytesPerReport))) {
+    crc->Update(data.substr(0, kBytesPerReport));
     progress();
   }
 }

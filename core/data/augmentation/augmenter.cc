@@ -12,9 +12,9 @@
 namespace traind::core {
 namespace {
 
-constexpr int kMaxAugmentations = 16;   // More than there are kinds.
-constexpr int64_t kReportEvery = 1024;  // Examples: milliseconds.
-constexpr absl::string_view kList = "augmentation";
+constexpr int kMaxAugmentations = 16;       // More than there are kinds.
+constexpr int64_t kStoredPerReport = 1024;  // Examples: milliseconds.
+constexpr absl::string_view kAugmentationList = "augmentation";
 
 RandomStream StreamAt(uint64_t seed, uint32_t place) { return RandomStream(seed, Purpose::kAugment, place); }
 
@@ -99,7 +99,7 @@ absl::Status Augmenter::Fit(const RawExamples& examples, const std::function<voi
   std::vector<float> example(static_cast<size_t>(elements));
   const auto for_each = [&](const std::function<void(const float*)>& visit) {
     for (int64_t i = 0; i < examples.count; ++i) {
-      if (i % kReportEvery == 0) progress();
+      if (i % kStoredPerReport == 0) progress();
       CopyAsFloats(examples.type, examples.at(i), elements, example.data());
       visit(example.data());
     }
@@ -111,9 +111,9 @@ absl::Status Augmenter::Fit(const RawExamples& examples, const std::function<voi
   return CheckLearned(parameters());
 }
 
-std::vector<Tensor> Augmenter::parameters() const { return AllLearned(kList, all_); }
+std::vector<Tensor> Augmenter::parameters() const { return AllLearned(kAugmentationList, all_); }
 
-absl::Status Augmenter::Load(absl::Span<const Tensor> tensors) { return LoadLearned(kList, tensors, all_); }
+absl::Status Augmenter::Load(absl::Span<const Tensor> tensors) { return LoadLearned(kAugmentationList, tensors, all_); }
 
 absl::StatusOr<Augmenter::Workspace> Augmenter::Workspace::For(const Augmenter& augmenter, v1::ElementType type) {
   Workspace workspace;

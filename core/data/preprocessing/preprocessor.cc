@@ -14,9 +14,9 @@
 namespace traind::core {
 namespace {
 
-constexpr int kMaxTransforms = 16;     // Several times as many as there are kinds.
-constexpr int64_t kReportEvery = 256;  // Examples: milliseconds.
-constexpr absl::string_view kList = "preprocessing";
+constexpr int kMaxTransforms = 16;           // Several times as many as there are kinds.
+constexpr int64_t kExamplesPerReport = 256;  // Examples: milliseconds.
+constexpr absl::string_view kPreprocessingList = "preprocessing";
 
 }  // namespace
 
@@ -55,11 +55,11 @@ absl::Status Preprocessor::Fit(const RawExamples& examples, const std::function<
       for (int64_t index = 0; index < examples.count; ++index) {
         ApplyFirst(i, examples.type, examples.at(index), buffer.data());
         visit(buffer.data());
-        if (index % kReportEvery == 0) progress();
+        if (index % kExamplesPerReport == 0) progress();
       }
     };
     transforms_[i]->Fit({.count = examples.count, .for_each = for_each, .progress = progress});
-    const absl::Status finite = CheckLearned(WithStoredNames(kList, i, transforms_[i]->parameters()));
+    const absl::Status finite = CheckLearned(WithStoredNames(kPreprocessingList, i, transforms_[i]->parameters()));
     if (!finite.ok()) return finite;
   }
   return absl::OkStatus();
@@ -70,17 +70,17 @@ absl::Status Preprocessor::Fit(const RawExamples& examples, const std::function<
       absl::StrCat("cannot start the thread that fits the preprocessing: ", error.what()));
 }
 
-std::vector<Tensor> Preprocessor::parameters() const { return AllLearned(kList, transforms_); }
+std::vector<Tensor> Preprocessor::parameters() const { return AllLearned(kPreprocessingList, transforms_); }
 
 absl::Status Preprocessor::Load(absl::Span<const Tensor> parameters) {
-  return LoadLearned(kList, parameters, transforms_);
+  return LoadLearned(kPreprocessingList, parameters, transforms_);
 }
 
 v1::PreprocessingReport Preprocessor::Report(const RawExamples& examples, const std::function<void()>& progress) const {
   std::vector<float> buffer(static_cast<size_t>(elements_));
   const auto moments = [&](size_t transforms, int64_t features) {
     return ComputeDataMoments(examples.count, features, [&](int64_t example) {
-      if (example % kReportEvery == 0) progress();
+      if (example % kExamplesPerReport == 0) progress();
       ApplyFirst(transforms, examples.type, examples.at(example), buffer.data());
       return buffer.data();
     });

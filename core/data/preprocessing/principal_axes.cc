@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/parallel.h"
 #include "core/base/vectorize.h"
+#include "core/data/preprocessing/moments.h"
 
 namespace traind::core {
 namespace {
@@ -116,9 +117,7 @@ PrincipalAxes ComputePrincipalAxes(const TrainingExamples& examples, int64_t n) 
   PrincipalAxes result;
   const auto size = static_cast<size_t>(n);
   result.mean.assign(size, 0.0);
-  examples.for_each([&](const float* example) {
-    for (int64_t i = 0; i < n; ++i) result.mean[i] += static_cast<double>(example[i]);
-  });
+  examples.for_each([&](const float* example) { AddValues(example, n, result.mean.data()); });
   for (double& mean : result.mean) mean /= static_cast<double>(examples.count);
   const Matrix covariance = Covariance(examples, result.mean);
   constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
