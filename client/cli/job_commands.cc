@@ -257,8 +257,8 @@ void AddSet(CLI::App& command, std::vector<std::string>& assignments) {
   command
       .add_option("--set", assignments,
                   "Change a field of the file; can be repeated. PATH is made of the file's names, with [2] or [conv1]\n"
-                  "for an element of a list and the next index to append one. VALUE is written as in the file; a text\n"
-                  "needs no quotes, a duration may be 90s, and nothing clears the field")
+                  "for an element of a list and the next index to append one. VALUE is written as in the file; text\n"
+                  "needs no quotes, a duration may be 90s, an empty value clears the field")
       ->type_name("PATH=VALUE")
       ->allow_extra_args(false);
 }
