@@ -19,7 +19,6 @@
 namespace traind::client {
 namespace {
 
-constexpr absl::Duration kFrameTime = absl::Milliseconds(100);
 constexpr size_t kQueueEvents = 1024;
 constexpr int kUnlimited = 1 << 20;
 

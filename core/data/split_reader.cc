@@ -11,8 +11,6 @@
 namespace traind::core {
 namespace {
 
-constexpr absl::string_view kGzipMagic("\x1f\x8b", 2);
-
 // What a violation of a field calls the formats whose files hold the labels, too.
 bool HasLabelsInside(v1::Format format) {
   return format == v1::CIFAR10 || format == v1::CIFAR100 || format == v1::IMAGES || format == v1::CSV;

@@ -17,7 +17,6 @@
 namespace traind::core {
 namespace {
 
-constexpr int64_t kMaxElements = int64_t{1} << 31;
 constexpr size_t kMaxName = 128;
 constexpr int kMaxDepth = 8;  // Of blocks in blocks.
 constexpr absl::string_view kMadeLayer = "its layer \"";
@@ -82,7 +81,7 @@ bool InferNode(const FieldErrors& errors, Node& node) {
   }
   if (errors.count() > before) return false;
   AssignGroups(node.parameters);
-  if (CheckedElements(node.output, kMaxElements) < 1) {
+  if (CheckedElements(node.output, GraphBuilder::kMaxElements) < 1) {
     errors.Add(absl::StrCat("has an output of ", ToString(node.output), "; at most 2^31 values are supported"));
     return false;
   }

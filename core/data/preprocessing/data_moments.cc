@@ -14,11 +14,11 @@ constexpr int64_t kCorrelated = 256;  // Features whose pairs are looked at.
 constexpr int64_t kShown = 16;        // Features whose covariance is reported.
 constexpr double kConstant = 1e-12;   // Of the largest variance: no more than rounding.
 
-TRAIND_VECTORIZED void Add(const float* x, int64_t n, double* sum) {
+TRAIND_VECTORIZED void AddExample(const float* x, int64_t n, double* sum) {
   for (int64_t i = 0; i < n; ++i) sum[i] += static_cast<double>(x[i]);
 }
 
-TRAIND_VECTORIZED void AddSquares(const float* x, const double* mean, int64_t n, double* sum) {
+TRAIND_VECTORIZED void AddSquaredDifferences(const float* x, const double* mean, int64_t n, double* sum) {
   for (int64_t i = 0; i < n; ++i) {
     const double difference = static_cast<double>(x[i]) - mean[i];
     sum[i] += difference * difference;
@@ -44,7 +44,7 @@ v1::DataMoments ComputeDataMoments(int64_t count, int64_t features,
   count = std::min(count, kExamples);
   const auto examples = static_cast<double>(count);
   std::vector<double> mean(static_cast<size_t>(features));
-  for (int64_t i = 0; i < count; ++i) Add(example(i), features, mean.data());
+  for (int64_t i = 0; i < count; ++i) AddExample(example(i), features, mean.data());
   for (double& value : mean) value /= examples;
 
   const std::vector<int64_t> chosen = Spread(features, kCorrelated);
@@ -54,7 +54,7 @@ v1::DataMoments ComputeDataMoments(int64_t count, int64_t features,
   std::vector<double> centred(static_cast<size_t>(n));
   for (int64_t i = 0; i < count; ++i) {
     const float* x = example(i);
-    AddSquares(x, mean.data(), features, variance.data());
+    AddSquaredDifferences(x, mean.data(), features, variance.data());
     for (int64_t k = 0; k < n; ++k) centred[k] = static_cast<double>(x[chosen[k]]) - mean[chosen[k]];
     for (int64_t k = 0; k < n; ++k) AddScaled(centred.data(), centred[k], n, covariance.data() + k * n);
   }
