@@ -45,7 +45,7 @@ void PrintDataset(const Context& context, const v1::Dataset& dataset) {
 
 namespace {
 
-int List(const Context& context) {
+int ListDatasets(const Context& context) {
   const absl::StatusOr<std::vector<v1::Dataset>> datasets = context.MakeClient().ListDatasets();
   if (!datasets.ok()) return context.Fail(datasets.status());
   Table table({{.title = "dataset"},
@@ -104,7 +104,7 @@ void AddDatasetCommands(CLI::App& app, Context& context) {
   {
     CLI::App& command = *dataset.add_subcommand("list", "List the datasets by name");
     command.footer("Example:\n  trainctl dataset list");
-    command.callback([&context] { context.action = [&context] { return List(context); }; });
+    command.callback([&context] { context.action = [&context] { return ListDatasets(context); }; });
   }
   const auto add_simple = [&](const char* verb, const char* help, const char* footer,
                               int (*run)(const Context&, const std::string&)) {

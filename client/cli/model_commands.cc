@@ -38,7 +38,7 @@ struct ModelOptions {
   uint32_t dropout_samples = 0;
 };
 
-int List(const Context& context, const std::string& job) {
+int ListCheckpoints(const Context& context, const std::string& job) {
   const absl::StatusOr<std::vector<v1::Checkpoint>> checkpoints = context.MakeClient().ListCheckpoints(job);
   if (!checkpoints.ok()) return context.Fail(checkpoints.status());
   Table table({{.title = "checkpoint"},
@@ -268,8 +268,9 @@ void AddModelCommands(CLI::App& app, Context& context) {
     command.footer("Example:\n  trainctl model list cnn");
     auto job = std::make_shared<std::string>();
     command.add_option("JOB", *job, "Job whose checkpoints to list")->required();
-    command.callback(
-        [&context, job] { context.action = [&context, job] { return List(context, FullName("jobs", *job)); }; });
+    command.callback([&context, job] {
+      context.action = [&context, job] { return ListCheckpoints(context, FullName("jobs", *job)); };
+    });
   }
   {
     CLI::App& command = *model.add_subcommand("download", "Save weights as a safetensors file");

@@ -6,15 +6,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "client/cli/terminal.h"
 #include "client/cli/text.h"
 
 namespace traind::client {
-namespace {
-
-constexpr absl::Duration kFrameTime = absl::Milliseconds(100);
-
-}  // namespace
-
 std::string RenderTransfer(const std::string& title, int64_t done, int64_t total, int64_t resumed,
                            absl::Duration elapsed, int width) {
   const bool known = total >= done;

@@ -7,8 +7,12 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 
 namespace traind::client {
+
+// Between two drawings of what moves: ten a second look like movement.
+inline constexpr absl::Duration kFrameTime = absl::Milliseconds(100);
 
 struct TerminalSize {
   int width = 100;

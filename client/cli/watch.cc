@@ -19,9 +19,8 @@
 namespace traind::client {
 namespace {
 
-constexpr absl::Duration kFrameTime = absl::Milliseconds(100);  // Ten frames a second look like movement.
-constexpr size_t kQueueEvents = 1024;                           // A few MB of statistics at most.
-constexpr int kUnlimited = 1 << 20;                             // More lines than any frame has.
+constexpr size_t kQueueEvents = 1024;  // A few MB of statistics at most.
+constexpr int kUnlimited = 1 << 20;    // More lines than any frame has.
 
 // What the retries last said, for the thread that draws.
 class ConnectionState {

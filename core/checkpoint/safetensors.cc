@@ -20,7 +20,6 @@ namespace {
 static_assert(std::endian::native == std::endian::little,
               "safetensors is little-endian, and so are the machines we run on");
 
-constexpr int64_t kLengthBytes = 8;
 constexpr int64_t kMaxHeader = int64_t{16} << 20;
 constexpr size_t kHeaderAlignment = 8;
 constexpr char kMetadataKey[] = "__metadata__";

@@ -13,7 +13,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr size_t kLengthBytes = 8;
 constexpr size_t kMaxRank = 8;
 
 // Takes the parser's events. Where in the structure the parser is follows from what is open.

@@ -12,6 +12,9 @@
 
 namespace traind::core {
 
+// A safetensors file begins with the length of its header, in as many bytes.
+inline constexpr int64_t kLengthBytes = 8;
+
 struct SafetensorsHeader {
   struct Tensor {
     std::string name;

@@ -11,7 +11,6 @@
 namespace traind::core {
 namespace {
 
-constexpr absl::string_view kGzipMagic("\x1f\x8b", 2);
 constexpr absl::string_view kZipMagic("PK\x03\x04", 4);
 constexpr absl::string_view kEmptyZipMagic("PK\x05\x06", 4);
 constexpr absl::string_view kNpyMagic("\x93NUMPY", 6);
@@ -44,7 +43,7 @@ bool IsZip(absl::string_view prefix) {
   return absl::StartsWith(prefix, kZipMagic) || absl::StartsWith(prefix, kEmptyZipMagic);
 }
 
-absl::StatusOr<std::unique_ptr<ByteSource>> OpenUnpacked(const std::string& path, bool gzip) {
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenArray(const std::string& path, bool gzip) {
   auto file = OpenFile(path);
   if (!file.ok() || !gzip) return file;
   return OpenCompressed(*std::move(file), Compression::kGzip);
@@ -82,7 +81,7 @@ absl::StatusOr<ArrayReader> ArrayReader::Open(const std::string& path, absl::Spa
   const bool gzip = absl::StartsWith(*prefix, kGzipMagic);
 
   // The stream is opened once to see its first bytes and once more to be read from the start.
-  auto open = [&] { return zip ? OpenNpzMember(path, members) : OpenUnpacked(path, gzip); };
+  auto open = [&] { return zip ? OpenNpzMember(path, members) : OpenArray(path, gzip); };
   if (zip || gzip) {
     auto source = open();
     if (!source.ok()) return source.status();

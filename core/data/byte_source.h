@@ -14,6 +14,9 @@
 
 namespace traind::core {
 
+// What a gzip stream begins with (RFC 1952).
+inline constexpr absl::string_view kGzipMagic("\x1f\x8b", 2);
+
 class ByteSource {
  public:
   virtual ~ByteSource() = default;

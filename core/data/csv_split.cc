@@ -24,15 +24,15 @@ namespace {
 std::string Quoted(absl::string_view text) { return absl::StrCat("'", absl::CHexEscape(text.substr(0, 100)), "'"); }
 
 // Where in a row is what.
-struct Columns {
+struct CsvColumns {
   std::optional<size_t> label = std::nullopt;
   std::vector<size_t> targets = {};
   std::vector<size_t> features = {};
 };
 
-struct Part {
+struct CsvPart {
   SplitFile file;
-  Columns columns;
+  CsvColumns columns;
 };
 
 absl::Status BadField(const CsvReader& csv, size_t column, absl::string_view what) {
@@ -57,7 +57,7 @@ int32_t ParseLabel(const std::string& text) {
 
 class CsvSplit final : public SplitReader {
  public:
-  CsvSplit(SplitHeader header, const SplitOrigin& origin, std::vector<Part> parts)
+  CsvSplit(SplitHeader header, const SplitOrigin& origin, std::vector<CsvPart> parts)
       : SplitReader(std::move(header)), origin_(origin), parts_(std::move(parts)) {
     const std::vector<std::string>& names = SplitReader::header().class_names;
     for (const std::string& name : names) label_of_.emplace(name, static_cast<int32_t>(label_of_.size()));
@@ -66,7 +66,7 @@ class CsvSplit final : public SplitReader {
   absl::Status CopyExamples(ChecksummedFile& out) override {
     int64_t left = header().count;
     std::vector<float> row(static_cast<size_t>(header().shape[0]));
-    for (const Part& part : parts_) {
+    for (const CsvPart& part : parts_) {
       auto csv = CsvReader::Open(part.file.path);
       if (!csv.ok()) return origin_.Fail(part.file.field, csv.status());
       if (csv->columns().size() <= Largest(part.columns)) left = 0;
@@ -94,14 +94,14 @@ class CsvSplit final : public SplitReader {
   }
 
  private:
-  static size_t Largest(const Columns& columns) {
+  static size_t Largest(const CsvColumns& columns) {
     size_t largest = columns.label.value_or(0);
     for (const size_t column : columns.targets) largest = std::max(largest, column);
     for (const size_t column : columns.features) largest = std::max(largest, column);
     return largest;
   }
 
-  absl::Status ParseRow(const CsvReader& csv, const Columns& columns, std::vector<float>& features) {
+  absl::Status ParseRow(const CsvReader& csv, const CsvColumns& columns, std::vector<float>& features) {
     for (size_t i = 0; i < features.size(); ++i) {
       auto value = ParseNumber(csv, columns.features[i]);
       if (!value.ok()) return value.status();
@@ -129,18 +129,18 @@ class CsvSplit final : public SplitReader {
   }
 
   const SplitOrigin& origin_;
-  const std::vector<Part> parts_;
+  const std::vector<CsvPart> parts_;
   absl::flat_hash_map<std::string, int32_t> label_of_;
   std::vector<int32_t> labels_;
   std::vector<float> targets_;
 };
 
 // Finds the columns that the options name. Violations go to the fields of the options.
-absl::StatusOr<Columns> FindColumns(const SplitOrigin& origin, const CsvReader& csv) {
+absl::StatusOr<CsvColumns> FindColumns(const SplitOrigin& origin, const CsvReader& csv) {
   const v1::CsvOptions& options = origin.source->csv();
   const FieldErrors field = origin.field.At("csv");
   const int before = field.count();
-  Columns columns;
+  CsvColumns columns;
   std::set<size_t> taken;
   const auto find = [&](const std::string& name, const FieldErrors& at) -> std::optional<size_t> {
     const auto found = std::find(csv.columns().begin(), csv.columns().end(), name);
@@ -196,7 +196,7 @@ struct Summary {
   std::set<std::string> labels = {};
 };
 
-absl::Status Summarize(CsvReader& csv, const Columns& columns, Summary* summary) {
+absl::Status Summarize(CsvReader& csv, const CsvColumns& columns, Summary* summary) {
   const int64_t before = summary->rows;
   for (;; ++summary->rows) {
     auto next = csv.Next();
@@ -225,7 +225,7 @@ absl::StatusOr<std::unique_ptr<SplitReader>> OpenCsvSplit(const SplitOrigin& ori
   }
   auto files = SplitFiles(origin);
   if (!files.ok()) return files.status();
-  std::vector<Part> parts;
+  std::vector<CsvPart> parts;
   Summary summary;
   std::vector<std::string> features;
   if (origin.first != nullptr) features = origin.first->feature_names;

@@ -20,9 +20,9 @@ namespace {
 // More scans than any encoder makes: a small file of very many costs minutes.
 constexpr int kMaxScans = 500;
 
-class Decoder {
+class JpegDecoder {
  public:
-  Decoder(const std::string& name, absl::string_view bytes) : name_(name), bytes_(bytes) {
+  JpegDecoder(const std::string& name, absl::string_view bytes) : name_(name), bytes_(bytes) {
     info_.err = jpeg_std_error(&errors_);
     info_.client_data = this;
     errors_.error_exit = [](j_common_ptr info) { Self(info)->Jump(info); };
@@ -32,9 +32,9 @@ class Decoder {
     };
     errors_.output_message = [](j_common_ptr) {};
   }
-  ~Decoder() { jpeg_destroy_decompress(&info_); }
-  Decoder(const Decoder&) = delete;
-  Decoder& operator=(const Decoder&) = delete;
+  ~JpegDecoder() { jpeg_destroy_decompress(&info_); }
+  JpegDecoder(const JpegDecoder&) = delete;
+  JpegDecoder& operator=(const JpegDecoder&) = delete;
 
   absl::StatusOr<Image> Decode() {
     if (!Run()) return too_large_.ok() ? BadBytes(name_, position_, message_) : too_large_;
@@ -42,7 +42,7 @@ class Decoder {
   }
 
  private:
-  static Decoder* Self(j_common_ptr info) { return static_cast<Decoder*>(info->client_data); }
+  static JpegDecoder* Self(j_common_ptr info) { return static_cast<JpegDecoder*>(info->client_data); }
 
   [[noreturn]] void Jump(j_common_ptr info) {
     info->err->format_message(info, message_);
@@ -56,7 +56,7 @@ class Decoder {
     progress_.progress_monitor = [](j_common_ptr info) {
       const auto* decompress = reinterpret_cast<j_decompress_ptr>(info);
       if (decompress->input_scan_number <= kMaxScans) return;
-      Decoder* self = Self(info);
+      JpegDecoder* self = Self(info);
       std::snprintf(self->message_, sizeof(self->message_), "more than %d scans", kMaxScans);
       std::longjmp(self->jump_, 1);
     };
@@ -117,7 +117,7 @@ class Decoder {
 bool IsJpeg(absl::string_view bytes) { return absl::StartsWith(bytes, "\xff\xd8\xff"); }
 
 absl::StatusOr<Image> DecodeJpeg(const std::string& name, absl::string_view bytes) {
-  return Decoder(name, bytes).Decode();
+  return JpegDecoder(name, bytes).Decode();
 }
 
 }  // namespace traind::core

@@ -21,12 +21,12 @@ constexpr png_uint_32 kMaxSide = 1'000'000;
 constexpr png_alloc_size_t kMaxChunkMemory = 8 << 20;  // Of text and colour profiles, which nobody reads.
 constexpr png_uint_32 kMaxChunks = 1000;
 
-class Decoder {
+class PngDecoder {
  public:
-  Decoder(const std::string& name, absl::string_view bytes) : name_(name), bytes_(bytes) {}
-  ~Decoder() { png_destroy_read_struct(&png_, &info_, nullptr); }
-  Decoder(const Decoder&) = delete;
-  Decoder& operator=(const Decoder&) = delete;
+  PngDecoder(const std::string& name, absl::string_view bytes) : name_(name), bytes_(bytes) {}
+  ~PngDecoder() { png_destroy_read_struct(&png_, &info_, nullptr); }
+  PngDecoder(const PngDecoder&) = delete;
+  PngDecoder& operator=(const PngDecoder&) = delete;
 
   absl::StatusOr<Image> Decode() {
     png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, this, OnError, [](png_structp, png_const_charp) {});
@@ -39,13 +39,13 @@ class Decoder {
 
  private:
   [[noreturn]] static void OnError(png_structp png, png_const_charp message) {
-    auto* self = static_cast<Decoder*>(png_get_error_ptr(png));
+    auto* self = static_cast<PngDecoder*>(png_get_error_ptr(png));
     std::strncpy(self->message_, message, sizeof(self->message_) - 1);
     std::longjmp(self->jump_, 1);
   }
 
   static void Read(png_structp png, png_bytep buffer, size_t size) {
-    auto* self = static_cast<Decoder*>(png_get_io_ptr(png));
+    auto* self = static_cast<PngDecoder*>(png_get_io_ptr(png));
     if (size > self->bytes_.size() - self->position_) {
       self->position_ = self->bytes_.size();
       png_error(png, "the file ends in the middle of the image");
@@ -115,7 +115,7 @@ class Decoder {
 bool IsPng(absl::string_view bytes) { return absl::StartsWith(bytes, "\x89PNG\r\n\x1a\n"); }
 
 absl::StatusOr<Image> DecodePng(const std::string& name, absl::string_view bytes) {
-  return Decoder(name, bytes).Decode();
+  return PngDecoder(name, bytes).Decode();
 }
 
 }  // namespace traind::core

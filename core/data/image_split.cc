@@ -18,7 +18,7 @@ namespace traind::core {
 namespace {
 
 // One folder or archive.
-struct Part {
+struct ImagePart {
   SplitFile file;
   std::unique_ptr<ImageSource> source;
   std::vector<ImageName> images;
@@ -26,11 +26,11 @@ struct Part {
 
 class ImageSplit final : public SplitReader {
  public:
-  ImageSplit(SplitHeader header, const SplitOrigin& origin, std::vector<Part> parts, std::vector<int32_t> labels)
+  ImageSplit(SplitHeader header, const SplitOrigin& origin, std::vector<ImagePart> parts, std::vector<int32_t> labels)
       : SplitReader(std::move(header)), origin_(origin), parts_(std::move(parts)), labels_(std::move(labels)) {}
 
   absl::Status CopyExamples(ChecksummedFile& out) override {
-    for (Part& part : parts_) {
+    for (ImagePart& part : parts_) {
       absl::Status written;
       absl::Status status = part.source->Visit([&](int64_t index, absl::string_view bytes) {
         if (index >= static_cast<int64_t>(part.images.size())) {
@@ -57,12 +57,12 @@ class ImageSplit final : public SplitReader {
 
  private:
   const SplitOrigin& origin_;
-  std::vector<Part> parts_;
+  std::vector<ImagePart> parts_;
   const std::vector<int32_t> labels_;
 };
 
 // False after violations.
-bool CheckOptions(const SplitOrigin& origin) {
+bool CheckImageOptions(const SplitOrigin& origin) {
   const v1::ImageOptions& options = origin.source->images();
   const FieldErrors field = origin.field.At("images");
   const int before = field.count();
@@ -79,10 +79,10 @@ bool CheckOptions(const SplitOrigin& origin) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SplitReader>> OpenImageSplit(const SplitOrigin& origin) {
-  if (!CheckOptions(origin)) return origin.root->ToStatus();
+  if (!CheckImageOptions(origin)) return origin.root->ToStatus();
   auto files = SplitFiles(origin);
   if (!files.ok()) return files.status();
-  std::vector<Part> parts;
+  std::vector<ImagePart> parts;
   std::set<std::string> found;
   for (SplitFile& file : *files) {
     auto source = OpenImageSource(file.path);
@@ -100,7 +100,7 @@ absl::StatusOr<std::unique_ptr<SplitReader>> OpenImageSplit(const SplitOrigin& o
   absl::flat_hash_map<std::string, int32_t> label_of;
   for (const std::string& name : names) label_of.emplace(name, static_cast<int32_t>(label_of.size()));
   std::vector<int32_t> labels;
-  for (const Part& part : parts) {
+  for (const ImagePart& part : parts) {
     for (const ImageName& image : part.images) {
       const auto label = label_of.find(image.class_name);
       if (label == label_of.end()) {

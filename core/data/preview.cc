@@ -22,11 +22,11 @@ constexpr uint32_t kDefaultRows = 8;
 constexpr uint32_t kDefaultColumns = 12;
 constexpr uint32_t kMostCells = 64;
 constexpr uint32_t kMaxEnlargement = 16;
-constexpr int64_t kComfortableSide = 84;          // Of an image on the sheet, in pixels.
-constexpr int64_t kMaxPixels = int64_t{1} << 24;  // Of the sheet.
-constexpr size_t kMaxBytes = size_t{3} << 20;     // Of the file: an answer of gRPC has at most 4 MiB.
-constexpr int64_t kGap = 4;                       // Between two images.
-constexpr int64_t kWideGap = 12;                  // Around the sheet, and behind the originals.
+constexpr int64_t kComfortableSide = 84;               // Of an image on the sheet, in pixels.
+constexpr int64_t kMaxSheetPixels = int64_t{1} << 24;  // Of the sheet.
+constexpr size_t kMaxBytes = size_t{3} << 20;          // Of the file: an answer of gRPC has at most 4 MiB.
+constexpr int64_t kGap = 4;                            // Between two images.
+constexpr int64_t kWideGap = 12;                       // Around the sheet, and behind the originals.
 constexpr uint8_t kPaper = 0xF2;
 
 // Where the images lie.
@@ -187,9 +187,9 @@ v1::PreviewDatasetRequest ResolvePreview(const v1::PreviewDatasetRequest& reques
     resolved.set_scale(static_cast<uint32_t>(std::clamp<int64_t>(scale, 1, kMaxEnlargement)));
   }
   const Sheet sheet(resolved, cell);
-  if (sheet.height * sheet.width > kMaxPixels) {
+  if (sheet.height * sheet.width > kMaxSheetPixels) {
     errors.At("rows").Add(absl::StrCat("and columns and scale make a sheet of ", sheet.width, " x ", sheet.height,
-                                       " pixels; at most ", kMaxPixels));
+                                       " pixels; at most ", kMaxSheetPixels));
   }
   return resolved;
 }

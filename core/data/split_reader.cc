@@ -11,9 +11,7 @@
 namespace traind::core {
 namespace {
 
-constexpr absl::string_view kGzipMagic("\x1f\x8b", 2);
-
-// The files of these formats hold the labels, too.
+// What a violation of a field calls the formats whose files hold the labels, too.
 bool HasLabelsInside(v1::Format format) {
   return format == v1::CIFAR10 || format == v1::CIFAR100 || format == v1::IMAGES || format == v1::CSV;
 }

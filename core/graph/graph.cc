@@ -17,7 +17,7 @@ bool CheckInputShape(const v1::Network& network, const FieldErrors& errors) {
   const auto& shape = network.input_shape();
   const bool rank = shape.size() == 1 || shape.size() == 3;
   const bool sizes = std::all_of(shape.begin(), shape.end(), [](int64_t d) { return d >= 1 && d <= kMaxDimension; });
-  if (rank && sizes && CheckedElements(shape, kMaxElements) > 0) return true;
+  if (rank && sizes && CheckedElements(shape, GraphBuilder::kMaxElements) > 0) return true;
   errors.At("input_shape")
       .Add("must be [features] or [channels, height, width], each at least 1, at most 2^31 values in all");
   return false;

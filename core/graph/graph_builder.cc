@@ -77,7 +77,7 @@ bool InferNode(const v1::Layer& layer, const FieldErrors& errors, Node& node) {
   }
   if (errors.count() > before) return false;
   AssignGroups(node.parameters);
-  if (CheckedElements(node.output, kMaxElements) < 1) {
+  if (CheckedElements(node.output, GraphBuilder::kMaxElements) < 1) {
     errors.Add(absl::StrCat("has an output of ", ToString(node.output), "; at most 2^31 values are supported"));
     return false;
   }

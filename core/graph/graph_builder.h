@@ -22,6 +22,7 @@ class GraphBuilder {
  public:
   static constexpr int kUnknown = -2;  // In place of a node's index: there was a violation.
   static constexpr int kMaxLayers = 10000;
+  static constexpr int64_t kMaxElements = int64_t{1} << 31;  // Of a layer's input or output.
 
   // `input` is null where the network's input shape is wrong; it outlives the builder.
   GraphBuilder(const Shape* input, const GroupPenalties& network_penalties, int residual_blocks)

@@ -13,7 +13,7 @@ namespace traind::core {
 namespace {
 
 // Far more than in any published network.
-constexpr uint32_t kMaxDepth = 1000;
+constexpr uint32_t kMaxDensenetDepth = 1000;
 constexpr uint32_t kMaxGrowth = 1024;
 
 class DensenetNetwork final : public Preset {
@@ -57,9 +57,9 @@ const Registered<Preset, v1::DensenetPreset> kDensenet(
       CheckCount(config.classes(), 1, kMaxChannels, errors.At("classes"));
       if (!config.has_depth()) config.set_depth(40);
       const uint32_t each = config.bottleneck() ? 6 : 3;
-      if (config.depth() < each + 4 || config.depth() > kMaxDepth || (config.depth() - 4) % each != 0) {
-        errors.At("depth").Add(
-            absl::StrCat("must be ", each, " n + 4, from ", each + 4, " to ", kMaxDepth, ", not ", config.depth()));
+      if (config.depth() < each + 4 || config.depth() > kMaxDensenetDepth || (config.depth() - 4) % each != 0) {
+        errors.At("depth").Add(absl::StrCat("must be ", each, " n + 4, from ", each + 4, " to ", kMaxDensenetDepth,
+                                            ", not ", config.depth()));
       }
       if (!config.has_growth()) config.set_growth(12);
       CheckCount(config.growth(), 1, kMaxGrowth, errors.At("growth"));

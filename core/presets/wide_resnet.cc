@@ -13,7 +13,7 @@
 namespace traind::core {
 namespace {
 
-constexpr uint32_t kMaxDepth = 1000;  // Far more than in any published network.
+constexpr uint32_t kMaxWideResnetDepth = 1000;  // Far more than in any published network.
 
 class WideResnetNetwork final : public Preset {
  public:
@@ -52,8 +52,8 @@ const Registered<Preset, v1::WideResnetPreset> kWideResnet(
       const int before = errors.count();
       CheckCount(config.classes(), 1, kMaxChannels, errors.At("classes"));
       if (!config.has_depth()) config.set_depth(28);
-      if (config.depth() < 10 || config.depth() > kMaxDepth || config.depth() % 6 != 4) {
-        errors.At("depth").Add(absl::StrCat("must be 6 n + 4, from 10 to ", kMaxDepth,
+      if (config.depth() < 10 || config.depth() > kMaxWideResnetDepth || config.depth() % 6 != 4) {
+        errors.At("depth").Add(absl::StrCat("must be 6 n + 4, from 10 to ", kMaxWideResnetDepth,
                                             " (10, 16, 22, 28, 40, ...), not ", config.depth()));
       }
       if (!config.has_widen()) config.set_widen(10);

@@ -136,7 +136,7 @@ class ColorJitterAugmentation final : public ImageAugmentation {
   const v1::ColorJitter config_;
 };
 
-const Registered<Augmentation, v1::ColorJitter> kRegistered(
+const Registered<Augmentation, v1::ColorJitter> kColorJitter(
     "Changes contrast, brightness, saturation and hue at random (slide 91).",
     [](v1::ColorJitter& config, const FieldErrors& errors) {
       const auto check = [&](std::string_view field, double amount, double most) {

@@ -59,7 +59,7 @@ class CutmixAugmentation final : public BatchAugmentation {
   Shape shape_;
 };
 
-const Registered<Augmentation, v1::Cutmix> kRegistered(
+const Registered<Augmentation, v1::Cutmix> kCutmix(
     "Pastes a rectangle of another example and blends the labels by its area.",
     [](v1::Cutmix& config, const FieldErrors& errors) {
       if (!config.has_alpha()) config.set_alpha(1);

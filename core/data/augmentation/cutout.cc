@@ -41,7 +41,7 @@ class CutoutAugmentation final : public ImageAugmentation {
   const int64_t count_;
 };
 
-const Registered<Augmentation, v1::Cutout> kRegistered(
+const Registered<Augmentation, v1::Cutout> kCutout(
     "Sets random squares to zero (slide 97).", [](v1::Cutout& config, const FieldErrors& errors) {
       if (!config.has_count()) config.set_count(1);
       if (config.size() < 1) errors.At("size").Add("is required: the side of the square in pixels, at least 1");

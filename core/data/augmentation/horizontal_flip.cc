@@ -21,10 +21,9 @@ class HorizontalFlipAugmentation final : public ImageAugmentation {
   }
 };
 
-const Registered<Augmentation, v1::HorizontalFlip> kRegistered("Mirrors left and right, half of the time (slide 88).",
-                                                               [](v1::HorizontalFlip&, const FieldErrors&) {
-                                                                 return std::make_unique<HorizontalFlipAugmentation>();
-                                                               });
+const Registered<Augmentation, v1::HorizontalFlip> kHorizontalFlip(
+    "Mirrors left and right, half of the time (slide 88).",
+    [](v1::HorizontalFlip&, const FieldErrors&) { return std::make_unique<HorizontalFlipAugmentation>(); });
 
 }  // namespace
 }  // namespace traind::core

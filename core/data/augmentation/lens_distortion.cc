@@ -33,7 +33,7 @@ class LensDistortionAugmentation final : public ImageAugmentation {
   const v1::LensDistortion config_;
 };
 
-const Registered<Augmentation, v1::LensDistortion> kRegistered(
+const Registered<Augmentation, v1::LensDistortion> kLensDistortion(
     "Bends straight lines as a lens does (slide 92).", [](v1::LensDistortion& config, const FieldErrors& errors) {
       Require(config.max_strength() > 0 && config.max_strength() <= 1, errors, "max_strength", "in (0, 1]",
               config.max_strength());

@@ -38,12 +38,12 @@ class MixupAugmentation final : public BatchAugmentation {
   const v1::Mixup config_;
 };
 
-const Registered<Augmentation, v1::Mixup> kRegistered("Blends pairs of examples and of their labels (slides 98-99).",
-                                                      [](v1::Mixup& config, const FieldErrors& errors) {
-                                                        if (!config.has_alpha()) config.set_alpha(0.2);
-                                                        RequireAlpha(config.alpha(), errors);
-                                                        return std::make_unique<MixupAugmentation>(config);
-                                                      });
+const Registered<Augmentation, v1::Mixup> kMixup("Blends pairs of examples and of their labels (slides 98-99).",
+                                                 [](v1::Mixup& config, const FieldErrors& errors) {
+                                                   if (!config.has_alpha()) config.set_alpha(0.2);
+                                                   RequireAlpha(config.alpha(), errors);
+                                                   return std::make_unique<MixupAugmentation>(config);
+                                                 });
 
 }  // namespace
 

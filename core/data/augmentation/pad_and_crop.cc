@@ -58,7 +58,7 @@ class PadAndCropAugmentation final : public ImageAugmentation {
   const v1::Border border_;
 };
 
-const Registered<Augmentation, v1::PadAndCrop> kRegistered(
+const Registered<Augmentation, v1::PadAndCrop> kPadAndCrop(
     "Pads all sides, then cuts out the old size at a random place.",
     [](v1::PadAndCrop& config, const FieldErrors& errors) {
       if (!config.has_padding()) config.set_padding(4);

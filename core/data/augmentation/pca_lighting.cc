@@ -97,7 +97,7 @@ class PcaLightingAugmentation final : public ImageAugmentation {
   std::vector<float> factor_;  // L, [3, 3] row-major.
 };
 
-const Registered<Augmentation, v1::PcaLighting> kRegistered(
+const Registered<Augmentation, v1::PcaLighting> kPcaLighting(
     "Adds a random multiple of the principal colour axes of the training split (slide 91).",
     [](v1::PcaLighting& config, const FieldErrors& errors) {
       if (!config.has_std()) config.set_std(0.1);

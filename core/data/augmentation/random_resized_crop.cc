@@ -50,7 +50,7 @@ class RandomResizedCropAugmentation final : public ImageAugmentation {
   Shape shape_;
 };
 
-const Registered<Augmentation, v1::RandomResizedCrop> kRegistered(
+const Registered<Augmentation, v1::RandomResizedCrop> kRandomResizedCrop(
     "A random part of the image with a random aspect, resized.",
     [](v1::RandomResizedCrop& config, const FieldErrors& errors) {
       if (!config.has_min_area()) config.set_min_area(0.08);

@@ -23,14 +23,14 @@ class RotateAugmentation final : public AffineAugmentation {
   const v1::Rotate config_;
 };
 
-const Registered<Augmentation, v1::Rotate> kRegistered(
-    "Turns the image around its centre by a random angle (slide 92).",
-    [](v1::Rotate& config, const FieldErrors& errors) {
-      Require(config.max_degrees() > 0 && config.max_degrees() <= 180, errors, "max_degrees", "in (0, 180]",
-              config.max_degrees());
-      config.set_border(ResolveBorder(config.border(), errors));
-      return std::make_unique<RotateAugmentation>(config);
-    });
+const Registered<Augmentation, v1::Rotate> kRotate("Turns the image around its centre by a random angle (slide 92).",
+                                                   [](v1::Rotate& config, const FieldErrors& errors) {
+                                                     Require(config.max_degrees() > 0 && config.max_degrees() <= 180,
+                                                             errors, "max_degrees", "in (0, 180]",
+                                                             config.max_degrees());
+                                                     config.set_border(ResolveBorder(config.border(), errors));
+                                                     return std::make_unique<RotateAugmentation>(config);
+                                                   });
 
 }  // namespace
 }  // namespace traind::core

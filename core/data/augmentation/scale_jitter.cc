@@ -51,7 +51,7 @@ class ScaleJitterAugmentation final : public ImageAugmentation {
   Shape shape_;
 };
 
-const Registered<Augmentation, v1::ScaleJitter> kRegistered(
+const Registered<Augmentation, v1::ScaleJitter> kScaleJitter(
     "Resizes the short side to a random length, then cuts out a random patch (slide 89).",
     [](v1::ScaleJitter& config, const FieldErrors& errors) {
       CheckCropSize(config, errors);

@@ -21,14 +21,13 @@ class ShearAugmentation final : public AffineAugmentation {
   const v1::Shear config_;
 };
 
-const Registered<Augmentation, v1::Shear> kRegistered("Slants the image by a random angle (slide 92).",
-                                                      [](v1::Shear& config, const FieldErrors& errors) {
-                                                        Require(config.max_degrees() > 0 && config.max_degrees() <= 60,
-                                                                errors, "max_degrees", "in (0, 60]",
-                                                                config.max_degrees());
-                                                        config.set_border(ResolveBorder(config.border(), errors));
-                                                        return std::make_unique<ShearAugmentation>(config);
-                                                      });
+const Registered<Augmentation, v1::Shear> kShear("Slants the image by a random angle (slide 92).",
+                                                 [](v1::Shear& config, const FieldErrors& errors) {
+                                                   Require(config.max_degrees() > 0 && config.max_degrees() <= 60,
+                                                           errors, "max_degrees", "in (0, 60]", config.max_degrees());
+                                                   config.set_border(ResolveBorder(config.border(), errors));
+                                                   return std::make_unique<ShearAugmentation>(config);
+                                                 });
 
 }  // namespace
 }  // namespace traind::core

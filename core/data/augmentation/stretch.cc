@@ -23,14 +23,14 @@ class StretchAugmentation final : public AffineAugmentation {
   const v1::Stretch config_;
 };
 
-const Registered<Augmentation, v1::Stretch> kRegistered("Scales height and width, each by a random factor (slide 92).",
-                                                        [](v1::Stretch& config, const FieldErrors& errors) {
-                                                          Require(config.max_factor() > 1 && config.max_factor() <= 100,
-                                                                  errors, "max_factor", "above 1 and at most 100",
-                                                                  config.max_factor());
-                                                          config.set_border(ResolveBorder(config.border(), errors));
-                                                          return std::make_unique<StretchAugmentation>(config);
-                                                        });
+const Registered<Augmentation, v1::Stretch> kStretch("Scales height and width, each by a random factor (slide 92).",
+                                                     [](v1::Stretch& config, const FieldErrors& errors) {
+                                                       Require(config.max_factor() > 1 && config.max_factor() <= 100,
+                                                               errors, "max_factor", "above 1 and at most 100",
+                                                               config.max_factor());
+                                                       config.set_border(ResolveBorder(config.border(), errors));
+                                                       return std::make_unique<StretchAugmentation>(config);
+                                                     });
 
 }  // namespace
 }  // namespace traind::core

@@ -30,7 +30,7 @@ class TranslateAugmentation final : public AffineAugmentation {
   const v1::Translate config_;
 };
 
-const Registered<Augmentation, v1::Translate> kRegistered(
+const Registered<Augmentation, v1::Translate> kTranslate(
     "Moves the image by a random number of pixels (slide 92).",
     [](v1::Translate& config, const FieldErrors& errors) -> std::unique_ptr<Augmentation> {
       const int before = errors.count();

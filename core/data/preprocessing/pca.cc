@@ -78,7 +78,7 @@ class PcaTransform final : public Transform {
   std::vector<float> transposed_;  // Of components_.
 };
 
-const Registered<Transform, v1::Pca> kRegistered(
+const Registered<Transform, v1::Pca> kPca(
     "rotated to the principal axes of the training split; the first k, or those that hold a share of the variance",
     [](v1::Pca& config, const FieldErrors& errors) -> std::unique_ptr<Transform> {
       const double share = config.variance_share();

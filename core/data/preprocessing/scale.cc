@@ -30,16 +30,16 @@ class ScaleTransform final : public Transform {
   int64_t features_ = 0;
 };
 
-const Registered<Transform, v1::Scale> kRegistered("x * factor + offset",
-                                                   [](v1::Scale& config,
-                                                      const FieldErrors& errors) -> std::unique_ptr<Transform> {
-                                                     if (!config.has_factor()) config.set_factor(1.0 / 255);
-                                                     if (!std::isfinite(static_cast<float>(config.factor())))
-                                                       errors.At("factor").Add("must be a finite float32");
-                                                     if (!std::isfinite(static_cast<float>(config.offset())))
-                                                       errors.At("offset").Add("must be a finite float32");
-                                                     return std::make_unique<ScaleTransform>(config);
-                                                   });
+const Registered<Transform, v1::Scale> kScale("x * factor + offset",
+                                              [](v1::Scale& config,
+                                                 const FieldErrors& errors) -> std::unique_ptr<Transform> {
+                                                if (!config.has_factor()) config.set_factor(1.0 / 255);
+                                                if (!std::isfinite(static_cast<float>(config.factor())))
+                                                  errors.At("factor").Add("must be a finite float32");
+                                                if (!std::isfinite(static_cast<float>(config.offset())))
+                                                  errors.At("offset").Add("must be a finite float32");
+                                                return std::make_unique<ScaleTransform>(config);
+                                              });
 
 }  // namespace
 }  // namespace traind::core

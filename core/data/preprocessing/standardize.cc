@@ -65,7 +65,7 @@ class StandardizeTransform final : public Transform {
   std::vector<float> feature_inverse_;
 };
 
-const Registered<Transform, v1::Standardize> kRegistered(
+const Registered<Transform, v1::Standardize> kStandardize(
     "(x - mean) / max(std, epsilon) over the training split, per feature or per channel",
     [](v1::Standardize& config, const FieldErrors& errors) -> std::unique_ptr<Transform> {
       config.set_grouping(ResolveGrouping(config.grouping(), errors));

@@ -64,7 +64,7 @@ class WhitenTransform final : public Transform {
   std::vector<float> transposed_;
 };
 
-const Registered<Transform, v1::Whiten> kRegistered(
+const Registered<Transform, v1::Whiten> kWhiten(
     "decorrelated, and each principal axis of the training split brought to variance one; PCA or ZCA",
     [](v1::Whiten& config, const FieldErrors& errors) -> std::unique_ptr<Transform> {
       if (!v1::Whiten::Form_IsValid(config.form())) errors.At("form").Add("must be PCA or ZCA");

@@ -46,7 +46,7 @@ class ZeroMeanTransform final : public Transform {
   std::vector<float> feature_mean_;  // By feature.
 };
 
-const Registered<Transform, v1::ZeroMean> kRegistered(
+const Registered<Transform, v1::ZeroMean> kZeroMean(
     "x - mean over the training split, per feature (the mean image) or per channel",
     [](v1::ZeroMean& config, const FieldErrors& errors) -> std::unique_ptr<Transform> {
       config.set_grouping(ResolveGrouping(config.grouping(), errors));
