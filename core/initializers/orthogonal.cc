@@ -2,7 +2,6 @@
 // of the QR decomposition of a Gaussian matrix, whose R has a positive diagonal (Mezzadri 2007). Q is a product of
 // Householder reflections, and what each of them would see of the Gaussian matrix is Gaussian again, so that they are
 // drawn as they are (Stewart 1980) and nothing needs to be decomposed.
-#define EIGEN_DONT_PARALLELIZE  // Its split of the work would depend on the number of threads.
 #include <Eigen/Core>
 #include <Eigen/Householder>
 #include <algorithm>

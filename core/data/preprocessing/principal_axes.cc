@@ -1,7 +1,5 @@
 #include "core/data/preprocessing/principal_axes.h"
 
-// Eigen's own threads would split sums differently for each number of them.
-#define EIGEN_DONT_PARALLELIZE
 #include <Eigen/Dense>
 #include <algorithm>
 #include <chrono>
