@@ -261,8 +261,7 @@ v1::NetworkDescription DescribeNetwork(const v1::DescribeNetworkRequest& request
   const auto graph = BuildNetwork(*resolved.mutable_network(), nullptr, {}, errors.At("network"));
   if (graph == nullptr || errors.count() > before) return {};
 
-  const auto algorithms =
-      ChooseAlgorithms(*graph, batch, resolved.precision(), resolved.convolution_algorithm());
+  const auto algorithms = ChooseAlgorithms(*graph, batch, resolved.precision(), resolved.convolution_algorithm());
   v1::NetworkDescription description =
       Describe(*graph, resolved.network(),
                {.batch = batch,

@@ -71,8 +71,7 @@ absl::Status Make(const ReferenceNetwork& reference, const Options& options, Job
   core::PlanOptions plan{.batch = reference.batch, .training = true, .precision = options.precision};
   plan.loss = job.loss.get();
   plan.observe = options.observe_every > 0;
-  for (const auto& choice :
-       core::ChooseAlgorithms(*job.graph, reference.batch, options.precision, options.algorithm)) {
+  for (const auto& choice : core::ChooseAlgorithms(*job.graph, reference.batch, options.precision, options.algorithm)) {
     plan.algorithms[choice.layer()] = choice.algorithm();
   }
   auto made = core::Plan::Make(*job.graph, *job.store, plan);
