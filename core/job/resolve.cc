@@ -202,7 +202,7 @@ FieldErrors OutputField(const v1::Network& network, const FieldErrors& errors) {
 // The network, and what depends on its shapes, the looks of evaluation among it. Null when they are not known, after a
 // violation or without the dataset.
 std::unique_ptr<Graph> ResolveNetwork(const v1::JobSpec& spec, const v1::Dataset* dataset, const ResolvedData& data,
-                                      v1::JobSpec& resolved, Views* views, const FieldErrors& errors) {
+                                      v1::JobSpec& resolved, int64_t* looks, const FieldErrors& errors) {
   v1::Network& network = *resolved.mutable_network();
   if (dataset == nullptr && network.input_shape().empty()) {
     CheckWithoutShape(network, errors.At("network"));
@@ -210,7 +210,7 @@ std::unique_ptr<Graph> ResolveNetwork(const v1::JobSpec& spec, const v1::Dataset
   }
   auto graph = BuildNetwork(network, dataset, data, errors.At("network"));
   if (graph == nullptr || dataset == nullptr) return nullptr;
-  *views = ResolveTestTime(resolved.mutable_evaluation()->mutable_test_time(), data.stored, data.augmented,
+  *looks = ResolveTestTime(resolved.mutable_evaluation()->mutable_test_time(), data.stored, data.augmented,
                            errors.At("evaluation").At("test_time"));
   CheckOutput(*graph, *dataset, OutputField(spec.network(), errors.At("network")));
   if (resolved.has_data_initialization()) {
@@ -234,15 +234,14 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
   ResolveLoss(resolved, dataset, data.blends, errors.At("loss"));
   ResolveOptimizerDefault(*resolved.mutable_optimizer());
   const ResolvedOptimizer optimizer = ResolveOptimizer(*resolved.mutable_optimizer(), errors.At("optimizer"));
-  Views views;
-  const auto graph = ResolveNetwork(spec, dataset, data, resolved, &views, errors);
+  int64_t looks = 1;  // Of evaluation at each example.
+  const auto graph = ResolveNetwork(spec, dataset, data, resolved, &looks, errors);
   if (graph == nullptr || errors.count() > before) return job;
 
   const v1::Network& network = resolved.network();
   job.algorithms =
       ChooseAlgorithms(*graph, resolved.batch_size(), resolved.precision(), resolved.convolution_algorithm());
   const int slots = static_cast<int>(optimizer.optimizer->slots().size());
-  const int64_t looks = views.count() * SamplesOf(resolved.evaluation().test_time());
   auto description = Describe(*graph, network, MemoryOptionsFor(resolved, job.algorithms, slots, looks));
   if (!description.ok()) {
     errors.At("network").Add(std::string(description.status().message()));

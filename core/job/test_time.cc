@@ -13,7 +13,7 @@ constexpr int64_t kMaxLooks = 10'000;
 
 }  // namespace
 
-void ResolveTestTime(v1::TestTime* config, const Shape& image, const Shape& input, const FieldErrors& errors) {
+int64_t ResolveTestTime(v1::TestTime* config, const Shape& image, const Shape& input, const FieldErrors& errors) {
   if (config->fractional_samples() == 0) config->set_fractional_samples(1);
   const int before = errors.count();
   const auto check = [&](std::string_view field, uint32_t samples) {
@@ -22,10 +22,11 @@ void ResolveTestTime(v1::TestTime* config, const Shape& image, const Shape& inpu
   check("fractional_samples", config->fractional_samples());
   check("dropout_samples", config->dropout_samples());
   const Views views = Views::Create(*config, image, input, errors);
-  if (errors.count() == before && views.count() * SamplesOf(*config) > kMaxLooks) {
-    errors.Add(
-        absl::StrCat("makes ", views.count() * SamplesOf(*config), " looks at each example; at most ", kMaxLooks));
+  const int64_t looks = views.count() * SamplesOf(*config);
+  if (errors.count() == before && looks > kMaxLooks) {
+    errors.Add(absl::StrCat("makes ", looks, " looks at each example; at most ", kMaxLooks));
   }
+  return looks;
 }
 
 int64_t SamplesOf(const v1::TestTime& config) {

@@ -12,8 +12,8 @@ namespace traind::core {
 
 // Checks `config` and fills in its defaults, all but the views, which depend on the dataset. `image` is the shape of
 // the dataset's examples, `input` of what the network was made for, before the preprocessing. Violations go to
-// `errors`.
-void ResolveTestTime(v1::TestTime* config, const Shape& image, const Shape& input, const FieldErrors& errors);
+// `errors`. Returns how often each example is looked at.
+int64_t ResolveTestTime(v1::TestTime* config, const Shape& image, const Shape& input, const FieldErrors& errors);
 
 // How often each view is run. With both kinds of samples, as often as the larger number says: each run draws both.
 int64_t SamplesOf(const v1::TestTime& config);

@@ -7,7 +7,7 @@
 namespace traind::core {
 namespace {
 
-TRAIND_VECTORIZED void ToFloat(const uint8_t* x, int64_t n, float* y) {
+TRAIND_VECTORIZED void BytesToFloat(const uint8_t* x, int64_t n, float* y) {
   for (int64_t i = 0; i < n; ++i) y[i] = static_cast<float>(x[i]);
 }
 
@@ -15,7 +15,7 @@ TRAIND_VECTORIZED void ToFloat(const uint8_t* x, int64_t n, float* y) {
 
 void CopyAsFloats(v1::ElementType type, const void* example, int64_t n, float* out) {
   if (type == v1::UINT8) {
-    ToFloat(static_cast<const uint8_t*>(example), n, out);
+    BytesToFloat(static_cast<const uint8_t*>(example), n, out);
   } else {
     std::memcpy(out, example, static_cast<size_t>(n) * sizeof(float));
   }

@@ -21,7 +21,7 @@ namespace {
 using drop_connect::PerExample;
 using onednn::Type;
 
-constexpr Purpose kPurpose = Purpose::Numbered(10);
+constexpr Purpose kDropConnectPurpose = Purpose::Numbered(10);
 
 class DropConnectLayer : public Layer {
  public:
@@ -36,7 +36,7 @@ class DropConnectLayer : public Layer {
     return DenseShape(config_, pieces_, inputs, errors);
   }
 
-  LayerTraits traits() const override { return {.weight_initializer = "weight_init", .purpose = kPurpose}; }
+  LayerTraits traits() const override { return {.weight_initializer = "weight_init", .purpose = kDropConnectPurpose}; }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     const bool dropping = planner.sampling() && config_.rate() > 0;
@@ -47,7 +47,7 @@ class DropConnectLayer : public Layer {
   int64_t units() const { return config_.units() * pieces_; }
   onednn::Dims WeightDims(const Planner& planner) const { return {units(), Elements(planner.InputShape())}; }
   ConnectionMask MaskOf(const Planner& planner) const {
-    return {RandomStream(planner.seed(), kPurpose, StreamOf(planner.layer_name())), config_.rate()};
+    return {RandomStream(planner.seed(), kDropConnectPurpose, StreamOf(planner.layer_name())), config_.rate()};
   }
 
   // --- One mask for each step, or none.

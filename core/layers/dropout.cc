@@ -21,7 +21,7 @@
 namespace traind::core {
 namespace {
 
-constexpr Purpose kPurpose = Purpose::Numbered(3);
+constexpr Purpose kDropoutPurpose = Purpose::Numbered(3);
 
 // Elements whose mask is drawn at once: a multiple of the 64 numbers of 16 random blocks.
 constexpr int64_t kDraw = 1024;
@@ -97,7 +97,11 @@ class DropoutLayer : public Layer {
   }
 
   LayerTraits traits() const override {
-    return {.homogeneous = true, .passes_zeros = true, .channelwise = true, .drops_values = true, .purpose = kPurpose};
+    return {.homogeneous = true,
+            .passes_zeros = true,
+            .channelwise = true,
+            .drops_values = true,
+            .purpose = kDropoutPurpose};
   }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
@@ -110,7 +114,7 @@ class DropoutLayer : public Layer {
     const dnnl::memory::desc desc = planner.Desc(source);
     const float keep_probability = static_cast<float>(1 - config_.rate());
     const Drop drop{.layout = placed.layout,
-                    .random = RandomStream(planner.seed(), kPurpose, StreamOf(planner.layer_name())),
+                    .random = RandomStream(planner.seed(), kDropoutPurpose, StreamOf(planner.layer_name())),
                     .threshold = static_cast<uint32_t>(std::ceil(config_.rate() * 0x1p24)),
                     .scale = classic ? 1.0f : 1.0f / keep_probability};
     const Value output = planner.New(desc);

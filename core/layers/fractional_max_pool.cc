@@ -23,7 +23,7 @@ namespace {
 
 using onednn::Type;
 
-constexpr Purpose kPurpose = Purpose::Numbered(11);
+constexpr Purpose kPoolPurpose = Purpose::Numbered(11);
 constexpr int64_t kMaxPixels = int64_t{1} << 24;  // Of an axis.
 constexpr int kSide = 3;                          // Longest region: a place in it is row * kSide + column.
 constexpr int kBlock = 16;                        // Channels taken at once.
@@ -158,7 +158,7 @@ struct PoolValues {
   int64_t height = 0, width = 0;  // Of the input; and of the output:
   int64_t out_height = 0, out_width = 0;
   RegionRule rule;
-  RandomStream random{0, kPurpose, 0};
+  RandomStream random{0, kPoolPurpose, 0};
   bool training = false;
   Value x, y, dy, dx;
   Value starts;  // [examples, out_height + 1 + out_width + 1]; at test time of one example.
@@ -246,7 +246,7 @@ class FractionalMaxPoolLayer : public Layer {
   }
 
   LayerTraits traits() const override {
-    return {.homogeneous = true, .purpose = kPurpose, .random_in_inference = true};
+    return {.homogeneous = true, .purpose = kPoolPurpose, .random_in_inference = true};
   }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
@@ -262,7 +262,7 @@ class FractionalMaxPoolLayer : public Layer {
     v.out_width = rule_.Outputs(v.width);
     v.training = planner.training();
     // At test time whatever the model is, was trained with or is asked together with, it sees the same regions.
-    v.random = RandomStream(v.training ? planner.seed() : 0, kPurpose, StreamOf(planner.layer_name()));
+    v.random = RandomStream(v.training ? planner.seed() : 0, kPoolPurpose, StreamOf(planner.layer_name()));
     const dnnl::memory::desc desc = planner.Desc(x.value);
     const dnnl::memory::desc out_desc =
         InFormatOf(desc, {planner.batch(), input[0], v.out_height, v.out_width}, x.layout.type);

@@ -17,7 +17,7 @@
 namespace traind::core {
 namespace {
 
-constexpr Purpose kPurpose = Purpose::Numbered(9);
+constexpr Purpose kDepthPurpose = Purpose::Numbered(9);
 
 // What a plan's kernels know of one layer.
 struct Depth {
@@ -54,14 +54,14 @@ class StochasticDepthLayer final : public Layer {
     return SameShape(inputs, /*flops_each=*/1, errors);
   }
 
-  LayerTraits traits() const override { return {.passes_zeros = true, .channelwise = true, .purpose = kPurpose}; }
+  LayerTraits traits() const override { return {.passes_zeros = true, .channelwise = true, .purpose = kDepthPurpose}; }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     if (config_.survival() == 1) return PlanUnchanged(planner);
     const PlacedValue source = PlacedInput(planner);
     const dnnl::memory::desc desc = planner.Desc(source.value);
     const Depth depth{.layout = source.layout,
-                      .random = RandomStream(planner.seed(), kPurpose, StreamOf(planner.layer_name())),
+                      .random = RandomStream(planner.seed(), kDepthPurpose, StreamOf(planner.layer_name())),
                       .threshold = static_cast<uint32_t>(std::ceil(config_.survival() * 0x1p24)),
                       .per_example = config_.per_example()};
     const Value input = source.value, output = planner.New(desc);
