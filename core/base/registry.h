@@ -56,7 +56,9 @@ class Registry {
     if (field == nullptr) {
       const auto* kinds = holder.GetDescriptor()->FindOneofByName("kind");
       std::string known;
-      for (int i = 0; i < kinds->field_count(); ++i) absl::StrAppend(&known, i ? ", " : "", kinds->field(i)->name());
+      for (int i = 0; i < kinds->field_count(); ++i) {
+        if (!IsExtension(*kinds->field(i))) absl::StrAppend(&known, i ? ", " : "", kinds->field(i)->name());
+      }
       errors.Add(absl::StrCat("must be one of: ", known));
       return nullptr;
     }

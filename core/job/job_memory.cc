@@ -9,7 +9,7 @@ namespace traind::core {
 namespace {
 
 // A lottery ticket's mask and the weights that it rewinds to take as much as two state tensors of an optimizer.
-constexpr int kPruningSlots = 2;
+constexpr int kPruningTensors = 2;
 // Copies of one example: of loaders, augmentation and preprocessing, as they are made and as they are read.
 constexpr double kExampleCopies = 8;
 
@@ -29,7 +29,8 @@ PlanOptions PlanOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::LayerAl
 MemoryOptions MemoryOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::LayerAlgorithm> algorithms,
                                int optimizer_slots, int64_t looks) {
   MemoryOptions options{.plan = PlanOptionsFor(spec, algorithms),
-                        .optimizer_slots = optimizer_slots + (spec.has_lottery_ticket() ? kPruningSlots : 0),
+                        .optimizer_slots = optimizer_slots,
+                        .more_tensors = spec.has_lottery_ticket() ? kPruningTensors : 0,
                         .threads = spec.threads(),
                         .averages_looks = looks > 1};
   options.plan.observe = spec.statistics().every_steps() > 0;

@@ -13,7 +13,8 @@ namespace traind::core {
 
 struct MemoryOptions {
   PlanOptions plan;             // Batch, precision, algorithms and what is observed; the rest is decided here.
-  int optimizer_slots = 0;      // State tensors for each trained one.
+  int optimizer_slots = 0;      // State tensors for each trained one ...
+  int more_tensors = 0;         // ... and more of its size, that a job keeps beside the optimizer's.
   uint32_t threads = 1;         // Kernels keep a scratch copy for each.
   bool averages_looks = false;  // Evaluation looks more than once at each example.
   // What initializing with data needs beside training: each layer's output, or gradients, too.

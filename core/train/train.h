@@ -11,14 +11,14 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/types/span.h"
-#include "core/optimizers/update.h"
 #include "traind/v1/event.pb.h"
 #include "traind/v1/job.pb.h"
 #include "traind/v1/model_service.pb.h"
 #include "traind/v1/training_service.pb.h"
 
 namespace traind::core {
+
+class ParameterStore;
 
 // Where a running job says what happens. Called from the thread that called Train.
 class EventSink {
@@ -42,9 +42,10 @@ struct TrainRequest {
   std::string checkpoint_dir;                  // Created if absent; resumes from its newest sound checkpoint.
   std::string weights_path;                    // safetensors for initial_weights; empty: initialize.
   uint32_t threads = 1;
-  // Between a step's gradients and its update: what it leaves in `tensors`' gradients is clipped and applied, as the sum
-  // over several workers would be. Called with the steps done before, from the thread of Train; an error ends the run.
-  std::function<absl::Status(uint64_t step, absl::Span<const ParameterTensor> tensors)> on_gradients = nullptr;
+  // Between a step's gradients and its update: the gradients that it leaves in the store are clipped and applied, as
+  // the sum over several workers would be. Called with the steps done before, from the thread of Train; an error ends
+  // the run.
+  std::function<absl::Status(uint64_t step, ParameterStore& store)> on_gradients = nullptr;
 };
 
 struct TrainResult {

@@ -194,7 +194,7 @@ absl::Status Trainer::Step(const Batch& batch) {
   if (absl::Status status = plan_->Run(input); !status.ok()) return status;
   const double loss = plan_->loss_sum() / static_cast<double>(batch.count);
   if (request_.on_gradients) {
-    if (absl::Status status = request_.on_gradients(step_, update_->tensors()); !status.ok()) return status;
+    if (absl::Status status = request_.on_gradients(step_, *model_.store); !status.ok()) return status;
   }
 
   UpdatePass::Measures measures;

@@ -205,7 +205,7 @@ TEST_F(PreprocessorTest, EveryKindSaysWhetherItCentres) {
     const auto transform = Registry<Transform>::Get().Create(config[0], root.scope());
     ASSERT_TRUE(root.ok()) << root.ToStatus();
     Preprocessor preprocessor = Create(Parse({text}), {3});
-    ASSERT_TRUE(preprocessor.Fit(split).ok());
+    ASSERT_TRUE(preprocessor.Fit(AsStored(split)).ok());
     const std::vector<float> values = ApplyAll(preprocessor, split);
     EXPECT_EQ(*std::min_element(values.begin(), values.end()) < 0, transform->centres()) << text;
   }

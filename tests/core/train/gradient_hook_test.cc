@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/plan/parameter_store.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "tests/support/train_run.h"
@@ -38,10 +39,10 @@ class GradientHook : public testing::Test {
 // A power of two changes no digit, so that half the gradient at twice the rate gives the same bits.
 TEST_F(GradientHook, LeavesWhatIsApplied) {
   std::vector<uint64_t> steps;
-  const auto halved = Train("halved", 0.5, [&](uint64_t step, absl::Span<const ParameterTensor> tensors) {
+  const auto halved = Train("halved", 0.5, [&](uint64_t step, ParameterStore& store) {
     steps.push_back(step);
-    for (const ParameterTensor& tensor : tensors) {
-      for (int64_t i = 0; i < tensor.stored; ++i) tensor.gradients[i] *= 0.5f;
+    for (StoredParameter& parameter : store.parameters()) {
+      for (int64_t i = 0; i < parameter.stored_elements(); ++i) parameter.gradient[i] *= 0.5f;
     }
     return absl::OkStatus();
   });
@@ -54,7 +55,7 @@ TEST_F(GradientHook, EndsTheRunByItsError) {
   ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
       "network { layers { name: 'o' dense { units: 3 } } } data { dataset: 'numbers' } batch_size: 4 steps: 3", &spec));
   TrainRequest request = RequestOf("lost", spec, dataset_, folder_.path());
-  request.on_gradients = [](uint64_t step, absl::Span<const ParameterTensor>) {
+  request.on_gradients = [](uint64_t step, ParameterStore&) {
     return step == 1 ? absl::UnavailableError("a peer is gone") : absl::OkStatus();
   };
   Recorder recorder;
