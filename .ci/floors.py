@@ -30,7 +30,7 @@ def namespaces(text):
     scope, depth = [], 0
     for line in text.splitlines():
         opened = re.match(r"(?:inline )?namespace ([\w:]*) ?\{$", line)
-        defined = re.match(r"(?:class|struct) (\w+)(?: final)?(?: :[^;]*)? \{", line)
+        defined = re.match(r"(?:class|struct|union|enum(?: class)?) (\w+)(?: final)?(?: :[^;]*)? \{", line)
         if opened:
             scope.append(opened[1])
         elif re.match(r"\}  // namespace", line) and scope:
@@ -50,7 +50,10 @@ def main():
         for number, line in enumerate(text.splitlines(), 1):
             include = re.match(r'#include "((?:core|server|client)/[^"]+)"', line)
             target = include and room_of(include[1], table)
-            if include and target != room and table.get(target, 99) >= table[room]:
+            stranger = include and ("client" in (name.split("/")[0], include[1].split("/")[0]))
+            if stranger and name.split("/")[0] != include[1].split("/")[0]:
+                faults.append(f"{name}:{number}: the client and the rest know each other by the API alone, not by {include[1]}")
+            elif include and target != room and table.get(target, 99) >= table[room]:
                 faults.append(f"{name}:{number}: {room} (floor {table[room]}) includes {include[1]}, which is not below")
         for defined in namespaces(text):
             seen[defined].append(name)

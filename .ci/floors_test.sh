@@ -21,6 +21,7 @@ finds() {  # finds WHAT FILE LINE...: with the lines at the file's end, floors.p
 
 finds 'which is not below' core/base/checksum.h '#include "core/train/trainer.h"'
 finds 'which is not below' core/layers/dense.cc '#include "core/activations/elementwise.h"'
+finds 'by the API alone' server/rpc/status.cc '#include "client/client.h"'
 finds 'stands on no floor' core/cellar/hidden.h '#pragma once'
 planted=('namespace traind::core {' 'struct Planted {' '};' '}  // namespace traind::core')
 finds 'Planted is defined in' core/tensor/tensor.h "${planted[@]}" "${planted[@]}"

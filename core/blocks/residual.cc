@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/kind.h"
 #include "core/kinds/block.h"
 #include "core/kinds/checks.h"
 #include "core/kinds/layer.h"
@@ -40,12 +41,13 @@ bool NormalizesOverBatch(const LayerList& layers) {
   });
 }
 
-void StartAtZero(std::string_view initializer_field, v1::Layer& layer) {
-  const auto* kind =
-      layer.GetReflection()->GetOneofFieldDescriptor(layer, layer.GetDescriptor()->FindOneofByName("kind"));
-  google::protobuf::Message& config = *layer.GetReflection()->MutableMessage(&layer, kind);
+// False where the config has no such field, as the Any of an extension.
+bool StartAtZero(std::string_view initializer_field, v1::Layer& layer) {
+  google::protobuf::Message& config = *layer.GetReflection()->MutableMessage(&layer, KindField(layer));
   const auto* field = config.GetDescriptor()->FindFieldByName(std::string(initializer_field));
+  if (field == nullptr || field->message_type() != v1::Initializer::descriptor()) return false;
   config.GetReflection()->MutableMessage(&config, field)->CopyFrom(ZerosInitializer());
+  return true;
 }
 
 // Lets the weight of the layer with which F ends start at zero, so that F is zero: nothing stands behind it but what
@@ -56,10 +58,7 @@ bool EndAtZero(LayerList& layers) {
     const auto layer = MakeLayer(*config);
     if (layer == nullptr) return true;  // The graph says what is wrong.
     const LayerTraits traits = layer->traits();
-    if (!traits.weight_initializer.empty()) {
-      StartAtZero(traits.weight_initializer, *config);
-      return true;
-    }
+    if (!traits.weight_initializer.empty()) return StartAtZero(traits.weight_initializer, *config);
     if (!traits.passes_zeros) return false;
   }
   return false;

@@ -15,9 +15,6 @@
 
 namespace traind::core {
 
-// The most values of one example, of the network's input or of a layer's output.
-inline constexpr int64_t kMaxElements = int64_t{1} << 31;
-
 class GraphBuilder {
  public:
   static constexpr int kUnknown = -2;  // In place of a node's index: there was a violation.

@@ -9,19 +9,13 @@ namespace {
 // Numbers are counted in double, which neither wraps around nor traps.
 int64_t ToCount(double number) { return static_cast<int64_t>(std::min(number, 0x1p62)); }
 
-double CountOf(const Shape& shape) {
-  double elements = 1;
-  for (int64_t d : shape) elements *= static_cast<double>(d);
-  return elements;
-}
-
 void DescribeParameters(const Node& node, v1::LayerDescription& layer) {
   double bytes = 0, trained = 0;
   for (const ParameterSpec& parameter : node.parameters) {
     v1::TensorInfo& tensor = *layer.add_parameters();
     tensor.set_name(node.name + "." + parameter.name);
     tensor.mutable_shape()->Assign(parameter.shape.begin(), parameter.shape.end());
-    const double elements = CountOf(parameter.shape);
+    const double elements = static_cast<double>(Elements(parameter.shape));
     bytes += 4 * elements;
     if (parameter.trained) trained += elements;
   }
@@ -39,7 +33,8 @@ void DescribeLayer(const Graph& graph, const Node& node, const PlanOptions& opti
   layer.mutable_output_shape()->Assign(node.output.begin(), node.output.end());
   DescribeParameters(node, layer);
   layer.set_forward_flops(node.forward_flops);
-  layer.set_activation_bytes(ToCount((options.precision == v1::BF16 ? 2 : 4) * CountOf(node.output)));
+  layer.set_activation_bytes(
+      ToCount((options.precision == v1::BF16 ? 2 : 4) * static_cast<double>(Elements(node.output))));
   const auto chosen = options.algorithms.find(node.name);
   if (chosen != options.algorithms.end()) layer.set_algorithm(chosen->second);
 }

@@ -16,6 +16,7 @@
 #include "core/job/resolve_data.h"
 #include "core/job/resolve_initialization.h"
 #include "core/job/test_time.h"
+#include "core/kinds/checks.h"
 #include "core/kinds/loss.h"
 #include "core/onednn/onednn.h"
 #include "core/optimizers/resolve.h"
@@ -30,10 +31,6 @@ constexpr uint32_t kMaxBatch = 65536;
 constexpr int kMaxDisplayName = 128;
 // One prefetch thread keeps up with so many that compute.
 constexpr uint32_t kThreadsPerPrefetchThread = 8;
-
-void CheckRange(uint64_t value, uint64_t low, uint64_t high, const FieldErrors& errors) {
-  if (value < low || value > high) errors.Add(absl::StrCat("must be ", low, " to ", high, ", not ", value));
-}
 
 // Code points of a string that protobuf has checked to be UTF-8.
 int64_t Characters(const std::string& text) {
@@ -143,15 +140,15 @@ void ResolveCheckpoint(v1::CheckpointSpec& checkpoint, const FieldErrors& errors
     errors.At("every").Add("must be 0 s to 315576000000 s, with nanos of 0 to 999999999");
   }
   if (!checkpoint.has_keep_last()) checkpoint.set_keep_last(3);
-  CheckRange(checkpoint.keep_last(), 1, 1000, errors.At("keep_last"));
+  CheckCount(checkpoint.keep_last(), 1, 1000, errors.At("keep_last"));
 }
 
 void ResolveStatistics(v1::StatisticsSpec& statistics, const FieldErrors& errors) {
   if (!statistics.has_every_steps()) statistics.set_every_steps(10);
   if (!statistics.has_histogram_bins()) statistics.set_histogram_bins(64);
   if (!statistics.has_dead_window()) statistics.set_dead_window(5);
-  CheckRange(statistics.histogram_bins(), 64, 256, errors.At("histogram_bins"));
-  CheckRange(statistics.dead_window(), 1, 1'000'000, errors.At("dead_window"));
+  CheckCount(statistics.histogram_bins(), 64, 256, errors.At("histogram_bins"));
+  CheckCount(statistics.dead_window(), 1, 1'000'000, errors.At("dead_window"));
 }
 
 // Everything that depends neither on the dataset nor on the network.
@@ -164,13 +161,13 @@ void ResolveSettings(v1::JobSpec& spec, uint32_t max_threads, const FieldErrors&
   if (spec.convolution_algorithm() == v1::CONVOLUTION_ALGORITHM_UNSPECIFIED) spec.set_convolution_algorithm(v1::AUTO);
   CheckPrecision(spec.precision(), errors.At("precision"));
   if (!spec.has_threads()) spec.set_threads(max_threads);
-  CheckRange(spec.threads(), 1, max_threads, errors.At("threads"));
+  CheckCount(spec.threads(), 1, max_threads, errors.At("threads"));
   v1::DataSpec& data = *spec.mutable_data();
   constexpr uint32_t kMaxPrefetch = BatchLoader::kMaxThreads;
   if (!data.has_prefetch_threads()) {
     data.set_prefetch_threads(std::clamp(spec.threads() / kThreadsPerPrefetchThread, 1u, kMaxPrefetch));
   }
-  CheckRange(data.prefetch_threads(), 1, kMaxPrefetch, errors.At("data").At("prefetch_threads"));
+  CheckCount(data.prefetch_threads(), 1, kMaxPrefetch, errors.At("data").At("prefetch_threads"));
   if (!spec.has_metrics_every_steps()) spec.set_metrics_every_steps(10);
   ResolveStatistics(*spec.mutable_statistics(), errors.At("statistics"));
   ResolveCheckpoint(*spec.mutable_checkpoint(), errors.At("checkpoint"));
@@ -294,7 +291,7 @@ v1::ProbeNetworkRequest ResolveProbe(const v1::ProbeNetworkRequest& request, con
   resolved.set_batch_size(
       ResolveBatch(request.has_batch_size(), request.batch_size(), 16, data.examples, errors.At("batch_size")));
   if (resolved.histogram_bins() == 0) resolved.set_histogram_bins(64);
-  CheckRange(resolved.histogram_bins(), 64, 256, errors.At("histogram_bins"));
+  CheckCount(resolved.histogram_bins(), 64, 256, errors.At("histogram_bins"));
   if (resolved.precision() == v1::PRECISION_UNSPECIFIED) resolved.set_precision(v1::F32);
   CheckPrecision(resolved.precision(), errors.At("precision"));
   if (resolved.has_data_initialization()) {

@@ -29,18 +29,12 @@ class AnyLoss final : public Loss {
   double Compute(const float*, const Targets&, int64_t, int64_t, float*) const override { return 0; }
 };
 
-double CountOf(const Shape& shape) {
-  double elements = 1;
-  for (int64_t d : shape) elements *= static_cast<double>(d);
-  return elements;
-}
-
 // What no plan can do without: the parameters, and every output of a training step once.
 double LeastTraining(const Graph& graph, const MemoryOptions& options) {
   double parameters = 0, outputs = 0;
   for (const Node& node : graph.nodes()) {
-    outputs += CountOf(node.output);
-    for (const ParameterSpec& parameter : node.parameters) parameters += CountOf(parameter.shape);
+    outputs += static_cast<double>(Elements(node.output));
+    for (const ParameterSpec& parameter : node.parameters) parameters += static_cast<double>(Elements(parameter.shape));
   }
   const double value_bytes = options.plan.precision == v1::BF16 ? 2 : 4;
   return 4 * (2.0 + options.optimizer_slots) * parameters +

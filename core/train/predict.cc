@@ -118,7 +118,8 @@ absl::StatusOr<v1::PredictResponse> Predict(const InferenceRequest& request, con
 
   const Model& model = trained->model;
   PlanOptions options = PlanOptionsFor(request.spec, {});
-  options.batch = std::min(given->examples.count, kMaxBatch);
+  // No more at once than the job was admitted with.
+  options.batch = std::min({given->examples.count, kMaxBatch, options.batch});
   options.sampling = input.test_time().dropout_samples() > 0;
   auto plan = Plan::Make(*model.graph, *model.store, options);
   if (!plan.ok()) return plan.status();

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "server/rpc/call_context.h"
-#include "server/services/training_service.h"
+#include "server/services/backend.h"
 #include "server/store/upload_store.h"
 #include "traind/v1/dataset_service.grpc.pb.h"
 

@@ -4,7 +4,7 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include "server/services/training_service.h"
+#include "server/services/backend.h"
 #include "traind/v1/model_service.grpc.pb.h"
 
 namespace traind::server {

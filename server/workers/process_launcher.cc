@@ -5,8 +5,8 @@
 namespace traind::server {
 namespace {
 
-// The admission bound counts what the engine holds; beside it a process has stacks, allocator arenas and libraries. The
-// limit is there to stop a runaway, not to measure.
+// The limit is there to stop a runaway, not to measure: far above what the task was admitted with, also where that is
+// little.
 constexpr int64_t kProcessOverheadBytes = int64_t{1} << 30;
 
 }  // namespace

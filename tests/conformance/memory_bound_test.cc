@@ -3,7 +3,11 @@
 // plans count; it counts the room for generated code, too, most of which is never touched.
 #include "core/plan/memory_bound.h"
 
+#ifdef TRAIND_SANITIZED
+#include <sanitizer/allocator_interface.h>
+#else
 #include <malloc.h>
+#endif
 
 #include <algorithm>
 #include <string>
@@ -24,8 +28,12 @@ constexpr double kAtMost = 1.3;
 
 // Bytes that the program has from malloc now.
 int64_t Allocated() {
+#ifdef TRAIND_SANITIZED  // A sanitizer's malloc answers mallinfo2 with zeros.
+  return static_cast<int64_t>(__sanitizer_get_current_allocated_bytes());
+#else
   const struct mallinfo2 info = mallinfo2();
   return static_cast<int64_t>(info.uordblks + info.hblkhd);
+#endif
 }
 
 struct Network {

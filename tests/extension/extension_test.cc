@@ -1,6 +1,5 @@
 // A layer, an activation and a loss that nobody knows (planted.cc), through everything that a component goes through:
 // the catalogue, describe, the memory bound, warnings, a job, its resume, its statistics, and evaluation.
-#include <malloc.h>
 
 #include <algorithm>
 #include <cmath>
@@ -119,6 +118,18 @@ TEST_F(Extension, IsInTheMemoryBound) {
 TEST_F(Extension, IsWarnedOfByItsTraits) {
   // All its weights start equal, one for each channel.
   EXPECT_THAT(Resolve(Spec()).warnings, Contains(HasSubstr("\"noisy\"")));
+}
+
+// It claims a weight that can start at zero and has no field to say so: that is a violation, and no crash.
+TEST_F(Extension, EndsNoResidualBranchThatStartsAtZero) {
+  const v1::JobSpec spec = Spec(
+      "network { layers { name: 'b' block { residual { initialization: ZERO_LAST layers { name: 'noisy' extension { "
+      "[type.googleapis.com/planted.NoisyScale] {} } } } } } layers { name: 'o' dense { units: 1 } } } "
+      "data { dataset: 'numbers' } batch_size: 4 steps: 1");
+  FieldErrors::Root errors;
+  ResolveJob(spec, &dataset_, 2, errors.scope());
+  ASSERT_EQ(errors.violations().field_violations_size(), 1) << errors.ToStatus();
+  EXPECT_EQ(errors.violations().field_violations(0).field(), "network.layers[0].block.residual.initialization");
 }
 
 TEST_F(Extension, TrainsAndResumesBitForBit) {

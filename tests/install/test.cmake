@@ -16,6 +16,10 @@ foreach(file bin/traind bin/traind-worker bin/trainctl include/traind/client/cli
   endif()
 endforeach()
 
+if(EXISTS ${prefix}/include/traind/tests)
+  message(FATAL_ERROR "headers of tests were installed")
+endif()
+
 run(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR} -B ${work}/consumer -DCMAKE_PREFIX_PATH=${prefix})
 run(${CMAKE_COMMAND} --build ${work}/consumer)
 execute_process(COMMAND ${work}/consumer/consumer OUTPUT_VARIABLE output COMMAND_ERROR_IS_FATAL ANY)

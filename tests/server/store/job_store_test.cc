@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <ostream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -24,6 +25,8 @@ struct Implementation {
   const char* name;
   std::unique_ptr<JobStore> (*open)(const std::string& folder);
 };
+
+void PrintTo(const Implementation& implementation, std::ostream* out) { *out << implementation.name; }
 
 std::unique_ptr<JobStore> OpenSqlite(const std::string& folder) {
   auto store = SqliteJobStore::Open({.path = folder + "/traind.db"});
