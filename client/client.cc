@@ -20,6 +20,7 @@ template <typename Item, typename Request, typename Response, typename Items>
 absl::StatusOr<std::vector<Item>> AllPages(Connection& connection, Connection::Method<Request, Response> method,
                                            Request request, Items items) {
   std::vector<Item> all;
+  // The API's most.
   request.set_page_size(500);
   do {
     absl::StatusOr<Response> page = connection.Idempotent(method, request, connection.options().call_timeout);

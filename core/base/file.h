@@ -17,8 +17,8 @@ namespace traind::core {
 // The status for an errno: "cannot <operation> <path>: <text>".
 absl::Status ErrnoStatus(int error, absl::string_view operation, absl::string_view path);
 
-// A new file, written from front to back. What is not closed is removed only by its owner: write in a temporary folder
-// or under a temporary name.
+// A new file, written from front to back. A file that was not closed stays until its owner removes it: write in a
+// temporary folder or under a temporary name.
 class OutputFile {
  public:
   // Creates or empties the file.

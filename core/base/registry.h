@@ -92,8 +92,7 @@ class Registry {
 };
 
 // Registers `make` for Config at program start, at namespace scope of the component's .cc file:
-//   const Registered<Layer, v1::Dense> kRegistered("y = W x + b", [](v1::Dense& config, const FieldErrors& errors)
-//   {...});
+//   const Registered<Layer, v1::Dense> kDense("y = W x + b", [](v1::Dense& config, const FieldErrors& errors) {...});
 template <class Interface, class Config>
 class Registered {
  public:

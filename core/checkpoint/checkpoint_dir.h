@@ -5,8 +5,9 @@
 //   state.safetensors          what else a resume needs: optimizer slots, observers
 //   preprocessing.safetensors  what preprocessing learned; absent when it learned nothing
 // (docs/checkpoint-format.md). A checkpoint is published by one rename after all its files are durable: a crash at any
-// moment leaves the old ones whole, and what is half written is never looked at. One process saves; others may list and
-// open at the same time, and must expect NOT_FOUND for what has just been pruned.
+// moment leaves the old ones whole, and what is half written is never looked at. One thread of one process saves; all
+// others may list and open at the same time, and must expect NOT_FOUND for what has just been pruned. Other errors of
+// files are those of core/base/file.h.
 #pragma once
 
 #include <cstdint>

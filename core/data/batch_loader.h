@@ -52,11 +52,12 @@ class BatchLoader {
   };
   // As stored, each example once.
   static Options Evaluation(int64_t batch) { return {.batch = batch, .shuffled = false, .keep_partial = true}; }
-  // Batches that it has memory for, at most: two more than threads, and one for each thread to blend into.
+  // The most batches that it has memory for: two more than threads, and one for each thread to blend into.
   static constexpr int64_t BatchesInFlight(int64_t threads) { return 2 * threads + 2; }
 
-  // What it is given must outlive the loader and fit together (FAILED_PRECONDITION). INVALID_ARGUMENT when
-  // the batch is larger than the split and partial batches are dropped; RESOURCE_EXHAUSTED without memory or threads.
+  // All arguments, and what the options point to, outlive the loader. FAILED_PRECONDITION when they do not fit
+  // together; INVALID_ARGUMENT when the batch is larger than the split and partial batches are dropped;
+  // RESOURCE_EXHAUSTED without memory or threads.
   static absl::StatusOr<std::unique_ptr<BatchLoader>> Start(const Split& split, const Preprocessor& preprocessor,
                                                             const Options& options);
   ~BatchLoader();

@@ -1,4 +1,4 @@
-// What import and opening of a stored dataset share: its file names and limits on names. Not for other folders.
+// What import and opening of a stored dataset share: its file names and limits on names. For this folder only.
 #pragma once
 
 #include <string>

@@ -61,7 +61,7 @@ class PngDecoder {
     png_set_chunk_malloc_max(png_, kMaxChunkMemory);
     png_set_chunk_cache_max(png_, kMaxChunks);
     png_read_info(png_, info_);
-    // Whatever the file has becomes RGBA of 8 bits.
+    // Every file becomes RGBA of 8 bits.
     png_set_expand(png_);
     png_set_scale_16(png_);
     png_set_gray_to_rgb(png_);

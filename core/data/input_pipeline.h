@@ -1,7 +1,7 @@
 // From the examples of a dataset to the input of a network: the augmentation of training, the look that stands for it
-// where nothing is drawn at random, and the preprocessing; with the split that a job trains on, where there is one.
-// Whatever reads examples reads them through it. Immutable after Fit or Load, and then thread-safe; what refers to its
-// parts (loaders, for example) must not outlive it, nor see it moved.
+// where nothing is drawn at random, and the preprocessing; with the split that a job trains on, where there is one. All
+// readers of examples go through it. Immutable after Fit or Load, and then thread-safe; users of its parts (loaders,
+// for example) must not outlive it, nor see it moved.
 #pragma once
 
 #include <cstdint>

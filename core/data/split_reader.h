@@ -2,7 +2,7 @@
 // takes to know how many examples there are, of what shape and of which classes; then it copies all examples, and after
 // them all labels. One format, one file; OpenSplitReader picks the format. Thread-compatible.
 //
-// What is bad in a file becomes a violation of the field that named the file, with the place in it; the status that
+// Bad content of a file becomes a violation of the field that named the file, with the place in it; the status that
 // comes back then is that of all violations so far. Other errors keep their code and get the field's path.
 #pragma once
 

@@ -130,7 +130,7 @@ absl::Status TarReader::Skip() {
   return absl::OkStatus();
 }
 
-// What follows the end mark is filling; reading it checks the packing.
+// Filling follows the end mark; reading it checks the packing.
 absl::Status TarReader::SkipToEnd() {
   std::array<char, 1 << 14> buffer;
   for (;;) {

@@ -1,5 +1,6 @@
 // What every initialization from data is: it changes the weights of a fresh network, layer by layer, by what comes out
-// of them. One kind is one .cc file in this folder.
+// of them. One kind is one .cc file in this folder. Const methods may run in several threads at once, each Run on a
+// network of its own; errors of Run are the network's.
 #pragma once
 
 #include "absl/status/status.h"

@@ -16,6 +16,7 @@ namespace {
 using WeightLayer = NetworkUnderData::WeightLayer;
 using Moments = NetworkUnderData::Moments;
 
+// The API's most, far above use: the output is linear in the weights, so one or two mostly suffice.
 constexpr uint32_t kMaxIterations = 100;
 
 // Of all units together.

@@ -11,6 +11,7 @@
 namespace traind::core {
 namespace {
 
+// A bound on each size of the input, far above use.
 constexpr int64_t kMaxDimension = int64_t{1} << 24;
 
 bool CheckInputShape(const v1::Network& network, const FieldErrors& errors) {

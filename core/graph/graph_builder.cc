@@ -17,6 +17,7 @@
 namespace traind::core {
 namespace {
 
+// The API's most.
 constexpr size_t kMaxName = 128;
 constexpr int kMaxDepth = 8;  // Of blocks in blocks.
 constexpr absl::string_view kMadeLayer = "its layer \"";

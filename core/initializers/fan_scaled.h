@@ -10,7 +10,7 @@ namespace traind::core {
 
 class FanScaled : public Initializer {
  public:
-  // Neither `fan` nor `distribution` is UNSPECIFIED.
+  // `fan` and `distribution` are not UNSPECIFIED.
   FanScaled(v1::Fan fan, v1::Distribution distribution, double gain)
       : fan_(fan), distribution_(distribution), gain_(gain) {}
 

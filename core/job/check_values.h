@@ -1,4 +1,4 @@
-// Checks that hold for every message of a configuration, whatever its fields mean.
+// Checks that hold for every message of a configuration, whatever its fields mean. Thread-safe over different messages.
 #pragma once
 
 #include "core/base/errors.h"

@@ -27,7 +27,9 @@ namespace {
 
 constexpr int64_t kMaxMemory = int64_t{1} << 61;  // So that two can be added.
 
+// A bound far above use: the memory that a job may reserve is what limits a batch.
 constexpr uint32_t kMaxBatch = 65536;
+// The API's most.
 constexpr int kMaxDisplayName = 128;
 // One prefetch thread keeps up with so many that compute.
 constexpr uint32_t kThreadsPerPrefetchThread = 8;
@@ -175,6 +177,7 @@ void ResolveSettings(v1::JobSpec& spec, uint32_t max_threads, const FieldErrors&
 
 // How many examples a step takes, how many steps there are, and what happens to the weights before and between them.
 void ResolveSteps(const v1::JobSpec& spec, int64_t examples, v1::JobSpec& resolved, const FieldErrors& errors) {
+  // The API's default.
   resolved.set_batch_size(
       ResolveBatch(spec.has_batch_size(), spec.batch_size(), 128, examples, errors.At("batch_size")));
   const uint64_t steps_per_epoch = resolved.batch_size() > 0 ? examples / resolved.batch_size() : 0;
@@ -288,6 +291,7 @@ v1::ProbeNetworkRequest ResolveProbe(const v1::ProbeNetworkRequest& request, con
   ResolvedData data;
   if (resolved.input_case() == v1::ProbeNetworkRequest::INPUT_NOT_SET) resolved.mutable_normal();
   if (resolved.has_data()) data = ResolveData(*resolved.mutable_data(), dataset, errors.At("data"));
+  // The API's default, as in the lecture.
   resolved.set_batch_size(
       ResolveBatch(request.has_batch_size(), request.batch_size(), 16, data.examples, errors.At("batch_size")));
   if (resolved.histogram_bins() == 0) resolved.set_histogram_bins(64);

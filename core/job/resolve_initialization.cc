@@ -12,6 +12,7 @@
 namespace traind::core {
 namespace {
 
+// A bound far above use: the memory that a job may reserve is what limits the copies.
 constexpr uint64_t kMaxMinibatches = 65536;
 
 // Null after a violation, which ResolveDataInitialization reports.

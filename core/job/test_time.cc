@@ -8,6 +8,7 @@
 namespace traind::core {
 namespace {
 
+// Bounds of the API on the forward passes for one example, far above use.
 constexpr uint32_t kMaxSamples = 1000;
 constexpr int64_t kMaxLooks = 10'000;
 

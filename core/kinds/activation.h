@@ -1,5 +1,6 @@
 // What every activation is. One kind is one .cc file in core/activations; an elementwise one only states its function
-// and its derivative and gets vectorized loops, fusion and statistics from elementwise.h.
+// and its derivative and gets vectorized loops, fusion and statistics from elementwise.h. Ownership and thread-safety
+// are those of a Layer (layer.h).
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
 // The random numbers that one place in the list of augmentations draws for one example of one step, one after the
-// other: a view of a RandomStream, cheap to make.
+// other: a view of a RandomStream, cheap to make. Not thread-safe; each thread makes its own.
 #pragma once
 
 #include <array>

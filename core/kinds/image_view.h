@@ -42,7 +42,7 @@ inline float ToPixel<float>(float x) {
 }
 template <>
 inline uint8_t ToPixel<uint8_t>(float x) {
-  const float above = std::min(std::max(0.0f, x), 255.0f) + 0.5f;  // Not below zero: cut off, it is the nearest.
+  const float above = std::min(std::max(0.0f, x), 255.0f) + 0.5f;  // Positive, so cutting it off rounds.
   return static_cast<uint8_t>(static_cast<int32_t>(above));
 }
 

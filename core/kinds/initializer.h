@@ -1,5 +1,5 @@
 // What every weight initialization is: a pure function from (config, shape, fans, random stream) to numbers. One kind
-// is one .cc file in core/initializers.
+// is one .cc file in core/initializers. Thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// How the kernels that we write ourselves find a layer's input: with a layout that they can walk.
+// How the kernels that we write ourselves find a layer's input: with a layout that they can walk. Not thread-safe; the
+// planner keeps all errors.
 #pragma once
 
 #include "core/kinds/planner.h"

@@ -39,8 +39,8 @@ class Frame {
     return static_cast<T*>(pointers_[value.id]);
   }
   uint64_t step() const { return step_; }  // Steps done before this one; in inference the number of the look.
-  // Where the plan's examples stand in the whole minibatch, which may be shared by several plans. What is drawn for
-  // example n is drawn for number first_example() + n, so that the shares do not change it.
+  // The number of the plan's first example in the whole minibatch, which several plans may share. Example n of the plan
+  // draws as number first_example() + n, so the shares change no draw.
   uint32_t first_example() const { return first_example_; }
 
  private:
@@ -60,7 +60,7 @@ class Planner {
 
   // --- What is planned.
   virtual bool training() const = 0;
-  // Whether what is random draws (LayerTraits::purpose): while training, and in inference by Monte-Carlo samples.
+  // Whether random layers draw (LayerTraits::purpose): while training, and in inference by Monte-Carlo samples.
   virtual bool sampling() const = 0;
   virtual int64_t batch() const = 0;                         // Examples of one step.
   virtual dnnl::memory::data_type compute_type() const = 0;  // Of activations and their gradients: f32 or bf16.
@@ -73,8 +73,8 @@ class Planner {
   // --- Values of the forward computation.
   virtual int num_inputs() const = 0;
   virtual Value Input(int i = 0) const = 0;
-  // Shape of one example as the graph has it. The descriptor of a flattened image still has its four dimensions:
-  // dense layers use that, others ask for Flat().
+  // Shape of one example as the graph has it. Desc() of a flattened image keeps four dimensions: dense layers use them,
+  // others ask for Flat().
   virtual const Shape& InputShape(int i = 0) const = 0;
   virtual const Shape& OutputShape() const = 0;  // Before the activation.
   virtual const dnnl::memory::desc& Desc(Value value) const = 0;

@@ -1,5 +1,5 @@
 // What every penalty is (slide 69). All of the lecture's are sums over single weights of l1 |w| + l2 w^2, which is what
-// the optimizer's pass applies; one kind is one .cc file in core/regularizers.
+// the optimizer's pass applies; one kind is one .cc file in core/regularizers. Immutable; thread-safe.
 #pragma once
 
 #include <array>

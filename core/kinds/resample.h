@@ -92,7 +92,7 @@ void WarpPixels(const ImageView& from, v1::Border border, const Map& map, const 
   const int64_t width = from.width;
   const double centre_x = static_cast<double>(width - 1) / 2;
   const double centre_y = static_cast<double>(height - 1) / 2;
-  const double far = 4 * static_cast<double>(std::max(height, width));  // Nothing else to be seen beyond.
+  const double far = 4 * static_cast<double>(std::max(height, width));  // Farther points show nothing new.
   for (int64_t i = 0; i < height; ++i) {
     for (int64_t j = 0; j < width; ++j) {
       const auto source = map(static_cast<double>(j) - centre_x, static_cast<double>(i) - centre_y);

@@ -1,6 +1,6 @@
 // What layers ask of a planner in the same way: values brought to the form in which a layer works on them. A flattened
 // image still has its four dimensions in memory (see Planner::InputShape), so a gradient can come back with two
-// dimensions where four went out, or the other way round.
+// dimensions where four went out, or the other way round. Not thread-safe; the planner keeps all errors.
 #pragma once
 
 #include "core/kinds/layer.h"

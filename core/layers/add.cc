@@ -20,7 +20,7 @@
 namespace traind::core {
 namespace {
 
-// y = max(a + b, 0). What is not a number stays so.
+// y = max(a + b, 0). NaN stays NaN.
 template <class T>
 TRAIND_VECTORIZED void AddRelu(const T* a, const T* b, T* y, int64_t n) {
   for (int64_t i = 0; i < n; ++i) {

@@ -23,7 +23,7 @@ namespace {
 
 constexpr Purpose kDropoutPurpose = Purpose::Numbered(3);
 
-// Elements whose mask is drawn at once: a multiple of the 64 numbers of 16 random blocks.
+// Elements whose mask is drawn at once, into 1 KiB of stack: a multiple of the 64 numbers of 16 random blocks.
 constexpr int64_t kDraw = 1024;
 
 // keep[i] = 1 where element first + i of the example stays, else 0; `first` is a multiple of 4, `n` at most kDraw, and

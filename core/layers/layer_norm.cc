@@ -23,7 +23,7 @@ namespace {
 
 using onednn::Type;
 
-// Values of one column range whose sums over the examples are on the stack.
+// Values of one column range whose sums over the examples are on the stack: two arrays of doubles, 4 KiB.
 constexpr int64_t kRange = 256;
 
 template <class T>

@@ -1,4 +1,4 @@
-// From an Optimizer message to the objects a training run needs.
+// From an Optimizer message to the objects a training run needs. Pure; thread-safe.
 #pragma once
 
 #include <memory>

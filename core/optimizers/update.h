@@ -17,8 +17,8 @@
 
 namespace traind::core {
 
-// One trained tensor in the layout of its kernels; weights, gradients and slots have the same one. What the layout pads
-// is zero in the weights and in the gradients.
+// One trained tensor in the layout of its kernels; weights, gradients and slots have the same one. Its padding is zero
+// in the weights and in the gradients.
 struct ParameterTensor {
   float* weights = nullptr;
   const float* gradients = nullptr;

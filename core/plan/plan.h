@@ -46,7 +46,7 @@ struct PlanBytes {
   int64_t scratchpad = 0;  // Of the kernel that wants the most.
   int64_t copies = 0;      // Parameters in the layouts of an inference plan's kernels.
   int64_t statistics = 0;  // What observers keep.
-  int operations = 0;      // Not bytes, but each one has its own.
+  int operations = 0;      // A count; each one takes bytes besides these.
 
   int64_t total() const { return values + scratchpad + copies + statistics; }
 };

@@ -1,5 +1,6 @@
 // Makes a Plan from a graph: walks the layers forward, then backward, lets each append its operations, and decides
-// where every value lives. The Planner that the layers see.
+// where every value lives. The Planner that the layers see. Not thread-safe; builds once, and returns the first error.
+// Graph, store and loss outlive the plan.
 #pragma once
 
 #include <cstdint>
@@ -56,7 +57,7 @@ class PlanBuilder : public Planner {
   // A value of the plan under construction.
   struct Slot {
     dnnl::memory::desc desc;
-    int root;               // Whose memory it is: itself, or the value it is a view of.
+    int root;               // The value that has the memory: itself, or the one it views.
     void* fixed = nullptr;  // Memory outside the arena.
     bool constant = false;  // Depends on parameters alone.
     bool external = false;  // The caller's memory, another one in each step.

@@ -1,4 +1,5 @@
 // Aligned memory for tensors: zeroed, on huge pages where it is large, freed with its owner. Movable, not copyable.
+// Thread-compatible.
 #pragma once
 
 #include <cstddef>

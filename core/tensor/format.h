@@ -1,5 +1,5 @@
 // Descriptors in the format of others: for loops of our own whose output or parameters lie in memory as their input
-// does.
+// does. Pure; thread-safe.
 #pragma once
 
 #include "core/onednn/onednn.h"

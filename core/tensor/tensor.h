@@ -1,5 +1,5 @@
-// Shapes, and tensors in ordinary memory in the layout users know. What the kernels compute on lives in the plan
-// (core/plan), in layouts of their own.
+// Shapes, and tensors in ordinary memory in the layout users know. The plan (core/plan) holds the values that kernels
+// compute on, in layouts of their own.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,5 @@
-// Minibatches of training copied out of a loader, for what looks at them more than once.
+// Minibatches of training copied out of a loader, for what looks at them more than once. Thread-safe; errors are those
+// of BatchLoader::Start.
 #pragma once
 
 #include <vector>

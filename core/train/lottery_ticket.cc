@@ -11,7 +11,7 @@
 namespace traind::core {
 namespace {
 
-// What is not a number is never the smallest.
+// NaN is never the smallest.
 float Magnitude(float w) { return std::isnan(w) ? std::numeric_limits<float>::infinity() : std::abs(w); }
 
 std::string Percent(double share) { return absl::StrFormat("%.4g %%", 100 * share); }

@@ -1,4 +1,4 @@
-// What the short tasks need of a job that was trained.
+// What the short tasks need of a job that was trained. Not thread-safe; a worker makes one.
 #pragma once
 
 #include "absl/status/statusor.h"

@@ -127,7 +127,7 @@ void JobManager::Supervise() {
     {
       absl::MutexLock lock(&mu_);
       const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return changed_; };
-      // What could not be stored is tried again; otherwise only a change wakes this thread.
+      // A failed store is tried again; otherwise only a change wakes this thread.
       if (ended_.empty() && !retry_start_) {
         mu_.Await(absl::Condition(&has_work));
       } else {

@@ -1,4 +1,5 @@
 // Where exceptions end: they come from libraries and from lack of memory, and must cost one call, not the server.
+// Thread-safe as the work is.
 #pragma once
 
 #include <exception>

@@ -8,8 +8,8 @@
 namespace traind::server {
 
 // The same code and message; payloads become the details of a google.rpc.Status, as clients of rich errors expect
-// (BadRequest with the violations, ResourceInfo with the resource). What would not fit a client's default limit for
-// trailers (8 KiB) is cut at a violation's end.
+// (BadRequest with the violations, ResourceInfo with the resource). Details past a client's default limit for trailers
+// (8 KiB) are cut at a violation's end.
 grpc::Status ToGrpcStatus(const absl::Status& status);
 
 }  // namespace traind::server

@@ -1,5 +1,6 @@
 // A call with one request and a stream of responses, made on an executor. One response is in flight, and the next is
-// made when it is written: a slow client costs the memory of one. The reactor owns itself.
+// made when it is written: a slow client costs the memory of one. The reactor owns itself. Only OnCancel may run beside
+// Advance.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

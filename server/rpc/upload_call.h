@@ -1,5 +1,6 @@
 // A client stream that begins with a header and brings a file in chunks. Each message is written on the executor before
-// the next is read: a fast client costs one chunk of memory. The reactor owns itself.
+// the next is read: a fast client costs one chunk of memory. The reactor owns itself and the sink; `executor` outlives
+// it. Only OnCancel may run beside the work. An error drops the sink and ends the call.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

@@ -1,5 +1,5 @@
 // One DownloadCheckpoint stream: one chunk in flight, whatever the size of the file. The file is mapped, so a
-// checkpoint that is pruned meanwhile still comes to its end.
+// checkpoint that is pruned meanwhile still comes to its end. Thread-safe; an error ends the stream.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

@@ -23,7 +23,7 @@ class ModelSink : public UploadSink {
   ModelSink(DataFolder& folder, const v1::UploadModelHeader& header, std::string temporary, core::OutputFile file,
             v1::Model* model)
       : folder_(folder), header_(header), temporary_(std::move(temporary)), file_(std::move(file)), model_(model) {}
-  // What was not published is of no use; the next start removes what this cannot.
+  // An upload that was not published is of no use; the next start removes what this cannot.
   ~ModelSink() override { core::RemoveAll(temporary_).IgnoreError(); }
 
   absl::Status Write(absl::string_view chunk) override {

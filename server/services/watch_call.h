@@ -1,5 +1,5 @@
 // One WatchJob stream. It reads a bounded batch from the event log, has one write in flight, and reads on when that is
-// done: a slow client costs one batch of memory, whatever the job produces.
+// done: a slow client costs one batch of memory, whatever the job produces. Thread-safe; an error ends the stream.
 #pragma once
 
 #include <grpcpp/grpcpp.h>

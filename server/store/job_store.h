@@ -1,4 +1,4 @@
-// The durable record of jobs and their events. What a call acknowledged survives any crash; what failed left no trace.
+// The durable record of jobs and their events. An acknowledged call survives any crash; a failed one leaves no trace.
 // Thread-safe. Every call may block on the disk.
 #pragma once
 

@@ -1,4 +1,5 @@
-// The schema of the job store's file, and how a file of an older traind comes to it.
+// The schema of the job store's file, and how a file of an older traind comes to it. The caller owns the connection;
+// only the calling thread uses it meanwhile.
 //
 // Adding a schema: one more step at the end of the list in sqlite_schema.cc, with the next number. A step that was in a
 // release is never changed, and the table written_by stays: what refuses a newer file reads it.

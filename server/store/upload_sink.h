@@ -1,4 +1,5 @@
-// Where the bytes of an upload go, and what holds for the bytes of every upload.
+// Where the bytes of an upload go, and what holds for the bytes of every upload. The checks are pure; a sink belongs to
+// its call.
 #pragma once
 
 #include <cstdint>

@@ -30,7 +30,7 @@ class UploadStore {
   // Starts an upload, or goes on with it. OUT_OF_RANGE: the offset is past what is committed. ALREADY_EXISTS: it is
   // complete. FAILED_PRECONDITION: it was begun with another size or checksum, and the offset is not 0. ABORTED:
   // another stream writes to it. The sink's end gives DATA_LOSS when the checksum is wrong; then the upload is
-  // discarded. What a sink that is dropped has written stays.
+  // discarded. A dropped sink leaves what it has written.
   absl::StatusOr<std::unique_ptr<UploadSink>> Begin(const v1::UploadHeader& header);
   absl::StatusOr<v1::Upload> Get(const std::string& id) const;  // NOT_FOUND.
   // The file of a complete upload; FAILED_PRECONDITION before that.

@@ -1,4 +1,5 @@
-// What a worker does with datasets: bring them in and describe them.
+// What a worker does with datasets: bring them in and describe them. A worker runs one task, in one thread; an error is
+// in the result.
 #pragma once
 
 #include <functional>

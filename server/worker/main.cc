@@ -1,5 +1,5 @@
-// traind-worker: runs one task of the server's in a process of its own. Not started by hand: the task comes through
-// the socket that it inherits as descriptor kWorkerSocketFd.
+// traind-worker: runs one task in a process of its own. The server starts it and sends the task through the socket that
+// it inherits as descriptor kWorkerSocketFd.
 #include <fcntl.h>
 #include <omp.h>
 #include <signal.h>

@@ -39,7 +39,7 @@ Augmenter Augmenter::Create(Config* config, const Shape* example_shape, const Fi
     augmenter.Add(*config->Mutable(i), i, example_shape == nullptr ? nullptr : &augmenter.output_shape_,
                   errors.At("augmentation", i));
   }
-  // What acts on the minibatch comes last, wherever it stands: it sees the final shape.
+  // Augmentations of the minibatch come last, wherever they stand: they see the final shape.
   for (const Step& step : augmenter.batch_steps_) {
     if (example_shape == nullptr) break;
     augmenter.all_[step.place]->SetShape(augmenter.output_shape_, KindAt(*config, step.place, errors));

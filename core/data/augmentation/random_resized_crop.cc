@@ -25,8 +25,8 @@ class RandomResizedCropAugmentation final : public ImageAugmentation {
   }
 
  private:
-  // Area and the logarithm of the aspect are uniform. What does not fit into the image is drawn again; an aspect that
-  // cannot fit gives, after ten times, the largest part around the centre that has the nearest aspect allowed.
+  // Area and the logarithm of the aspect are uniform. A part that does not fit into the image is drawn again; an aspect
+  // that cannot fit gives, after ten times, the largest part around the centre that has the nearest aspect allowed.
   Box Part(Draw& draw, int64_t height, int64_t width) const {
     const auto h = static_cast<double>(height);
     const auto w = static_cast<double>(width);

@@ -11,6 +11,7 @@
 namespace traind::core {
 namespace {
 
+// A bound on the short side of the resized image, far above use.
 constexpr uint32_t kMaxSide = 16384;
 
 class ScaleJitterAugmentation final : public ImageAugmentation {

@@ -10,7 +10,9 @@
 namespace traind::core {
 namespace {
 
+// A bound on the short side of the resized image, far above use.
 constexpr uint32_t kMaxScale = 16384;
+// The API's most, far above use.
 constexpr int kMaxScales = 16;
 
 struct Size {
