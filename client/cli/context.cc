@@ -68,7 +68,10 @@ void Context::PrintJson(const google::protobuf::Message& message) const {
   options.always_print_primitive_fields = true;
   std::string text;
   const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
-  if (!status.ok()) text = nlohmann::json({{"error", {{"message", status.ToString()}}}}).dump();
+  if (!status.ok()) {  // An extension whose message this program was not linked with.
+    text = nlohmann::json({{"error", {{"message", status.ToString()}}}}).dump();
+    err() << "error: this cannot be printed as JSON: " << status.ToString() << "\n";
+  }
   out() << text << std::endl;  // Flushed: a reader of a stream wants each line at once.
 }
 

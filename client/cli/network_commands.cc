@@ -82,7 +82,9 @@ int Describe(const Context& context, const NetworkOptions& options) {
                {.text = FormatCount(static_cast<double>(layer.num_parameters()))},
                {.text = FormatCount(static_cast<double>(layer.forward_flops()))},
                {.text = FormatBytes(layer.activation_bytes())},
-               {.text = layer.kind() == "conv2d" ? v1::ConvolutionAlgorithm_Name(layer.algorithm()) : ""},
+               {.text = layer.algorithm() == v1::CONVOLUTION_ALGORITHM_UNSPECIFIED
+                            ? ""
+                            : v1::ConvolutionAlgorithm_Name(layer.algorithm())},
                {.text = absl::StrJoin(layer.inputs(), ", "), .style = Style::kDim}});
   }
   context.out() << table.Render(context.console.width, context.color());
@@ -188,7 +190,11 @@ int Components(const Context& context, const std::vector<std::string>& names) {
       };
       print("field", component.fields());
       print("beside it", component.beside());
-      context.out() << "\nin a job file: " << component.name() << " { ... }"
+      // What no field of ours names is reached by its message.
+      const bool extension = component.name() == component.message();
+      context.out() << "\nin a job file: "
+                    << (extension ? absl::StrCat("extension { [type.googleapis.com/", component.name(), "] { ... } }")
+                                  : absl::StrCat(component.name(), " { ... }"))
                     << (component.beside().empty() ? "" : absl::StrCat(" ", component.beside(0).name(), ": ..."))
                     << "\n";
     }

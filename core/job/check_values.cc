@@ -1,11 +1,13 @@
 #include "core/job/check_values.h"
 
 #include <cmath>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/base/kind.h"
 #include "google/protobuf/descriptor.h"
 
 namespace traind::core {
@@ -48,9 +50,25 @@ bool IsSound(const Message& message, const FieldDescriptor& field, const FieldEr
   return false;
 }
 
+// Looks into a message that this program was linked with; the registry says what is wrong with any other.
+void CheckExtension(google::protobuf::Any& extension, const FieldErrors& errors) {
+  const auto* type =
+      google::protobuf::DescriptorPool::generated_pool()->FindMessageTypeByName(ExtensionName(extension));
+  if (type == nullptr) return;
+  const std::unique_ptr<Message> config(
+      google::protobuf::MessageFactory::generated_factory()->GetPrototype(type)->New());
+  if (!extension.UnpackTo(config.get())) return;
+  const int before = errors.count();
+  CheckValues(*config, errors);
+  if (errors.count() > before) extension.PackFrom(*config);
+}
+
 }  // namespace
 
 void CheckValues(Message& message, const FieldErrors& errors) {
+  if (message.GetDescriptor() == google::protobuf::Any::descriptor()) {
+    return CheckExtension(static_cast<google::protobuf::Any&>(message), errors);
+  }
   const auto& reflection = *message.GetReflection();
   std::vector<const FieldDescriptor*> fields;
   reflection.ListFields(message, &fields);

@@ -20,7 +20,7 @@ PlanOptions PlanOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::LayerAl
   options.batch = spec.batch_size();
   options.precision = spec.precision();
   options.seed = spec.seed();
-  for (const auto& choice : algorithms) options.algorithms[choice.layer()] = choice.algorithm();
+  options.SetAlgorithms(algorithms);
   options.histogram_bins = static_cast<int>(spec.statistics().histogram_bins());
   options.dead_window = static_cast<int>(spec.statistics().dead_window());
   return options;

@@ -273,7 +273,7 @@ v1::NetworkDescription DescribeNetwork(const v1::DescribeNetworkRequest& request
   memory.plan.batch = batch;
   memory.plan.precision = resolved.precision();
   memory.plan.observe = true;
-  for (const auto& choice : algorithms) memory.plan.algorithms[choice.layer()] = choice.algorithm();
+  memory.plan.SetAlgorithms(algorithms);
   auto description = Describe(*graph, resolved.network(), memory);
   if (!description.ok()) {
     errors.At("network").Add(std::string(description.status().message()));

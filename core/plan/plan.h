@@ -20,6 +20,7 @@
 #include "core/plan/parameter_store.h"
 #include "core/stats/layer_observer.h"
 #include "core/tensor/buffer.h"
+#include "traind/v1/checkpoint.pb.h"
 #include "traind/v1/job.pb.h"
 #include "traind/v1/statistics.pb.h"
 
@@ -38,6 +39,10 @@ struct PlanOptions {
   int dead_window = 5;
   // Keep each layer's output before the activation as a value of its own, for RunThrough. Costs time and memory.
   bool inspect = false;
+
+  void SetAlgorithms(absl::Span<const v1::LayerAlgorithm> chosen) {
+    for (const v1::LayerAlgorithm& one : chosen) algorithms[one.layer()] = one.algorithm();
+  }
 };
 
 // What a plan takes beside the parameters, in bytes.

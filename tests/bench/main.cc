@@ -71,9 +71,7 @@ absl::Status Make(const ReferenceNetwork& reference, const Options& options, Job
   core::PlanOptions plan{.batch = reference.batch, .training = true, .precision = options.precision};
   plan.loss = job.loss.get();
   plan.observe = options.observe_every > 0;
-  for (const auto& choice : core::ChooseAlgorithms(*job.graph, reference.batch, options.precision, options.algorithm)) {
-    plan.algorithms[choice.layer()] = choice.algorithm();
-  }
+  plan.SetAlgorithms(core::ChooseAlgorithms(*job.graph, reference.batch, options.precision, options.algorithm));
   auto made = core::Plan::Make(*job.graph, *job.store, plan);
   if (!made.ok()) return made.status();
   job.plan = *std::move(made);

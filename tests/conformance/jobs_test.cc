@@ -1,4 +1,4 @@
-// Whole jobs over every registered layer, activation, block and preset (but for two large ones), at both precisions:
+// Whole jobs over every registered layer, activation, block and preset, at both precisions:
 // the resolved config resolves to itself, a job that is stopped and goes on has the same bits as one that is not, the
 // statistics hold together, and no input brings the plan down.
 #include <cmath>

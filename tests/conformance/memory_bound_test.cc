@@ -53,9 +53,7 @@ Network Make(const std::string& text, v1::Precision precision, int64_t batch) {
   made.options.plan.observe = true;
   made.options.optimizer_slots = kSlots;
   made.options.threads = 2;
-  for (const auto& choice : ChooseAlgorithms(*made.graph, batch, precision, v1::AUTO)) {
-    made.options.plan.algorithms[choice.layer()] = choice.algorithm();
-  }
+  made.options.plan.SetAlgorithms(ChooseAlgorithms(*made.graph, batch, precision, v1::AUTO));
   return made;
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <string>
 #include <vector>
@@ -82,6 +83,9 @@ TEST_F(Extension, IsResolvedWithItsDefaultsAndDescribed) {
 
 TEST_F(Extension, IsRefusedWithItsPlace) {
   v1::JobSpec spec = Spec();
+  planted::Witch endless;
+  endless.set_scale(std::numeric_limits<double>::infinity());
+  spec.mutable_network()->mutable_layers(0)->mutable_activation()->mutable_extension()->PackFrom(endless);
   planted::NoisyScale wrong;
   wrong.set_noise(-1);
   spec.mutable_network()->mutable_layers(1)->mutable_extension()->PackFrom(wrong);
@@ -93,6 +97,7 @@ TEST_F(Extension, IsRefusedWithItsPlace) {
   for (const auto& one : errors.violations().field_violations()) violations[one.field()] = one.description();
   EXPECT_THAT(violations["network.layers[1].extension.noise"], HasSubstr("at least 0"));
   EXPECT_EQ(violations["network.layers[2].activation.extension"], "holds no planted.Witch");
+  EXPECT_THAT(violations["network.layers[0].activation.extension.scale"], HasSubstr("must be a finite number"));
   EXPECT_EQ(violations["loss.extension"], "this program was built without \"planted.Nothing\"");
 }
 
