@@ -49,7 +49,7 @@ void RunInputGradient(const Frame& frame, const PerExample& v) {
                 v.inputs, sums);
       }
       if (v.sums == v.dx) continue;
-      std::transform(sums, sums + v.inputs, frame.at<T>(v.dx) + n * v.inputs, FromFloat<T>);
+      std::transform(sums, sums + v.inputs, frame.at<T>(v.dx) + n * v.inputs, [](float x) { return FromFloat<T>(x); });
     }
   });
 }
