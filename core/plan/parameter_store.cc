@@ -62,7 +62,7 @@ StoredParameter& ParameterStore::Find(std::string_view layer, std::string_view n
 absl::StatusOr<float*> ParameterStore::Allocate(int64_t elements) {
   const int64_t before = std::exchange(bytes_, bytes_ + elements * int64_t{sizeof(float)});
   // An address tells tensors apart, so that it must not be null and no other's.
-  if (counted()) return reinterpret_cast<float*>(before + int64_t{Buffer::kAlignment});
+  if (counted()) return reinterpret_cast<float*>(before + int64_t{Buffer::kAlignment});  // NOLINT(*-no-int-to-ptr)
   Buffer buffer(elements * sizeof(float));
   if (buffer.data() == nullptr) {
     return absl::ResourceExhaustedError(
