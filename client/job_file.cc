@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "client/enum_names.h"
 #include "client/field_path.h"
 
 namespace traind::client {
@@ -112,7 +113,8 @@ absl::Status JobFile::Set(absl::string_view assignment) {
 }
 
 TextFormat::ParseLocation JobFile::Locate(absl::string_view path) const {
-  const Descriptor* descriptor = is_network_ ? v1::Network::descriptor() : v1::JobSpec::descriptor();
+  const Descriptor* descriptor =
+      &WithShortNames(*(is_network_ ? v1::Network::descriptor() : v1::JobSpec::descriptor()));
   if (is_network_) path = absl::StripPrefix(path, "network.");
   const Locations* tree = locations_.get();
   TextFormat::ParseLocation location;

@@ -2,12 +2,14 @@
 
 #include <google/protobuf/io/tokenizer.h>
 
+#include <memory>
 #include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "client/enum_names.h"
 #include "client/suggest.h"
 
 namespace traind::client {
@@ -53,8 +55,11 @@ std::vector<std::string> EnumValues(const Descriptor& root, const std::string& f
   FindEnums(root, field_name, seen, enums);
   std::vector<std::string> values;
   for (const EnumDescriptor* found : enums) {
-    // The first value is UNSPECIFIED, which nobody needs to write.
-    for (int i = 1; i < found->value_count(); ++i) values.push_back(found->value(i)->name());
+    for (int i = 0; i < found->value_count(); ++i) {
+      const auto* value = found->value(i);
+      // 0 is UNSPECIFIED, which nobody needs to write; the first name of a number is the short one.
+      if (value->number() != 0 && found->FindValueByNumber(value->number()) == value) values.push_back(value->name());
+    }
   }
   return values;
 }
@@ -84,10 +89,23 @@ std::optional<TextError> ParseText(absl::string_view text, google::protobuf::Mes
   parser.RecordErrorsTo(&first);
   parser.WriteLocationsTo(locations);
   parser.SetRecursionLimit(kMaxDepth);
-  if (parser.ParseFromString(std::string(text), &message)) return std::nullopt;
+  const Descriptor& descriptor = WithShortNames(*message.GetDescriptor());
+  const std::unique_ptr<google::protobuf::Message> parsed = NewMessage(descriptor);
+  if (parser.ParseFromString(std::string(text), parsed.get())) {
+    if (message.ParseFromString(parsed->SerializeAsString())) return std::nullopt;
+    return TextError{.message = "A string is not valid UTF-8", .at = {}, .unknown_word = ""};
+  }
   TextError error = first.error.value_or(TextError{.message = "This is no text format", .at = {}, .unknown_word = ""});
-  Advise(*message.GetDescriptor(), error);
+  Advise(descriptor, error);
   return error;
+}
+
+std::string PrintText(const google::protobuf::Message& message) {
+  const std::unique_ptr<google::protobuf::Message> printed = NewMessage(WithShortNames(*message.GetDescriptor()));
+  printed->ParseFromString(message.SerializeAsString());
+  std::string text;
+  TextFormat::PrintToString(*printed, &text);
+  return text;
 }
 
 std::vector<std::string> FieldNames(const Descriptor& descriptor) {

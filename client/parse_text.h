@@ -1,4 +1,5 @@
-// Protobuf text format with errors that help: an unknown field or enum value gets the known ones. Pure functions.
+// Protobuf text format in which enum values need not have their enum's name (F32, or PRECISION_F32), with errors that
+// help: an unknown field or enum value gets the known ones. Pure functions.
 #pragma once
 
 #include <google/protobuf/text_format.h>
@@ -21,9 +22,13 @@ struct TextError {
 };
 
 // Reads `text` into `message`, which is cleared first; the first error, if there is one. `locations`, if not null,
-// gets the place of each field. Messages nest at most 100 deep, as in protobuf's binary format.
+// gets the place of each field, by those of WithShortNames (enum_names.h). Messages nest at most 100 deep, as in
+// protobuf's binary format.
 std::optional<TextError> ParseText(absl::string_view text, google::protobuf::Message& message,
                                    google::protobuf::TextFormat::ParseInfoTree* locations = nullptr);
+
+// The message in text format, with the short names of enum values.
+std::string PrintText(const google::protobuf::Message& message);
 
 // The names of the fields, in the order of the .proto file.
 std::vector<std::string> FieldNames(const google::protobuf::Descriptor& descriptor);

@@ -9,6 +9,7 @@
 #include "client/cli/job_view.h"
 #include "client/cli/styled.h"
 #include "client/cli/text.h"
+#include "client/enum_names.h"
 #include "client/names.h"
 
 namespace traind::client {
@@ -25,8 +26,7 @@ void PrintDataset(const Context& context, const v1::Dataset& dataset) {
         << "\n";
   };
   say("name", dataset.name());
-  say("examples",
-      absl::StrCat(FormatShape(dataset.example_shape()), " ", v1::ElementType_Name(dataset.element_type())));
+  say("examples", absl::StrCat(FormatShape(dataset.example_shape()), " ", EnumName(dataset.element_type())));
   if (dataset.num_classes() > 0) {
     say("labels",
         absl::StrCat(
@@ -66,7 +66,7 @@ int ListDatasets(const Context& context) {
     }
     table.Add({{.text = ShortName(dataset.name()), .style = Style::kBold},
                {.text = FormatShape(dataset.example_shape())},
-               {.text = v1::ElementType_Name(dataset.element_type())},
+               {.text = EnumName(dataset.element_type())},
                {.text = dataset.num_classes() > 0 ? absl::StrCat(dataset.num_classes()) : "-"},
                {.text = absl::StrJoin(splits, ", ")},
                {.text = FormatBytes(dataset.size_bytes())},

@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "client/cli/dataset_view.h"
 #include "client/cli/progress_bar.h"
+#include "client/enum_names.h"
 #include "client/names.h"
 
 namespace traind::client {
@@ -62,10 +63,10 @@ absl::Status ParseImageSize(const std::string& text, v1::ImageOptions* images) {
 
 // Options that only one format has say which one is meant.
 v1::Format FormatOf(const ImportOptions& options) {
-  v1::Format format = v1::FORMAT_UNSPECIFIED;
-  if (v1::Format_Parse(absl::AsciiStrToUpper(options.format), &format)) return format;
-  if (!options.image_size.empty()) return v1::IMAGES;
-  if (!options.label_column.empty() || !options.target_columns.empty()) return v1::CSV;
+  const auto* format = FindEnumValue(*v1::Format_descriptor(), absl::AsciiStrToUpper(options.format));
+  if (format != nullptr) return static_cast<v1::Format>(format->number());
+  if (!options.image_size.empty()) return v1::FORMAT_IMAGES;
+  if (!options.label_column.empty() || !options.target_columns.empty()) return v1::FORMAT_CSV;
   return v1::FORMAT_UNSPECIFIED;
 }
 
@@ -103,7 +104,7 @@ int Import(const Context& context, const ImportOptions& options, bool upload) {
     context.Fail(filled);
     return kUsage;
   }
-  const bool labels_inside = source.format() != v1::FORMAT_UNSPECIFIED && source.format() != v1::ARRAYS;
+  const bool labels_inside = source.format() != v1::FORMAT_UNSPECIFIED && source.format() != v1::FORMAT_ARRAYS;
   std::vector<Split> splits;
   for (const std::string& text : options.splits) {
     absl::StatusOr<Split> split = ParseSplit(text, labels_inside);

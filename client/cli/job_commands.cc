@@ -1,4 +1,3 @@
-#include <google/protobuf/text_format.h>
 
 #include <memory>
 #include <string>
@@ -13,7 +12,9 @@
 #include "client/cli/styled.h"
 #include "client/cli/text.h"
 #include "client/cli/watch.h"
+#include "client/enum_names.h"
 #include "client/names.h"
+#include "client/parse_text.h"
 #include "client/suggest.h"
 
 namespace traind::client {
@@ -42,10 +43,10 @@ void AddEnums(CLI::App& command, const std::string& option, std::vector<int>& va
               const google::protobuf::EnumDescriptor& descriptor, const std::string& type, const std::string& help) {
   std::vector<std::string> names;
   for (int i = 1; i < descriptor.value_count(); ++i) {
-    names.push_back(absl::AsciiStrToLower(descriptor.value(i)->name()));
+    names.push_back(absl::AsciiStrToLower(EnumName(*descriptor.value(i))));
   }
   const auto to_number = [names, &descriptor](std::string& word) {
-    const auto* value = descriptor.FindValueByName(absl::AsciiStrToUpper(word));
+    const auto* value = FindEnumValue(descriptor, absl::AsciiStrToUpper(word));
     if (value == nullptr || value->index() == 0) return absl::StrCat("\"", word, "\"; ", Known("values", word, names));
     word = absl::StrCat(value->number());
     return std::string();
@@ -96,7 +97,7 @@ int SubmitCommand(const Context& context, const SubmitOptions& options) {
   } else if (context.quiet) {
     context.out() << ShortName(job.name()) << "\n";
   } else {
-    context.out() << job.name() << " " << v1::JobState_Name(job.state()) << "\n";
+    context.out() << job.name() << " " << EnumName(job.state()) << "\n";
     context.Note(absl::StrCat("  trainctl watch ", ShortName(job.name()), "   see it train"));
   }
   return kOk;
@@ -128,7 +129,7 @@ int ListCommand(const Context& context, const std::vector<int>& states) {
     const v1::JobProgress& progress = job.progress();
     const JobView view(job);
     table.Add({{.text = ShortName(job.name()), .style = Style::kBold},
-               {.text = v1::JobState_Name(job.state())},
+               {.text = EnumName(job.state())},
                {.text = absl::StrCat(progress.step(), "/", progress.total_steps())},
                {.text = progress.step() > 0 ? FormatNumber(progress.loss()) : "-"},
                {.text = progress.has_evaluation_accuracy() ? FormatPercent(progress.evaluation_accuracy()) : "-"},
@@ -155,7 +156,7 @@ void PrintJob(const Context& context, const v1::Job& job) {
   const v1::JobProgress& progress = job.progress();
   say("name", job.name());
   if (!job.spec().display_name().empty()) say("description", job.spec().display_name());
-  say("state", v1::JobState_Name(job.state()));
+  say("state", EnumName(job.state()));
   if (job.has_error()) say("error", job.error().message());
   for (const std::string& line : job.error().last_log_lines()) say("", "| " + line);
   say("progress", absl::StrCat("step ", progress.step(), " of ", progress.total_steps(), ", ",
@@ -185,13 +186,11 @@ int GetCommand(const Context& context, const std::string& name, bool spec) {
       context.PrintJson(resolved);
       return kOk;
     }
-    std::string text;
-    google::protobuf::TextFormat::PrintToString(resolved, &text);
-    context.out() << text;
+    context.out() << PrintText(resolved);
   } else if (context.json) {
     context.PrintJson(*job);
   } else if (context.quiet) {
-    context.out() << v1::JobState_Name(job->state()) << "\n";
+    context.out() << EnumName(job->state()) << "\n";
   } else {
     PrintJob(context, *job);
   }
@@ -204,7 +203,7 @@ int CancelCommand(const Context& context, const std::string& name) {
   if (context.json) {
     context.PrintJson(*job);
   } else if (!context.quiet) {
-    context.out() << job->name() << " " << v1::JobState_Name(job->state()) << "\n";
+    context.out() << job->name() << " " << EnumName(job->state()) << "\n";
   }
   return kOk;
 }
@@ -303,7 +302,7 @@ void AddJobCommands(CLI::App& app, Context& context) {
         "Examples:\n"
         "  trainctl list\n"
         "  trainctl list --state running,queued\n"
-        "  trainctl list --json | jq -r 'select(.state == \"FAILED\") | .error.message'");
+        "  trainctl list --json | jq -r 'select(.state == \"JOB_STATE_FAILED\") | .error.message'");
     auto states = std::make_shared<std::vector<int>>();
     AddEnums(command, "--state", *states, *v1::JobState_descriptor(), "STATE,...", "Only jobs in these states: ");
     command.callback(

@@ -1,11 +1,14 @@
 #include "client/cli/job_view.h"
 
 #include "absl/strings/str_cat.h"
+#include "client/enum_names.h"
 #include "client/names.h"
 
 namespace traind::client {
 
-bool IsTerminal(v1::JobState state) { return state == v1::SUCCEEDED || state == v1::FAILED || state == v1::CANCELLED; }
+bool IsTerminal(v1::JobState state) {
+  return state == v1::JOB_STATE_SUCCEEDED || state == v1::JOB_STATE_FAILED || state == v1::JOB_STATE_CANCELLED;
+}
 
 absl::Time ToTime(const google::protobuf::Timestamp& time) {
   return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
@@ -43,15 +46,15 @@ void JobView::Apply(const v1::Event& event) {
       const v1::StateChange& change = event.state();
       state_ = change.state();
       state_from_event_ = true;
-      if (state_ == v1::RUNNING && !start_) start_ = ToTime(event.time());
+      if (state_ == v1::JOB_STATE_RUNNING && !start_) start_ = ToTime(event.time());
       if (IsTerminal(state_)) end_ = ToTime(event.time());
       if (change.has_error()) error_ = change.error();
       AddNote(event,
-              absl::StrCat(v1::JobState_Name(state_), change.reason().empty() ? "" : ": ", change.reason(),
+              absl::StrCat(EnumName(state_), change.reason().empty() ? "" : ": ", change.reason(),
                            change.error().message().empty() ? "" : ": ", change.error().message()),
-              state_ == v1::FAILED                               ? Style::kBad
-              : state_ == v1::QUEUED && !change.reason().empty() ? Style::kWarning
-                                                                 : Style::kPlain);
+              state_ == v1::JOB_STATE_FAILED                               ? Style::kBad
+              : state_ == v1::JOB_STATE_QUEUED && !change.reason().empty() ? Style::kWarning
+                                                                           : Style::kPlain);
       break;
     }
     case v1::Event::kTrain:
@@ -80,9 +83,9 @@ void JobView::Apply(const v1::Event& event) {
       break;
     case v1::Event::kLog:
       AddNote(event, event.log().text(),
-              event.log().level() == v1::LogLine::ERROR     ? Style::kBad
-              : event.log().level() == v1::LogLine::WARNING ? Style::kWarning
-                                                            : Style::kPlain);
+              event.log().level() == v1::LogLine::LEVEL_ERROR     ? Style::kBad
+              : event.log().level() == v1::LogLine::LEVEL_WARNING ? Style::kWarning
+                                                                  : Style::kPlain);
       break;
     case v1::Event::kPreprocessing:
       preprocessing_ = event.preprocessing();

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "client/enum_names.h"
 #include "client/names.h"
 
 namespace traind::client {
@@ -16,12 +17,12 @@ constexpr int kMinEventLines = 3;
 
 Style StateStyle(v1::JobState state) {
   switch (state) {
-    case v1::SUCCEEDED:
+    case v1::JOB_STATE_SUCCEEDED:
       return Style::kGood;
-    case v1::FAILED:
+    case v1::JOB_STATE_FAILED:
       return Style::kBad;
-    case v1::CANCELLING:
-    case v1::CANCELLED:
+    case v1::JOB_STATE_CANCELLING:
+    case v1::JOB_STATE_CANCELLED:
       return Style::kWarning;
     default:
       return Style::kBold;
@@ -33,7 +34,7 @@ StyledLine Header(const JobView& view) {
   StyledLine line;
   line.Add(job.name(), Style::kBold);
   if (!job.spec().display_name().empty()) line.Add("  " + Printable(job.spec().display_name()), Style::kDim);
-  line.Add("  ").Add(v1::JobState_Name(view.state()), StateStyle(view.state()));
+  line.Add("  ").Add(EnumName(view.state()), StateStyle(view.state()));
   const v1::JobProgress& progress = job.progress();
   if (progress.steps_per_epoch() > 0) {
     line.Add(
@@ -49,7 +50,7 @@ StyledLine Header(const JobView& view) {
 StyledLine ProgressLine(const JobView& view, const LiveViewOptions& options) {
   const uint64_t total = view.job().progress().total_steps();
   double share = total == 0 ? 0 : static_cast<double>(view.step()) / static_cast<double>(total);
-  if (view.state() == v1::SUCCEEDED) share = 1;
+  if (view.state() == v1::JOB_STATE_SUCCEEDED) share = 1;
   std::string facts = absl::StrCat("  ", FormatElapsed(view.Elapsed(options.now)));
   if (!IsTerminal(view.state()) && view.timing().has_remaining()) {
     absl::StrAppend(&facts, ", ", FormatElapsed(ToDuration(view.timing().remaining())), " left");
@@ -272,7 +273,7 @@ std::string RenderSummary(const JobView& view, bool color) {
 
   say(StyledLine()
           .Add(absl::StrCat(job.name(), " "))
-          .Add(v1::JobState_Name(view.state()), StateStyle(view.state()))
+          .Add(EnumName(view.state()), StateStyle(view.state()))
           .Add(absl::StrCat(" after ", view.step(), " steps in ", FormatElapsed(view.Elapsed(absl::InfinitePast())))));
   if (view.error()) {
     say(StyledLine().Add(Printable(view.error()->message()), Style::kBad));

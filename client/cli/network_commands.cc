@@ -9,6 +9,7 @@
 #include "client/cli/live_view.h"
 #include "client/cli/styled.h"
 #include "client/cli/text.h"
+#include "client/enum_names.h"
 #include "client/names.h"
 #include "client/suggest.h"
 
@@ -82,9 +83,7 @@ int Describe(const Context& context, const NetworkOptions& options) {
                {.text = FormatCount(static_cast<double>(layer.num_parameters()))},
                {.text = FormatCount(static_cast<double>(layer.forward_flops()))},
                {.text = FormatBytes(layer.activation_bytes())},
-               {.text = layer.algorithm() == v1::CONVOLUTION_ALGORITHM_UNSPECIFIED
-                            ? ""
-                            : v1::ConvolutionAlgorithm_Name(layer.algorithm())},
+               {.text = layer.algorithm() == v1::CONVOLUTION_ALGORITHM_UNSPECIFIED ? "" : EnumName(layer.algorithm())},
                {.text = absl::StrJoin(layer.inputs(), ", "), .style = Style::kDim}});
   }
   context.out() << table.Render(context.console.width, context.color());

@@ -6,12 +6,13 @@
 #include "absl/strings/str_format.h"
 #include "client/cli/job_view.h"
 #include "client/cli/text.h"
+#include "client/enum_names.h"
 
 namespace traind::client {
 namespace {
 
 std::string State(const v1::StateChange& change) {
-  std::string text = absl::StrCat("state ", v1::JobState_Name(change.state()));
+  std::string text = absl::StrCat("state ", EnumName(change.state()));
   if (change.attempt() > 0) absl::StrAppend(&text, " attempt=", change.attempt());
   if (!change.reason().empty()) absl::StrAppend(&text, " reason=\"", Printable(change.reason()), "\"");
   if (change.has_error()) absl::StrAppend(&text, " error=\"", Printable(change.error().message()), "\"");
@@ -116,7 +117,7 @@ std::string PlainLines(const v1::Event& event, bool every_layer) {
                           " size_bytes=", event.checkpoint().size_bytes(), event.checkpoint().best() ? " best" : "",
                           "\n");
     case v1::Event::kLog:
-      return absl::StrCat(prefix, "log level=", v1::LogLine::Level_Name(event.log().level()), " text=\"",
+      return absl::StrCat(prefix, "log level=", EnumName(event.log().level()), " text=\"",
                           Printable(event.log().text()), "\"\n");
     case v1::Event::kPreprocessing:
       return absl::StrCat(prefix, Preprocessing(event.preprocessing()), "\n");

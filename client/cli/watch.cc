@@ -72,7 +72,7 @@ class Receiver {
 };
 
 int ExitCodeOf(v1::JobState state) {
-  return state == v1::SUCCEEDED ? kOk : state == v1::CANCELLED ? kJobCancelled : kJobFailed;
+  return state == v1::JOB_STATE_SUCCEEDED ? kOk : state == v1::JOB_STATE_CANCELLED ? kJobCancelled : kJobFailed;
 }
 
 int Snapshot(const Context& context, Client& client, const v1::Job& job, const v1::WatchJobRequest& request,

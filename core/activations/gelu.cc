@@ -43,13 +43,13 @@ struct GeluTanh {
 const Registered<Activation, v1::Gelu> kGelu(
     "x Phi(x): a smooth relu (slide 33).",
     [](v1::Gelu& config, const FieldErrors& errors) -> std::unique_ptr<Activation> {
-      if (config.form() == v1::Gelu::FORM_UNSPECIFIED) config.set_form(v1::Gelu::ERF);
+      if (config.form() == v1::Gelu::FORM_UNSPECIFIED) config.set_form(v1::Gelu::FORM_ERF);
       switch (config.form()) {
-        case v1::Gelu::ERF:
+        case v1::Gelu::FORM_ERF:
           return std::make_unique<Elementwise<GeluErf>>(GeluErf());
-        case v1::Gelu::TANH:
+        case v1::Gelu::FORM_TANH:
           return std::make_unique<Elementwise<GeluTanh>>(GeluTanh());
-        case v1::Gelu::SIGMOID:
+        case v1::Gelu::FORM_SIGMOID:
           return std::make_unique<Elementwise<SwishFunction>>(SwishFunction{1.702f});
         default:
           errors.At("form").Add(absl::StrCat("must be ERF, TANH or SIGMOID, not ", static_cast<int>(config.form())));

@@ -8,7 +8,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
-#include "google/rpc/error_details.pb.h"
+#include "traind/rpc/error_details.pb.h"
 
 namespace traind::core {
 
@@ -48,13 +48,13 @@ class FieldErrors::Root {
   // The scope of the whole message, whose fields have paths without a prefix (or with the one given).
   FieldErrors scope(std::string_view prefix = "") { return FieldErrors(this, std::string(prefix)); }
   bool ok() const { return violations_.field_violations().empty(); }
-  const google::rpc::BadRequest& violations() const { return violations_; }
+  const rpc::BadRequest& violations() const { return violations_; }
   // OK, or INVALID_ARGUMENT whose message lists the violations and whose payload is the BadRequest.
   absl::Status ToStatus() const;
 
  private:
   friend class FieldErrors;
-  google::rpc::BadRequest violations_;
+  rpc::BadRequest violations_;
 };
 
 }  // namespace traind::core

@@ -81,19 +81,19 @@ class ResidualBlock final : public Block {
       errors.Add(absl::StrCat("a standard body needs an input of [channels, height, width], not ", ToString(*input)));
       return;
     }
-    if (config_.initialization() == v1::Residual::FIXUP) return ExpandFixup(builder);
-    if (config_.order() == v1::Residual::PRE_ACTIVATION) return ExpandPreActivation(builder);
+    if (config_.initialization() == v1::Residual::INITIALIZATION_FIXUP) return ExpandFixup(builder);
+    if (config_.order() == v1::Residual::ORDER_PRE_ACTIVATION) return ExpandPreActivation(builder);
     ExpandPostActivation(builder);
   }
 
   std::vector<const LayerList*> written() const override { return {&config_.layers()}; }
   bool is_residual() const override { return true; }
   bool normalizes_over_batch() const override {
-    return config_.layers().empty() && config_.initialization() != v1::Residual::FIXUP;
+    return config_.layers().empty() && config_.initialization() != v1::Residual::INITIALIZATION_FIXUP;
   }
 
  private:
-  bool bottleneck() const { return config_.body() == v1::Residual::BOTTLENECK; }
+  bool bottleneck() const { return config_.body() == v1::Residual::BODY_BOTTLENECK; }
   int num_convs() const { return bottleneck() ? 3 : 2; }
   uint32_t out_channels() const { return config_.channels() * (bottleneck() ? 4 : 1); }
 
@@ -109,7 +109,7 @@ class ResidualBlock final : public Block {
   // Whether the shortcut of a standard body is a convolution.
   bool Projects(const BlockBuilder& builder) const {
     if (config_.shortcut() != v1::Residual::SHORTCUT_UNSPECIFIED) {
-      return config_.shortcut() == v1::Residual::PROJECTION;
+      return config_.shortcut() == v1::Residual::SHORTCUT_PROJECTION;
     }
     const Shape* input = builder.ShapeOf(BlockBuilder::kInput);
     return config_.stride() > 1 || (input != nullptr && (*input)[0] != out_channels());
@@ -143,7 +143,7 @@ class ResidualBlock final : public Block {
       const bool last = i == num_convs();
       builder.Add(Conv(i));
       v1::Layer norm = MakeBatchNorm(absl::StrCat("norm", i));
-      if (last && config_.initialization() == v1::Residual::ZERO_LAST) {
+      if (last && config_.initialization() == v1::Residual::INITIALIZATION_ZERO_LAST) {
         *norm.mutable_batch_norm()->mutable_weight_init() = ZerosInitializer();
       }
       builder.Add(last ? std::move(norm) : With(std::move(norm), config_.activation()));
@@ -164,7 +164,7 @@ class ResidualBlock final : public Block {
       builder.Add(With(MakeBatchNorm(absl::StrCat("norm", i)), config_.activation()));
       if (i > 1) AddDropout(builder, i - 1);
       v1::Layer conv = Conv(i);
-      if (i == num_convs() && config_.initialization() == v1::Residual::ZERO_LAST) {
+      if (i == num_convs() && config_.initialization() == v1::Residual::INITIALIZATION_ZERO_LAST) {
         *conv.mutable_conv2d()->mutable_weight_init() = ZerosInitializer();
       }
       builder.Add(std::move(conv));
@@ -179,7 +179,7 @@ class ResidualBlock final : public Block {
   // shortcut's convolution reads what the first one does. With pre-activation the activations stand before the
   // convolutions, and what follows the block has its own bias.
   void ExpandFixup(BlockBuilder& builder) const {
-    const bool pre = config_.order() == v1::Residual::PRE_ACTIVATION;
+    const bool pre = config_.order() == v1::Residual::ORDER_PRE_ACTIVATION;
     const auto bias = [](int conv, const char* which) {
       return MakeScalarAffine(absl::StrCat("bias", conv, which), /*weight=*/false, /*bias=*/true);
     };
@@ -214,7 +214,7 @@ class ResidualBlock final : public Block {
 
   void ExpandWritten(BlockBuilder& builder, const FieldErrors& errors) const {
     LayerList layers = config_.layers();
-    if (config_.initialization() == v1::Residual::ZERO_LAST && !EndAtZero(layers)) {
+    if (config_.initialization() == v1::Residual::INITIALIZATION_ZERO_LAST && !EndAtZero(layers)) {
       errors.At("initialization")
           .Add(
               "ZERO_LAST needs layers that end in a weight that can start at zero: conv2d, dense, drop_connect, "
@@ -226,7 +226,7 @@ class ResidualBlock final : public Block {
     const Shape* to = builder.ShapeOf(last);
     // Without the shapes the sum is not checked either: there is a violation already.
     const bool same = from == nullptr || to == nullptr || *from == *to;
-    const bool projects = config_.shortcut() == v1::Residual::PROJECTION ||
+    const bool projects = config_.shortcut() == v1::Residual::SHORTCUT_PROJECTION ||
                           (config_.shortcut() == v1::Residual::SHORTCUT_UNSPECIFIED && !same);
     std::string shortcut(BlockBuilder::kInput);
     if (projects && from != nullptr && to != nullptr) {
@@ -281,18 +281,18 @@ void RejectStandardBody(const v1::Residual& config, const FieldErrors& errors) {
   reject(config.order() != v1::Residual::ORDER_UNSPECIFIED, "order");
   reject(config.dropout() != 0, "dropout");
   reject(config.has_activation(), "activation");
-  if (config.initialization() == v1::Residual::FIXUP) {
+  if (config.initialization() == v1::Residual::INITIALIZATION_FIXUP) {
     errors.At("initialization").Add("FIXUP is of a standard body, and contradicts layers");
   }
 }
 
 void ResolveStandardBody(v1::Residual& config, const FieldErrors& errors) {
-  if (config.body() == v1::Residual::BODY_UNSPECIFIED) config.set_body(v1::Residual::BASIC);
-  if (config.order() == v1::Residual::ORDER_UNSPECIFIED) config.set_order(v1::Residual::POST_ACTIVATION);
-  if (config.body() != v1::Residual::BASIC && config.body() != v1::Residual::BOTTLENECK) {
+  if (config.body() == v1::Residual::BODY_UNSPECIFIED) config.set_body(v1::Residual::BODY_BASIC);
+  if (config.order() == v1::Residual::ORDER_UNSPECIFIED) config.set_order(v1::Residual::ORDER_POST_ACTIVATION);
+  if (config.body() != v1::Residual::BODY_BASIC && config.body() != v1::Residual::BODY_BOTTLENECK) {
     errors.At("body").Add("must be BASIC or BOTTLENECK");
   }
-  if (config.order() != v1::Residual::POST_ACTIVATION && config.order() != v1::Residual::PRE_ACTIVATION) {
+  if (config.order() != v1::Residual::ORDER_POST_ACTIVATION && config.order() != v1::Residual::ORDER_PRE_ACTIVATION) {
     errors.At("order").Add("must be POST_ACTIVATION or PRE_ACTIVATION");
   }
   CheckCount(config.channels(), 1, kMaxChannels / 4, errors.At("channels"));

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "core/base/enum_name.h"
 #include "core/base/registry.h"
 #include "core/data_initialization/data_initializer.h"
 #include "core/kinds/activation.h"
@@ -71,7 +72,7 @@ std::string Summary(const FieldDescriptor& field) {
   for (int i = 0; i < field.enum_type()->value_count(); ++i) {
     const auto& value = *field.enum_type()->value(i);
     const std::string comment = Comment(value);
-    values.push_back(comment.empty() ? std::string(value.name()) : absl::StrCat(value.name(), " (", comment, ")"));
+    values.push_back(comment.empty() ? EnumName(value) : absl::StrCat(EnumName(value), " (", comment, ")"));
   }
   return absl::StrCat(summary, summary.empty() ? "" : " ", "One of: ", absl::StrJoin(values, "; "));
 }

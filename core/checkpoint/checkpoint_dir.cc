@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "core/base/checksum.h"
 #include "core/base/file.h"
+#include "core/base/json_message.h"
 #include "google/protobuf/util/json_util.h"
 
 namespace traind::core {
@@ -82,9 +83,7 @@ absl::StatusOr<CheckpointFiles> ReadManifest(const std::string& dir, int64_t ste
   auto checksum = ReadFile(Join(files.dir, kManifestChecksumFile), 64);
   if (!checksum.ok()) return checksum.status();
   if (absl::StrCat(Crc32Hex(*json), "\n") != *checksum) return Damaged(path, "does not have the recorded checksum");
-  if (auto parsed = google::protobuf::util::JsonStringToMessage(*json, &files.manifest); !parsed.ok()) {
-    return Damaged(path, parsed.ToString());
-  }
+  if (absl::Status parsed = ParseJson(*json, files.manifest); !parsed.ok()) return Damaged(path, parsed.message());
   if (files.manifest.format_version() != kFormatVersion) {
     return Damaged(path, absl::StrCat("format version ", files.manifest.format_version(), " is not known"));
   }

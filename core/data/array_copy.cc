@@ -103,8 +103,8 @@ int64_t Integer(NumberType type, const char* bytes) {
 }  // namespace
 
 absl::Status CopyExamples(ArrayReader& reader, const ExampleLayout& layout, ChecksummedFile& file) {
-  return layout.type == v1::UINT8 ? CopyExamplesAs<uint8_t>(reader, layout, file)
-                                  : CopyExamplesAs<float>(reader, layout, file);
+  return layout.type == v1::ELEMENT_TYPE_UINT8 ? CopyExamplesAs<uint8_t>(reader, layout, file)
+                                               : CopyExamplesAs<float>(reader, layout, file);
 }
 
 absl::Status CopyLabels(ArrayReader& reader, ChecksummedFile& file, int64_t* largest) {

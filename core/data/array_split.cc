@@ -21,9 +21,9 @@ absl::StatusOr<ExampleLayout> LayoutOf(const ArrayReader& reader) {
   const NumberType type = reader.header().type;
   ExampleLayout layout;
   if (type == NumberType::kUint8) {
-    layout.type = v1::UINT8;
+    layout.type = v1::ELEMENT_TYPE_UINT8;
   } else if (IsFloat(type)) {
-    layout.type = v1::FLOAT32;
+    layout.type = v1::ELEMENT_TYPE_FLOAT32;
   } else {
     return absl::InvalidArgumentError(
         absl::StrCat(reader.name(), ": examples must be uint8, float32 or float64, not ", ToString(type)));

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/enum_name.h"
 #include "core/data/dataset_dir.h"
 #include "core/data/split_reader.h"
 
@@ -121,7 +122,7 @@ absl::Status ReadLabels(const std::string& path, size_t label_bytes, int classes
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SplitReader>> OpenCifarSplit(const SplitOrigin& origin) {
-  const bool fine = origin.source->format() == v1::CIFAR100;
+  const bool fine = origin.source->format() == v1::FORMAT_CIFAR100;
   const size_t label_bytes = fine ? 2 : 1;
   auto files = SplitFiles(origin);
   if (!files.ok()) return files.status();
@@ -130,9 +131,9 @@ absl::StatusOr<std::unique_ptr<SplitReader>> OpenCifarSplit(const SplitOrigin& o
   if (names.empty() && fine) names.assign(kCifar100.begin(), kCifar100.end());
   if (names.empty()) names.assign(kCifar10.begin(), kCifar10.end());
   if (names.size() != classes) {
-    return origin.Fail(origin.root->scope().At("class_names"),
-                       absl::StrCat(names.size(), " names for the ", classes, " classes of ",
-                                    v1::Format_Name(origin.source->format())));
+    return origin.Fail(
+        origin.root->scope().At("class_names"),
+        absl::StrCat(names.size(), " names for the ", classes, " classes of ", EnumName(origin.source->format())));
   }
   std::vector<int32_t> labels;
   for (const SplitFile& file : *files) {
@@ -141,7 +142,7 @@ absl::StatusOr<std::unique_ptr<SplitReader>> OpenCifarSplit(const SplitOrigin& o
   }
   SplitHeader header{.count = static_cast<int64_t>(labels.size()),
                      .shape = {3, kSide, kSide},
-                     .type = v1::UINT8,
+                     .type = v1::ELEMENT_TYPE_UINT8,
                      .class_names = std::move(names)};
   return std::make_unique<CifarSplit>(std::move(header), origin, *std::move(files), std::move(labels), label_bytes);
 }

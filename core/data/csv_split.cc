@@ -247,7 +247,7 @@ absl::StatusOr<std::unique_ptr<SplitReader>> OpenCsvSplit(const SplitOrigin& ori
   const auto width = static_cast<int64_t>(features.size());
   SplitHeader header{.count = summary.rows,
                      .shape = {width},
-                     .type = v1::FLOAT32,
+                     .type = v1::ELEMENT_TYPE_FLOAT32,
                      .target_width = options.target_columns_size(),
                      .class_names = std::move(names),
                      .feature_names = std::move(features)};

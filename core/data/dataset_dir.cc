@@ -7,9 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/checksum.h"
+#include "core/base/json_message.h"
 #include "core/data/array_reader.h"
 #include "core/data/dataset_files.h"
-#include "google/protobuf/util/json_util.h"
 
 namespace traind::core {
 namespace {
@@ -60,7 +60,8 @@ void UpdateInParts(absl::string_view data, const std::function<void()>& progress
 bool IsPlausible(const v1::Dataset& dataset) {
   const Shape shape(dataset.example_shape().begin(), dataset.example_shape().end());
   if ((shape.size() != 1 && shape.size() != 3) || CheckedElements(shape, kMaxExampleElements) < 1) return false;
-  if (dataset.element_type() != v1::UINT8 && dataset.element_type() != v1::FLOAT32) return false;
+  if (dataset.element_type() != v1::ELEMENT_TYPE_UINT8 && dataset.element_type() != v1::ELEMENT_TYPE_FLOAT32)
+    return false;
   const int64_t classes = dataset.num_classes();
   const int64_t width = dataset.target_width();
   if (classes < 0 || classes > kMaxClasses || width < 0 || width > kMaxExampleElements) return false;
@@ -86,7 +87,7 @@ bool IsSplitName(absl::string_view name) {
   });
 }
 
-absl::string_view NpyType(v1::ElementType type) { return type == v1::UINT8 ? "|u1" : "<f4"; }
+absl::string_view NpyType(v1::ElementType type) { return type == v1::ELEMENT_TYPE_UINT8 ? "|u1" : "<f4"; }
 
 std::string NpyHeader(absl::string_view type, const Shape& shape) {
   std::string text = absl::StrCat("{'descr': '", type, "', 'fortran_order': False, 'shape': (",
@@ -106,9 +107,7 @@ absl::StatusOr<v1::Dataset> LoadDataset(const std::string& dir) {
   auto json = ReadFile(path, kMaxJsonSize);
   if (!json.ok()) return json.status();
   v1::Dataset dataset;
-  if (auto parsed = google::protobuf::util::JsonStringToMessage(*json, &dataset); !parsed.ok()) {
-    return Damaged(path, parsed.ToString());
-  }
+  if (absl::Status parsed = ParseJson(*json, dataset); !parsed.ok()) return Damaged(path, parsed.message());
   if (!IsPlausible(dataset)) return Damaged(path, "does not describe a dataset");
   return dataset;
 }
@@ -179,7 +178,7 @@ absl::StatusOr<Split> OpenSplit(const std::string& dir, const std::string& name)
 
   Shape shape = split.example_shape_;
   shape.insert(shape.begin(), split.size_);
-  const NumberType type = split.element_type_ == v1::UINT8 ? NumberType::kUint8 : NumberType::kFloat32;
+  const NumberType type = split.element_type_ == v1::ELEMENT_TYPE_UINT8 ? NumberType::kUint8 : NumberType::kFloat32;
   absl::Status status = MapArray(ExamplesPath(dir, name), type, shape, &split.examples_, &split.examples_data_);
   if (!status.ok()) return status;
   const Shape label_shape = split.has_labels() ? Shape{split.size_} : Shape{split.size_, split.target_width_};

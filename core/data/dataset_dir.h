@@ -71,7 +71,7 @@ class Split {
   // Row-major, of the element type: one example, and all size() of them.
   const void* example(int64_t index) const { return examples_data_ + index * example_bytes(); }
   int64_t example_bytes() const {
-    return example_elements() * (element_type_ == v1::UINT8 ? 1 : int64_t{sizeof(float)});
+    return example_elements() * (element_type_ == v1::ELEMENT_TYPE_UINT8 ? 1 : int64_t{sizeof(float)});
   }
   const uint8_t* uint8_examples() const { return reinterpret_cast<const uint8_t*>(examples_data_); }
   const float* float_examples() const { return reinterpret_cast<const float*>(examples_data_); }

@@ -76,7 +76,7 @@ class SplitScan {
       for (const int32_t label : split_.labels()) ++counts[label];
       out->mutable_class_counts()->Add(counts.begin(), counts.end());
     }
-    if (split_.element_type() == v1::UINT8) {
+    if (split_.element_type() == v1::ELEMENT_TYPE_UINT8) {
       MeasureAs<uint8_t, ByteSums>(split_.uint8_examples(), out);
     } else {
       MeasureAs<float, Moments>(split_.float_examples(), out);

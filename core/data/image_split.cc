@@ -114,7 +114,7 @@ absl::StatusOr<std::unique_ptr<SplitReader>> OpenImageSplit(const SplitOrigin& o
   const v1::ImageOptions& options = origin.source->images();
   SplitHeader header{.count = static_cast<int64_t>(labels.size()),
                      .shape = {options.grayscale() ? 1 : 3, options.height(), options.width()},
-                     .type = v1::UINT8,
+                     .type = v1::ELEMENT_TYPE_UINT8,
                      .class_names = std::move(names)};
   return std::make_unique<ImageSplit>(std::move(header), origin, std::move(parts), std::move(labels));
 }

@@ -14,6 +14,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "core/base/checksum.h"
+#include "core/base/enum_name.h"
 #include "core/base/errors.h"
 #include "core/base/utf8.h"
 #include "core/data/dataset_dir.h"
@@ -47,8 +48,8 @@ void CheckAlike(const std::vector<Input>& inputs) {
                                                first_name, "' has ", ToString(first.shape)));
     }
     if (header.type != first.type) {
-      origin.examples_field().Add(absl::StrCat("examples of type ", v1::ElementType_Name(header.type), ", but split '",
-                                               first_name, "' has ", v1::ElementType_Name(first.type)));
+      origin.examples_field().Add(absl::StrCat("examples of type ", EnumName(header.type), ", but split '", first_name,
+                                               "' has ", EnumName(first.type)));
     }
     if (header.target_width != first.target_width) {
       auto kind = [](int64_t width) {
@@ -127,8 +128,9 @@ absl::Status CheckSize(const std::vector<Input>& inputs, int64_t max_bytes) {
   double bytes = 0;  // Cannot overflow; exact enough for a limit.
   for (const Input& input : inputs) {
     const SplitHeader& header = input.reader->header();
-    const double per_example = static_cast<double>(Elements(header.shape)) * (header.type == v1::UINT8 ? 1.0 : 4.0) +
-                               4.0 * static_cast<double>(std::max<int64_t>(header.target_width, 1));
+    const double per_example =
+        static_cast<double>(Elements(header.shape)) * (header.type == v1::ELEMENT_TYPE_UINT8 ? 1.0 : 4.0) +
+        4.0 * static_cast<double>(std::max<int64_t>(header.target_width, 1));
     bytes += static_cast<double>(header.count) * per_example;
   }
   if (bytes <= static_cast<double>(max_bytes)) return absl::OkStatus();

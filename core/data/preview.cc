@@ -209,7 +209,7 @@ absl::StatusOr<v1::PreviewDatasetResponse> PreviewDataset(const v1::PreviewDatas
   Range range;
   for (uint32_t column = 0; column < request.columns(); ++column) {
     const std::vector<float> images = column == 0 ? columns.Original() : columns.Augmented(column - 1);
-    if (column == 0 && type == v1::FLOAT32) {
+    if (column == 0 && type == v1::ELEMENT_TYPE_FLOAT32) {
       const auto [low, high] = std::minmax_element(images.begin(), images.end());
       range = {*low, *high};
     }

@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/base/enum_name.h"
 #include "core/data/tar.h"
 
 namespace traind::core {
@@ -13,13 +14,14 @@ namespace {
 
 // What a violation of a field calls the formats whose files hold the labels, too.
 bool HasLabelsInside(v1::Format format) {
-  return format == v1::CIFAR10 || format == v1::CIFAR100 || format == v1::IMAGES || format == v1::CSV;
+  return format == v1::FORMAT_CIFAR10 || format == v1::FORMAT_CIFAR100 || format == v1::FORMAT_IMAGES ||
+         format == v1::FORMAT_CSV;
 }
 
 // Fields that belong to another format are mistakes.
 void CheckOptions(const SplitOrigin& origin, v1::Format format) {
   const v1::SplitSource& source = *origin.source;
-  const std::string name = v1::Format_Name(format);
+  const std::string name = EnumName(format);
   if (HasLabelsInside(format)) {
     if (source.has_labels())
       origin.field.At("labels").Add(absl::StrCat("must be left out: ", name, " has labels inside"));
@@ -28,8 +30,8 @@ void CheckOptions(const SplitOrigin& origin, v1::Format format) {
   } else if (!source.more_examples().empty()) {
     origin.field.At("more_examples").Add("belongs to CIFAR10, CIFAR100, IMAGES and CSV");
   }
-  if (source.has_images() && format != v1::IMAGES) origin.field.At("images").Add("belongs to the format IMAGES");
-  if (source.has_csv() && format != v1::CSV) origin.field.At("csv").Add("belongs to the format CSV");
+  if (source.has_images() && format != v1::FORMAT_IMAGES) origin.field.At("images").Add("belongs to the format IMAGES");
+  if (source.has_csv() && format != v1::FORMAT_CSV) origin.field.At("csv").Add("belongs to the format CSV");
 }
 
 // The format of the request, or that of the first file's first bytes.
@@ -42,7 +44,7 @@ absl::StatusOr<v1::Format> FormatOf(const SplitOrigin& origin) {
   std::array<char, kTarBlock> block;
   auto size = (*source)->Read(block.data(), block.size());
   // The reader of arrays reports a damaged gzip.
-  return size.ok() && IsTar({block.data(), *size}) ? v1::IMAGES : v1::ARRAYS;
+  return size.ok() && IsTar({block.data(), *size}) ? v1::FORMAT_IMAGES : v1::FORMAT_ARRAYS;
 }
 
 }  // namespace
@@ -104,14 +106,14 @@ absl::StatusOr<std::unique_ptr<SplitReader>> OpenSplitReader(const SplitOrigin& 
   CheckOptions(origin, *format);
   if (origin.field.count() != before) return origin.root->ToStatus();
   switch (*format) {
-    case v1::CIFAR10:
-    case v1::CIFAR100:
+    case v1::FORMAT_CIFAR10:
+    case v1::FORMAT_CIFAR100:
       return OpenCifarSplit(origin);
-    case v1::IMAGES:
+    case v1::FORMAT_IMAGES:
       return OpenImageSplit(origin);
-    case v1::CSV:
+    case v1::FORMAT_CSV:
       return OpenCsvSplit(origin);
-    case v1::ARRAYS:
+    case v1::FORMAT_ARRAYS:
       return OpenArraySplit(origin);
     default:
       return origin.Fail(origin.field.At("format"), "must be one of ARRAYS, CIFAR10, CIFAR100, IMAGES, CSV");

@@ -75,11 +75,12 @@ NetworkUnderData::NetworkUnderData(const Graph& graph, ParameterStore& store, co
     const Node& node = graph.nodes()[i];
     const auto& all = node.parameters;
     const auto weight = std::find_if(all.begin(), all.end(), [&](const ParameterSpec& p) {
-      return p.group == v1::WEIGHTS && p.trained && p.shape.size() > 1 && p.shape[0] == node.pre_activation[0];
+      return p.group == v1::PARAMETER_GROUP_WEIGHTS && p.trained && p.shape.size() > 1 &&
+             p.shape[0] == node.pre_activation[0];
     });
     if (weight == all.end()) continue;
     const auto bias = std::find_if(all.begin(), all.end(), [&](const ParameterSpec& p) {
-      return p.group == v1::BIASES && p.shape == Shape{node.pre_activation[0]};
+      return p.group == v1::PARAMETER_GROUP_BIASES && p.shape == Shape{node.pre_activation[0]};
     });
     layers_.push_back({.node = i,
                        .name = node.name,

@@ -13,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "core/base/enum_name.h"
 
 namespace traind::core {
 namespace {
@@ -30,15 +31,14 @@ bool IsName(std::string_view name) {
 
 // Fills in the default and checks the list.
 void ResolveGroups(v1::Regularizer& regularizer, const FieldErrors& errors) {
-  if (regularizer.groups().empty()) regularizer.add_groups(v1::WEIGHTS);
+  if (regularizer.groups().empty()) regularizer.add_groups(v1::PARAMETER_GROUP_WEIGHTS);
   std::array<bool, v1::ParameterGroup_ARRAYSIZE> listed = {};
   for (int i = 0; i < regularizer.groups_size(); ++i) {
     const int group = regularizer.groups(i);
     if (group == v1::PARAMETER_GROUP_UNSPECIFIED || !v1::ParameterGroup_IsValid(group)) {
       errors.At("groups", i).Add(absl::StrCat("must be WEIGHTS, BIASES or NORMALIZATION, not ", group));
     } else if (std::exchange(listed[group], true)) {
-      errors.At("groups", i)
-          .Add(absl::StrCat(v1::ParameterGroup_Name(regularizer.groups(i)), " is in the list already"));
+      errors.At("groups", i).Add(absl::StrCat(EnumName(regularizer.groups(i)), " is in the list already"));
     }
   }
 }
@@ -49,7 +49,9 @@ void AssignGroups(std::vector<ParameterSpec>& parameters) {
   const bool weights = std::any_of(parameters.begin(), parameters.end(), [](const auto& p) { return p.penalized; });
   for (ParameterSpec& parameter : parameters) {
     const bool bias = weights && parameter.name == "bias";
-    parameter.group = parameter.penalized ? v1::WEIGHTS : bias ? v1::BIASES : v1::NORMALIZATION;
+    parameter.group = parameter.penalized ? v1::PARAMETER_GROUP_WEIGHTS
+                      : bias              ? v1::PARAMETER_GROUP_BIASES
+                                          : v1::PARAMETER_GROUP_NORMALIZATION;
   }
 }
 

@@ -86,7 +86,7 @@ void FillUniform(const RandomStream& random, float low, float high, absl::Span<f
 }
 
 void FillScaled(const RandomStream& random, v1::Distribution distribution, double std, absl::Span<float> values) {
-  if (distribution == v1::UNIFORM) {
+  if (distribution == v1::DISTRIBUTION_UNIFORM) {
     const auto bound = static_cast<float>(std::sqrt(3.0) * std);
     FillUniform(random, -bound, bound, values);
   } else {
@@ -107,7 +107,7 @@ double FanOf(v1::Fan fan, Initializer::Fans fans) {
 
 void CheckFan(v1::Fan fan, const FieldErrors& errors) {
   if (v1::Fan_IsValid(fan)) return;
-  errors.Add(absl::StrCat("must be FAN_IN, FAN_OUT or FAN_AVERAGE, not ", static_cast<int>(fan)));
+  errors.Add(absl::StrCat("must be IN, OUT or AVERAGE, not ", static_cast<int>(fan)));
 }
 
 void CheckDistribution(v1::Distribution distribution, const FieldErrors& errors) {

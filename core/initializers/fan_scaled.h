@@ -29,7 +29,7 @@ class FanScaled : public Initializer {
 template <class Config>
 void ResolveFanScaled(Config& config, const FieldErrors& errors) {
   if (config.fan() == v1::FAN_UNSPECIFIED) config.set_fan(v1::FAN_IN);
-  if (config.distribution() == v1::DISTRIBUTION_UNSPECIFIED) config.set_distribution(v1::NORMAL);
+  if (config.distribution() == v1::DISTRIBUTION_UNSPECIFIED) config.set_distribution(v1::DISTRIBUTION_NORMAL);
   CheckFan(config.fan(), errors.At("fan"));
   CheckDistribution(config.distribution(), errors.At("distribution"));
 }

@@ -21,7 +21,7 @@ class RandomWalkInitializer final : public Initializer {
             absl::Span<float> values) const override {
     const auto n = static_cast<double>(std::max<int64_t>(1, fans.in));
     const double gain = linear_ ? std::exp(1 / (2 * n)) : std::sqrt(2.0) * std::exp(1.2 / (std::max(n, 6.0) - 2.4));
-    FillScaled(random, v1::NORMAL, gain / std::sqrt(n), values);
+    FillScaled(random, v1::DISTRIBUTION_NORMAL, gain / std::sqrt(n), values);
   }
 
  private:
@@ -32,13 +32,13 @@ const Registered<Initializer, v1::RandomWalk> kRandomWalk(
     "Normal, with the gain that keeps gradients neither growing nor shrinking with depth (slide 67).",
     [](v1::RandomWalk& config, const FieldErrors& errors) {
       if (config.nonlinearity() == v1::RandomWalk::NONLINEARITY_UNSPECIFIED) {
-        config.set_nonlinearity(v1::RandomWalk::RELU);
+        config.set_nonlinearity(v1::RandomWalk::NONLINEARITY_RELU);
       }
       if (!v1::RandomWalk::Nonlinearity_IsValid(config.nonlinearity())) {
         errors.At("nonlinearity")
             .Add(absl::StrCat("must be RELU or LINEAR, not ", static_cast<int>(config.nonlinearity())));
       }
-      return std::make_unique<RandomWalkInitializer>(config.nonlinearity() == v1::RandomWalk::LINEAR);
+      return std::make_unique<RandomWalkInitializer>(config.nonlinearity() == v1::RandomWalk::NONLINEARITY_LINEAR);
     });
 
 }  // namespace

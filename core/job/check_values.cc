@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/base/enum_name.h"
 #include "core/base/kind.h"
 #include "google/protobuf/descriptor.h"
 
@@ -19,7 +20,7 @@ using google::protobuf::Message;
 std::string KnownNames(const google::protobuf::EnumDescriptor& type) {
   std::vector<std::string> names;
   for (int i = 0; i < type.value_count(); ++i) {
-    if (type.value(i)->number() != 0) names.push_back(type.value(i)->name());
+    if (type.value(i)->number() != 0) names.push_back(EnumName(*type.value(i)));
   }
   return absl::StrJoin(names, ", ");
 }

@@ -34,7 +34,7 @@ void DescribeLayer(const Graph& graph, const Node& node, const PlanOptions& opti
   DescribeParameters(node, layer);
   layer.set_forward_flops(node.forward_flops);
   layer.set_activation_bytes(
-      ToCount((options.precision == v1::BF16 ? 2 : 4) * static_cast<double>(Elements(node.output))));
+      ToCount((options.precision == v1::PRECISION_BF16 ? 2 : 4) * static_cast<double>(Elements(node.output))));
   const auto chosen = options.algorithms.find(node.name);
   if (chosen != options.algorithms.end()) layer.set_algorithm(chosen->second);
 }

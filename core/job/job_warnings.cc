@@ -117,7 +117,7 @@ std::vector<std::string> NetworkWarnings(const Graph& graph, int64_t batch) {
 std::vector<std::string> JobWarnings(const v1::JobSpec& spec, const Graph& graph, const v1::Dataset& dataset) {
   std::vector<std::string> warnings = NetworkWarnings(graph, spec.batch_size());
   WarnOfLogits(spec.loss(), graph.output(), warnings);
-  if (dataset.element_type() == v1::UINT8 && !Centres(spec.data())) {
+  if (dataset.element_type() == v1::ELEMENT_TYPE_UINT8 && !Centres(spec.data())) {
     warnings.emplace_back(
         "the input is not zero-mean: bytes are all positive; add zero_mean or standardize to "
         "data.preprocessing");

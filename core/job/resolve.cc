@@ -40,7 +40,7 @@ int64_t Characters(const std::string& text) {
 }
 
 void CheckPrecision(v1::Precision precision, const FieldErrors& errors) {
-  if (precision == v1::BF16 && !onednn::SupportsBf16()) {
+  if (precision == v1::PRECISION_BF16 && !onednn::SupportsBf16()) {
     errors.Add(absl::StrCat("BF16 needs a CPU with bfloat16 instructions, and this one offers ",
                             onednn::InstructionSet(), "; use F32"));
   }
@@ -158,9 +158,10 @@ void ResolveSettings(v1::JobSpec& spec, uint32_t max_threads, const FieldErrors&
   if (Characters(spec.display_name()) > kMaxDisplayName) {
     errors.At("display_name").Add(absl::StrCat("must be at most ", kMaxDisplayName, " characters"));
   }
-  if (spec.sampling() == v1::SAMPLING_UNSPECIFIED) spec.set_sampling(v1::SHUFFLED);
-  if (spec.precision() == v1::PRECISION_UNSPECIFIED) spec.set_precision(v1::F32);
-  if (spec.convolution_algorithm() == v1::CONVOLUTION_ALGORITHM_UNSPECIFIED) spec.set_convolution_algorithm(v1::AUTO);
+  if (spec.sampling() == v1::SAMPLING_UNSPECIFIED) spec.set_sampling(v1::SAMPLING_SHUFFLED);
+  if (spec.precision() == v1::PRECISION_UNSPECIFIED) spec.set_precision(v1::PRECISION_F32);
+  if (spec.convolution_algorithm() == v1::CONVOLUTION_ALGORITHM_UNSPECIFIED)
+    spec.set_convolution_algorithm(v1::CONVOLUTION_ALGORITHM_AUTO);
   CheckPrecision(spec.precision(), errors.At("precision"));
   if (!spec.has_threads()) spec.set_threads(max_threads);
   CheckCount(spec.threads(), 1, max_threads, errors.At("threads"));
@@ -296,7 +297,7 @@ v1::ProbeNetworkRequest ResolveProbe(const v1::ProbeNetworkRequest& request, con
       ResolveBatch(request.has_batch_size(), request.batch_size(), 16, data.examples, errors.At("batch_size")));
   if (resolved.histogram_bins() == 0) resolved.set_histogram_bins(64);
   CheckCount(resolved.histogram_bins(), 64, 256, errors.At("histogram_bins"));
-  if (resolved.precision() == v1::PRECISION_UNSPECIFIED) resolved.set_precision(v1::F32);
+  if (resolved.precision() == v1::PRECISION_UNSPECIFIED) resolved.set_precision(v1::PRECISION_F32);
   CheckPrecision(resolved.precision(), errors.At("precision"));
   if (resolved.has_data_initialization()) {
     // Of N(0, 1) there is the one minibatch that is shown.

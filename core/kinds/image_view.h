@@ -12,7 +12,7 @@
 namespace traind::core {
 
 struct ImageView {
-  v1::ElementType type = v1::UINT8;  // Or FLOAT32.
+  v1::ElementType type = v1::ELEMENT_TYPE_UINT8;  // Or FLOAT32.
   int64_t channels = 0;
   int64_t height = 0;
   int64_t width = 0;
@@ -24,13 +24,13 @@ struct ImageView {
   }
   int64_t plane() const { return height * width; }
   int64_t elements() const { return channels * plane(); }
-  int64_t bytes() const { return elements() * (type == v1::UINT8 ? 1 : int64_t{sizeof(float)}); }
+  int64_t bytes() const { return elements() * (type == v1::ELEMENT_TYPE_UINT8 ? 1 : int64_t{sizeof(float)}); }
 };
 
 // Calls body(T{}) with the type of the pixels.
 template <class Body>
 void WithPixelType(v1::ElementType type, const Body& body) {
-  type == v1::UINT8 ? body(uint8_t{}) : body(float{});
+  type == v1::ELEMENT_TYPE_UINT8 ? body(uint8_t{}) : body(float{});
 }
 
 // The nearest value that a pixel can have.

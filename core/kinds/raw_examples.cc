@@ -14,7 +14,7 @@ TRAIND_VECTORIZED void BytesToFloat(const uint8_t* x, int64_t n, float* y) {
 }  // namespace
 
 void CopyAsFloats(v1::ElementType type, const void* example, int64_t n, float* out) {
-  if (type == v1::UINT8) {
+  if (type == v1::ELEMENT_TYPE_UINT8) {
     BytesToFloat(static_cast<const uint8_t*>(example), n, out);
   } else {
     std::memcpy(out, example, static_cast<size_t>(n) * sizeof(float));

@@ -17,7 +17,7 @@ inline constexpr int64_t kMaxExampleElements = int64_t{1} << 24;
 // Refers to memory that somebody else owns. As thread-safe as `at` is.
 struct RawExamples {
   int64_t count = 0;
-  v1::ElementType type = v1::UINT8;                  // Or FLOAT32.
+  v1::ElementType type = v1::ELEMENT_TYPE_UINT8;     // Or FLOAT32.
   Shape shape = {};                                  // Of one: [features] or [channels, height, width].
   std::function<const void*(int64_t)> at = nullptr;  // Example i, row-major; valid until the next call.
 

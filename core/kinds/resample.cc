@@ -14,7 +14,7 @@ TRAIND_VECTORIZED void AddWeighted(const T* x, float weight, float* sum, int64_t
 
 v1::Border ResolveBorder(v1::Border border, const FieldErrors& errors) {
   if (border == v1::BORDER_UNSPECIFIED) return v1::BORDER_ZERO;
-  if (!v1::Border_IsValid(border)) errors.At("border").Add("must be BORDER_ZERO, BORDER_EDGE or BORDER_REFLECT");
+  if (!v1::Border_IsValid(border)) errors.At("border").Add("must be ZERO, EDGE or REFLECT");
   return border;
 }
 

@@ -48,7 +48,7 @@ class Resampler {
   std::vector<float> row_;
 };
 
-// BORDER_ZERO when it is unspecified; a value this build does not know is a violation of the field `border`.
+// ZERO when it is unspecified; a value this build does not know is a violation of the field `border`.
 v1::Border ResolveBorder(v1::Border border, const FieldErrors& errors);
 
 // The pixel that stands at place i of n, or -1 for none (a zero).

@@ -39,10 +39,10 @@ std::array<int64_t, 2> ResolvePair(google::protobuf::RepeatedField<uint32_t>& va
 void ResolvePadding(v1::Padding& padding, bool pooling, Window& window, const FieldErrors& errors) {
   auto& amount = *padding.mutable_amount();
   switch (padding.mode()) {
-    case v1::Padding::SAME:
+    case v1::Padding::MODE_SAME:
       window.same = true;
       [[fallthrough]];
-    case v1::Padding::VALID:
+    case v1::Padding::MODE_VALID:
       if (!amount.empty()) errors.At("amount").Add("contradicts the mode, which says how much");
       return;
     case v1::Padding::MODE_UNSPECIFIED:
@@ -52,7 +52,7 @@ void ResolvePadding(v1::Padding& padding, bool pooling, Window& window, const Fi
       return;
   }
   if (amount.empty()) {
-    padding.set_mode(v1::Padding::VALID);
+    padding.set_mode(v1::Padding::MODE_VALID);
     return;
   }
   if (amount.size() != 1 && amount.size() != 2 && amount.size() != 4) {

@@ -53,7 +53,7 @@ class Conv2dLayer : public Layer {
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     onednn::ConvolutionOptions options = Options(planner);
-    options.winograd = planner.convolution_algorithm() == v1::WINOGRAD;
+    options.winograd = planner.convolution_algorithm() == v1::CONVOLUTION_ALGORITHM_WINOGRAD;
     auto forward = WithFusedActivation(planner, options, onednn::Convolution);
     if (!forward.ok() && options.winograd) {
       options.winograd = false;

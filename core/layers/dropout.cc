@@ -105,7 +105,7 @@ class DropoutLayer : public Layer {
   }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
-    const bool classic = config_.form() == v1::Dropout::CLASSIC;
+    const bool classic = config_.form() == v1::Dropout::FORM_CLASSIC;
     const bool unchanged = config_.rate() == 0 || (!planner.sampling() && !classic);
     if (unchanged) return PlanUnchanged(planner);
 
@@ -157,8 +157,8 @@ const Registered<Layer, v1::Dropout> kDropout(
       const int before = errors.count();
       if (!config.has_rate()) config.set_rate(0.5);
       CheckRate(config.rate(), errors.At("rate"));
-      if (config.form() == v1::Dropout::FORM_UNSPECIFIED) config.set_form(v1::Dropout::INVERTED);
-      if (config.form() != v1::Dropout::INVERTED && config.form() != v1::Dropout::CLASSIC) {
+      if (config.form() == v1::Dropout::FORM_UNSPECIFIED) config.set_form(v1::Dropout::FORM_INVERTED);
+      if (config.form() != v1::Dropout::FORM_INVERTED && config.form() != v1::Dropout::FORM_CLASSIC) {
         errors.At("form").Add("must be INVERTED or CLASSIC");
       }
       return errors.count() > before ? nullptr : std::make_unique<DropoutLayer>(config);

@@ -299,10 +299,10 @@ const Registered<Layer, v1::FractionalMaxPool> kFractionalMaxPool(
       if (!config.has_ratio()) config.set_ratio(1.4142135623730951);
       Require(config.ratio() > 1 && config.ratio() <= 2, errors, "ratio", "in (1, 2]", config.ratio());
       if (config.sequence() == v1::FractionalMaxPool::SEQUENCE_UNSPECIFIED) {
-        config.set_sequence(v1::FractionalMaxPool::RANDOM);
+        config.set_sequence(v1::FractionalMaxPool::SEQUENCE_RANDOM);
       }
-      if (config.sequence() != v1::FractionalMaxPool::RANDOM &&
-          config.sequence() != v1::FractionalMaxPool::PSEUDO_RANDOM) {
+      if (config.sequence() != v1::FractionalMaxPool::SEQUENCE_RANDOM &&
+          config.sequence() != v1::FractionalMaxPool::SEQUENCE_PSEUDO_RANDOM) {
         errors.At("sequence").Add("must be RANDOM or PSEUDO_RANDOM");
       }
       return errors.count() > before ? nullptr : std::make_unique<FractionalMaxPoolLayer>(config);

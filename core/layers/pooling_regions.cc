@@ -54,7 +54,7 @@ void RegionRule::Draw(const RandomStream& random, uint64_t step, uint32_t exampl
     return;
   }
   const uint32_t first_block = axis << 30;
-  if (sequence == v1::FractionalMaxPool::PSEUDO_RANDOM) {
+  if (sequence == v1::FractionalMaxPool::SEQUENCE_PSEUDO_RANDOM) {
     DrawPseudoRandom(random, step, example, first_block, span, n, starts);
   } else {
     DrawRandom(random, step, example, first_block, span, n, starts);

@@ -12,7 +12,7 @@ namespace traind::core {
 // The regions of an axis of `input` pixels: region i is [starts[i], starts[i] + length), length being
 // starts[i + 1] - starts[i] for disjoint regions and one more for overlapping ones. Together they cover the axis.
 struct RegionRule {
-  v1::FractionalMaxPool::Sequence sequence = v1::FractionalMaxPool::RANDOM;
+  v1::FractionalMaxPool::Sequence sequence = v1::FractionalMaxPool::SEQUENCE_RANDOM;
   bool disjoint = false;
   double ratio = 1.5;
 

@@ -31,8 +31,8 @@ bool HasWinograd(const ConvolutionShape& shape, v1::Precision precision, const C
   const Window& window = shape.window;
   const auto& begin = shape.placed.padding_begin;
   const auto& end = shape.placed.padding_end;
-  return built && precision != v1::BF16 && shape.groups == 1 && window.kernel == kThrees && window.stride == kOnes &&
-         window.dilation == kOnes && std::max({begin[0], begin[1], end[0], end[1]}) <= 1;
+  return built && precision != v1::PRECISION_BF16 && shape.groups == 1 && window.kernel == kThrees &&
+         window.stride == kOnes && window.dilation == kOnes && std::max({begin[0], begin[1], end[0], end[1]}) <= 1;
 }
 
 bool WinogradIsFaster(const ConvolutionShape& shape, int64_t batch) {
@@ -50,8 +50,11 @@ bool WinogradIsFaster(const ConvolutionShape& shape, int64_t batch) {
 
 v1::ConvolutionAlgorithm ChooseConvolution(const ConvolutionShape& shape, int64_t batch, v1::Precision precision,
                                            v1::ConvolutionAlgorithm requested, const ConvolutionTarget& target) {
-  if (requested == v1::DIRECT || !HasWinograd(shape, precision, target)) return v1::DIRECT;
-  return requested == v1::WINOGRAD || WinogradIsFaster(shape, batch) ? v1::WINOGRAD : v1::DIRECT;
+  if (requested == v1::CONVOLUTION_ALGORITHM_DIRECT || !HasWinograd(shape, precision, target))
+    return v1::CONVOLUTION_ALGORITHM_DIRECT;
+  return requested == v1::CONVOLUTION_ALGORITHM_WINOGRAD || WinogradIsFaster(shape, batch)
+             ? v1::CONVOLUTION_ALGORITHM_WINOGRAD
+             : v1::CONVOLUTION_ALGORITHM_DIRECT;
 }
 
 }  // namespace traind::core

@@ -36,7 +36,7 @@ double LeastTraining(const Graph& graph, const MemoryOptions& options) {
     outputs += static_cast<double>(Elements(node.output));
     for (const ParameterSpec& parameter : node.parameters) parameters += static_cast<double>(Elements(parameter.shape));
   }
-  const double value_bytes = options.plan.precision == v1::BF16 ? 2 : 4;
+  const double value_bytes = options.plan.precision == v1::PRECISION_BF16 ? 2 : 4;
   return 4 * (2.0 + options.optimizer_slots) * parameters +
          value_bytes * outputs * static_cast<double>(options.plan.batch);
 }

@@ -30,7 +30,7 @@ struct PlanOptions {
   int64_t batch = 1;
   bool training = false;  // Test mode otherwise. With a loss it goes backward too and needs a trainable store.
   bool sampling = false;  // In inference: Monte-Carlo samples, dropout stays on. Training always samples.
-  v1::Precision precision = v1::F32;
+  v1::Precision precision = v1::PRECISION_F32;
   uint64_t seed = 0;
   std::map<std::string, v1::ConvolutionAlgorithm, std::less<>> algorithms = {};  // By layer; DIRECT where absent.
   const Loss* loss = nullptr;

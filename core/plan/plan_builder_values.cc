@@ -43,12 +43,12 @@ std::string_view PrimitiveName(dnnl::primitive::kind kind) {
 // --- What layers ask for.
 
 memory::data_type PlanBuilder::compute_type() const {
-  return options_.precision == v1::BF16 ? memory::data_type::bf16 : memory::data_type::f32;
+  return options_.precision == v1::PRECISION_BF16 ? memory::data_type::bf16 : memory::data_type::f32;
 }
 
 v1::ConvolutionAlgorithm PlanBuilder::convolution_algorithm() const {
   auto found = options_.algorithms.find(stage_->node->name);
-  return found == options_.algorithms.end() ? v1::DIRECT : found->second;
+  return found == options_.algorithms.end() ? v1::CONVOLUTION_ALGORITHM_DIRECT : found->second;
 }
 
 const Activation* PlanBuilder::activation() const {

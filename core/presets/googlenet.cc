@@ -67,7 +67,7 @@ class GooglenetNetwork final : public Preset {
   // 3x3 of stride 2; of an even size the last window hangs over the edge by one.
   static v1::Layer Pool(const std::string& name) {
     v1::Layer pool = MakeMaxPool(name, 3, 2);
-    pool.mutable_max_pool()->mutable_padding()->set_mode(v1::Padding::SAME);
+    pool.mutable_max_pool()->mutable_padding()->set_mode(v1::Padding::MODE_SAME);
     return pool;
   }
 

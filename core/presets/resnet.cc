@@ -65,7 +65,7 @@ class ResnetNetwork final : public Preset {
   std::vector<v1::Layer> Stem(const std::optional<Shape>& input) const {
     const bool image = input && input->size() == 3;
     const bool small_image = image && std::max((*input)[1], (*input)[2]) <= kSmallImage;
-    const bool small = design_.blocks.size() == 3 || config_.stem() == v1::ResnetPreset::CIFAR ||
+    const bool small = design_.blocks.size() == 3 || config_.stem() == v1::ResnetPreset::STEM_CIFAR ||
                        (config_.stem() == v1::ResnetPreset::STEM_UNSPECIFIED && small_image);
     std::vector<v1::Layer> layers = {
         MakeConv("conv1", {.channels = config_.width(), .kernel = small ? 3u : 7u, .stride = small ? 1u : 2u})};
@@ -81,15 +81,15 @@ class ResnetNetwork final : public Preset {
   v1::Layer Block(size_t stage, uint32_t i, double survival) const {
     v1::Layer layer = Named(absl::StrCat("stage", stage + 1, ".block", i + 1));
     v1::Residual& block = *layer.mutable_block()->mutable_residual();
-    block.set_body(design_.bottleneck ? v1::Residual::BOTTLENECK : v1::Residual::BASIC);
-    block.set_order(design_.pre_activation ? v1::Residual::PRE_ACTIVATION : v1::Residual::POST_ACTIVATION);
+    block.set_body(design_.bottleneck ? v1::Residual::BODY_BOTTLENECK : v1::Residual::BODY_BASIC);
+    block.set_order(design_.pre_activation ? v1::Residual::ORDER_PRE_ACTIVATION : v1::Residual::ORDER_POST_ACTIVATION);
     block.set_channels(config_.width() << stage);
     block.set_stride(stage > 0 && i == 0 ? 2 : 1);
     block.set_survival(survival);
     block.set_dropout(config_.dropout());
     *block.mutable_activation() = config_.activation();
-    if (config_.fixup()) block.set_initialization(v1::Residual::FIXUP);
-    if (config_.zero_last()) block.set_initialization(v1::Residual::ZERO_LAST);
+    if (config_.fixup()) block.set_initialization(v1::Residual::INITIALIZATION_FIXUP);
+    if (config_.zero_last()) block.set_initialization(v1::Residual::INITIALIZATION_ZERO_LAST);
     return layer;
   }
 
@@ -114,7 +114,7 @@ const Registered<Preset, v1::ResnetPreset> kResnet(
       }
       const bool stages3 = design != nullptr && design->blocks.size() == 3;
       if (!v1::ResnetPreset::Stem_IsValid(config.stem())) errors.At("stem").Add("must be CIFAR or IMAGENET");
-      if (stages3 && config.stem() == v1::ResnetPreset::IMAGENET) {
+      if (stages3 && config.stem() == v1::ResnetPreset::STEM_IMAGENET) {
         errors.At("stem").Add(
             absl::StrCat("depth ", config.depth(), " is for CIFAR; IMAGENET goes with 18, 34 and 50"));
       }

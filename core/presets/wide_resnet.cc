@@ -25,11 +25,11 @@ class WideResnetNetwork final : public Preset {
       for (uint32_t i = 0; i < (config_.depth() - 4) / 6; ++i) {
         v1::Layer layer = Named(absl::StrCat("stage", stage + 1, ".block", i + 1));
         v1::Residual& block = *layer.mutable_block()->mutable_residual();
-        block.set_order(v1::Residual::PRE_ACTIVATION);
+        block.set_order(v1::Residual::ORDER_PRE_ACTIVATION);
         block.set_channels(config_.widen() * 16 << stage);
         block.set_stride(stage > 0 && i == 0 ? 2 : 1);
         block.set_dropout(config_.dropout());
-        if (config_.fixup()) block.set_initialization(v1::Residual::FIXUP);
+        if (config_.fixup()) block.set_initialization(v1::Residual::INITIALIZATION_FIXUP);
         *block.mutable_activation() = config_.activation();
         layers.push_back(std::move(layer));
       }

@@ -26,7 +26,7 @@ absl::StatusOr<std::unique_ptr<LotteryTicket>> LotteryTicket::Make(const v1::Lot
     auto kept = store.Reserve(parameter);
     if (!kept.ok()) return kept.status();
     tensor.kept = *kept;
-    if (parameter.spec->trained && parameter.spec->group == v1::WEIGHTS) {
+    if (parameter.spec->trained && parameter.spec->group == v1::PARAMETER_GROUP_WEIGHTS) {
       auto mask = store.Reserve(parameter);
       if (!mask.ok()) return mask.status();
       tensor.mask = *mask;

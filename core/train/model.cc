@@ -14,7 +14,7 @@ namespace traind::core {
 
 absl::Status PrepareEngine(uint32_t threads, v1::Precision precision) {
   omp_set_num_threads(static_cast<int>(threads));
-  if (precision == v1::BF16 && !onednn::SupportsBf16()) {
+  if (precision == v1::PRECISION_BF16 && !onednn::SupportsBf16()) {
     return absl::FailedPreconditionError(
         absl::StrCat("precision BF16 needs a CPU with AVX-512 BF16; this one has ", onednn::InstructionSet()));
   }

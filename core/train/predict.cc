@@ -38,7 +38,7 @@ absl::StatusOr<Given> OfRequest(const v1::Examples& numbers) {
   const Shape one(shape.begin() + 1, shape.end());
   const float* first = numbers.values().data();
   const auto at = [first, elements = Elements(one)](int64_t index) { return first + index * elements; };
-  return Given{{.count = shape[0], .type = v1::FLOAT32, .shape = one, .at = at}, std::nullopt};
+  return Given{{.count = shape[0], .type = v1::ELEMENT_TYPE_FLOAT32, .shape = one, .at = at}, std::nullopt};
 }
 
 absl::StatusOr<Given> OfSplit(const std::string& dataset_dir, const v1::SplitRange& range) {

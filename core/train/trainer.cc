@@ -99,7 +99,7 @@ absl::Status Trainer::Restore() {
   if (newest.ok()) step_ = newest->files.manifest.step();
   if (absl::Status status = VerifyData(); !status.ok()) return status;
   if (newest.ok()) {
-    for (const std::string& skipped : newest->skipped) EmitLog(v1::LogLine::WARNING, skipped);
+    for (const std::string& skipped : newest->skipped) EmitLog(v1::LogLine::LEVEL_WARNING, skipped);
     if (absl::Status status = Resume(*newest); !status.ok()) return status;
   } else if (absl::IsNotFound(newest.status())) {
     if (absl::Status status = Start(); !status.ok()) return status;
@@ -122,7 +122,7 @@ absl::Status Trainer::VerifyData() {
 BatchLoader::Options Trainer::Batches(uint64_t first_step, uint64_t end_step) const {
   return {.batch = spec_.batch_size(),
           .threads = PrefetchThreads(spec_.data()),
-          .shuffled = spec_.sampling() != v1::SEQUENTIAL,
+          .shuffled = spec_.sampling() != v1::SAMPLING_SEQUENTIAL,
           .seed = spec_.seed(),
           .first_step = first_step,
           .end_step = end_step,
@@ -137,7 +137,7 @@ absl::Status Trainer::InitializeWithData() {
       InitializeFromData(spec_.data_initialization(), *model_.graph, *model_.store,
                          PlanOptionsFor(spec_, request_.algorithms), *minibatches, [this] { sink_.Heartbeat(0); });
   if (!warnings.ok()) return warnings.status();
-  for (const std::string& warning : *warnings) EmitLog(v1::LogLine::WARNING, warning);
+  for (const std::string& warning : *warnings) EmitLog(v1::LogLine::LEVEL_WARNING, warning);
   return absl::OkStatus();
 }
 
@@ -213,7 +213,7 @@ absl::Status Trainer::Step(const Batch& batch) {
 }
 
 void Trainer::PruneAndRewind() {
-  EmitLog(v1::LogLine::INFO, lottery_->Prune(step_));
+  EmitLog(v1::LogLine::LEVEL_INFO, lottery_->Prune(step_));
   for (StoredParameter& parameter : model_.store->parameters()) InitializeSlots(parameter);
 }
 

@@ -43,8 +43,8 @@ absl::Status Trainer::SaveCheckpointIfThereIsRoom() {
   const absl::Status saved = SaveCheckpoint();
   if (!absl::IsResourceExhausted(saved)) return saved;
   if (!room_is_short_) {
-    EmitLog(v1::LogLine::WARNING, absl::StrCat("no checkpoint of step ", step_, ": ", saved.message(),
-                                               "; the job goes on, and tries again when the next one is due"));
+    EmitLog(v1::LogLine::LEVEL_WARNING, absl::StrCat("no checkpoint of step ", step_, ": ", saved.message(),
+                                                     "; the job goes on, and tries again when the next one is due"));
   }
   room_is_short_ = true;
   last_checkpoint_ = Clock::now();
@@ -146,7 +146,7 @@ absl::Status Trainer::Resume(const LoadedCheckpoint& checkpoint) {
   model_.store->UpdateCopies();
 
   if (manifest_.instruction_set() != onednn::InstructionSet() || manifest_.kernel_library() != KernelLibrary()) {
-    EmitLog(v1::LogLine::WARNING,
+    EmitLog(v1::LogLine::LEVEL_WARNING,
             absl::StrCat("going on with ", onednn::InstructionSet(), " and ", KernelLibrary(),
                          "; the checkpoint was made with ", manifest_.instruction_set(), " and ",
                          manifest_.kernel_library(), ": the last bits of the weights may differ"));

@@ -24,6 +24,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 PARTS = ["dead_relu", "zero_init", "normalization", "activations", "regularizers"]
 SEEDS = [1, 2, 3]
+ENDED = ("JOB_STATE_SUCCEEDED", "JOB_STATE_FAILED", "JOB_STATE_CANCELLED")
 # What --quick changes in each job.
 QUICK = {
     "dead_relu": ["steps=60"],
@@ -97,7 +98,7 @@ class Run:
         self.job = None
 
     def submit(self, trainctl, known):
-        if known.get(self.id) == "CANCELLED":
+        if known.get(self.id) == "JOB_STATE_CANCELLED":
             trainctl("delete", self.id)
         elif self.id in known:
             return
@@ -128,7 +129,7 @@ def wait(trainctl, runs):
     wanted = {run.id: run for run in runs if run.error is None}
     while True:
         jobs = {job_id(job): job for job in trainctl("list") if job_id(job) in wanted}
-        ended = [job for job in jobs.values() if job["state"] in ("SUCCEEDED", "FAILED", "CANCELLED")]
+        ended = [job for job in jobs.values() if job["state"] in ENDED]
         share = sum(
             1.0 if job in ended else int(job["progress"]["step"]) / max(1, int(job["progress"]["total_steps"]))
             for job in jobs.values()) / max(1, len(wanted))
@@ -141,8 +142,8 @@ def wait(trainctl, runs):
         if len(ended) == len(wanted):
             for name, job in jobs.items():
                 wanted[name].job = job
-                if job["state"] != "SUCCEEDED":
-                    wanted[name].error = (job.get("error") or {}).get("message") or job["state"]
+                if job["state"] != "JOB_STATE_SUCCEEDED":
+                    wanted[name].error = (job.get("error") or {}).get("message") or job["state"].removeprefix("JOB_STATE_")
             return
         time.sleep(1)
 

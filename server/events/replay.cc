@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/enum_name.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "google/protobuf/util/time_util.h"
@@ -12,17 +13,17 @@ namespace traind::server {
 namespace {
 
 bool IsReplayed(v1::EventKind kind) {
-  return kind == v1::TRAIN || kind == v1::EVALUATION || kind == v1::STATISTICS || kind == v1::CHECKPOINT ||
-         kind == v1::PREPROCESSING;
+  return kind == v1::EVENT_KIND_TRAIN || kind == v1::EVENT_KIND_EVALUATION || kind == v1::EVENT_KIND_STATISTICS ||
+         kind == v1::EVENT_KIND_CHECKPOINT || kind == v1::EVENT_KIND_PREPROCESSING;
 }
 
 v1::Event Difference(const v1::Event& event, v1::EventKind kind, absl::string_view what) {
   v1::Event log;
   log.set_step(event.step());
   log.set_epoch(event.epoch());
-  log.mutable_log()->set_level(v1::LogLine::ERROR);
-  log.mutable_log()->set_text(absl::StrCat("the resume is not exact: the ", v1::EventKind_Name(kind), " event of step ",
-                                           event.step(), " ", what));
+  log.mutable_log()->set_level(v1::LogLine::LEVEL_ERROR);
+  log.mutable_log()->set_text(
+      absl::StrCat("the resume is not exact: the ", core::EnumName(kind), " event of step ", event.step(), " ", what));
   return log;
 }
 
@@ -81,7 +82,7 @@ absl::StatusOr<std::vector<v1::Event>> Sequence(std::vector<v1::Event> incoming,
       if (!found.ok()) return found.status();
       stored = *std::move(found);
     }
-    if (!stored.has_value() && kind == v1::CHECKPOINT) {
+    if (!stored.has_value() && kind == v1::EVENT_KIND_CHECKPOINT) {
       append(std::move(event));  // Checkpoints by time come at other steps in another run.
       continue;
     }

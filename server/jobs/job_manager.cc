@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "core/base/enum_name.h"
 #include "core/base/errors.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "server/resources/job_state.h"
@@ -98,10 +99,10 @@ absl::Status JobManager::PlaceFiles(const NewJob& admitted) {
 }
 
 absl::StatusOr<v1::Job> JobManager::Enqueue(v1::Job job) {
-  job.set_state(v1::QUEUED);
+  job.set_state(v1::JOB_STATE_QUEUED);
   LogPosition position;
   v1::Event queued;
-  queued.mutable_state()->set_state(v1::QUEUED);
+  queued.mutable_state()->set_state(v1::JOB_STATE_QUEUED);
   auto events = Sequence({queued}, absl::Now(), nullptr, position);
   if (!events.ok()) return events.status();
   *job.mutable_create_time() = events->front().time();
@@ -179,26 +180,28 @@ absl::StatusOr<v1::Job> JobManager::Cancel(const std::string& id) {
   if (live == nullptr) {
     auto stored = store_->GetJob(id);
     if (!stored.ok()) return stored.status();
-    if (stored->job.state() == v1::CANCELLED) return std::move(stored->job);
+    if (stored->job.state() == v1::JOB_STATE_CANCELLED) return std::move(stored->job);
     return absl::FailedPreconditionError(
-        absl::StrCat(stored->job.name(), " is ", v1::JobState_Name(stored->job.state()), " already"));
+        absl::StrCat(stored->job.name(), " is ", core::EnumName(stored->job.state()), " already"));
   }
   absl::MutexLock lock(&live->mu);
   switch (live->job.state()) {
-    case v1::QUEUED:
-      if (absl::Status status = Move(*live, v1::CANCELLED, "cancelled by a client"); !status.ok()) return status;
+    case v1::JOB_STATE_QUEUED:
+      if (absl::Status status = Move(*live, v1::JOB_STATE_CANCELLED, "cancelled by a client"); !status.ok())
+        return status;
       Forget(live->key);
       break;
-    case v1::RUNNING:
-      if (absl::Status status = Move(*live, v1::CANCELLING, "cancelled by a client"); !status.ok()) return status;
-      if (live->worker != nullptr) live->worker->Stop(internal::Stop::CANCEL);
+    case v1::JOB_STATE_RUNNING:
+      if (absl::Status status = Move(*live, v1::JOB_STATE_CANCELLING, "cancelled by a client"); !status.ok())
+        return status;
+      if (live->worker != nullptr) live->worker->Stop(internal::Stop::REASON_CANCEL);
       break;
-    case v1::CANCELLING:
-    case v1::CANCELLED:
+    case v1::JOB_STATE_CANCELLING:
+    case v1::JOB_STATE_CANCELLED:
       break;
     default:
       return absl::FailedPreconditionError(
-          absl::StrCat(live->job.name(), " is ", v1::JobState_Name(live->job.state()), " already"));
+          absl::StrCat(live->job.name(), " is ", core::EnumName(live->job.state()), " already"));
   }
   return live->job;
 }
@@ -208,8 +211,8 @@ absl::Status JobManager::Delete(const std::string& id) {
   auto stored = store_->GetJob(id);
   if (!stored.ok()) return stored.status();
   if (!IsTerminal(stored->job.state())) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        stored->job.name(), " is ", v1::JobState_Name(stored->job.state()), "; cancel it and wait for its end first"));
+    return absl::FailedPreconditionError(absl::StrCat(stored->job.name(), " is ", core::EnumName(stored->job.state()),
+                                                      "; cancel it and wait for its end first"));
   }
   // Rows first: a crash in between leaves files without a job, which the next start removes.
   if (absl::Status status = store_->DeleteJob(stored->key); !status.ok()) return status;

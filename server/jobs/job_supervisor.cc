@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/enum_name.h"
 #include "server/jobs/job_manager.h"
 #include "server/jobs/progress.h"
 #include "server/jobs/worker_verdict.h"
@@ -50,7 +51,9 @@ absl::Status JobManager::Recover() {
     jobs.push_back(std::move(job));
     return true;
   };
-  if (absl::Status status = store_->ListJobs(0, {v1::QUEUED, v1::RUNNING, v1::CANCELLING}, add); !status.ok()) {
+  if (absl::Status status =
+          store_->ListJobs(0, {v1::JOB_STATE_QUEUED, v1::JOB_STATE_RUNNING, v1::JOB_STATE_CANCELLING}, add);
+      !status.ok()) {
     return status;
   }
   for (StoredJob& stored : jobs) {
@@ -62,10 +65,10 @@ absl::Status JobManager::Recover() {
     live->position.last_sequence = live->job.last_sequence();
     live->position.last_steps = *std::move(last_steps);
     absl::Status moved;
-    if (live->job.state() == v1::RUNNING) {
-      moved = Move(*live, v1::QUEUED, absl::StrCat("the server was started again; ", GoingOn(live->job)));
-    } else if (live->job.state() == v1::CANCELLING) {
-      moved = Move(*live, v1::CANCELLED, "the server ended while the job was being cancelled");
+    if (live->job.state() == v1::JOB_STATE_RUNNING) {
+      moved = Move(*live, v1::JOB_STATE_QUEUED, absl::StrCat("the server was started again; ", GoingOn(live->job)));
+    } else if (live->job.state() == v1::JOB_STATE_CANCELLING) {
+      moved = Move(*live, v1::JOB_STATE_CANCELLED, "the server ended while the job was being cancelled");
     }
     if (!moved.ok()) return moved;
     if (IsTerminal(live->job.state())) continue;
@@ -87,7 +90,8 @@ void JobManager::Shutdown(absl::Duration patience) {
   for (const auto& [key, live] : live_jobs()) {
     absl::MutexLock lock(&live->mu);
     if (live->worker == nullptr) continue;
-    live->worker->Stop(live->job.state() == v1::CANCELLING ? internal::Stop::CANCEL : internal::Stop::SHUTDOWN);
+    live->worker->Stop(live->job.state() == v1::JOB_STATE_CANCELLING ? internal::Stop::REASON_CANCEL
+                                                                     : internal::Stop::REASON_SHUTDOWN);
   }
   const auto running = [this] {
     int workers = 0;
@@ -180,9 +184,9 @@ internal::Task JobManager::TaskOf(const LiveJob& live) {
 void JobManager::Launch(const std::shared_ptr<LiveJob>& live) {
   absl::MutexLock lock(&live->mu);
   // The job was cancelled just now, or the server ends: Shutdown sets its flag before it looks at the jobs.
-  if (live->job.state() != v1::QUEUED || shutting_down()) return;
+  if (live->job.state() != v1::JOB_STATE_QUEUED || shutting_down()) return;
   const uint32_t attempt = live->job.attempts() + 1;
-  const absl::Status moved = Move(*live, v1::RUNNING, attempt == 1 ? "" : absl::StrCat("attempt ", attempt),
+  const absl::Status moved = Move(*live, v1::JOB_STATE_RUNNING, attempt == 1 ? "" : absl::StrCat("attempt ", attempt),
                                   [&](v1::Job& job) { job.set_attempts(attempt); });
   if (!moved.ok()) {
     spdlog::error("{} cannot be started: {}", live->job.name(), moved.ToString());
@@ -225,7 +229,7 @@ bool JobManager::HandleExit(const Ended& ended) {
   if (!HasWorker(live.job.state())) return true;
   const WorkerVerdict verdict = JudgeExit(live.job, ended.exit, shutting_down(), options_.max_restarts);
   const absl::Status moved = Move(live, verdict.state, verdict.reason, [&](v1::Job& job) {
-    if (verdict.state == v1::FAILED) *job.mutable_error() = verdict.error;
+    if (verdict.state == v1::JOB_STATE_FAILED) *job.mutable_error() = verdict.error;
     if (verdict.restart) job.set_restarts(job.restarts() + 1);
   });
   if (!moved.ok()) {
@@ -233,7 +237,7 @@ bool JobManager::HandleExit(const Ended& ended) {
     return !IsTransient(moved);
   }
   worker = std::move(live.worker);
-  spdlog::info("{} is {}{}{}", live.job.name(), v1::JobState_Name(verdict.state), verdict.reason.empty() ? "" : ": ",
+  spdlog::info("{} is {}{}{}", live.job.name(), core::EnumName(verdict.state), verdict.reason.empty() ? "" : ": ",
                verdict.reason);
   if (IsTerminal(verdict.state)) Forget(live.key);
   return true;
@@ -279,7 +283,7 @@ absl::Status JobManager::Move(LiveJob& live, v1::JobState to, std::string reason
                               const std::function<void(v1::Job&)>& change) {
   if (!IsLegal(live.job.state(), to)) {
     return absl::InternalError(
-        absl::StrCat("a job cannot go from ", v1::JobState_Name(live.job.state()), " to ", v1::JobState_Name(to)));
+        absl::StrCat("a job cannot go from ", core::EnumName(live.job.state()), " to ", core::EnumName(to)));
   }
   v1::Job job = live.job;
   job.set_state(to);
@@ -297,7 +301,7 @@ absl::Status JobManager::Move(LiveJob& live, v1::JobState to, std::string reason
   auto events = Sequence({event}, absl::Now(), nullptr, position);
   if (!events.ok()) return events.status();
   ApplyEvent(events->front(), *job.mutable_progress());
-  if (to == v1::RUNNING && !job.has_start_time()) *job.mutable_start_time() = events->front().time();
+  if (to == v1::JOB_STATE_RUNNING && !job.has_start_time()) *job.mutable_start_time() = events->front().time();
   if (IsTerminal(to)) *job.mutable_end_time() = events->front().time();
   job.set_last_sequence(position.last_sequence);
   if (absl::Status status = store_->UpdateJob(live.key, job, *events); !status.ok()) return status;

@@ -22,7 +22,7 @@ void ApplyEvent(const v1::Event& event, v1::JobProgress& progress) {
       progress.set_checkpoint_step(event.step());
       break;
     case v1::Event::kState:
-      if (event.state().state() != v1::RUNNING) progress.clear_remaining();
+      if (event.state().state() != v1::JOB_STATE_RUNNING) progress.clear_remaining();
       break;
     default:
       break;

@@ -10,7 +10,7 @@ namespace {
 using Kind = WorkerExit::Kind;
 
 WorkerVerdict Failed(absl::StatusCode code, std::string message, const WorkerExit& exit) {
-  WorkerVerdict verdict{.state = v1::FAILED, .reason = message};
+  WorkerVerdict verdict{.state = v1::JOB_STATE_FAILED, .reason = message};
   verdict.error.set_code(static_cast<int>(code));
   verdict.error.set_message(std::move(message));
   for (const std::string& line : exit.last_log_lines) verdict.error.add_last_log_lines(line);
@@ -32,19 +32,19 @@ std::string HowItFailed(const v1::Job& job, const WorkerExit& exit, uint32_t max
 }  // namespace
 
 WorkerVerdict JudgeExit(const v1::Job& job, const WorkerExit& exit, bool shutting_down, uint32_t max_restarts) {
-  if (exit.kind == Kind::kFinished) return {.state = v1::SUCCEEDED};
+  if (exit.kind == Kind::kFinished) return {.state = v1::JOB_STATE_SUCCEEDED};
   if (exit.kind == Kind::kTaskFailed) return Failed(exit.status.code(), std::string(exit.status.message()), exit);
-  if (job.state() == v1::CANCELLING) {
-    if (exit.kind == Kind::kStopped) return {.state = v1::CANCELLED};
-    return {.state = v1::CANCELLED,
+  if (job.state() == v1::JOB_STATE_CANCELLING) {
+    if (exit.kind == Kind::kStopped) return {.state = v1::JOB_STATE_CANCELLED};
+    return {.state = v1::JOB_STATE_CANCELLED,
             .reason = absl::StrCat("the worker ended while it was stopping: ", exit.description)};
   }
   if (exit.kind == Kind::kStopped || shutting_down) {
-    return {.state = v1::QUEUED, .reason = "the server is shutting down"};
+    return {.state = v1::JOB_STATE_QUEUED, .reason = "the server is shutting down"};
   }
   const std::string how = HowItFailed(job, exit, max_restarts);
   if (job.restarts() < max_restarts) {
-    return {.state = v1::QUEUED, .reason = absl::StrCat(how, "; ", GoingOn(job)), .restart = true};
+    return {.state = v1::JOB_STATE_QUEUED, .reason = absl::StrCat(how, "; ", GoingOn(job)), .restart = true};
   }
   return Failed(absl::StatusCode::kInternal, absl::StrCat(how, "; it was restarted ", job.restarts(), " times"), exit);
 }

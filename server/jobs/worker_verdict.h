@@ -10,10 +10,10 @@
 namespace traind::server {
 
 struct WorkerVerdict {
-  v1::JobState state = v1::FAILED;  // Where the job goes.
-  std::string reason = "";          // Of its STATE event; may be empty.
-  v1::JobError error = {};          // Of a FAILED job.
-  bool restart = false;             // The job is QUEUED because its worker failed, which counts.
+  v1::JobState state = v1::JOB_STATE_FAILED;  // Where the job goes.
+  std::string reason = "";                    // Of its STATE event; may be empty.
+  v1::JobError error = {};                    // Of a FAILED job.
+  bool restart = false;                       // The job is QUEUED because its worker failed, which counts.
 };
 
 // `job` is RUNNING or CANCELLING, and `exit` the end of its worker.

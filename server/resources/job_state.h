@@ -19,9 +19,11 @@ struct Transition {
 };
 
 inline constexpr Transition kTransitions[] = {
-    {v1::QUEUED, v1::RUNNING},       {v1::QUEUED, v1::CANCELLED},     {v1::RUNNING, v1::QUEUED},
-    {v1::RUNNING, v1::CANCELLING},   {v1::RUNNING, v1::SUCCEEDED},    {v1::RUNNING, v1::FAILED},
-    {v1::CANCELLING, v1::CANCELLED}, {v1::CANCELLING, v1::SUCCEEDED}, {v1::CANCELLING, v1::FAILED},
+    {v1::JOB_STATE_QUEUED, v1::JOB_STATE_RUNNING},       {v1::JOB_STATE_QUEUED, v1::JOB_STATE_CANCELLED},
+    {v1::JOB_STATE_RUNNING, v1::JOB_STATE_QUEUED},       {v1::JOB_STATE_RUNNING, v1::JOB_STATE_CANCELLING},
+    {v1::JOB_STATE_RUNNING, v1::JOB_STATE_SUCCEEDED},    {v1::JOB_STATE_RUNNING, v1::JOB_STATE_FAILED},
+    {v1::JOB_STATE_CANCELLING, v1::JOB_STATE_CANCELLED}, {v1::JOB_STATE_CANCELLING, v1::JOB_STATE_SUCCEEDED},
+    {v1::JOB_STATE_CANCELLING, v1::JOB_STATE_FAILED},
 };
 
 constexpr bool IsLegal(v1::JobState from, v1::JobState to) {
@@ -33,10 +35,12 @@ constexpr bool IsLegal(v1::JobState from, v1::JobState to) {
 
 // No way leads out of a terminal state.
 constexpr bool IsTerminal(v1::JobState state) {
-  return state == v1::SUCCEEDED || state == v1::FAILED || state == v1::CANCELLED;
+  return state == v1::JOB_STATE_SUCCEEDED || state == v1::JOB_STATE_FAILED || state == v1::JOB_STATE_CANCELLED;
 }
 
 // A worker process has the job: it holds its threads and memory.
-constexpr bool HasWorker(v1::JobState state) { return state == v1::RUNNING || state == v1::CANCELLING; }
+constexpr bool HasWorker(v1::JobState state) {
+  return state == v1::JOB_STATE_RUNNING || state == v1::JOB_STATE_CANCELLING;
+}
 
 }  // namespace traind::server

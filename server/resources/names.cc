@@ -8,7 +8,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
-#include "google/rpc/error_details.pb.h"
+#include "traind/rpc/error_details.pb.h"
 
 namespace traind::server {
 namespace {
@@ -16,7 +16,7 @@ namespace {
 constexpr absl::string_view kIdPattern = "[a-z]([a-z0-9-]{0,61}[a-z0-9])?";
 
 absl::Status WithResource(absl::Status status, absl::string_view type, absl::string_view name) {
-  google::rpc::ResourceInfo info;
+  rpc::ResourceInfo info;
   info.set_resource_type(absl::StrCat("traind.v1.", type));
   info.set_resource_name(std::string(name));
   status.SetPayload(kResourceInfoUrl, absl::Cord(info.SerializeAsString()));

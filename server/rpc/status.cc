@@ -1,32 +1,45 @@
 #include "server/rpc/status.h"
 
 #include <string>
-#include <utility>
 
 #include "absl/strings/cord.h"
 #include "absl/strings/string_view.h"
-#include "google/rpc/error_details.pb.h"
-#include "google/rpc/status.pb.h"
+#include "core/base/errors.h"
+#include "core/base/utf8.h"
+#include "traind/rpc/error_details.pb.h"
+#include "traind/rpc/status.pb.h"
 
 namespace traind::server {
 namespace {
 
-// Both travel in trailers, which clients refuse beyond 8 KiB; the details grow by a third on the way (base64).
+// Both travel in trailers, which clients refuse beyond 8 KiB; the details, in which the message stands again, grow by a
+// third on the way (base64).
 constexpr size_t kMaxMessageBytes = 1200;
 constexpr size_t kMaxDetailsBytes = 4600;
 
-// Whole lines of the text, as many as there is room for.
+// Whole lines of the text, as many as there is room for; of a longer line, whole characters.
 std::string Shortened(std::string text) {
   if (text.size() <= kMaxMessageBytes) return text;
   const size_t line_end = text.rfind('\n', kMaxMessageBytes);
-  text.resize(line_end == std::string::npos ? kMaxMessageBytes : line_end);
+  size_t end = line_end == std::string::npos ? kMaxMessageBytes : line_end;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  text.resize(end);
   return text + "\n...";
 }
 
-// The violations that there is room for, the first ones first.
-std::string Shortened(google::rpc::BadRequest violations) {
+// The name of a file may be any bytes, a string of protobuf may not.
+std::string AsUtf8(std::string text) {
+  if (core::IsUtf8(text)) return text;
+  for (char& c : text) c = static_cast<unsigned char>(c) < 0x80 ? c : '?';
+  return text;
+}
+
+// The violations that `room` bytes hold, the first ones first.
+std::string Shortened(const std::string& bad_request, size_t room) {
+  rpc::BadRequest violations;
+  if (!violations.ParseFromString(bad_request)) return bad_request;
   auto& fields = *violations.mutable_field_violations();
-  while (!fields.empty() && violations.ByteSizeLong() > kMaxDetailsBytes) fields.RemoveLast();
+  while (!fields.empty() && violations.ByteSizeLong() > room) fields.RemoveLast();
   return violations.SerializeAsString();
 }
 
@@ -34,15 +47,16 @@ std::string Shortened(google::rpc::BadRequest violations) {
 
 grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  const std::string message = Shortened(std::string(status.message()));
-  google::rpc::Status rich;
+  const std::string message = Shortened(AsUtf8(std::string(status.message())));
+  rpc::Status rich;
   rich.set_code(static_cast<int>(status.code()));
+  rich.set_message(message);  // Clients compare both with the call's own.
   status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
     auto* detail = rich.add_details();
     detail->set_type_url(std::string(url));
-    detail->set_value(std::string(payload));
-    google::rpc::BadRequest violations;
-    if (detail->UnpackTo(&violations)) detail->set_value(Shortened(std::move(violations)));
+    const bool violations = url == absl::string_view(core::kBadRequestUrl.data(), core::kBadRequestUrl.size());
+    detail->set_value(violations ? Shortened(std::string(payload), kMaxDetailsBytes - message.size())
+                                 : std::string(payload));
   });
   const auto code = static_cast<grpc::StatusCode>(status.code());
   if (rich.details().empty()) return {code, message};

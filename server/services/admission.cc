@@ -76,7 +76,7 @@ absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, co
   if (!request.job_id().empty()) job.set_name(absl::StrCat("jobs/", request.job_id()));
   *job.mutable_spec() = request.spec();
   *job.mutable_resolved_spec() = std::move(resolved.spec);
-  job.set_state(v1::QUEUED);
+  job.set_state(v1::JOB_STATE_QUEUED);
   job.set_threads(job.resolved_spec().threads());
   job.set_memory_bound_bytes(resolved.memory_bound_bytes);
   job.set_request_id(request.request_id());

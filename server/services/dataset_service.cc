@@ -14,13 +14,13 @@
 #include "core/base/file.h"
 #include "core/data/dataset_dir.h"
 #include "core/data/preview.h"
-#include "google/rpc/error_details.pb.h"
 #include "server/resources/names.h"
 #include "server/resources/paging.h"
 #include "server/rpc/unary_call.h"
 #include "server/rpc/upload_call.h"
 #include "server/services/admission.h"
 #include "server/services/task_runner.h"
+#include "traind/rpc/error_details.pb.h"
 
 namespace traind::server {
 
@@ -70,7 +70,7 @@ absl::Status DatasetService::WithUploadNames(const absl::Status& status, const U
   for (const auto& [path, upload] : used) names.emplace_back(path, absl::StrCat("uploads/", upload));
   absl::Status named(status.code(), absl::StrReplaceAll(status.message(), names));
   status.ForEachPayload([&](absl::string_view type, absl::Cord payload) {
-    google::rpc::BadRequest details;
+    rpc::BadRequest details;
     if (type == std::string(core::kBadRequestUrl) && details.ParseFromString(std::string(payload))) {
       for (auto& violation : *details.mutable_field_violations()) {
         violation.set_description(absl::StrReplaceAll(violation.description(), names));

@@ -71,7 +71,7 @@ class WatchCall final : public StreamCall<v1::WatchJobResponse> {
         errors.scope().At("kinds", i).Add("is not a kind of event");
         continue;
       }
-      read_.kinds = (i == 0 ? 1u << v1::STATE : read_.kinds) | 1u << request_.kinds(i);
+      read_.kinds = (i == 0 ? 1u << v1::EVENT_KIND_STATE : read_.kinds) | 1u << request_.kinds(i);
     }
     if (request_.after_sequence() < 0) errors.scope().At("after_sequence").Add("must not be negative");
     if (!errors.ok()) return errors.ToStatus();

@@ -5,19 +5,19 @@ namespace traind::server {
 v1::EventKind KindOf(const v1::Event& event) {
   switch (event.kind_case()) {
     case v1::Event::kState:
-      return v1::STATE;
+      return v1::EVENT_KIND_STATE;
     case v1::Event::kTrain:
-      return v1::TRAIN;
+      return v1::EVENT_KIND_TRAIN;
     case v1::Event::kEvaluation:
-      return v1::EVALUATION;
+      return v1::EVENT_KIND_EVALUATION;
     case v1::Event::kStatistics:
-      return v1::STATISTICS;
+      return v1::EVENT_KIND_STATISTICS;
     case v1::Event::kCheckpoint:
-      return v1::CHECKPOINT;
+      return v1::EVENT_KIND_CHECKPOINT;
     case v1::Event::kLog:
-      return v1::LOG;
+      return v1::EVENT_KIND_LOG;
     case v1::Event::kPreprocessing:
-      return v1::PREPROCESSING;
+      return v1::EVENT_KIND_PREPROCESSING;
     case v1::Event::KIND_NOT_SET:
       break;
   }

@@ -28,8 +28,8 @@ using core::FieldErrors;
 
 struct Options {
   int threads = 2;
-  v1::Precision precision = v1::F32;
-  v1::ConvolutionAlgorithm algorithm = v1::AUTO;
+  v1::Precision precision = v1::PRECISION_F32;
+  v1::ConvolutionAlgorithm algorithm = v1::CONVOLUTION_ALGORITHM_AUTO;
   int runs = 0;             // 0: as many as fit in a few seconds.
   int observe_every = 0;    // 0: no statistics.
   bool operations = false;  // Print each operation of the plan.
@@ -129,7 +129,7 @@ absl::Status Measure(const ReferenceNetwork& reference, const Options& options) 
   absl::PrintF(
       "{\"network\": \"%s\", \"precision\": \"%s\", \"median_ms\": %.3f, \"min_ms\": %.3f, \"examples_per_s\": %.1f, "
       "\"runs\": %d, \"primitives_ms\": %.3f, \"step_to_primitives\": %.3f, \"plan_bytes\": %d}\n",
-      reference.name, options.precision == v1::BF16 ? "bf16" : "f32", median,
+      reference.name, options.precision == v1::PRECISION_BF16 ? "bf16" : "f32", median,
       *std::min_element(times.begin(), times.end()), reference.batch / median * 1e3, runs, limit, median / limit,
       job.plan->bytes().total() + job.store->bytes());
   std::fflush(stdout);
@@ -163,9 +163,11 @@ bool Parse(int argc, char** argv, Options& options) {
       } else if (flag == "--observe-every") {
         if (!absl::SimpleAtoi(value, &options.observe_every)) return false;
       } else if (flag == "--precision" && (value == "f32" || value == "bf16")) {
-        options.precision = value == "bf16" ? v1::BF16 : v1::F32;
+        options.precision = value == "bf16" ? v1::PRECISION_BF16 : v1::PRECISION_F32;
       } else if (flag == "--convolution" && (value == "auto" || value == "direct" || value == "winograd")) {
-        options.algorithm = value == "auto" ? v1::AUTO : value == "direct" ? v1::DIRECT : v1::WINOGRAD;
+        options.algorithm = value == "auto"     ? v1::CONVOLUTION_ALGORITHM_AUTO
+                            : value == "direct" ? v1::CONVOLUTION_ALGORITHM_DIRECT
+                                                : v1::CONVOLUTION_ALGORITHM_WINOGRAD;
       } else {
         return false;
       }

@@ -124,14 +124,14 @@ def main():
                 trainctl("submit", job, "--job-id", name, "--set", "steps=1", "--set", "evaluation.every_steps=0",
                          "--set", "data.evaluation_split='none'")
                 events = [json.loads(line) for line in trainctl("--json", "watch", name).splitlines()]
-                queued = next(event for event in events if event.get("state", {}).get("state") == "QUEUED")
+                queued = next(event for event in events if event.get("state", {}).get("state") == "JOB_STATE_QUEUED")
                 trained = next(event for event in events if "train" in event)
                 firsts.append((moment(trained["time"]) - moment(queued["time"])) * 1e3)
             say("submission to the end of the first step", firsts, "ms", "< 300")
 
             trainctl("submit", job, "--job-id", "memory", "--set", "steps=200", "--set", "data.evaluation_split='none'")
             worker, peak = None, 0.0
-            while json.loads(trainctl("--json", "get", "memory"))["state"] in ("QUEUED", "RUNNING"):
+            while json.loads(trainctl("--json", "get", "memory"))["state"] in ("JOB_STATE_QUEUED", "JOB_STATE_RUNNING"):
                 worker = worker or worker_of(server)
                 if worker and pathlib.Path(f"/proc/{worker}").exists():
                     peak = max(peak, peak_memory_mb(worker))

@@ -7,9 +7,9 @@
 #include <thread>
 
 #include "client/errors.h"
-#include "google/rpc/error_details.pb.h"
-#include "google/rpc/status.pb.h"
 #include "tests/client/fake_server.h"
+#include "traind/rpc/error_details.pb.h"
+#include "traind/rpc/status.pb.h"
 
 namespace traind::client {
 namespace {
@@ -60,13 +60,13 @@ TEST_F(ClientTest, WhatIsNotIdempotentIsCalledOnce) {
 
 TEST_F(ClientTest, ListFollowsThePages) {
   server_.training.list_jobs = [](const v1::ListJobsRequest& request, v1::ListJobsResponse* response) {
-    EXPECT_THAT(request.states(), ElementsAre(v1::RUNNING));
+    EXPECT_THAT(request.states(), ElementsAre(v1::JOB_STATE_RUNNING));
     response->add_jobs()->set_name("jobs/" + request.page_token());
     if (request.page_token().empty()) response->set_next_page_token("b");
     if (request.page_token() == "b") response->set_next_page_token("c");
     return grpc::Status::OK;
   };
-  const auto jobs = client_.ListJobs({v1::RUNNING});
+  const auto jobs = client_.ListJobs({v1::JOB_STATE_RUNNING});
   ASSERT_TRUE(jobs.ok());
   ASSERT_EQ(jobs->size(), 3u);
   EXPECT_EQ((*jobs)[2].name(), "jobs/c");
@@ -74,16 +74,18 @@ TEST_F(ClientTest, ListFollowsThePages) {
 
 TEST_F(ClientTest, ViolationsArriveWithTheirFields) {
   server_.training.create_job = [](const v1::CreateJobRequest&, v1::Job*) {
-    google::rpc::BadRequest bad_request;
+    rpc::BadRequest bad_request;
     for (const char* field : {"spec.batch_size", "spec.network.layers[1].dense.units"}) {
       auto* violation = bad_request.add_field_violations();
       violation->set_field(field);
       violation->set_description("must be at least 1");
     }
-    google::rpc::Status status;
+    rpc::Status status;
     status.set_code(3);
     status.set_message("two fields are wrong");
-    status.add_details()->PackFrom(bad_request);
+    auto* detail = status.add_details();
+    detail->set_type_url("type.googleapis.com/google.rpc.BadRequest");
+    detail->set_value(bad_request.SerializeAsString());
     return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "two fields are wrong", status.SerializeAsString());
   };
   const absl::Status status = client_.CreateJob({}).status();
@@ -177,7 +179,7 @@ TEST_F(ClientTest, AGapInAnUnfilteredStreamIsDataLoss) {
   EXPECT_TRUE(absl::IsDataLoss(ReadAll(*client_.WatchJob({}), &sequences)));
   EXPECT_THAT(sequences, ElementsAre(1));
   v1::WatchJobRequest filtered;
-  filtered.add_kinds(v1::TRAIN);
+  filtered.add_kinds(v1::EVENT_KIND_TRAIN);
   sequences.clear();
   EXPECT_TRUE(ReadAll(*client_.WatchJob(filtered), &sequences).ok());
   EXPECT_THAT(sequences, ElementsAre(1, 3));

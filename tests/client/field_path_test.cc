@@ -107,7 +107,7 @@ TEST_F(SetFieldTest, Scalars) {
   Set("optimizer.sgd.nesterov", "false");
   EXPECT_FALSE(spec_.optimizer().sgd().nesterov());
   Set("precision", "BF16");
-  EXPECT_EQ(spec_.precision(), v1::BF16);
+  EXPECT_EQ(spec_.precision(), v1::PRECISION_BF16);
   Set("batch_size", "0");
   EXPECT_TRUE(spec_.has_batch_size()) << "0 is not nothing";
   Set("batch_size", "");

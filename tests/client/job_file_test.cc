@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+
+#include "absl/strings/str_cat.h"
+#include "client/enum_names.h"
 #include "client/names.h"
 
 namespace traind::client {
@@ -69,6 +73,77 @@ TEST(JobFileTest, AnUnknownEnumValueGetsTheKnownOnes) {
   EXPECT_THAT(message, HasSubstr("did you mean BF16? known values: F32, BF16"));
 }
 
+// Of enums inside messages, in lists, and numbers.
+TEST(JobFileTest, EnumValuesMayLeaveTheirEnumsNameOut) {
+  for (const auto& [precision, mode, group, order, fan] :
+       {std::array{"BF16", "SAME", "BIASES", "PRE_ACTIVATION", "OUT"},
+        std::array{"PRECISION_BF16", "MODE_SAME", "PARAMETER_GROUP_BIASES", "ORDER_PRE_ACTIVATION", "FAN_OUT"},
+        std::array{"2", "2", "2", "2", "2"}}) {
+    const auto file = JobFile::Parse(
+        absl::StrCat("precision: ", precision, " network { layers { name: 'c' conv2d { padding { mode: ", mode,
+                     " } weight_init { kaiming { fan: ", fan, " } } } } layers { name: 'r' block { residual { order: ",
+                     order, " } } } regularizers { l1 {} groups: [WEIGHTS, ", group, "] } }"),
+        "j");
+    ASSERT_TRUE(file.ok()) << file.status();
+    const v1::Network& network = file->spec().network();
+    EXPECT_EQ(file->spec().precision(), v1::PRECISION_BF16);
+    EXPECT_EQ(network.layers(0).conv2d().padding().mode(), v1::Padding::MODE_SAME);
+    EXPECT_EQ(network.layers(0).conv2d().weight_init().kaiming().fan(), v1::FAN_OUT);
+    EXPECT_EQ(network.layers(1).block().residual().order(), v1::Residual::ORDER_PRE_ACTIVATION);
+    EXPECT_THAT(network.regularizers(0).groups(),
+                ::testing::ElementsAre(v1::PARAMETER_GROUP_WEIGHTS, v1::PARAMETER_GROUP_BIASES));
+  }
+}
+
+TEST(JobFileTest, PlacesBehindAShortNameAreRight) {
+  EXPECT_THAT(std::string(JobFile::Parse("precision: F32 epochz: 1\n", "j").status().message()),
+              StartsWith("j:1:16: "));
+  EXPECT_THAT(std::string(JobFile::Parse("precision: F32 sampling: SHUFLED\n", "j").status().message()),
+              StartsWith("j:1:26: Unknown enumeration value"));
+  const auto file = JobFile::Parse("precision: F32 sampling: SHUFFLED network { layers {} }\n", "j");
+  ASSERT_TRUE(file.ok()) << file.status();
+  EXPECT_THAT(Explain(*file, "spec.sampling"), StartsWith("j:1:16: sampling: "));
+  EXPECT_THAT(Explain(*file, "spec.network.layers[0].name"), StartsWith("j:1:45: network.layers[0].name: "));
+}
+
+TEST(JobFileTest, EnumValuesInAnExtensionMayLeaveItOutToo) {
+  const auto file = JobFile::Parse(
+      "network { layers { activation { extension { [type.googleapis.com/traind.v1.Gelu] { form: TANH } } } } }", "j");
+  ASSERT_TRUE(file.ok()) << file.status();
+  v1::Gelu gelu;
+  ASSERT_TRUE(file->spec().network().layers(0).activation().extension().UnpackTo(&gelu));
+  EXPECT_EQ(gelu.form(), v1::Gelu::FORM_TANH);
+}
+
+TEST(JobFileTest, BytesThatAreNoUtf8AreRefused) {
+  EXPECT_THAT(std::string(JobFile::Parse("display_name: '\xff'", "j").status().message()), HasSubstr("UTF-8"));
+}
+
+// Printed with short names, and read again.
+TEST(PrintTextTest, LeavesTheEnumsNamesOut) {
+  v1::JobSpec spec;
+  spec.set_precision(v1::PRECISION_BF16);
+  auto* regularizer = spec.mutable_network()->add_regularizers();
+  regularizer->mutable_l2()->set_strength(0.5);
+  regularizer->add_groups(v1::PARAMETER_GROUP_WEIGHTS);
+  regularizer->add_groups(v1::PARAMETER_GROUP_BIASES);
+  const std::string text = PrintText(spec);
+  EXPECT_EQ(text,
+            "network {\n  regularizers {\n    l2 {\n      strength: 0.5\n    }\n    groups: WEIGHTS\n"
+            "    groups: BIASES\n  }\n}\nprecision: BF16\n");
+  v1::JobSpec again;
+  EXPECT_FALSE(ParseText(text, again).has_value());
+  EXPECT_EQ(again.SerializeAsString(), spec.SerializeAsString());
+}
+
+TEST(EnumNamesTest, AreFoundShortAndWhole) {
+  EXPECT_EQ(EnumName(v1::JOB_STATE_QUEUED), "QUEUED");
+  EXPECT_EQ(EnumName(static_cast<v1::JobState>(77)), "77");
+  EXPECT_EQ(FindEnumValue(*v1::Format_descriptor(), "CSV")->number(), v1::FORMAT_CSV);
+  EXPECT_EQ(FindEnumValue(*v1::Format_descriptor(), "FORMAT_CSV")->number(), v1::FORMAT_CSV);
+  EXPECT_EQ(FindEnumValue(*v1::Format_descriptor(), "QUEUED"), nullptr);
+}
+
 TEST(JobFileTest, SyntaxErrorsHaveAPlace) {
   EXPECT_THAT(std::string(JobFile::Parse("network {\n  layers {\n", "j").status().message()), StartsWith("j:3:1: "));
   EXPECT_THAT(std::string(JobFile::Parse("epochs: many\n", "j").status().message()), StartsWith("j:1:9: "));
@@ -103,7 +178,8 @@ TEST(JobFileTest, SetChangesFields) {
   JobFile file = Job();
   for (const char* assignment :
        {"steps=100", "optimizer.learning_rate=0.1", "data.dataset=digits", "network.layers[conv1].conv2d.kernel=[5,5]",
-        "network.layers[1].dense.units=10", "optimizer.adam.beta1=0.8", "precision=BF16", "display_name=two words",
+        "network.layers[1].dense.units=10", "optimizer.adam.beta1=0.8", "precision=BF16",
+        "sampling=SAMPLING_SEQUENTIAL", "network.regularizers[0].groups=[WEIGHTS,BIASES]", "display_name=two words",
         "network.input_shape=[1,28,28]"}) {
     EXPECT_TRUE(file.Set(assignment).ok()) << file.Set(assignment);
   }
@@ -115,7 +191,10 @@ TEST(JobFileTest, SetChangesFields) {
   EXPECT_EQ(spec.network().layers(1).dense().units(), 10u);
   EXPECT_FALSE(spec.optimizer().has_sgd()) << "another branch of the oneof replaces it";
   EXPECT_EQ(spec.optimizer().adam().beta1(), 0.8);
-  EXPECT_EQ(spec.precision(), v1::BF16);
+  EXPECT_EQ(spec.precision(), v1::PRECISION_BF16);
+  EXPECT_EQ(spec.sampling(), v1::SAMPLING_SEQUENTIAL);
+  EXPECT_THAT(spec.network().regularizers(0).groups(),
+              ::testing::ElementsAre(v1::PARAMETER_GROUP_WEIGHTS, v1::PARAMETER_GROUP_BIASES));
   EXPECT_EQ(spec.display_name(), "two words");
   EXPECT_TRUE(file.Set("steps=").ok());
   EXPECT_FALSE(file.spec().has_steps());

@@ -125,7 +125,7 @@ TEST_P(ActivationGradientTest, AgreesWithFiniteDifferences) {
   omp_set_num_threads(1);  // Thousands of tiny steps: waking threads would take most of the time.
   for (const Place& place : kPlaces) {
     SCOPED_TRACE(place.name);
-    Trial trial(place, GetParam(), v1::F32);
+    Trial trial(place, GetParam(), v1::PRECISION_F32);
     ASSERT_NE(trial.plan, nullptr);
     const double middle = trial.Step();
     std::vector<std::vector<float>> gradients;
@@ -171,7 +171,7 @@ TEST_P(ActivationGradientTest, AgreesWithFiniteDifferences) {
 TEST_P(ActivationGradientTest, InferenceComputesTheSame) {
   for (const Place& place : kPlaces) {
     SCOPED_TRACE(place.name);
-    Trial training(place, GetParam(), v1::F32), inference(place, GetParam(), v1::F32, false);
+    Trial training(place, GetParam(), v1::PRECISION_F32), inference(place, GetParam(), v1::PRECISION_F32, false);
     ASSERT_NE(training.plan, nullptr);
     ASSERT_NE(inference.plan, nullptr);
     EXPECT_NEAR(training.Step(), inference.Step(), 1e-5);
@@ -185,7 +185,7 @@ TEST_P(ActivationGradientTest, Bfloat16IsCloseToFloat32) {
   if (!onednn::SupportsBf16()) GTEST_SKIP() << "this CPU has no bfloat16";
   for (const Place& place : kPlaces) {
     SCOPED_TRACE(place.name);
-    Trial exact(place, GetParam(), v1::F32), rounded(place, GetParam(), v1::BF16);
+    Trial exact(place, GetParam(), v1::PRECISION_F32), rounded(place, GetParam(), v1::PRECISION_BF16);
     ASSERT_NE(exact.plan, nullptr);
     ASSERT_NE(rounded.plan, nullptr);
     EXPECT_NEAR(exact.Step(), rounded.Step(), 0.03);

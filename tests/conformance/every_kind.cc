@@ -8,7 +8,8 @@
 namespace traind::core {
 namespace {
 
-constexpr char kBefore[] = "layers { name: 'before' conv2d { out_channels: 6 kernel: 3 padding { mode: SAME } } } ";
+constexpr char kBefore[] =
+    "layers { name: 'before' conv2d { out_channels: 6 kernel: 3 padding { mode: MODE_SAME } } } ";
 constexpr char kAfter[] = "layers { name: 'after' dense { units: 5 } } ";
 
 // `wrap` makes the whole network of the text "<kind> { <example> }".

@@ -20,7 +20,7 @@ inline std::string Example(const std::string& kind) {
       {"block/dense_block", "layers: 2 growth: 4 dropout: 0.2"},
       {"block/branches",
        "branches { layers { name: 'a' conv2d { out_channels: 5 kernel: 1 } } } "
-       "branches { layers { name: 'b' max_pool { kernel: 3 stride: 1 padding { mode: SAME } } } }"},
+       "branches { layers { name: 'b' max_pool { kernel: 3 stride: 1 padding { mode: MODE_SAME } } } }"},
       {"preset/mlp", "classes: 5 width: 16 batch_norm: true dropout: 0.2"},
       {"preset/lenet", "classes: 5"},
       {"preset/alexnet", "classes: 5 width: 6 dense_width: 8 local_response_norm: true"},

@@ -43,7 +43,7 @@ std::string Named(const std::string& kind) { return "layers { name: 'it' " + kin
 std::string Conv(const std::string& options) { return Named("conv2d { " + options + " }"); }
 
 const char kPairOfImages[] =
-    "layers { name: 'a' inputs: 'pre' conv2d { out_channels: %A kernel: 3 padding { mode: SAME } } } "
+    "layers { name: 'a' inputs: 'pre' conv2d { out_channels: %A kernel: 3 padding { mode: MODE_SAME } } } "
     "layers { name: 'b' inputs: 'pre' conv2d { out_channels: %B kernel: 1 } } ";
 
 std::string PairOfImages(int a, int b) {
@@ -62,9 +62,9 @@ std::vector<Case> Cases() {
       {"conv", OnImage(16, Conv("out_channels: 32 kernel: 3"))},
       {"conv_few_channels", OnImage(3, Conv("out_channels: 17 kernel: 3"))},
       {"conv_to_few_channels", OnImage(17, Conv("out_channels: 3 kernel: 3 padding { amount: 1 }"))},
-      {"conv_same_stride", OnImage(16, Conv("out_channels: 16 kernel: 3 stride: 2 padding { mode: SAME }"))},
-      {"conv_same_even", OnImage(8, Conv("out_channels: 5 kernel: [2, 4] padding { mode: SAME }"))},
-      {"conv_dilation", OnImage(16, Conv("out_channels: 16 kernel: 3 dilation: 2 padding { mode: SAME }"))},
+      {"conv_same_stride", OnImage(16, Conv("out_channels: 16 kernel: 3 stride: 2 padding { mode: MODE_SAME }"))},
+      {"conv_same_even", OnImage(8, Conv("out_channels: 5 kernel: [2, 4] padding { mode: MODE_SAME }"))},
+      {"conv_dilation", OnImage(16, Conv("out_channels: 16 kernel: 3 dilation: 2 padding { mode: MODE_SAME }"))},
       {"conv_groups", OnImage(32, Conv("out_channels: 32 kernel: 3 groups: 2"))},
       {"conv_small_groups", OnImage(6, Conv("out_channels: 9 kernel: 3 groups: 3"))},
       {"conv_depthwise", OnImage(16, Conv("out_channels: 16 kernel: 3 groups: 16 padding { amount: 1 }"))},
@@ -89,7 +89,7 @@ std::vector<Case> Cases() {
       {"dense_on_odd_image", OnImage(17, Named("dense { units: 5 }"))},
       {"max_pool", OnImage(16, Named("max_pool { kernel: 2 }"))},
       {"max_pool_overlapping", OnImage(3, Named("max_pool { kernel: 3 stride: 2 padding { amount: 1 } }"))},
-      {"max_pool_same", OnImage(17, Named("max_pool { kernel: [3, 2] stride: 2 padding { mode: SAME } }"))},
+      {"max_pool_same", OnImage(17, Named("max_pool { kernel: [3, 2] stride: 2 padding { mode: MODE_SAME } }"))},
       {"avg_pool", OnImage(16, Named("avg_pool { kernel: 2 }"))},
       {"avg_pool_padding", OnImage(3, Named("avg_pool { kernel: 3 stride: 2 padding { amount: 1 } }"))},
       {"avg_pool_count_padding",
@@ -106,7 +106,7 @@ std::vector<Case> Cases() {
       {"batch_norm_flattened", OnImage(16, Named("flatten {}") + "layers { name: 'bn' batch_norm { epsilon: 0.1 } }"),
        false, 0.2},
       {"dropout", OnImage(16, Named("dropout { rate: 0.4 }"))},
-      {"dropout_odd", OnImage(17, Named("dropout { rate: 0.4 form: CLASSIC }"))},
+      {"dropout_odd", OnImage(17, Named("dropout { rate: 0.4 form: FORM_CLASSIC }"))},
       {"dropout_features", OnFeatures(10, Named("dropout {}"))},
       {"dropout_nothing", OnFeatures(10, Named("dropout { rate: 0 }"))},
       {"flatten", OnImage(17, Named("flatten {}") + after)},
@@ -150,9 +150,9 @@ std::vector<Case> Cases() {
        OnImage(16, Named("local_response_norm { size: 3 alpha: 0.7 beta: 0.5 }") + after)},
       {"fractional_max_pool", OnImage(16, Named("fractional_max_pool {}"))},
       {"fractional_max_pool_disjoint", OnImage(16, Named("fractional_max_pool { disjoint: true ratio: 1.7 }"))},
-      {"fractional_max_pool_odd", OnImage(17, Named("fractional_max_pool { sequence: PSEUDO_RANDOM }"))},
+      {"fractional_max_pool_odd", OnImage(17, Named("fractional_max_pool { sequence: SEQUENCE_PSEUDO_RANDOM }"))},
       {"fractional_max_pool_few_channels",
-       OnImage(3, Named("fractional_max_pool { sequence: PSEUDO_RANDOM disjoint: true }"))},
+       OnImage(3, Named("fractional_max_pool { sequence: SEQUENCE_PSEUDO_RANDOM disjoint: true }"))},
       {"fractional_max_pool_one_channel", OnImage(1, Named("fractional_max_pool { ratio: 2 }"))},
       {"drop_connect", OnFeatures(8, Named("drop_connect { units: 5 }"))},
       {"drop_connect_wide", OnFeatures(64, Named("drop_connect { units: 96 rate: 0.3 }"))},
@@ -177,7 +177,7 @@ std::vector<Case> CasesForBf16() {
 class Step {
  public:
   Step(const Case& c, v1::Precision precision)
-      : bf16_(precision == v1::BF16),
+      : bf16_(precision == v1::PRECISION_BF16),
         network_(FromText<v1::Network>(c.network), OptionsOf(c, precision), "mean_squared_error {}") {
     if (!ready()) return;
     examples_.resize(kBatch * Elements(network_.graph->input_shape()));
@@ -217,7 +217,7 @@ class Step {
  private:
   static PlanOptions OptionsOf(const Case& c, v1::Precision precision) {
     PlanOptions options{.batch = kBatch, .training = true, .precision = precision, .seed = 3};
-    if (c.winograd) options.algorithms["it"] = v1::WINOGRAD;
+    if (c.winograd) options.algorithms["it"] = v1::CONVOLUTION_ALGORITHM_WINOGRAD;
     return options;
   }
 
@@ -248,7 +248,7 @@ class LayerGradientByDifferences : public LayerGradient {
 };
 
 TEST_P(LayerGradientByDifferences, IsThatOfTheLoss) {
-  Step step(GetParam(), v1::F32);
+  Step step(GetParam(), v1::PRECISION_F32);
   ASSERT_TRUE(step.ready());
   const double loss = step.Run();
   ASSERT_TRUE(std::isfinite(loss));
@@ -285,7 +285,7 @@ TEST_P(LayerGradientByDifferences, IsThatOfTheLoss) {
 
 TEST_P(LayerGradient, IsCloseAtBf16) {
   if (!onednn::SupportsBf16()) GTEST_SKIP() << "no bfloat16 on this CPU";
-  Step exact(GetParam(), v1::F32), rounded(GetParam(), v1::BF16);
+  Step exact(GetParam(), v1::PRECISION_F32), rounded(GetParam(), v1::PRECISION_BF16);
   ASSERT_TRUE(exact.ready() && rounded.ready());
   const double loss = exact.Run();
   EXPECT_NEAR(rounded.Run(), loss, 0.02 * (1 + std::abs(loss)));

@@ -53,7 +53,7 @@ Network Make(const std::string& text, v1::Precision precision, int64_t batch) {
   made.options.plan.observe = true;
   made.options.optimizer_slots = kSlots;
   made.options.threads = 2;
-  made.options.plan.SetAlgorithms(ChooseAlgorithms(*made.graph, batch, precision, v1::AUTO));
+  made.options.plan.SetAlgorithms(ChooseAlgorithms(*made.graph, batch, precision, v1::CONVOLUTION_ALGORITHM_AUTO));
   return made;
 }
 
@@ -154,7 +154,7 @@ TEST(MemoryBound, OfNetworksBeyondEveryMachine) {
   const Network made = Make(
       "input_shape: [16, 8192, 8192] layers { name: 'c' conv2d { out_channels: 16 kernel: 3 } } "
       "layers { name: 'g' global_avg_pool {} }",
-      v1::F32, 1 << 20);
+      v1::PRECISION_F32, 1 << 20);
   const auto bound = BoundMemory(*made.graph, made.options);
   ASSERT_TRUE(bound.ok()) << bound.status();
   EXPECT_GT(bound->training, int64_t{1} << 44);

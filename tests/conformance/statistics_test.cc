@@ -150,7 +150,7 @@ void ExpectStatisticsOf(const v1::LayerStatistics& s, const std::vector<float>& 
 class PlanStatistics : public testing::TestWithParam<v1::Precision> {};
 
 TEST_P(PlanStatistics, AreThoseOfTheLayersOutput) {
-  if (GetParam() == v1::BF16 && !onednn::SupportsBf16()) GTEST_SKIP() << "this CPU has no bfloat16";
+  if (GetParam() == v1::PRECISION_BF16 && !onednn::SupportsBf16()) GTEST_SKIP() << "this CPU has no bfloat16";
   ASSERT_TRUE(PrepareEngine(kThreads, GetParam()).ok());
   const std::vector<float> examples = Examples(kBatch * 3 * 14 * 14);
   const PlannedNetwork whole = Start(GetParam(), "");
@@ -171,7 +171,7 @@ TEST_P(PlanStatistics, AreThoseOfTheLayersOutput) {
     }
   }
 }
-INSTANTIATE_TEST_SUITE_P(Precisions, PlanStatistics, testing::Values(v1::F32, v1::BF16),
+INSTANTIATE_TEST_SUITE_P(Precisions, PlanStatistics, testing::Values(v1::PRECISION_F32, v1::PRECISION_BF16),
                          [](const auto& param) { return v1::Precision_Name(param.param); });
 
 // --- The lecture's nets: six layers of 4096 units, 16 rows of N(0, 1).

@@ -64,7 +64,7 @@ std::vector<Kind> Kinds() {
 class Traits : public testing::TestWithParam<Kind> {
  protected:
   static LayerRun Run(bool training = true, const std::string& more = "") {
-    return {Network(GetParam(), more), kBatch, v1::F32, training};
+    return {Network(GetParam(), more), kBatch, v1::PRECISION_F32, training};
   }
 
   const LayerTraits traits_ = TraitsOf(GetParam());

@@ -128,7 +128,8 @@ TEST_F(Extension, IsWarnedOfByItsTraits) {
 // It claims a weight that can start at zero and has no field to say so: that is a violation, and no crash.
 TEST_F(Extension, EndsNoResidualBranchThatStartsAtZero) {
   const v1::JobSpec spec = Spec(
-      "network { layers { name: 'b' block { residual { initialization: ZERO_LAST layers { name: 'noisy' extension { "
+      "network { layers { name: 'b' block { residual { initialization: INITIALIZATION_ZERO_LAST layers { name: 'noisy' "
+      "extension { "
       "[type.googleapis.com/planted.NoisyScale] {} } } } } } layers { name: 'o' dense { units: 1 } } } "
       "data { dataset: 'numbers' } batch_size: 4 steps: 1");
   FieldErrors::Root errors;

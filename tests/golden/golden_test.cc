@@ -23,9 +23,9 @@
 #include "core/train/train.h"
 #include "tests/paths.h"
 #include "tests/support/bytes.h"
+#include "tests/support/job_text.h"
 #include "tests/support/recorder.h"
 #include "tests/support/temporary_folder.h"
-#include "tests/support/text_proto.h"
 
 namespace traind::core {
 namespace {
@@ -46,9 +46,7 @@ std::vector<std::string> CaseNames() {
   return names;
 }
 
-v1::JobSpec ReadSpec(const std::string& name) {
-  return FromText<v1::JobSpec>(ReadBytes(DataDir() / (name + ".textproto")));
-}
+v1::JobSpec ReadSpec(const std::string& name) { return JobFromText(ReadBytes(DataDir() / (name + ".textproto"))); }
 
 // The tensors of a case's record whose names begin with `prefix`, without it.
 std::vector<Tensor> WithPrefix(const Safetensors& record, absl::string_view prefix) {

@@ -10,7 +10,8 @@ set(prefix ${work}/prefix)
 file(REMOVE_RECURSE ${work})
 run(${CMAKE_COMMAND} --install ${BUILD} --prefix ${prefix})
 foreach(file bin/traind bin/traind-worker bin/trainctl include/traind/client/client.h include/traind/traind/v1/job.pb.h
-             share/traind/proto/traind/v1/job.proto share/traind/descriptors.pb)
+             share/traind/proto/traind/v1/job.proto share/traind/proto/traind/rpc/status.proto
+             share/traind/descriptors.pb)
   if(NOT EXISTS ${prefix}/${file})
     message(FATAL_ERROR "${file} was not installed")
   endif()

@@ -52,7 +52,8 @@ void Watcher::Follow() {
         EXPECT_EQ(event.sequence(), static_cast<int64_t>(events_.size()) + 1) << "an event is missing or came twice";
         EXPECT_FALSE(terminal) << "an event after the terminal one";
         const v1::JobState state = event.state().state();
-        terminal = event.has_state() && (state == v1::SUCCEEDED || state == v1::FAILED || state == v1::CANCELLED);
+        terminal = event.has_state() && (state == v1::JOB_STATE_SUCCEEDED || state == v1::JOB_STATE_FAILED ||
+                                         state == v1::JOB_STATE_CANCELLED);
         events_.push_back(event);
       }
     }

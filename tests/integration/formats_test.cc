@@ -32,7 +32,7 @@ class FormatsTest : public IntegrationTest {
     source.set_name("train");
     source.mutable_examples()->set_path(Files() / file);
     source.set_format(format);
-    if (format == v1::IMAGES) {
+    if (format == v1::FORMAT_IMAGES) {
       source.mutable_images()->set_height(8);
       source.mutable_images()->set_width(8);
     }
@@ -53,7 +53,7 @@ class FormatsTest : public IntegrationTest {
     WriteBytes(Files() / "colours.tar", RedAndBlue(each));
     v1::Dataset dataset;
     const grpc::Status status =
-        datasets_->ImportDataset(NewContext().get(), Request("colours", "colours.tar", v1::IMAGES), &dataset);
+        datasets_->ImportDataset(NewContext().get(), Request("colours", "colours.tar", v1::FORMAT_IMAGES), &dataset);
     EXPECT_TRUE(status.ok()) << status.error_message();
     return dataset;
   }
@@ -97,7 +97,7 @@ TEST_F(FormatsTest, ATarOfImagesIsImportedDescribedAndLearnt) {
   spec.set_batch_size(16);
   spec.set_steps(40);
   Watcher watcher(server_.get(), Submit(spec, "colours").name());
-  ASSERT_EQ(watcher.Finish().back().state().state(), v1::SUCCEEDED);
+  ASSERT_EQ(watcher.Finish().back().state().state(), v1::JOB_STATE_SUCCEEDED);
   v1::EvaluateRequest evaluate;
   evaluate.mutable_model()->set_model("jobs/colours/checkpoints/latest");
   evaluate.mutable_data()->set_dataset("datasets/colours");
@@ -160,7 +160,7 @@ TEST_F(FormatsTest, LooksAreAveragedAtTestTime) {
   spec.set_batch_size(8);
   spec.set_steps(2);
   Watcher watcher(server_.get(), Submit(spec, "colours").name());
-  ASSERT_EQ(watcher.Finish().back().state().state(), v1::SUCCEEDED);
+  ASSERT_EQ(watcher.Finish().back().state().state(), v1::JOB_STATE_SUCCEEDED);
 
   v1::EvaluateRequest evaluate;
   evaluate.mutable_model()->set_model("jobs/colours/checkpoints/latest");
@@ -195,7 +195,7 @@ TEST_F(FormatsTest, CifarComesByUploadAndAFolderFromTheServer) {
   const std::string batch = Cifar10({3, 1, 4, 1, 5});
   v1::Upload upload;
   ASSERT_TRUE(Upload("batch", batch, 0, batch.size(), &upload).ok());
-  v1::ImportDatasetRequest request = Request("cifar", "", v1::CIFAR10);
+  v1::ImportDatasetRequest request = Request("cifar", "", v1::FORMAT_CIFAR10);
   request.mutable_splits(0)->mutable_examples()->set_upload("uploads/batch");
   v1::Dataset dataset;
   const grpc::Status status = datasets_->ImportDataset(NewContext().get(), request, &dataset);
@@ -206,7 +206,7 @@ TEST_F(FormatsTest, CifarComesByUploadAndAFolderFromTheServer) {
   fs::create_directories(Files() / "pets/cat");
   WriteBytes(Files() / "pets/cat/1.jpg", Jpeg(16, 16, 1, std::string(256, 'c')));
   const grpc::Status folder =
-      datasets_->ImportDataset(NewContext().get(), Request("pets", "pets", v1::IMAGES), &dataset);
+      datasets_->ImportDataset(NewContext().get(), Request("pets", "pets", v1::FORMAT_IMAGES), &dataset);
   ASSERT_TRUE(folder.ok()) << folder.error_message();
   EXPECT_THAT(dataset.class_names(), ElementsAre("cat"));
 
@@ -214,7 +214,7 @@ TEST_F(FormatsTest, CifarComesByUploadAndAFolderFromTheServer) {
   WriteBytes(folder_ / "secret/cat/1.jpg", "secret");
   fs::create_directory_symlink(folder_ / "secret", Files() / "link");
   const grpc::Status outside =
-      datasets_->ImportDataset(NewContext().get(), Request("out", "link", v1::IMAGES), &dataset);
+      datasets_->ImportDataset(NewContext().get(), Request("out", "link", v1::FORMAT_IMAGES), &dataset);
   EXPECT_EQ(outside.error_code(), grpc::StatusCode::PERMISSION_DENIED) << outside.error_message();
 }
 
@@ -223,7 +223,7 @@ TEST_F(FormatsTest, ABadImageIsNamedAndNothingIsLeft) {
   WriteBytes(Files() / "bad.tar", TarMember("cat/1.png", SolidPng(9, 9, 1, 2, 3).substr(0, 60)) + TarEnd());
   v1::Dataset dataset;
   const grpc::Status status =
-      datasets_->ImportDataset(NewContext().get(), Request("bad", "bad.tar", v1::IMAGES), &dataset);
+      datasets_->ImportDataset(NewContext().get(), Request("bad", "bad.tar", v1::FORMAT_IMAGES), &dataset);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(status.error_message(), HasSubstr("splits[0].examples: "));
   EXPECT_THAT(status.error_message(), HasSubstr("bad.tar: cat/1.png, byte "));
@@ -234,7 +234,7 @@ TEST_F(FormatsTest, ABadImageIsNamedAndNothingIsLeft) {
   const std::string batch = Cifar10({3, 1}).substr(0, 5000);
   v1::Upload upload;
   ASSERT_TRUE(Upload("batch", batch, 0, batch.size(), &upload).ok());
-  v1::ImportDatasetRequest request = Request("bad", "", v1::CIFAR10);
+  v1::ImportDatasetRequest request = Request("bad", "", v1::FORMAT_CIFAR10);
   request.mutable_splits(0)->mutable_examples()->set_upload("uploads/batch");
   const grpc::Status uploaded = datasets_->ImportDataset(NewContext().get(), request, &dataset);
   EXPECT_EQ(uploaded.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
@@ -291,7 +291,7 @@ TEST_F(SlowImportTest, AWorkerThatIsKilledLeavesNoDataset) {
   grpc::Status status;
   std::thread import([&] {
     v1::Dataset dataset;
-    status = datasets_->ImportDataset(NewContext().get(), Request("slow", "slow.gz", v1::CIFAR10), &dataset);
+    status = datasets_->ImportDataset(NewContext().get(), Request("slow", "slow.gz", v1::FORMAT_CIFAR10), &dataset);
   });
   const pid_t worker = AwaitWorker();
   EXPECT_GT(worker, 0);
@@ -307,7 +307,7 @@ TEST_F(SlowImportTest, ACallerThatGoesEndsTheWorker) {
   grpc::Status status;
   std::thread import([&] {
     v1::Dataset dataset;
-    status = datasets_->ImportDataset(context.get(), Request("slow", "slow.gz", v1::CIFAR10), &dataset);
+    status = datasets_->ImportDataset(context.get(), Request("slow", "slow.gz", v1::FORMAT_CIFAR10), &dataset);
   });
   EXPECT_GT(AwaitWorker(), 0);
   context->TryCancel();

@@ -45,7 +45,8 @@ class JobsTest : public IntegrationTest {
     return training_->DeleteJob(NewContext().get(), request, &nothing);
   }
   void AwaitSteps(const std::string& name) {
-    AwaitJob(name, [](const v1::Job& job) { return job.state() == v1::RUNNING && job.progress().step() > 0; });
+    AwaitJob(name,
+             [](const v1::Job& job) { return job.state() == v1::JOB_STATE_RUNNING && job.progress().step() > 0; });
   }
   std::vector<v1::Event> Events(const v1::WatchJobRequest& request) {
     const auto context = NewContext();
@@ -69,9 +70,9 @@ TEST_F(JobsTest, SubmitAndWatchToTheEnd) {
   Watcher watcher(server_.get(), submitted.name());
   const std::vector<v1::Event>& events = watcher.Finish();
   ASSERT_GE(events.size(), 3u);
-  EXPECT_EQ(events[0].state().state(), v1::QUEUED);
-  EXPECT_EQ(events[1].state().state(), v1::RUNNING);
-  EXPECT_EQ(events.back().state().state(), v1::SUCCEEDED);
+  EXPECT_EQ(events[0].state().state(), v1::JOB_STATE_QUEUED);
+  EXPECT_EQ(events[1].state().state(), v1::JOB_STATE_RUNNING);
+  EXPECT_EQ(events.back().state().state(), v1::JOB_STATE_SUCCEEDED);
 
   std::vector<uint64_t> steps_with_metrics;
   double accuracy = 0;
@@ -108,7 +109,7 @@ TEST_F(JobsTest, SubmitAndWatchToTheEnd) {
   EXPECT_GT(accuracy, 0.9);
 
   const v1::Job job = Get(submitted.name());
-  EXPECT_EQ(job.state(), v1::SUCCEEDED);
+  EXPECT_EQ(job.state(), v1::JOB_STATE_SUCCEEDED);
   EXPECT_EQ(job.progress().step(), 400u);
   EXPECT_EQ(job.progress().checkpoint_step(), 400u);
   EXPECT_EQ(job.last_sequence(), static_cast<int64_t>(events.size()));
@@ -131,7 +132,7 @@ TEST_F(JobsTest, WatchGoesOnAfterANumberAndFilters) {
     }
   }
   request.set_after_sequence(0);
-  request.add_kinds(v1::EVALUATION);
+  request.add_kinds(v1::EVENT_KIND_EVALUATION);
   int evaluations = 0;
   for (const v1::Event& event : Events(request)) {
     EXPECT_TRUE(event.has_state() || event.has_evaluation());
@@ -155,7 +156,7 @@ TEST_F(JobsTest, ALossThatIsNoLongerFiniteFailsTheJob) {
   const v1::Job submitted = Submit(spec);
   Watcher watcher(server_.get(), submitted.name());
   const v1::Event last = watcher.Finish().back();
-  EXPECT_EQ(last.state().state(), v1::FAILED);
+  EXPECT_EQ(last.state().state(), v1::JOB_STATE_FAILED);
   const v1::Job job = Get(submitted.name());
   EXPECT_EQ(job.error().code(), grpc::StatusCode::ABORTED) << job.error().message();
   EXPECT_THAT(job.error().message(), HasSubstr("step"));
@@ -170,20 +171,20 @@ TEST_F(JobsTest, CancelInEveryState) {
   const std::string running = Submit(spec).name();
   AwaitSteps(running);
   const std::string queued = Submit(PointsJob(10)).name();
-  EXPECT_EQ(Get(queued).state(), v1::QUEUED);
+  EXPECT_EQ(Get(queued).state(), v1::JOB_STATE_QUEUED);
   v1::Job job;
   ASSERT_TRUE(Cancel(queued, &job).ok());
-  EXPECT_EQ(job.state(), v1::CANCELLED);
+  EXPECT_EQ(job.state(), v1::JOB_STATE_CANCELLED);
   ASSERT_TRUE(Cancel(queued, &job).ok()) << "idempotent";
   EXPECT_EQ(Delete(running).error_code(), grpc::StatusCode::FAILED_PRECONDITION);
 
   Watcher watcher(server_.get(), running);
   ASSERT_TRUE(Cancel(running, &job).ok());
-  EXPECT_EQ(job.state(), v1::CANCELLING);
+  EXPECT_EQ(job.state(), v1::JOB_STATE_CANCELLING);
   ASSERT_TRUE(Cancel(running, &job).ok()) << "idempotent";
-  EXPECT_EQ(watcher.Finish().back().state().state(), v1::CANCELLED);
+  EXPECT_EQ(watcher.Finish().back().state().state(), v1::JOB_STATE_CANCELLED);
   job = Get(running);
-  EXPECT_EQ(job.state(), v1::CANCELLED);
+  EXPECT_EQ(job.state(), v1::JOB_STATE_CANCELLED);
   EXPECT_GT(job.progress().checkpoint_step(), 0u) << "it leaves a checkpoint";
   EXPECT_EQ(job.progress().checkpoint_step(), job.progress().step());
   EXPECT_FALSE(Download(running + "/checkpoints/latest").empty());
@@ -208,8 +209,8 @@ TEST_F(JobsTest, TwoJobsRunAtOnceAndDoNotDisturbEachOther) {
   AwaitSteps(endless);
   const std::string beside = Submit(PointsJob(300)).name();
   Watcher beside_watcher(server_.get(), beside);
-  EXPECT_EQ(beside_watcher.Finish().back().state().state(), v1::SUCCEEDED);
-  EXPECT_EQ(Get(endless).state(), v1::RUNNING);
+  EXPECT_EQ(beside_watcher.Finish().back().state().state(), v1::JOB_STATE_SUCCEEDED);
+  EXPECT_EQ(Get(endless).state(), v1::JOB_STATE_RUNNING);
   ExpectSame(Computed(beside_watcher.Finish()), Computed(alone_watcher.Finish()));
   EXPECT_TRUE(Download(beside + "/checkpoints/latest") == Download(alone + "/checkpoints/latest"));
   v1::Job job;
@@ -269,7 +270,7 @@ TEST_F(JobsTest, TwoHundredWatchersOnOneJob) {
   }
   EXPECT_TRUE(sleeper->Finish().ok());
   ASSERT_GT(slept.size(), 400u);
-  EXPECT_EQ(slept.back().state().state(), v1::SUCCEEDED);
+  EXPECT_EQ(slept.back().state().state(), v1::JOB_STATE_SUCCEEDED);
   for (size_t i = 0; i < slept.size(); ++i) ASSERT_EQ(slept[i].sequence(), static_cast<int64_t>(i) + 1);
   for (const std::vector<v1::Event>& events : seen) {
     ASSERT_EQ(events.size(), slept.size());

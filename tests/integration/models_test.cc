@@ -59,7 +59,7 @@ class ModelsTest : public IntegrationTest {
   void Train(const v1::JobSpec& spec, const std::string& id) {
     Watcher watcher(server_.get(), Submit(spec, id).name());
     const v1::Event last = watcher.Finish().back();
-    ASSERT_EQ(last.state().state(), v1::SUCCEEDED) << last.ShortDebugString();
+    ASSERT_EQ(last.state().state(), v1::JOB_STATE_SUCCEEDED) << last.ShortDebugString();
   }
 };
 
@@ -99,7 +99,7 @@ TEST_F(ModelsTest, ZeroStepsGiveBackTheUploadedWeights) {
   const grpc::Status refused = training_->CreateJob(NewContext().get(), request, &job);
   if (refused.ok()) {
     const v1::Event last = Watcher(server_.get(), job.name()).Finish().back();
-    EXPECT_EQ(last.state().state(), v1::FAILED);
+    EXPECT_EQ(last.state().state(), v1::JOB_STATE_FAILED);
     EXPECT_THAT(last.state().error().message(), HasSubstr("output.bias"));
   } else {
     EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);

@@ -55,7 +55,7 @@ class RecoveryTest : public IntegrationTest {
     const std::string name = Submit(Job(), "reference").name();
     Watcher watcher(server_.get(), name);
     const std::vector<v1::Event>& events = watcher.Finish();
-    ASSERT_EQ(events.back().state().state(), v1::SUCCEEDED);
+    ASSERT_EQ(events.back().state().state(), v1::JOB_STATE_SUCCEEDED);
     computed_ = Computed(events);
     weights_ = Download(name + "/checkpoints/latest");
     duration_ = TimeOf(events.back().time()) - TimeOf(events.front().time());
@@ -64,7 +64,7 @@ class RecoveryTest : public IntegrationTest {
   void ExpectAsReference(Watcher& watcher, const std::string& name, bool stopped = false) {
     const std::vector<v1::Event>& events = watcher.Finish();
     ASSERT_FALSE(events.empty());
-    EXPECT_EQ(events.back().state().state(), v1::SUCCEEDED) << events.back().ShortDebugString();
+    EXPECT_EQ(events.back().state().state(), v1::JOB_STATE_SUCCEEDED) << events.back().ShortDebugString();
     std::vector<std::string> computed = Computed(events);
     // A worker that is asked to stop leaves a checkpoint wherever it is; one that is killed cannot.
     if (stopped) {
@@ -110,7 +110,8 @@ TEST_F(RecoveryTest, KilledWorkersLoseNothing) {
   EXPECT_EQ(job.attempts(), job.restarts() + 1);
   int explained = 0;
   for (const v1::Event& event : watcher.Finish()) {
-    explained += event.state().state() == v1::QUEUED && event.state().reason().find("SIGKILL") != std::string::npos;
+    explained +=
+        event.state().state() == v1::JOB_STATE_QUEUED && event.state().reason().find("SIGKILL") != std::string::npos;
   }
   EXPECT_EQ(explained, static_cast<int>(job.restarts()));
 }
@@ -138,7 +139,7 @@ TEST_F(RecoveryTest, KilledServersLoseNothing) {
   ExpectAsReference(another, name);
   EXPECT_GE(watcher.connections(), 2);
   EXPECT_EQ(Get(name).restarts(), 0u) << "the death of a server is not the worker's fault";
-  EXPECT_EQ(Get("jobs/reference").state(), v1::SUCCEEDED);
+  EXPECT_EQ(Get("jobs/reference").state(), v1::JOB_STATE_SUCCEEDED);
 }
 
 TEST_F(RecoveryTest, KilledServersAndWorkersTogether) {
@@ -188,7 +189,7 @@ TEST_F(RecoveryTest, AWorkerThatAlwaysCrashesFailsTheJob) {
   StartServer({"--worker", "/bin/false", "--max-restarts", "2"});
   const std::string name = Submit(PointsJob(10)).name();
   Watcher watcher(server_.get(), name);
-  EXPECT_EQ(watcher.Finish().back().state().state(), v1::FAILED);
+  EXPECT_EQ(watcher.Finish().back().state().state(), v1::JOB_STATE_FAILED);
   const v1::Job job = Get(name);
   EXPECT_EQ(job.attempts(), 3u);
   EXPECT_EQ(job.restarts(), 2u);

@@ -29,16 +29,16 @@ inline std::optional<v1::Dataset> FindTestDataset(std::string name) {
   if (name.starts_with("datasets/")) name = name.substr(9);
   std::optional<v1::Dataset> dataset;
   if (name == "images") {
-    dataset = MakeDataset(name, {1, 28, 28}, v1::UINT8, {{"train", 60000}, {"test", 10000}});
+    dataset = MakeDataset(name, {1, 28, 28}, v1::ELEMENT_TYPE_UINT8, {{"train", 60000}, {"test", 10000}});
     dataset->set_num_classes(10);
   } else if (name == "colour") {
-    dataset = MakeDataset(name, {3, 32, 32}, v1::FLOAT32, {{"train", 100}, {"validation", 20}});
+    dataset = MakeDataset(name, {3, 32, 32}, v1::ELEMENT_TYPE_FLOAT32, {{"train", 100}, {"validation", 20}});
     dataset->set_num_classes(10);
   } else if (name == "flowers") {
-    dataset = MakeDataset(name, {4}, v1::FLOAT32, {{"train", 120}, {"test", 30}, {"empty", 0}});
+    dataset = MakeDataset(name, {4}, v1::ELEMENT_TYPE_FLOAT32, {{"train", 120}, {"test", 30}, {"empty", 0}});
     dataset->set_num_classes(3);
   } else if (name == "prices") {
-    dataset = MakeDataset(name, {13}, v1::FLOAT32, {{"train", 400}, {"test", 106}});
+    dataset = MakeDataset(name, {13}, v1::ELEMENT_TYPE_FLOAT32, {{"train", 400}, {"test", 106}});
     dataset->set_target_width(1);
   }
   return dataset;

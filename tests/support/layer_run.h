@@ -13,7 +13,8 @@
 namespace traind::core {
 
 inline std::vector<v1::Precision> Precisions() {
-  return onednn::SupportsBf16() ? std::vector<v1::Precision>{v1::F32, v1::BF16} : std::vector<v1::Precision>{v1::F32};
+  return onednn::SupportsBf16() ? std::vector<v1::Precision>{v1::PRECISION_F32, v1::PRECISION_BF16}
+                                : std::vector<v1::Precision>{v1::PRECISION_F32};
 }
 
 class LayerRun {

@@ -118,7 +118,8 @@ absl::Status Augmenter::Load(absl::Span<const Tensor> tensors) { return LoadLear
 absl::StatusOr<Augmenter::Workspace> Augmenter::Workspace::For(const Augmenter& augmenter, v1::ElementType type) {
   Workspace workspace;
   if (!augmenter.changes_images()) return workspace;
-  const size_t size = static_cast<size_t>(Elements(augmenter.largest_)) * (type == v1::UINT8 ? 1 : sizeof(float));
+  const size_t size =
+      static_cast<size_t>(Elements(augmenter.largest_)) * (type == v1::ELEMENT_TYPE_UINT8 ? 1 : sizeof(float));
   for (Buffer& buffer : workspace.buffers_) {
     buffer = Buffer(size);
     if (buffer.data() == nullptr) {

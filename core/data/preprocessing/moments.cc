@@ -23,7 +23,7 @@ std::vector<double> Averages(const std::vector<double>& sums, const Groups& grou
 
 v1::Grouping ResolveGrouping(v1::Grouping grouping, const FieldErrors& errors) {
   if (!v1::Grouping_IsValid(grouping)) errors.At("grouping").Add("must be PER_FEATURE or PER_CHANNEL");
-  return grouping == v1::GROUPING_UNSPECIFIED ? v1::PER_FEATURE : grouping;
+  return grouping == v1::GROUPING_UNSPECIFIED ? v1::GROUPING_PER_FEATURE : grouping;
 }
 
 std::vector<float> ExpandToFeatures(const std::vector<float>& by_group, const Groups& groups) {
@@ -33,7 +33,8 @@ std::vector<float> ExpandToFeatures(const std::vector<float>& by_group, const Gr
 }
 
 Groups MakeGroups(v1::Grouping grouping, const Shape& example_shape, const FieldErrors& errors) {
-  if (grouping != v1::PER_CHANNEL) return {.count = Elements(example_shape), .width = 1, .shape = example_shape};
+  if (grouping != v1::GROUPING_PER_CHANNEL)
+    return {.count = Elements(example_shape), .width = 1, .shape = example_shape};
   if (example_shape.size() != 3) {
     errors.At("grouping")
         .Add(absl::StrCat("PER_CHANNEL needs images [channels, height, width], but the examples are ",

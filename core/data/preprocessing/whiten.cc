@@ -21,7 +21,7 @@ class WhitenTransform final : public Transform {
   Shape SetShape(const Shape& shape, const FieldErrors& errors) override {
     shape_ = shape;
     features_ = CheckAxes(shape, errors);
-    return config_.form() == v1::Whiten::PCA && features_ > 0 ? Shape{features_} : shape;
+    return config_.form() == v1::Whiten::FORM_PCA && features_ > 0 ? Shape{features_} : shape;
   }
   bool needs_fit() const override { return true; }
   bool centres() const override { return true; }
@@ -33,7 +33,7 @@ class WhitenTransform final : public Transform {
     const double epsilon = config_.has_epsilon() ? config_.epsilon() : kDefaultEpsilon * mean;
     // Without any variance every centred example is zero, and stays so.
     for (double& scale : scales) scale = scale + epsilon > 0 ? 1 / std::sqrt(scale + epsilon) : 0;
-    if (config_.form() == v1::Whiten::ZCA) {
+    if (config_.form() == v1::Whiten::FORM_ZCA) {
       axes.axes = RotateBack(axes, scales, examples);
     } else {
       for (int64_t i = 0; i < features_ * features_; ++i) axes.axes[i] *= scales[i / features_];
@@ -68,7 +68,7 @@ const Registered<Transform, v1::Whiten> kWhiten(
     "decorrelated, and each principal axis of the training split brought to variance one; PCA or ZCA",
     [](v1::Whiten& config, const FieldErrors& errors) -> std::unique_ptr<Transform> {
       if (!v1::Whiten::Form_IsValid(config.form())) errors.At("form").Add("must be PCA or ZCA");
-      if (config.form() == v1::Whiten::FORM_UNSPECIFIED) config.set_form(v1::Whiten::ZCA);
+      if (config.form() == v1::Whiten::FORM_UNSPECIFIED) config.set_form(v1::Whiten::FORM_ZCA);
       if (config.has_epsilon()) {
         const auto epsilon = static_cast<float>(config.epsilon());
         if (!(std::isnormal(epsilon) && epsilon > 0)) errors.At("epsilon").Add("must be a positive float32");

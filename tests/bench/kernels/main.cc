@@ -157,13 +157,13 @@ void MeasureAugmentation(const std::string& name, const std::string& text, const
   const Shape shape = {3, 32, 32};
   Augmenter augmenter = MakeAugmenter(text, shape);
   if (!augmenter.Load(learned).ok()) std::exit(1);
-  auto workspace = Augmenter::Workspace::For(augmenter, v1::UINT8);
+  auto workspace = Augmenter::Workspace::For(augmenter, v1::ELEMENT_TYPE_UINT8);
   if (!workspace.ok()) std::exit(1);
   std::vector<uint8_t> images(kImages * Elements(shape));
   for (size_t i = 0; i < images.size(); ++i) images[i] = static_cast<uint8_t>(i * 7919 >> 3);
   const double milliseconds = Time([&] {
     for (int64_t i = 0; i < kImages; ++i) {
-      augmenter.Apply({v1::UINT8, 3, 32, 32, images.data() + i * Elements(shape)},
+      augmenter.Apply({v1::ELEMENT_TYPE_UINT8, 3, 32, 32, images.data() + i * Elements(shape)},
                       {.seed = 1, .step = 1, .example = static_cast<uint32_t>(i)}, *workspace);
     }
   });

@@ -5,9 +5,10 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_split.h"
-#include "google/rpc/error_details.pb.h"
-#include "google/rpc/status.pb.h"
+#include "client/enum_names.h"
 #include "tests/client/cli/app_fixture.h"
+#include "traind/rpc/error_details.pb.h"
+#include "traind/rpc/status.pb.h"
 
 namespace traind::client {
 namespace {
@@ -20,13 +21,13 @@ void ServeJob(FakeTraining& training, v1::JobState state) {
   training.create_job = [](const v1::CreateJobRequest& request, v1::Job* job) {
     job->set_name("jobs/" + request.job_id());
     *job->mutable_spec() = request.spec();
-    job->set_state(v1::QUEUED);
+    job->set_state(v1::JOB_STATE_QUEUED);
     job->add_warnings("weights start at zero");
     return grpc::Status::OK;
   };
   training.get_job = [](const v1::GetJobRequest& request, v1::Job* job) {
     job->set_name(request.name());
-    job->set_state(v1::RUNNING);
+    job->set_state(v1::JOB_STATE_RUNNING);
     job->set_last_sequence(2);
     return grpc::Status::OK;
   };
@@ -46,17 +47,18 @@ void ServeJob(FakeTraining& training, v1::JobState state) {
 
 TEST_F(AppTest, RunExitsByTheJobsState) {
   const std::string file = Write("data { dataset: \"fashion\" }\n");
-  for (const auto& [state, code] : {std::pair{v1::SUCCEEDED, 0}, {v1::FAILED, 3}, {v1::CANCELLED, 4}}) {
+  for (const auto& [state, code] :
+       {std::pair{v1::JOB_STATE_SUCCEEDED, 0}, {v1::JOB_STATE_FAILED, 3}, {v1::JOB_STATE_CANCELLED, 4}}) {
     ServeJob(server_.training, state);
     EXPECT_EQ(Run({"run", file, "--job-id", "a"}), code);
     EXPECT_THAT(out_.str(), HasSubstr("train loss=0.25"));
-    EXPECT_THAT(out_.str(), HasSubstr("jobs/a " + v1::JobState_Name(state)));
+    EXPECT_THAT(out_.str(), HasSubstr("jobs/a " + EnumName(state)));
     EXPECT_THAT(err_.str(), HasSubstr("warning: weights start at zero"));
   }
 }
 
 TEST_F(AppTest, SubmitAppliesSetAndPrintsTheName) {
-  ServeJob(server_.training, v1::SUCCEEDED);
+  ServeJob(server_.training, v1::JOB_STATE_SUCCEEDED);
   EXPECT_EQ(Run({"submit", Write("epochs: 3\n"), "--job-id", "a", "--set", "steps=7", "--set", "data.dataset=mnist",
                  "--json"}),
             0);
@@ -69,36 +71,36 @@ TEST_F(AppTest, SubmitAppliesSetAndPrintsTheName) {
 }
 
 TEST_F(AppTest, WatchPrintsJsonLines) {
-  ServeJob(server_.training, v1::SUCCEEDED);
+  ServeJob(server_.training, v1::JOB_STATE_SUCCEEDED);
   EXPECT_EQ(Run({"watch", "a", "--json"}), 0);
   const std::vector<std::string> lines = absl::StrSplit(out_.str(), '\n', absl::SkipEmpty());
   ASSERT_EQ(lines.size(), 2u);
   EXPECT_EQ(nlohmann::json::parse(lines[0])["train"]["loss"], 0.25);
-  EXPECT_EQ(nlohmann::json::parse(lines[1])["state"]["state"], "SUCCEEDED");
+  EXPECT_EQ(nlohmann::json::parse(lines[1])["state"]["state"], "JOB_STATE_SUCCEEDED");
 }
 
 TEST_F(AppTest, NamesOfValuesAreWrittenInAnyCase) {
   v1::WatchJobRequest asked;
-  ServeJob(server_.training, v1::SUCCEEDED);
+  ServeJob(server_.training, v1::JOB_STATE_SUCCEEDED);
   server_.training.watch_job = [&, serve = server_.training.watch_job](const auto& request, auto* writer) {
     asked = request;
     return serve(request, writer);
   };
   EXPECT_EQ(Run({"watch", "a", "--kinds", "train,STATISTICS"}), 0) << err_.str();
-  EXPECT_THAT(asked.kinds(), ::testing::ElementsAre(v1::TRAIN, v1::STATISTICS));
+  EXPECT_THAT(asked.kinds(), ::testing::ElementsAre(v1::EVENT_KIND_TRAIN, v1::EVENT_KIND_STATISTICS));
   EXPECT_EQ(Run({"watch", "--help"}), 0);
   EXPECT_THAT(out_.str(), HasSubstr("state, train, evaluation"));
 }
 
 TEST_F(AppTest, SnapshotPrintsOneFrame) {
-  ServeJob(server_.training, v1::RUNNING);
+  ServeJob(server_.training, v1::JOB_STATE_RUNNING);
   EXPECT_EQ(Run({"watch", "a", "--snapshot"}), 0);
   EXPECT_THAT(out_.str(), StartsWith("jobs/a  RUNNING"));
   EXPECT_THAT(out_.str(), HasSubstr("train loss 0.2500"));
 }
 
 TEST_F(AppTest, OnATerminalWatchIsALiveView) {
-  ServeJob(server_.training, v1::SUCCEEDED);
+  ServeJob(server_.training, v1::JOB_STATE_SUCCEEDED);
   terminal_ = true;
   EXPECT_EQ(Run({"watch", "a"}), 0);
   EXPECT_THAT(out_.str(), StartsWith("\x1b[?25l"));
@@ -111,12 +113,14 @@ TEST_F(AppTest, OnATerminalWatchIsALiveView) {
 
 TEST_F(AppTest, AViolationPointsIntoTheJobFile) {
   server_.training.create_job = [](const v1::CreateJobRequest&, v1::Job*) {
-    google::rpc::BadRequest bad_request;
+    rpc::BadRequest bad_request;
     auto* violation = bad_request.add_field_violations();
     violation->set_field("spec.network.layers[0].dense.units");
     violation->set_description("must be at least 1");
-    google::rpc::Status status;
-    status.add_details()->PackFrom(bad_request);
+    rpc::Status status;
+    auto* detail = status.add_details();
+    detail->set_type_url("type.googleapis.com/google.rpc.BadRequest");
+    detail->set_value(bad_request.SerializeAsString());
     return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "bad", status.SerializeAsString());
   };
   const std::string file = Write("network {\n  layers { name: \"a\" dense { units: 0 } }\n}\n");
@@ -181,14 +185,14 @@ TEST_F(AppTest, ImportKnowsTheFormats) {
     return grpc::Status::OK;
   };
   ASSERT_EQ(Run({"dataset", "import", "a", "--format", "cifar10", "--split", "train=1.bin,2.bin,3.bin"}), 0);
-  EXPECT_EQ(seen.splits(0).format(), v1::CIFAR10);
+  EXPECT_EQ(seen.splits(0).format(), v1::FORMAT_CIFAR10);
   EXPECT_EQ(seen.splits(0).examples().path(), "1.bin");
   ASSERT_EQ(seen.splits(0).more_examples_size(), 2);
   EXPECT_EQ(seen.splits(0).more_examples(1).path(), "3.bin");
   EXPECT_FALSE(seen.splits(0).has_labels());
 
   ASSERT_EQ(Run({"dataset", "import", "a", "--image-size", "48x64", "--grayscale", "--split", "train=pets"}), 0);
-  EXPECT_EQ(seen.splits(0).format(), v1::IMAGES);
+  EXPECT_EQ(seen.splits(0).format(), v1::FORMAT_IMAGES);
   EXPECT_EQ(seen.splits(0).images().height(), 48u);
   EXPECT_EQ(seen.splits(0).images().width(), 64u);
   EXPECT_TRUE(seen.splits(0).images().grayscale());
@@ -196,7 +200,7 @@ TEST_F(AppTest, ImportKnowsTheFormats) {
   ASSERT_EQ(
       Run({"dataset", "import", "a", "--target-columns", "x,y", "--feature-columns", "a,b", "--split", "train=t.csv"}),
       0);
-  EXPECT_EQ(seen.splits(0).format(), v1::CSV);
+  EXPECT_EQ(seen.splits(0).format(), v1::FORMAT_CSV);
   EXPECT_THAT(seen.splits(0).csv().target_columns(), ::testing::ElementsAre("x", "y"));
   EXPECT_THAT(seen.splits(0).csv().feature_columns(), ::testing::ElementsAre("a", "b"));
   ASSERT_EQ(Run({"dataset", "import", "a", "--label-column", "kind", "--split", "train=t.csv"}), 0);
@@ -240,16 +244,36 @@ TEST_F(AppTest, DescribeShowsClassesMomentsAndWarnings) {
 
 TEST_F(AppTest, ListFiltersByState) {
   server_.training.list_jobs = [](const v1::ListJobsRequest& request, v1::ListJobsResponse* response) {
-    EXPECT_THAT(request.states(), ::testing::ElementsAre(v1::RUNNING, v1::FAILED));
+    EXPECT_THAT(request.states(), ::testing::ElementsAre(v1::JOB_STATE_RUNNING, v1::JOB_STATE_FAILED));
     v1::Job* job = response->add_jobs();
     job->set_name("jobs/a");
-    job->set_state(v1::RUNNING);
+    job->set_state(v1::JOB_STATE_RUNNING);
     return grpc::Status::OK;
   };
   EXPECT_EQ(Run({"list", "--state", "running,failed"}), 0);
   EXPECT_THAT(out_.str(), HasSubstr("a    RUNNING"));
   EXPECT_EQ(Run({"list", "--quiet", "--state", "running,failed"}), 0);
   EXPECT_EQ(out_.str(), "a\n");
+}
+
+TEST_F(AppTest, GetSpecPrintsAJobFileWithShortNames) {
+  server_.training.get_job = [](const v1::GetJobRequest&, v1::Job* job) {
+    job->mutable_resolved_spec()->set_precision(v1::PRECISION_F32);
+    job->mutable_resolved_spec()->set_sampling(v1::SAMPLING_SHUFFLED);
+    return grpc::Status::OK;
+  };
+  v1::JobSpec sent;
+  server_.training.create_job = [&](const v1::CreateJobRequest& request, v1::Job*) {
+    sent = request.spec();
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"get", "a", "--spec"}), 0);
+  EXPECT_EQ(out_.str(), "sampling: SHUFFLED\nprecision: F32\n");
+  EXPECT_EQ(Run({"submit", Write(out_.str())}), 0) << err_.str();
+  EXPECT_EQ(sent.precision(), v1::PRECISION_F32);
+  EXPECT_EQ(sent.sampling(), v1::SAMPLING_SHUFFLED);
+  EXPECT_EQ(Run({"get", "a", "--spec", "--json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out_.str())["precision"], "PRECISION_F32") << "the JSON form of protobuf";
 }
 
 TEST_F(AppTest, AServerThatIsNotThereIsExplained) {
@@ -270,7 +294,7 @@ TEST_F(AppTest, ProbeSendsWhatTheJobWouldStartFrom) {
   EXPECT_EQ(Run({"probe", file, "--seed", "5"}), 0) << err_.str();
   EXPECT_TRUE(sent.has_normal());
   EXPECT_EQ(sent.seed(), 5u);
-  EXPECT_EQ(sent.precision(), v1::BF16);
+  EXPECT_EQ(sent.precision(), v1::PRECISION_BF16);
   EXPECT_TRUE(sent.data_initialization().has_lsuv());
   EXPECT_FALSE(sent.data_initialization().has_minibatches()) << "of N(0, 1) there is one";
   EXPECT_EQ(Run({"probe", file, "--data"}), 0) << err_.str();

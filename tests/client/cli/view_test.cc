@@ -15,13 +15,13 @@ using ::testing::Not;
 
 v1::Job Job() {
   return FromText<v1::Job>(R"(
-    name: "jobs/cnn" state: RUNNING spec { display_name: "Fashion\033[2J" } start_time { seconds: 1000 }
+    name: "jobs/cnn" state: JOB_STATE_RUNNING spec { display_name: "Fashion\033[2J" } start_time { seconds: 1000 }
     progress { step: 20 total_steps: 400 steps_per_epoch: 100 })");
 }
 
 std::vector<v1::Event> TrainingEvents() {
   std::vector<v1::Event> events;
-  for (const char* text : {R"(sequence: 1 time { seconds: 1000 } state { state: RUNNING attempt: 1 })",
+  for (const char* text : {R"(sequence: 1 time { seconds: 1000 } state { state: JOB_STATE_RUNNING attempt: 1 })",
                            R"(sequence: 2 step: 10 epoch: 0.1 time { seconds: 1001 }
            train { loss: 2 accuracy: 0.25 learning_rate: 0.05 gradient_norm: 4 })",
                            R"(sequence: 3 step: 100 epoch: 1 time { seconds: 1010 }
@@ -96,7 +96,7 @@ TEST_F(ViewTest, SaysWhenTheTrainingWaitsForData) {
   EXPECT_THAT(RenderLiveView(view, Options(100, 40)),
               HasSubstr("\nwaits for data 50.0 % of the time: more data.prefetch_threads may help\n"));
   EXPECT_THAT(PlainLines(waiting, false), HasSubstr(" step_ms=64 data_wait_ms=32\n"));
-  view.Apply(FromText<v1::Event>("sequence: 9 step: 400 state { state: SUCCEEDED }"));
+  view.Apply(FromText<v1::Event>("sequence: 9 step: 400 state { state: JOB_STATE_SUCCEEDED }"));
   EXPECT_THAT(RenderLiveView(view, Options(100, 40)), Not(HasSubstr("waits for data")));
 }
 
@@ -173,13 +173,13 @@ TEST_F(ViewTest, TroubleIsColoured) {
 TEST_F(ViewTest, AQueuedJobHasAView) {
   v1::Job job;
   job.set_name("jobs/a");
-  job.set_state(v1::QUEUED);
+  job.set_state(v1::JOB_STATE_QUEUED);
   EXPECT_THAT(RenderLiveView(JobView(job), Options(80, 24)), HasSubstr("jobs/a  QUEUED  step 0"));
 }
 
 TEST_F(ViewTest, SummaryOfASuccess) {
   JobView view = View();
-  view.Apply(FromText<v1::Event>("sequence: 7 step: 400 time { seconds: 1151 } state { state: SUCCEEDED }"));
+  view.Apply(FromText<v1::Event>("sequence: 7 step: 400 time { seconds: 1151 } state { state: JOB_STATE_SUCCEEDED }"));
   EXPECT_EQ(RenderSummary(view, false),
             R"(jobs/cnn SUCCEEDED after 400 steps in 2m31s
 evaluation: accuracy 86.0 %, loss 0.4000 on test (10,000 examples)
@@ -194,7 +194,7 @@ try next:
 
 TEST_F(ViewTest, SummaryOfAFailure) {
   JobView view(Job());
-  view.Apply(FromText<v1::Event>(R"(sequence: 1 step: 7 time { seconds: 1002 } state { state: FAILED error {
+  view.Apply(FromText<v1::Event>(R"(sequence: 1 step: 7 time { seconds: 1002 } state { state: JOB_STATE_FAILED error {
       message: "the loss is NaN at step 7" last_log_lines: "last words" } })"));
   const std::string summary = RenderSummary(view, false);
   EXPECT_THAT(summary,
@@ -216,14 +216,14 @@ TEST_F(ViewTest, PlainLines) {
   EXPECT_THAT(PlainLines(TrainingEvents()[3], true),
               HasSubstr("epoch=1.00 layer name=conv1 mean=0.31 std=0.44 min=0 max=0 zeros=0.5000 saturated=0.5000 "
                         "dead=12/32 nan=0 inf=0\n"));
-  EXPECT_THAT(PlainLines(FromText<v1::Event>(R"(sequence: 9 step: 8 state { state: FAILED attempt: 2
+  EXPECT_THAT(PlainLines(FromText<v1::Event>(R"(sequence: 9 step: 8 state { state: JOB_STATE_FAILED attempt: 2
                 reason: "gave\nup" error { message: "no \"luck\"" } })"),
                          false),
               HasSubstr(" step=8 epoch=0.00 state FAILED attempt=2 reason=\"gave up\" error=\"no \"luck\"\"\n"));
   EXPECT_THAT(PlainLines(FromText<v1::Event>("evaluation { split: 'test' loss: 0.5 examples: 3 spread: 0.25 }"), false),
               HasSubstr(" evaluation split=test loss=0.5 spread=0.25 examples=3\n"));
   EXPECT_EQ(PlainLines(v1::Event(), false), "") << "an event of a newer server";
-  const v1::Event log = FromText<v1::Event>(R"(log { level: WARNING text: "two\nlines" })");
+  const v1::Event log = FromText<v1::Event>(R"(log { level: LEVEL_WARNING text: "two\nlines" })");
   EXPECT_THAT(PlainLines(log, false), HasSubstr("log level=WARNING text=\"two lines\"\n"));
 }
 

@@ -51,10 +51,10 @@ std::vector<Case> Cases() {
       {"elu { alpha: 0.5 }", [](double x) { return x > 0 ? x : 0.5 * std::expm1(x); }, {0}},
       {"selu {}", [](double x) { return kLambda * (x > 0 ? x : kAlpha * std::expm1(x)); }, {0}},
       {"gelu {}", [](double x) { return x * Phi(x); }, {}},
-      {"gelu { form: TANH }",
+      {"gelu { form: FORM_TANH }",
        [](double x) { return 0.5 * x * (1 + std::tanh(std::sqrt(2 / M_PI) * (x + 0.044715 * x * x * x))); },
        {}},
-      {"gelu { form: SIGMOID }", [](double x) { return x * Logistic(1.702 * x); }, {}},
+      {"gelu { form: FORM_SIGMOID }", [](double x) { return x * Logistic(1.702 * x); }, {}},
       {"softplus {}", SoftplusOf, {}},
       {"swish {}", [](double x) { return x * Logistic(x); }, {}},
       {"swish { beta: 2 }", [](double x) { return x * Logistic(2 * x); }, {}},
@@ -271,7 +271,7 @@ TEST(ActivationTest, WritesDefaultsBack) {
   EXPECT_EQ(resolved("prelu {}").prelu().initial_slope(), 0.25);
   EXPECT_EQ(resolved("maxout {}").maxout().pieces(), 2u);
   EXPECT_EQ(resolved("elu {}").elu().alpha(), 1);
-  EXPECT_EQ(resolved("gelu {}").gelu().form(), v1::Gelu::ERF);
+  EXPECT_EQ(resolved("gelu {}").gelu().form(), v1::Gelu::FORM_ERF);
   EXPECT_EQ(resolved("swish {}").swish().beta(), 1);
 }
 

@@ -40,8 +40,8 @@ TEST(Residual, ProjectsWhereTheShapeChanges) {
 }
 
 TEST(Residual, PreActivationProjectsTheActivatedInput) {
-  const Built built =
-      Build(OnImage("residual { body: BOTTLENECK channels: 8 order: PRE_ACTIVATION activation { elu {} } }"));
+  const Built built = Build(
+      OnImage("residual { body: BODY_BOTTLENECK channels: 8 order: ORDER_PRE_ACTIVATION activation { elu {} } }"));
   ASSERT_NE(built.graph, nullptr) << built.errors;
   EXPECT_THAT(built.Names(), ElementsAre("b.norm1", "b.conv1", "b.norm2", "b.conv2", "b.norm3", "b.conv3", "b.shortcut",
                                          "b", "pool", "logits"));
@@ -50,8 +50,9 @@ TEST(Residual, PreActivationProjectsTheActivatedInput) {
   EXPECT_EQ(built.Find("b")->activation_kind, "");
   EXPECT_THAT(built.Find("b")->output, ElementsAre(32, 8, 8));
   // Without the change of shape, nothing is projected.
-  EXPECT_EQ(Build(OnImage("residual { body: BOTTLENECK channels: 4 order: PRE_ACTIVATION }")).Find("b.shortcut"),
-            nullptr);
+  EXPECT_EQ(
+      Build(OnImage("residual { body: BODY_BOTTLENECK channels: 4 order: ORDER_PRE_ACTIVATION }")).Find("b.shortcut"),
+      nullptr);
 }
 
 TEST(Residual, TakesWrittenLayers) {
@@ -78,7 +79,7 @@ TEST(Residual, ProjectsFeaturesWithADenseLayer) {
 }
 
 TEST(Residual, FixupHasScalarsInPlaceOfNormalization) {
-  const std::string block = "block { residual { channels: 16 initialization: FIXUP } } }";
+  const std::string block = "block { residual { channels: 16 initialization: INITIALIZATION_FIXUP } } }";
   const Built built = Build("input_shape: [16, 8, 8] layers { name: 'a' " + block + " layers { name: 'b' " + block +
                             " layers { name: 'c' " + block + " layers { name: 'd' " + block + kHead);
   ASSERT_NE(built.graph, nullptr) << built.errors;
@@ -94,7 +95,7 @@ TEST(Residual, FixupHasScalarsInPlaceOfNormalization) {
 
 // Blocks written inside of blocks are counted, too: one of three here.
 TEST(Residual, FixupCountsEveryResidualBlock) {
-  const std::string fixup = "block { residual { channels: 16 initialization: FIXUP } }";
+  const std::string fixup = "block { residual { channels: 16 initialization: INITIALIZATION_FIXUP } }";
   const Built built = Build(
       "input_shape: [16, 8, 8] layers { name: 'a' block { residual { layers { name: 'in' block { branches { "
       "branches { layers { name: 'b' " +
@@ -118,10 +119,10 @@ TEST(Residual, ProjectsWithBatchNormWhereABlockInsideHasIt) {
 
 TEST(Residual, ZeroLastGoesThroughWhatPassesZeros) {
   const auto initializer = [](const std::string& behind) {
-    const Built built =
-        Build(OnImage("residual { initialization: ZERO_LAST layers { name: 'c' conv2d { out_channels: 16 "
-                      "kernel: 1 } } " +
-                      behind + " }"));
+    const Built built = Build(
+        OnImage("residual { initialization: INITIALIZATION_ZERO_LAST layers { name: 'c' conv2d { out_channels: 16 "
+                "kernel: 1 } } " +
+                behind + " }"));
     return built.graph ? built.Find("b.c")->parameters[0].initializer.DebugString() : built.errors;
   };
   EXPECT_THAT(initializer(""), HasSubstr("zeros"));
@@ -169,17 +170,17 @@ TEST(Blocks, NestAndPassOnRegularizersAndActivation) {
       "layers { name: 'own' conv2d { out_channels: 16 kernel: 1 } regularizers { l2 { strength: 3 } } } } } } " +
       std::string(kHead));
   ASSERT_NE(built.graph, nullptr) << built.errors;
-  EXPECT_EQ(built.Find("first")->penalties[v1::WEIGHTS].l2, 1);
-  EXPECT_EQ(built.Find("b.inner.conv1")->penalties[v1::WEIGHTS].l2, 2);
-  EXPECT_EQ(built.Find("b.free")->penalties[v1::WEIGHTS].l2, 0);
-  EXPECT_EQ(built.Find("b.own")->penalties[v1::WEIGHTS].l2, 3);
+  EXPECT_EQ(built.Find("first")->penalties[v1::PARAMETER_GROUP_WEIGHTS].l2, 1);
+  EXPECT_EQ(built.Find("b.inner.conv1")->penalties[v1::PARAMETER_GROUP_WEIGHTS].l2, 2);
+  EXPECT_EQ(built.Find("b.free")->penalties[v1::PARAMETER_GROUP_WEIGHTS].l2, 0);
+  EXPECT_EQ(built.Find("b.own")->penalties[v1::PARAMETER_GROUP_WEIGHTS].l2, 3);
   // The sum of the inner block has its own relu already: its activation is one more layer, with the block's name.
   EXPECT_EQ(built.Find("b.inner.sum")->activation_kind, "relu");
   EXPECT_EQ(built.Find("b.inner")->kind, "tanh");
   EXPECT_EQ(built.Find("b")->kind, "add");
   EXPECT_EQ(built.Find("b")->activation_kind, "elu");
   EXPECT_THAT(built.Reads("b.free"), ElementsAre("b.inner"));
-  EXPECT_EQ(built.Find("logits")->penalties[v1::WEIGHTS].l2, 1);
+  EXPECT_EQ(built.Find("logits")->penalties[v1::PARAMETER_GROUP_WEIGHTS].l2, 1);
 }
 
 TEST(Blocks, UnregularizedIsForAllOfThem) {
@@ -188,7 +189,7 @@ TEST(Blocks, UnregularizedIsForAllOfThem) {
       "residual { channels: 16 } } }" +
       std::string(kHead));
   ASSERT_NE(built.graph, nullptr) << built.errors;
-  EXPECT_EQ(built.Find("b.conv2")->penalties[v1::WEIGHTS].l2, 0);
+  EXPECT_EQ(built.Find("b.conv2")->penalties[v1::PARAMETER_GROUP_WEIGHTS].l2, 0);
 }
 
 TEST(Blocks, MaxoutAfterABlockIsALayerOfItsOwn) {
@@ -208,7 +209,8 @@ TEST(Blocks, ExpandedBuildsToTheSameGraph) {
       "input_shape: [8, 8, 8] layers { name: 'd' inputs: 'e' block { dense_block { layers: 3 growth: 8 dropout: 0.1 } "
       "} "
       "} layers { name: 'e' inputs: 'input' block { residual { channels: 16 stride: 2 survival: 0.5 order: "
-      "PRE_ACTIVATION } } } layers { name: 't' inputs: 'd' block { transition { compression: 0.5 } } } layers { name: "
+      "ORDER_PRE_ACTIVATION } } } layers { name: 't' inputs: 'd' block { transition { compression: 0.5 } } } layers { "
+      "name: "
       "'br' block { branches { branches { layers { name: 'x' conv2d { out_channels: 8 kernel: 1 } } } branches { } } } "
       "activation { swish {} } }" +
       std::string(kHead));

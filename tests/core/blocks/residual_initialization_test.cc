@@ -42,12 +42,12 @@ std::vector<double> MeanSquares(const std::string& block) {
 
 TEST(ResidualInitialization, KeepsTheVariance) {
   for (const char* block :
-       {"residual { channels: 16 initialization: ZERO_LAST }",
-        "residual { channels: 16 initialization: ZERO_LAST order: PRE_ACTIVATION }",
-        "residual { body: BOTTLENECK channels: 4 initialization: ZERO_LAST }",
-        "residual { channels: 16 initialization: FIXUP }",
-        "residual { body: BOTTLENECK channels: 4 initialization: FIXUP }",
-        "residual { initialization: ZERO_LAST layers { name: 'c1' conv2d { out_channels: 16 kernel: "
+       {"residual { channels: 16 initialization: INITIALIZATION_ZERO_LAST }",
+        "residual { channels: 16 initialization: INITIALIZATION_ZERO_LAST order: ORDER_PRE_ACTIVATION }",
+        "residual { body: BODY_BOTTLENECK channels: 4 initialization: INITIALIZATION_ZERO_LAST }",
+        "residual { channels: 16 initialization: INITIALIZATION_FIXUP }",
+        "residual { body: BODY_BOTTLENECK channels: 4 initialization: INITIALIZATION_FIXUP }",
+        "residual { initialization: INITIALIZATION_ZERO_LAST layers { name: 'c1' conv2d { out_channels: 16 kernel: "
         "3 padding { amount: 1 } } activation { relu {} } } layers { name: 'c2' conv2d { "
         "out_channels: 16 kernel: 3 padding { amount: 1 } } } }"}) {
     SCOPED_TRACE(block);
@@ -59,7 +59,7 @@ TEST(ResidualInitialization, KeepsTheVariance) {
 
 // Slide 65: Var(F(x) + x) > Var(x), block by block.
 TEST(ResidualInitialization, WithoutItTheVarianceGrows) {
-  for (const char* block : {"residual { channels: 16 }", "residual { channels: 16 order: PRE_ACTIVATION }"}) {
+  for (const char* block : {"residual { channels: 16 }", "residual { channels: 16 order: ORDER_PRE_ACTIVATION }"}) {
     SCOPED_TRACE(block);
     const std::vector<double> squares = MeanSquares(block);
     EXPECT_GT(squares.back(), 4 * squares.front());

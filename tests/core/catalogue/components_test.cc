@@ -59,7 +59,7 @@ TEST(ListComponents, TakesTypesAndCommentsFromTheProtoFiles) {
   EXPECT_EQ(leaky.fields(0).type(), "double");
   EXPECT_EQ(leaky.fields(0).summary(), "a, in [0, 1). Default 0.1.");
   EXPECT_THAT(by_name["initializer/xavier"].fields(0).summary(),
-              testing::HasSubstr("FAN_AVERAGE ((fan_in + fan_out) / 2"));
+              testing::HasSubstr("; AVERAGE ((fan_in + fan_out) / 2"));
   ASSERT_EQ(by_name["augmentation/horizontal_flip"].beside_size(), 1);
   EXPECT_EQ(by_name["augmentation/horizontal_flip"].beside(0).name(), "probability");
   EXPECT_THAT(by_name["augmentation/horizontal_flip"].beside(0).summary(),

@@ -178,6 +178,28 @@ TEST_F(CheckpointDirTest, AnOlderOneIsUsedWhenTheNewestIsDamaged) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("state.safetensors: 1 bytes instead of"));
 }
 
+// Versions before 0.3 wrote enum values without their enum's name.
+TEST_F(CheckpointDirTest, AManifestOfAnOlderVersionIsRead) {
+  ASSERT_TRUE(Save(1).ok());
+  const std::string path = StepFile("000000000001", "manifest.json");
+  std::string json = ReadBytes(path);
+  const std::string now = R"("display_name": "job")";
+  ASSERT_NE(json.find(now), std::string::npos) << json;
+  json.replace(json.find(now), now.size(), R"("sampling": "SHUFFLED", "precision": "F32",
+    "network": {"layers": [{"name": "a", "max_pool": {"kernel": [2], "padding": {"mode": "SAME"}}}],
+                "regularizers": [{"l2": {"strength": 0.1}, "groups": ["WEIGHTS"]}]})");
+  WriteBytes(path, json);
+  WriteBytes(StepFile("000000000001", "manifest.crc32"), Crc32Hex(json) + "\n");
+  const auto loaded = LoadNewestCheckpoint(dir_);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  const v1::JobSpec& spec = loaded->files.manifest.spec();
+  EXPECT_EQ(spec.sampling(), v1::SAMPLING_SHUFFLED);
+  EXPECT_EQ(spec.precision(), v1::PRECISION_F32);
+  EXPECT_EQ(spec.network().layers(0).max_pool().padding().mode(), v1::Padding::MODE_SAME);
+  EXPECT_THAT(spec.network().regularizers(0).groups(), ElementsAre(v1::PARAMETER_GROUP_WEIGHTS));
+  EXPECT_TRUE(std::isnan(loaded->files.manifest.best_evaluation_loss()));
+}
+
 TEST_F(CheckpointDirTest, AnotherFormatVersionIsNamed) {
   ASSERT_TRUE(Save(1).ok());
   const std::string path = StepFile("000000000001", "manifest.json");

@@ -184,7 +184,7 @@ TEST_P(BadDatasetsTest, IsRefusedWithItsPlace) {
   options.dir = folder / "bad";
   const absl::Status status = ImportDataset(request, options).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
-  google::rpc::BadRequest violations;
+  rpc::BadRequest violations;
   const auto payload = status.GetPayload({kBadRequestUrl.data(), kBadRequestUrl.size()});
   ASSERT_TRUE(payload.has_value());
   ASSERT_TRUE(violations.ParseFromString(std::string(*payload)));

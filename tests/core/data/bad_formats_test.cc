@@ -38,7 +38,8 @@ struct BadImport {
 void PrintTo(const BadImport& bad, std::ostream* out) { *out << bad.name; }
 
 std::string Split(const std::string& format, const std::string& file, const std::string& more = "") {
-  return absl::StrCat("splits { name: 'train' examples { path: '", file, "' } format: ", format, " ", more, " }");
+  return absl::StrCat("splits { name: 'train' examples { path: '", file, "' } format: FORMAT_", format, " ", more,
+                      " }");
 }
 std::string OnImages(const std::string& file) { return Split("IMAGES", file, "images { height: 4 width: 4 }"); }
 std::string OnCsv() { return Split("CSV", "x", "csv { label_column: 'y' }"); }
@@ -187,17 +188,17 @@ std::vector<BadImport> Corpus() {
        "splits[0].csv.feature_columns[1]", "the column 'y' is used already"},
       {"CsvOtherColumns",
        {{"x", csv}, {"z", "b,a,y\n1,2,0\n"}},
-       OnCsv() + "splits { name: 'test' examples { path: 'z' } format: CSV csv { label_column: 'y' } }",
+       OnCsv() + "splits { name: 'test' examples { path: 'z' } format: FORMAT_CSV csv { label_column: 'y' } }",
        "splits[1].examples",
        "z, line 1: feature column 1 is 'b', but in the first file it is 'a'"},
       {"CsvOtherClass",
        {{"x", "a,y\n1,red\n"}, {"z", "a,y\n1,blue\n"}},
-       OnCsv() + "splits { name: 'test' examples { path: 'z' } format: CSV csv { label_column: 'y' } }",
+       OnCsv() + "splits { name: 'test' examples { path: 'z' } format: FORMAT_CSV csv { label_column: 'y' } }",
        "splits[1].examples",
        "z, line 2: column 'y': the class 'blue' is not known; the classes are: red"},
       {"CsvNameAmongIntegers",
        {{"x", "a,y\n1,0\n"}, {"z", "a,y\n1,blue\n"}},
-       OnCsv() + "splits { name: 'test' examples { path: 'z' } format: CSV csv { label_column: 'y' } }",
+       OnCsv() + "splits { name: 'test' examples { path: 'z' } format: FORMAT_CSV csv { label_column: 'y' } }",
        "splits[1].examples",
        "z, line 2: column 'y': 'blue' is not an integer in [0, 1000000)"},
   };
@@ -236,7 +237,7 @@ TEST_P(BadFormatsTest, IsRefusedWithItsPlace) {
   Import import(bad.files);
   const absl::Status status = import.Run(bad.splits).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
-  google::rpc::BadRequest violations;
+  rpc::BadRequest violations;
   const auto payload = status.GetPayload({kBadRequestUrl.data(), kBadRequestUrl.size()});
   ASSERT_TRUE(payload.has_value()) << status;
   ASSERT_TRUE(violations.ParseFromString(std::string(*payload)));

@@ -71,7 +71,7 @@ TEST_F(DatasetDirTest, ImportsIdxImagesAsOneChannel) {
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   EXPECT_EQ(dataset->name(), "datasets/set");
   EXPECT_THAT(dataset->example_shape(), ElementsAre(1, 2, 3));
-  EXPECT_EQ(dataset->element_type(), v1::UINT8);
+  EXPECT_EQ(dataset->element_type(), v1::ELEMENT_TYPE_UINT8);
   EXPECT_EQ(dataset->num_classes(), 2);
   EXPECT_EQ(dataset->splits(0).num_examples(), 2);
   const Split split = Open("train");
@@ -81,6 +81,37 @@ TEST_F(DatasetDirTest, ImportsIdxImagesAsOneChannel) {
   EXPECT_EQ(reinterpret_cast<uintptr_t>(split.uint8_examples()) % 64, 0u);
   EXPECT_TRUE(split.Verify().ok());
   EXPECT_THAT(Leftovers(), ElementsAre("set"));
+}
+
+// As version 0.1.0 wrote it.
+TEST_F(DatasetDirTest, ADatasetOfAnOlderVersionIsRead) {
+  std::filesystem::create_directory(options_.dir);
+  WriteBytes(options_.dir + "/dataset.json", R"({
+ "name": "datasets/digits",
+ "splits": [
+  {
+   "name": "train",
+   "num_examples": "60000",
+   "checksum": "crc32:0a1b2c3d"
+  }
+ ],
+ "example_shape": [
+  "1",
+  "28",
+  "28"
+ ],
+ "element_type": "UINT8",
+ "num_classes": "10",
+ "create_time": "2024-05-06T07:08:09Z",
+ "size_bytes": "47280192"
+}
+)");
+  const auto dataset = LoadDataset(options_.dir);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ(dataset->element_type(), v1::ELEMENT_TYPE_UINT8);
+  EXPECT_EQ(dataset->splits(0).num_examples(), 60000);
+  EXPECT_THAT(dataset->example_shape(), ElementsAre(1, 28, 28));
+  EXPECT_EQ(dataset->create_time().seconds(), 1714979289);
 }
 
 TEST_F(DatasetDirTest, ImportsGzippedBigEndianFloats) {

@@ -64,7 +64,7 @@ TEST_F(FormatsTest, CifarBatchesAreAppended) {
   Write("1", Cifar10({3, 0}));
   Write("2", Gzip(Cifar10({9})));
   const v1::Dataset dataset =
-      Import("splits { name: 'train' format: CIFAR10 examples { path: '1' } more_examples { path: '2' } }");
+      Import("splits { name: 'train' format: FORMAT_CIFAR10 examples { path: '1' } more_examples { path: '2' } }");
   EXPECT_THAT(dataset.example_shape(), ElementsAre(3, 32, 32));
   EXPECT_EQ(dataset.num_classes(), 10);
   ASSERT_EQ(dataset.class_names_size(), 10);
@@ -77,7 +77,7 @@ TEST_F(FormatsTest, CifarBatchesAreAppended) {
 
 TEST_F(FormatsTest, OfCifar100TheFineLabelsCount) {
   Write("x", "\x05\x63" + std::string(3072, 'p') + std::string("\x01\x00", 2) + std::string(3072, 'q'));
-  const v1::Dataset dataset = Import("splits { name: 'test' format: CIFAR100 examples { path: 'x' } }");
+  const v1::Dataset dataset = Import("splits { name: 'test' format: FORMAT_CIFAR100 examples { path: 'x' } }");
   EXPECT_EQ(dataset.num_classes(), 100);
   EXPECT_EQ(dataset.class_names(99), "worm");
   EXPECT_TRUE(std::is_sorted(dataset.class_names().begin(), dataset.class_names().end()));
@@ -93,8 +93,8 @@ TEST_F(FormatsTest, FoldersGiveClassesInTheOrderOfTheirNames) {
   Write("train/cat/.hidden", "no image");
   Write("test/dog/c.png", SolidPng(6, 6, 70, 80, 90));
   const v1::Dataset dataset = Import(
-      "splits { name: 'train' format: IMAGES examples { path: 'train' } images { height: 2 width: 2 } }"
-      "splits { name: 'test' format: IMAGES examples { path: 'test' } images { height: 2 width: 2 } }");
+      "splits { name: 'train' format: FORMAT_IMAGES examples { path: 'train' } images { height: 2 width: 2 } }"
+      "splits { name: 'test' format: FORMAT_IMAGES examples { path: 'test' } images { height: 2 width: 2 } }");
   EXPECT_THAT(dataset.class_names(), ElementsAre("cat", "dog"));
   EXPECT_EQ(dataset.num_classes(), 2);
   const Split train = Open("train");
@@ -132,8 +132,8 @@ TEST_F(FormatsTest, CsvWithNamesQuotesAndPickedColumns) {
   Write("test", "c,id,kind,\"a, b\"\n7,9,blue,8");
   const std::string options = "csv { label_column: 'kind' feature_columns: ['a, b', 'c'] }";
   const v1::Dataset dataset =
-      Import(absl::StrCat("splits { name: 'train' format: CSV examples { path: 'train' } ", options,
-                          " } splits { name: 'test' format: CSV examples { path: 'test' } ", options, " }"));
+      Import(absl::StrCat("splits { name: 'train' format: FORMAT_CSV examples { path: 'train' } ", options,
+                          " } splits { name: 'test' format: FORMAT_CSV examples { path: 'test' } ", options, " }"));
   EXPECT_THAT(dataset.class_names(), ElementsAre("blue", "re\"d"));
   EXPECT_THAT(dataset.example_shape(), ElementsAre(2));
   const Split train = Open("train");
@@ -146,13 +146,14 @@ TEST_F(FormatsTest, CsvWithNamesQuotesAndPickedColumns) {
 
 TEST_F(FormatsTest, CsvWithTargetsAndWithIntegers) {
   Write("x", "a,u,v\n1,2,3\n4,5,6\n");
-  EXPECT_EQ(Import("splits { name: 'train' format: CSV examples { path: 'x' } csv { target_columns: ['v', 'u'] } }")
-                .target_width(),
-            2);
+  EXPECT_EQ(
+      Import("splits { name: 'train' format: FORMAT_CSV examples { path: 'x' } csv { target_columns: ['v', 'u'] } }")
+          .target_width(),
+      2);
   EXPECT_THAT(Open("train").targets(), ElementsAre(3, 2, 6, 5));
   std::filesystem::remove_all(out_ / "d");
   const v1::Dataset dataset =
-      Import("splits { name: 'train' format: CSV examples { path: 'x' } csv { label_column: 'v' } }");
+      Import("splits { name: 'train' format: FORMAT_CSV examples { path: 'x' } csv { label_column: 'v' } }");
   EXPECT_EQ(dataset.num_classes(), 7);
   EXPECT_EQ(dataset.class_names_size(), 0);
   EXPECT_THAT(Open("train").labels(), ElementsAre(3, 6));
@@ -255,7 +256,7 @@ TEST_F(FormatsTest, DescribeCountsMeasuresAndWarns) {
   Write("train/dog/1.png", SolidPng(1, 1, 40, 100, 7));
   Write("test/dog/1.png", SolidPng(1, 1, 30, 100, 7));
   Write("test/dog/2.png", SolidPng(1, 1, 31, 100, 7));
-  const std::string options = "format: IMAGES images { height: 1 width: 1 }";
+  const std::string options = "format: FORMAT_IMAGES images { height: 1 width: 1 }";
   Import(absl::StrCat("splits { name: 'train' examples { path: 'train' } ", options,
                       " } splits { name: 'test' examples { path: 'test' } ", options, " }"));
   const v1::DatasetDescription description = Describe();
@@ -287,7 +288,7 @@ TEST_F(FormatsTest, DescribeCountsMeasuresAndWarns) {
 
 TEST_F(FormatsTest, DescribeOfFloatsIsExactAndQuietAboutGoodData) {
   Write("x", "a,b,y\n-1,10,0\n1,-10,1\n-1,10.5,1\n1,-10.5,0\n");
-  Import("splits { name: 'train' format: CSV examples { path: 'x' } csv { label_column: 'y' } }");
+  Import("splits { name: 'train' format: FORMAT_CSV examples { path: 'x' } csv { label_column: 'y' } }");
   const v1::DatasetDescription description = Describe();
   EXPECT_THAT(description.splits(0).mean(), ElementsAre(0, 0));
   EXPECT_DOUBLE_EQ(description.splits(0).std(0), 1);

@@ -48,7 +48,7 @@ class InputPipelineTest : public ::testing::Test {
   std::vector<float> First(const InputPipeline& input) {
     ViewedExamples viewed(AsStored(input.split()), input.first_look());
     std::vector<float> out(static_cast<size_t>(Elements(input.output_shape())));
-    input.preprocessor().Apply(v1::UINT8, viewed.At(0), out.data());
+    input.preprocessor().Apply(v1::ELEMENT_TYPE_UINT8, viewed.At(0), out.data());
     return out;
   }
 
@@ -104,7 +104,8 @@ TEST_F(InputPipelineTest, ThePlainLookIsTheExampleItself) {
 
 TEST_F(InputPipelineTest, WhatWasLearnedComesBack) {
   const std::string data =
-      "train_split: 'train' augmentation { pca_lighting {} } preprocessing { standardize { grouping: PER_CHANNEL } }";
+      "train_split: 'train' augmentation { pca_lighting {} } preprocessing { standardize { grouping: "
+      "GROUPING_PER_CHANNEL } }";
   auto fitted = Open(data);
   ASSERT_TRUE(fitted.ok() && fitted->Fit().ok());
   const std::vector<Tensor> learned = fitted->learned();

@@ -83,9 +83,9 @@ TEST_F(PreprocessorTest, StandardizeMatchesTheDefinition) {
   const Split split = MakeSplit<float>({kExamples, 2, 3, 5}, examples);
   for (const bool per_channel : {false, true}) {
     const int width = per_channel ? kFeatures / 2 : 1;
-    Preprocessor preprocessor =
-        Create(Parse({std::string("standardize { grouping: ") + (per_channel ? "PER_CHANNEL" : "PER_FEATURE") + " }"}),
-               {2, 3, 5});
+    Preprocessor preprocessor = Create(Parse({std::string("standardize { grouping: ") +
+                                              (per_channel ? "GROUPING_PER_CHANNEL" : "GROUPING_PER_FEATURE") + " }"}),
+                                       {2, 3, 5});
     ASSERT_TRUE(preprocessor.Fit(AsStored(split)).ok());
     const std::vector<float> result = ApplyAll(preprocessor, split);
     for (int group = 0; group < kFeatures / width; ++group) {
@@ -120,7 +120,7 @@ TEST_F(PreprocessorTest, ZeroMeanPerFeatureAndPerChannel) {
   Preprocessor per_feature = Create(Parse({"zero_mean {}"}), {1, 1, 2});
   ASSERT_TRUE(per_feature.Fit(AsStored(split)).ok());
   EXPECT_THAT(ApplyAll(per_feature, split), ElementsAre(-2, -10, 2, 10));
-  Preprocessor per_channel = Create(Parse({"zero_mean { grouping: PER_CHANNEL }"}), {1, 1, 2});
+  Preprocessor per_channel = Create(Parse({"zero_mean { grouping: GROUPING_PER_CHANNEL }"}), {1, 1, 2});
   ASSERT_TRUE(per_channel.Fit(AsStored(split)).ok());
   EXPECT_THAT(ApplyAll(per_channel, split), ElementsAre(-11, -1, -7, 19));
 }
@@ -144,7 +144,7 @@ TEST_F(PreprocessorTest, ReloadedParametersGiveTheSameBits) {
   for (int i = 0; i < 50 * 12; ++i) examples.push_back(static_cast<uint8_t>(i * 37 % 251));
   const Split split = MakeSplit<uint8_t>({50, 3, 2, 2}, examples);
   const std::vector<std::string> list = {"scale { offset: 0.1 }", "zero_mean {}",
-                                         "standardize { grouping: PER_CHANNEL }"};
+                                         "standardize { grouping: GROUPING_PER_CHANNEL }"};
   Preprocessor fitted = Create(Parse(list), {3, 2, 2});
   ASSERT_TRUE(fitted.Fit(AsStored(split)).ok());
   const std::vector<Tensor> parameters = fitted.parameters();
@@ -179,8 +179,8 @@ TEST_F(PreprocessorTest, NamesTheFieldOfEachViolation) {
               HasSubstr("data.preprocessing[0]: must be one of: scale, zero_mean, standardize"));
   EXPECT_THAT(Errors(Parse({"", "standardize { epsilon: 0 }"}), {4}),
               HasSubstr("data.preprocessing[1].standardize.epsilon: must be a positive float32"));
-  EXPECT_THAT(Errors(Parse({"zero_mean { grouping: PER_CHANNEL }"}), {4}),
-              HasSubstr("data.preprocessing[0].zero_mean.grouping: PER_CHANNEL needs images"));
+  EXPECT_THAT(Errors(Parse({"zero_mean { grouping: GROUPING_PER_CHANNEL }"}), {4}),
+              HasSubstr("data.preprocessing[0].zero_mean.grouping: GROUPING_PER_CHANNEL needs images"));
   EXPECT_THAT(Errors(Parse({"scale { factor: nan offset: 1e300 }"}), {4}),
               HasSubstr("data.preprocessing[0].scale.offset: must be a finite float32"));
   EXPECT_THAT(Errors(Parse(std::vector<std::string>(17, "scale {}")), {4}), HasSubstr("at most 16 transforms"));

@@ -188,9 +188,9 @@ TEST_F(PrincipalAxesTest, WhiteningLeavesTheIdentityAsCovariance) {
   constexpr int kCount = 400, kFeatures = 12;
   const std::vector<float> examples = Examples(kCount, kFeatures);
   const Split split = MakeSplit({kCount, 3, 2, 2}, examples);
-  for (const std::string form : {"PCA", "ZCA"}) {
+  for (const std::string form : {"FORM_PCA", "FORM_ZCA"}) {
     const Preprocessor whiten = Fitted("whiten { epsilon: 1e-9 form: " + form + " }", split);
-    EXPECT_EQ(whiten.output_shape(), form == "PCA" ? Shape{kFeatures} : (Shape{3, 2, 2}));
+    EXPECT_EQ(whiten.output_shape(), form == "FORM_PCA" ? Shape{kFeatures} : (Shape{3, 2, 2}));
     const Rows after = CovarianceOf(ApplyAll(whiten, split), kCount);
     for (int i = 0; i < kFeatures; ++i) {
       for (int j = 0; j < kFeatures; ++j) {
@@ -212,7 +212,7 @@ TEST_F(PrincipalAxesTest, WhiteningMatchesItsFormulaAndZcaIsSymmetric) {
     const long double epsilon = given ? 0.5L : mean / 100;
     const std::string option = given ? "epsilon: 0.5" : "";
     const std::vector<float> zca = Fitted("whiten { " + option + " }", split).parameters()[1].values;
-    const std::vector<float> pca = Fitted("whiten { form: PCA " + option + " }", split).parameters()[1].values;
+    const std::vector<float> pca = Fitted("whiten { form: FORM_PCA " + option + " }", split).parameters()[1].values;
     for (int i = 0; i < kFeatures; ++i) {
       for (int j = 0; j < kFeatures; ++j) {
         long double rotated = 0;
@@ -231,7 +231,7 @@ TEST_F(PrincipalAxesTest, WhiteningMatchesItsFormulaAndZcaIsSymmetric) {
 TEST_F(PrincipalAxesTest, ConstantFeaturesAndFewExamplesAreNoTrouble) {
   // Six features of two examples, two of them constant: one axis with a variance, five without.
   const Split split = MakeSplit({2, 6}, {1, 2, 5, 5, 3, 9, 3, 0, 5, 5, 4, 9});
-  for (const char* text : {"pca {}", "pca { variance_share: 1 }", "whiten { form: PCA }", "whiten {}"}) {
+  for (const char* text : {"pca {}", "pca { variance_share: 1 }", "whiten { form: FORM_PCA }", "whiten {}"}) {
     const Preprocessor preprocessor = Fitted(text, split);
     for (const float value : ApplyAll(preprocessor, split)) EXPECT_TRUE(std::isfinite(value)) << text;
   }
@@ -240,7 +240,7 @@ TEST_F(PrincipalAxesTest, ConstantFeaturesAndFewExamplesAreNoTrouble) {
   for (size_t i = 1; i < 6; ++i) EXPECT_NEAR(rotated[i], 0.0f, 1e-5f);
 
   const Split constant = MakeSplit({3, 2}, {7, -1, 7, -1, 7, -1});
-  for (const char* text : {"pca {}", "pca { variance_share: 0.5 }", "whiten { form: PCA }", "whiten {}"}) {
+  for (const char* text : {"pca {}", "pca { variance_share: 0.5 }", "whiten { form: FORM_PCA }", "whiten {}"}) {
     EXPECT_THAT(ApplyAll(Fitted(text, constant), constant), Each(0.0f)) << text;
   }
 }
@@ -289,7 +289,8 @@ TEST_F(PrincipalAxesTest, TheReportShowsTheCovarianceBeforeAndAfter) {
   constexpr int kCount = 500, kFeatures = 20;
   const std::vector<float> examples = Examples(kCount, kFeatures);
   const Split split = MakeSplit({kCount, kFeatures}, examples);
-  const v1::PreprocessingReport report = Fitted("whiten { form: PCA epsilon: 1e-9 }", split).Report(AsStored(split));
+  const v1::PreprocessingReport report =
+      Fitted("whiten { form: FORM_PCA epsilon: 1e-9 }", split).Report(AsStored(split));
   const Rows covariance = CovarianceOf(examples, kCount);
   double largest = 0, smallest = 1e9, correlation = 0;
   for (int i = 0; i < kFeatures; ++i) {

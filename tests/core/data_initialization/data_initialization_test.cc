@@ -28,7 +28,7 @@ constexpr int64_t kBatch = 24;
 // Three convolutions and four dense layers, with activation %.
 constexpr char kDeep[] = R"(
     input_shape: [2, 10, 10]
-    layers { name: "c1" conv2d { out_channels: 6 kernel: 3 padding { mode: SAME } } activation { % {} } }
+    layers { name: "c1" conv2d { out_channels: 6 kernel: 3 padding { mode: MODE_SAME } } activation { % {} } }
     layers { name: "c2" conv2d { out_channels: 16 kernel: 3 bias: false weight_init { normal { std: 0.05 } } }
              activation { % {} } }
     layers { name: "pool" max_pool { kernel: 2 } }
@@ -41,15 +41,15 @@ constexpr char kDeep[] = R"(
 std::string Deep(const std::string& activation) { return absl::StrReplaceAll(kDeep, {{"%", activation}}); }
 
 struct Network : PlannedNetwork {
-  Network(const v1::Network& config, bool training, v1::Precision precision = v1::F32)
+  Network(const v1::Network& config, bool training, v1::Precision precision = v1::PRECISION_F32)
       : PlannedNetwork(config, {.batch = kBatch, .training = training, .precision = precision}, "",
                        {.trainable = training, .seed = 3}) {}
-  explicit Network(const std::string& text, v1::Precision precision = v1::F32)
+  explicit Network(const std::string& text, v1::Precision precision = v1::PRECISION_F32)
       : Network(FromText<v1::Network>(text), /*training=*/true, precision) {}
 
   absl::StatusOr<std::vector<std::string>> Initialize(const std::string& text,
                                                       const std::vector<std::vector<float>>& minibatches,
-                                                      v1::Precision precision = v1::F32) {
+                                                      v1::Precision precision = v1::PRECISION_F32) {
     return InitializeFromData(FromText<v1::DataInitialization>(text), *graph, *store,
                               {.batch = kBatch, .precision = precision, .seed = 3}, minibatches, [] {});
   }
@@ -179,9 +179,9 @@ TEST(DataInitializationTest, DataDependentNormalizesEachUnit) {
 TEST(DataInitializationTest, WorksInBfloat16) {
   if (!onednn::SupportsBf16()) return;
   for (const std::string kind : {"lsuv {}", "data_dependent {}"}) {
-    Network network(Deep("relu"), v1::BF16);
+    Network network(Deep("relu"), v1::PRECISION_BF16);
     const auto data = Data(network.graph->input_shape(), 2);
-    ASSERT_TRUE(network.Initialize(kind, data, v1::BF16).ok());
+    ASSERT_TRUE(network.Initialize(kind, data, v1::PRECISION_BF16).ok());
     // Seen through float32, with the rounding of seven layers between.
     const std::vector<float> output = Before(network, network.network.layers_size() - 1, data);
     EXPECT_NEAR(MomentsOf({output.begin(), output.end()}).variance, 1, 0.1) << kind;

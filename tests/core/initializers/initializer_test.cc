@@ -68,10 +68,11 @@ TEST(InitializerTest, EveryRuleHasItsDistribution) {
   ExpectUniform("uniform { low: 1 high: 1.5 }", 1, 1.5);
   ExpectNormal("xavier {}", 0, 1 / std::sqrt(200.0));
   ExpectNormal("xavier { fan: FAN_OUT gain: 3 }", 0, 3 / std::sqrt(800.0));
-  ExpectUniform("xavier { fan: FAN_AVERAGE distribution: UNIFORM }", -std::sqrt(3 / 500.0), std::sqrt(3 / 500.0));
+  ExpectUniform("xavier { fan: FAN_AVERAGE distribution: DISTRIBUTION_UNIFORM }", -std::sqrt(3 / 500.0),
+                std::sqrt(3 / 500.0));
   ExpectNormal("kaiming {}", 0, std::sqrt(2 / 200.0));
   ExpectNormal("kaiming { fan: FAN_OUT negative_slope: 1 }", 0, 1 / std::sqrt(800.0));
-  ExpectUniform("kaiming { distribution: UNIFORM }", -std::sqrt(6 / 200.0), std::sqrt(6 / 200.0));
+  ExpectUniform("kaiming { distribution: DISTRIBUTION_UNIFORM }", -std::sqrt(6 / 200.0), std::sqrt(6 / 200.0));
 }
 
 TEST(InitializerTest, NormalsHaveTheMomentsAndTailsOfNormals) {
@@ -147,7 +148,7 @@ TEST(InitializerTest, WritesDefaultsBack) {
   FieldErrors::Root errors;
   Registry<Initializer>::Get().Create(config, errors.scope());
   EXPECT_EQ(config.xavier().fan(), v1::FAN_IN);
-  EXPECT_EQ(config.xavier().distribution(), v1::NORMAL);
+  EXPECT_EQ(config.xavier().distribution(), v1::DISTRIBUTION_NORMAL);
   EXPECT_EQ(config.xavier().gain(), 1);
 }
 

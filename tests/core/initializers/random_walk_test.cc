@@ -50,7 +50,7 @@ double Drift(const std::string& weight_init, const std::string& activation) {
 // In the limit of wide layers xavier drifts by 1 / (2 N) = 0.025 a layer, kaiming by 1.2 / (N - 2.4) = 0.068. The
 // random walk of one seed leaves the mean over all of them with a standard error of 0.003 and of 0.005.
 TEST(RandomWalkTest, GradientsDriftNowhereInLinearNetworks) {
-  EXPECT_NEAR(Drift("random_walk { nonlinearity: LINEAR }", "identity"), 0, 0.009);
+  EXPECT_NEAR(Drift("random_walk { nonlinearity: NONLINEARITY_LINEAR }", "identity"), 0, 0.009);
   EXPECT_NEAR(std::abs(Drift("xavier {}", "identity")), 0.025, 0.009);
 }
 
@@ -64,7 +64,7 @@ TEST(RandomWalkTest, ResolvesItsDefault) {
   config.mutable_random_walk();
   FieldErrors::Root errors;
   Registry<Initializer>::Get().Create(config, errors.scope());
-  EXPECT_EQ(config.random_walk().nonlinearity(), v1::RandomWalk::RELU);
+  EXPECT_EQ(config.random_walk().nonlinearity(), v1::RandomWalk::NONLINEARITY_RELU);
   config.mutable_random_walk()->set_nonlinearity(static_cast<v1::RandomWalk::Nonlinearity>(9));
   Registry<Initializer>::Get().Create(config, errors.scope());
   ASSERT_EQ(errors.violations().field_violations_size(), 1);

@@ -47,7 +47,7 @@ TEST(ResolveJob, FillsInEveryDefault) {
   EXPECT_EQ(spec.optimizer().sgd().momentum(), 0.9);
   EXPECT_EQ(spec.optimizer().learning_rate(), 0.01);
   EXPECT_EQ(spec.batch_size(), 128u);
-  EXPECT_EQ(spec.sampling(), v1::SHUFFLED);
+  EXPECT_EQ(spec.sampling(), v1::SAMPLING_SHUFFLED);
   EXPECT_EQ(spec.epochs(), 10u);
   EXPECT_EQ(spec.evaluation().every_steps(), 468u);  // An epoch, whose last 96 examples are dropped.
   EXPECT_EQ(spec.statistics().every_steps(), 10u);
@@ -57,8 +57,8 @@ TEST(ResolveJob, FillsInEveryDefault) {
   EXPECT_EQ(spec.checkpoint().keep_last(), 3u);
   EXPECT_EQ(spec.threads(), 4u);
   EXPECT_EQ(spec.data().prefetch_threads(), 1u);
-  EXPECT_EQ(spec.precision(), v1::F32);
-  EXPECT_EQ(spec.convolution_algorithm(), v1::AUTO);
+  EXPECT_EQ(spec.precision(), v1::PRECISION_F32);
+  EXPECT_EQ(spec.convolution_algorithm(), v1::CONVOLUTION_ALGORITHM_AUTO);
   EXPECT_EQ(spec.metrics_every_steps(), 10u);
 }
 
@@ -82,7 +82,8 @@ TEST(ResolveJob, KeepsWhatWasSaidAndIsIdempotent) {
   const ResolvedJob once = Resolve(
       "network { layers { name: 'price' dense { units: 1 weight_init { normal { std: 0.05 } } } } }"
       "data { dataset: 'datasets/prices' evaluation_split: 'none' max_train_examples: 64 } optimizer { adamw {} }"
-      "batch_size: 32 steps: 0 evaluation { every_steps: 0 } checkpoint { every {} } threads: 1 sampling: SEQUENTIAL");
+      "batch_size: 32 steps: 0 evaluation { every_steps: 0 } checkpoint { every {} } threads: 1 sampling: "
+      "SAMPLING_SEQUENTIAL");
   EXPECT_TRUE(once.spec.loss().has_mean_squared_error());
   EXPECT_EQ(once.spec.data().evaluation_split(), "none");
   EXPECT_EQ(once.spec.batch_size(), 32u);
@@ -136,7 +137,8 @@ TEST(ResolveJob, WarnsOfWhatTheLectureWarnsOf) {
 TEST(DescribeNetwork, ListsShapesParametersAndFlops) {
   const auto request = Parse<v1::DescribeNetworkRequest>(
       "network { input_shape: [1, 28, 28]"
-      " layers { name: 'conv' conv2d { out_channels: 32 kernel: 3 padding { mode: SAME } } activation { relu {} } }"
+      " layers { name: 'conv' conv2d { out_channels: 32 kernel: 3 padding { mode: MODE_SAME } } activation { relu {} } "
+      "}"
       " layers { name: 'pool' max_pool { kernel: 2 } } layers { name: 'logits' dense { units: 10 } } }");
   FieldErrors::Root errors;
   const v1::NetworkDescription d = DescribeNetwork(request, errors.scope());
@@ -149,7 +151,7 @@ TEST(DescribeNetwork, ListsShapesParametersAndFlops) {
   EXPECT_EQ(d.layers(0).num_parameters(), 32 * 9 + 32);
   EXPECT_EQ(d.layers(0).parameters(0).name(), "conv.weight");
   EXPECT_EQ(d.layers(0).activation_bytes(), 4 * 32 * 28 * 28);
-  EXPECT_EQ(d.layers(0).algorithm(), v1::DIRECT);  // One input channel: Winograd does not pay.
+  EXPECT_EQ(d.layers(0).algorithm(), v1::CONVOLUTION_ALGORITHM_DIRECT);  // One input channel: Winograd does not pay.
   EXPECT_GE(d.layers(0).forward_flops(), 2 * 9 * 32 * 28 * 28);
   EXPECT_THAT(d.layers(2).output_shape(), ElementsAre(10));
   EXPECT_EQ(d.parameters(), 32 * 9 + 32 + 32 * 14 * 14 * 10 + 10);
@@ -182,7 +184,7 @@ TEST(ResolveProbe, FillsInDefaults) {
   EXPECT_TRUE(probe.has_normal());
   EXPECT_EQ(probe.batch_size(), 16u);
   EXPECT_EQ(probe.histogram_bins(), 64u);
-  EXPECT_EQ(probe.precision(), v1::F32);
+  EXPECT_EQ(probe.precision(), v1::PRECISION_F32);
 }
 
 TEST(ResolveProbe, ReportsEveryViolation) {

@@ -101,8 +101,8 @@ INSTANTIATE_TEST_SUITE_P(
                     Bad("conv2d", "kernel: 3 groups: 0", {"groups"}), Bad("conv2d", "kernel: 3 groups: 3", {"groups"}),
                     Bad("conv2d", "kernel: 3 padding { amount: [1, 1, 1] }", {"padding.amount"}),
                     Bad("conv2d", "kernel: 3 padding { amount: 4294967295 }", {"padding.amount"}),
-                    Bad("conv2d", "kernel: 3 padding { mode: SAME amount: 1 }", {"padding.amount"}),
-                    Bad("conv2d", "kernel: 3 padding { mode: VALID amount: 1 }", {"padding.amount"}),
+                    Bad("conv2d", "kernel: 3 padding { mode: MODE_SAME amount: 1 }", {"padding.amount"}),
+                    Bad("conv2d", "kernel: 3 padding { mode: MODE_VALID amount: 1 }", {"padding.amount"}),
                     Bad("conv2d", "kernel: 3 weight_init { normal { std: -1 } }", {"weight_init.normal.std"}),
                     Bad("conv2d", "kernel: 3 bias_init { normal { std: -1 } }", {"bias_init.normal.std"})));
 
@@ -196,13 +196,13 @@ TEST(Conv2d, SaysShapeParametersAndCost) {
   EXPECT_THAT(resolved.kernel(), ElementsAre(3, 5));
   EXPECT_THAT(resolved.stride(), ElementsAre(2, 2));
   EXPECT_THAT(resolved.dilation(), ElementsAre(1, 1));
-  EXPECT_EQ(resolved.padding().mode(), v1::Padding::VALID);
+  EXPECT_EQ(resolved.padding().mode(), v1::Padding::MODE_VALID);
 }
 
 TEST(Conv2d, SaysItsGeometry) {
   const std::string options = "out_channels: 6 kernel: [3, 5] stride: [2, 1] dilation: [1, 2] groups: 2 ";
   const auto shape =
-      Check("conv2d { " + options + "padding { mode: SAME } }", {{4, 10, 12}}, /*pieces=*/3).shape.convolution;
+      Check("conv2d { " + options + "padding { mode: MODE_SAME } }", {{4, 10, 12}}, /*pieces=*/3).shape.convolution;
   ASSERT_TRUE(shape);
   EXPECT_EQ(shape->in_channels, 4);
   EXPECT_EQ(shape->out_channels, 18);
@@ -220,8 +220,8 @@ TEST(Conv2d, PaddingGivesTheSize) {
   const auto output = [](const std::string& options, const Shape& input) {
     return Check("conv2d { out_channels: 4 " + options + " }", {input}).shape.output;
   };
-  EXPECT_THAT(output("kernel: 4 stride: 3 padding { mode: SAME }", {3, 10, 12}), ElementsAre(4, 4, 4));
-  EXPECT_THAT(output("kernel: 3 dilation: 2 padding { mode: SAME }", {3, 5, 1}), ElementsAre(4, 5, 1));
+  EXPECT_THAT(output("kernel: 4 stride: 3 padding { mode: MODE_SAME }", {3, 10, 12}), ElementsAre(4, 4, 4));
+  EXPECT_THAT(output("kernel: 3 dilation: 2 padding { mode: MODE_SAME }", {3, 5, 1}), ElementsAre(4, 5, 1));
   EXPECT_THAT(output("kernel: 3 padding { amount: 2 }", {3, 5, 6}), ElementsAre(4, 7, 8));
   EXPECT_THAT(output("kernel: 3 padding { amount: [1, 2] }", {3, 5, 6}), ElementsAre(4, 5, 8));
   EXPECT_THAT(output("kernel: 3 padding { amount: [0, 1, 2, 3] }", {3, 5, 6}), ElementsAre(4, 4, 9));
@@ -260,7 +260,7 @@ TEST(FractionalMaxPool, SaysItsShape) {
   ASSERT_THAT(pool.fields, IsEmpty()) << pool.messages;
   EXPECT_THAT(pool.shape.output, ElementsAre(3, 22, 4));
   EXPECT_EQ(pool.shape.forward_flops, 3 * 22 * 4 * 9);
-  EXPECT_EQ(pool.config.fractional_max_pool().sequence(), v1::FractionalMaxPool::RANDOM);
+  EXPECT_EQ(pool.config.fractional_max_pool().sequence(), v1::FractionalMaxPool::SEQUENCE_RANDOM);
   EXPECT_THAT(Check("fractional_max_pool { ratio: 2 disjoint: true }", {{3, 33, 1}}).shape.output,
               ElementsAre(3, 17, 1));
 }
@@ -282,7 +282,7 @@ TEST(Resolved, IsAFixedPoint) {
   for (const char* text :
        {"dense { units: 3 }", "conv2d { out_channels: 4 kernel: 3 }",
         "conv2d { out_channels: 4 kernel: 3 padding { amount: [1, 2] } bias: false }",
-        "conv2d { out_channels: 4 kernel: 3 padding { mode: SAME } }", "max_pool { kernel: 2 }",
+        "conv2d { out_channels: 4 kernel: 3 padding { mode: MODE_SAME } }", "max_pool { kernel: 2 }",
         "avg_pool { kernel: [3, 2] padding { amount: 1 } }", "batch_norm {}", "dropout {}", "layer_norm {}",
         "group_norm { groups: 4 }", "local_response_norm {}", "fractional_max_pool {}", "drop_connect { units: 3 }",
         "stochastic_depth {}", "scalar_affine { bias: false }"}) {
@@ -299,7 +299,7 @@ TEST(Pooling, SaysItsShape) {
   const Outcome max = Check("max_pool { kernel: 2 }", {{5, 7, 8}});
   EXPECT_THAT(max.shape.output, ElementsAre(5, 3, 4));
   EXPECT_THAT(max.config.max_pool().stride(), ElementsAre(2, 2));
-  EXPECT_THAT(Check("avg_pool { kernel: 3 stride: 2 padding { mode: SAME } }", {{5, 7, 8}}).shape.output,
+  EXPECT_THAT(Check("avg_pool { kernel: 3 stride: 2 padding { mode: MODE_SAME } }", {{5, 7, 8}}).shape.output,
               ElementsAre(5, 4, 4));
   EXPECT_THAT(Check("max_pool { kernel: 3 stride: 1 padding { amount: [1, 1, 0, 2] } }", {{5, 7, 8}}).shape.output,
               ElementsAre(5, 7, 8));
@@ -333,7 +333,7 @@ TEST(Shapes, OfTheLayersWithoutParameters) {
   const Outcome dropout = Check("dropout {}", {{5, 7, 8}});
   EXPECT_THAT(dropout.shape.output, ElementsAre(5, 7, 8));
   EXPECT_EQ(dropout.config.dropout().rate(), 0.5);
-  EXPECT_EQ(dropout.config.dropout().form(), v1::Dropout::INVERTED);
+  EXPECT_EQ(dropout.config.dropout().form(), v1::Dropout::FORM_INVERTED);
 }
 
 TEST(ScalarAffine, HasOneNumberEach) {

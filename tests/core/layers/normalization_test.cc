@@ -86,7 +86,7 @@ TEST(LayerNorm, IsItsDefinitionInEveryLayout) {
         Normalize(values, 0.01);
         for (int64_t i = 0; i < each; ++i) *values[i] = *values[i] * WeightOf(i) + BiasOf(i);
       }
-      ExpectNear(run.Output(), expected, precision == v1::F32 ? 2e-5 : 0.03);
+      ExpectNear(run.Output(), expected, precision == v1::PRECISION_F32 ? 2e-5 : 0.03);
     }
   }
 }
@@ -113,7 +113,7 @@ TEST(GroupNorm, IsItsDefinitionInEveryLayout) {
             *values[i] = *values[i] * WeightOf(channel) + BiasOf(channel);
           }
         }
-        ExpectNear(run.Output(), expected, precision == v1::F32 ? 2e-5 : 0.03);
+        ExpectNear(run.Output(), expected, precision == v1::PRECISION_F32 ? 2e-5 : 0.03);
       }
     }
   }
@@ -125,7 +125,7 @@ TEST(Normalization, KeepsItsAccuracyAtTheEndsOfTheRange) {
     for (const std::string shape : {"input_shape: [4, 6, 6] ", "input_shape: 64 "}) {
       SCOPED_TRACE(layer + shape);
       const auto outputs = [&](const std::function<float(int64_t)>& x) {
-        LayerRun run(shape + "layers { name: 'n' " + layer + " }", kBatch, v1::F32);
+        LayerRun run(shape + "layers { name: 'n' " + layer + " }", kBatch, v1::PRECISION_F32);
         for (size_t i = 0; i < run.examples().size(); ++i) run.examples()[i] = x(static_cast<int64_t>(i));
         return run.Output();
       };
@@ -186,14 +186,14 @@ TEST(LocalResponseNorm, IsItsDefinitionInEveryLayout) {
             }
           }
         }
-        ExpectNear(run.Output(), expected, precision == v1::F32 ? 2e-5 : 0.03);
+        ExpectNear(run.Output(), expected, precision == v1::PRECISION_F32 ? 2e-5 : 0.03);
       }
     }
   }
 }
 
 TEST(LocalResponseNorm, LargeValuesDoNotMakeNan) {
-  LayerRun run("input_shape: [16, 4, 4] layers { name: 'n' local_response_norm {} }", kBatch, v1::F32);
+  LayerRun run("input_shape: [16, 4, 4] layers { name: 'n' local_response_norm {} }", kBatch, v1::PRECISION_F32);
   std::fill(run.examples().begin(), run.examples().end(), 1e8f);
   for (const float y : run.Output()) ASSERT_GT(y, 0);
   // The kernels take the cube of the sum, which is then beyond float: nothing is left of the value.

@@ -30,7 +30,7 @@ constexpr uint64_t kSeed = 3;  // Of LayerRun.
 
 std::vector<RegionRule> Rules() {
   std::vector<RegionRule> rules;
-  for (const auto sequence : {Pool::RANDOM, Pool::PSEUDO_RANDOM}) {
+  for (const auto sequence : {Pool::SEQUENCE_RANDOM, Pool::SEQUENCE_PSEUDO_RANDOM}) {
     for (const bool disjoint : {false, true}) {
       for (const double ratio : {1.0 + 1e-15, 1.2, 1.4142135623730951, 1.7, 2.0}) {
         rules.push_back({.sequence = sequence, .disjoint = disjoint, .ratio = ratio});
@@ -74,7 +74,7 @@ TEST(RegionRule, StepsAreOneOrTwoAndCoverTheAxis) {
 
 // In a random sequence every place has a two as often as every other, neighbours included.
 TEST(RegionRule, RandomOrdersAreEquallyLikely) {
-  const RegionRule rule{.sequence = Pool::RANDOM, .disjoint = true, .ratio = 1.5};
+  const RegionRule rule{.sequence = Pool::SEQUENCE_RANDOM, .disjoint = true, .ratio = 1.5};
   constexpr int kDraws = 20000;
   std::map<std::vector<int32_t>, int> orders;
   for (int step = 0; step < kDraws; ++step) ++orders[Draw(rule, step, 0, 0, 9)];  // 6 regions, 3 of them long.
@@ -88,7 +88,7 @@ TEST(RegionRule, RandomOrdersAreEquallyLikely) {
 // A pseudo-random sequence has few orders, shifts of one pattern: for steps of 1.5 on average there are two. Of 1.5 u
 // with u in [0, 1) two thirds are just above a whole number, from which the first step is 1.
 TEST(RegionRule, PseudoRandomOrdersAreShifts) {
-  const RegionRule rule{.sequence = Pool::PSEUDO_RANDOM, .disjoint = true, .ratio = 1.5};
+  const RegionRule rule{.sequence = Pool::SEQUENCE_PSEUDO_RANDOM, .disjoint = true, .ratio = 1.5};
   constexpr int kDraws = 6000;
   std::set<std::vector<int32_t>> orders;
   std::array<int, 6> twos = {};
@@ -144,11 +144,12 @@ TEST(FractionalMaxPool, IsItsDefinitionInEveryLayout) {
   for (const int channels : {1, 3, 16, 17, 48}) {
     const std::string conv =
         absl::StrCat("input_shape: [3, 9, 12] layers { name: 'c' conv2d { out_channels: ", channels, " kernel: 1 } } ");
-    for (const std::string options : {"", "disjoint: true ratio: 1.7", "sequence: PSEUDO_RANDOM",
-                                      "sequence: PSEUDO_RANDOM disjoint: true ratio: 2"}) {
+    for (const std::string options : {"", "disjoint: true ratio: 1.7", "sequence: SEQUENCE_PSEUDO_RANDOM",
+                                      "sequence: SEQUENCE_PSEUDO_RANDOM disjoint: true ratio: 2"}) {
       Pool config;
       ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(options, &config));
-      const RegionRule rule{.sequence = config.sequence() == Pool::PSEUDO_RANDOM ? Pool::PSEUDO_RANDOM : Pool::RANDOM,
+      const RegionRule rule{.sequence = config.sequence() == Pool::SEQUENCE_PSEUDO_RANDOM ? Pool::SEQUENCE_PSEUDO_RANDOM
+                                                                                          : Pool::SEQUENCE_RANDOM,
                             .disjoint = config.disjoint(),
                             .ratio = config.has_ratio() ? config.ratio() : std::sqrt(2.0)};
       for (const v1::Precision precision : Precisions()) {
@@ -170,9 +171,9 @@ TEST(FractionalMaxPool, IsItsDefinitionInEveryLayout) {
 TEST(FractionalMaxPool, WideLinesAndWhatIsNotANumber) {
   for (const int channels : {1, 2, 16}) {  // Row-major and, where it has 16, in a block.
     const std::string shape = absl::StrCat("input_shape: [", channels, ", 2, 700] ");
-    LayerRun run(shape + "layers { name: 'p' fractional_max_pool {} }", kBatch, v1::F32);
+    LayerRun run(shape + "layers { name: 'p' fractional_max_pool {} }", kBatch, v1::PRECISION_F32);
     const RandomStream random(kSeed, kFractionalMaxPool, StreamOf("p"));
-    const RegionRule rule{.sequence = Pool::RANDOM, .ratio = std::sqrt(2.0)};
+    const RegionRule rule{.sequence = Pool::SEQUENCE_RANDOM, .ratio = std::sqrt(2.0)};
     EXPECT_EQ(run.Output(), Pooled(run.examples(), rule, random, true, 0, channels, 2, 700));
     run.examples()[0] = std::numeric_limits<float>::quiet_NaN();
     EXPECT_TRUE(std::isnan(run.Output()[0]));
@@ -183,8 +184,8 @@ TEST(FractionalMaxPool, WideLinesAndWhatIsNotANumber) {
 
 TEST(FractionalMaxPool, TheSameRegionsForEverybodyAtTestTime) {
   const std::string network = "input_shape: [2, 20, 20] layers { name: 'p' fractional_max_pool {} }";
-  LayerRun one(network, kBatch, v1::F32, /*training=*/false, /*seed=*/1);
-  LayerRun two(network, kBatch, v1::F32, /*training=*/false, /*seed=*/2);
+  LayerRun one(network, kBatch, v1::PRECISION_F32, /*training=*/false, /*seed=*/1);
+  LayerRun two(network, kBatch, v1::PRECISION_F32, /*training=*/false, /*seed=*/2);
   const size_t each = one.examples().size() / kBatch;
   for (size_t i = each; i < one.examples().size(); ++i) one.examples()[i] = one.examples()[i - each];
   two.examples() = one.examples();
@@ -200,7 +201,7 @@ TEST(Dropout, HasTheMaskOfSeedLayerStepAndExample) {
   const RandomStream random(kSeed, kDropout, StreamOf("d"));
   for (const std::string net : {"input_shape: 1030 ", "input_shape: 5 ", "input_shape: [1, 37, 31] ",
                                 "input_shape: [3, 9, 9] layers { name: 'c' conv2d { out_channels: 20 kernel: 1 } } "}) {
-    LayerRun run(net + "layers { name: 'd' dropout { rate: 0.3 } }", kBatch, v1::F32);
+    LayerRun run(net + "layers { name: 'd' dropout { rate: 0.3 } }", kBatch, v1::PRECISION_F32);
     for (const uint64_t step : {0, 6}) {
       const std::vector<float> y = run.Output(step);
       const int64_t each = static_cast<int64_t>(y.size()) / kBatch;
@@ -303,7 +304,7 @@ TEST(DropConnect, IsItsDefinitionWithTheMaskOfSeedLayerStepAndExample) {
             double sum = 0.25;
             for (int64_t i = 0; i < 150; ++i)
               sum += double{weight[o * 150 + i]} * kept[i] * run.examples()[n * 150 + i];
-            ASSERT_NEAR(y[n * 9 + o], sum, (precision == v1::F32 ? 1e-5 : 0.03) * (1 + std::abs(sum)));
+            ASSERT_NEAR(y[n * 9 + o], sum, (precision == v1::PRECISION_F32 ? 1e-5 : 0.03) * (1 + std::abs(sum)));
           }
         }
       }
@@ -313,15 +314,15 @@ TEST(DropConnect, IsItsDefinitionWithTheMaskOfSeedLayerStepAndExample) {
 
 TEST(DropConnect, IsDenseAtTestTimeAndOnAverage) {
   LayerRun dense("input_shape: 150 layers { name: 'd' dense { units: 9 bias_init { constant { value: 0.25 } } } }",
-                 kBatch, v1::F32, /*training=*/false);
+                 kBatch, v1::PRECISION_F32, /*training=*/false);
   for (const bool per_example : {false, true}) {
-    LayerRun test(DropConnectNet(per_example), kBatch, v1::F32, /*training=*/false);
+    LayerRun test(DropConnectNet(per_example), kBatch, v1::PRECISION_F32, /*training=*/false);
     test.Set("d.weight", dense.Get("d.weight"));
     const std::vector<float> expected = dense.Output();
     const std::vector<float> y = test.Output();
     for (size_t i = 0; i < y.size(); ++i) ASSERT_NEAR(y[i], expected[i], 1e-5);
 
-    LayerRun training(DropConnectNet(per_example), kBatch, v1::F32);
+    LayerRun training(DropConnectNet(per_example), kBatch, v1::PRECISION_F32);
     training.Set("d.weight", dense.Get("d.weight"));
     constexpr int kSteps = 2000;
     std::vector<double> sum(y.size()), squares(y.size());
@@ -343,7 +344,7 @@ TEST(DropConnect, IsDenseAtTestTimeAndOnAverage) {
 // What is dropped is not looked at: a weight that is not a number shows only while it stays.
 TEST(DropConnect, DroppedWeightsHaveNoInfluence) {
   for (const bool per_example : {false, true}) {
-    LayerRun run(DropConnectNet(per_example, "rate: 0.5"), kBatch, v1::F32);
+    LayerRun run(DropConnectNet(per_example, "rate: 0.5"), kBatch, v1::PRECISION_F32);
     std::vector<float> weight = run.Get("d.weight");
     weight[0] = std::numeric_limits<float>::quiet_NaN();
     run.Set("d.weight", weight);

@@ -22,7 +22,7 @@ void PrintTo(const RandomLayer& layer, std::ostream* out) { *out << layer.name; 
 
 class Sampling : public testing::TestWithParam<RandomLayer> {
  protected:
-  LayerRun Run(bool sampling, bool training = false, v1::Precision precision = v1::F32) {
+  LayerRun Run(bool sampling, bool training = false, v1::Precision precision = v1::PRECISION_F32) {
     LayerRun run("input_shape: 64 layers { name: 'random' " + GetParam().layer + " }",
                  {.batch = kBatch, .training = training, .sampling = sampling, .precision = precision, .seed = 3});
     run.examples().assign(kBatch * 64, 1.0f);
@@ -40,7 +40,7 @@ TEST_P(Sampling, DrawsAnotherNetworkForEachLook) {
 }
 
 TEST(DropoutSampling, KeepsAValueOrDropsIt) {
-  for (const auto& [form, kept] : {std::pair<std::string, float>{"INVERTED", 1 / 0.75f}, {"CLASSIC", 1.0f}}) {
+  for (const auto& [form, kept] : {std::pair<std::string, float>{"FORM_INVERTED", 1 / 0.75f}, {"FORM_CLASSIC", 1.0f}}) {
     LayerRun run("input_shape: 512 layers { name: 'drop' dropout { rate: 0.25 form: " + form + " } }",
                  {.batch = kBatch, .sampling = true, .seed = 3});
     run.examples().assign(kBatch * 512, 1.0f);
@@ -82,7 +82,7 @@ TEST_P(Sampling, ItsMeanIsTheOrdinaryOutput) {
 
 INSTANTIATE_TEST_SUITE_P(Layers, Sampling,
                          testing::Values(RandomLayer{"dropout", "dropout { rate: 0.25 }"},
-                                         RandomLayer{"dropout_classic", "dropout { rate: 0.25 form: CLASSIC }"},
+                                         RandomLayer{"dropout_classic", "dropout { rate: 0.25 form: FORM_CLASSIC }"},
                                          RandomLayer{"drop_connect", "drop_connect { units: 5 rate: 0.3 }"},
                                          RandomLayer{"drop_connect_per_example",
                                                      "drop_connect { units: 5 rate: 0.3 per_example: true }"},

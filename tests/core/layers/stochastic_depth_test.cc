@@ -118,7 +118,7 @@ TEST(StochasticDepth, IsTheSameInEveryLayoutAndBackward) {
       ASSERT_GT(passed, 0);
       // The mean of y^2 over 12 * channels values and 8 examples: each example that passes adds 2 * 12 / (8 * 12 * c).
       for (float gradient : net.Gradient("conv.weight")) {
-        EXPECT_NEAR(gradient, 2 * passed / (8.0 * channels), precision == v1::F32 ? 1e-6 : 1e-2);
+        EXPECT_NEAR(gradient, 2 * passed / (8.0 * channels), precision == v1::PRECISION_F32 ? 1e-6 : 1e-2);
       }
     }
   }
@@ -128,7 +128,7 @@ TEST(StochasticDepth, AStepAllocatesNothing) {
   Running net(
       "input_shape: [1, 4, 3] layers { name: 'conv' conv2d { out_channels: 17 kernel: 1 weight_init { constant { "
       "value: 1 } } } } layers { name: 'scale' scalar_affine {} } layers { name: 'depth' stochastic_depth {} }",
-      Training(v1::F32));
+      Training(v1::PRECISION_F32));
   ASSERT_TRUE(net.Run(0).ok());  // Warms up OpenMP's threads.
   StartCountingAllocations();
   const absl::Status status = net.Run(1);

@@ -22,65 +22,70 @@ Batched Square(int64_t in, int64_t out, int64_t size, int64_t batch) {
           .batch = batch};
 }
 
-v1::ConvolutionAlgorithm Choose(const Batched& of, v1::ConvolutionAlgorithm requested = v1::AUTO) {
-  return ChooseConvolution(of.shape, of.batch, v1::F32, requested, kDebian12);
+v1::ConvolutionAlgorithm Choose(const Batched& of,
+                                v1::ConvolutionAlgorithm requested = v1::CONVOLUTION_ALGORITHM_AUTO) {
+  return ChooseConvolution(of.shape, of.batch, v1::PRECISION_F32, requested, kDebian12);
 }
 
 TEST(ConvolutionRule, FollowsTheMeasurements) {
-  EXPECT_EQ(Choose(Square(1, 32, 28, 128)), v1::DIRECT);     // The stem of cnn28,
-  EXPECT_EQ(Choose(Square(32, 32, 28, 128)), v1::WINOGRAD);  // and the rest of it.
-  EXPECT_EQ(Choose(Square(32, 64, 14, 128)), v1::WINOGRAD);
-  EXPECT_EQ(Choose(Square(64, 64, 14, 128)), v1::WINOGRAD);
-  EXPECT_EQ(Choose(Square(3, 64, 32, 64)), v1::DIRECT);  // resnet18_cifar.
-  EXPECT_EQ(Choose(Square(64, 64, 32, 64)), v1::WINOGRAD);
-  EXPECT_EQ(Choose(Square(512, 512, 4, 64)), v1::WINOGRAD);
-  EXPECT_EQ(Choose(Square(16, 16, 32, 128)), v1::DIRECT);
-  EXPECT_EQ(Choose(Square(32, 32, 4, 16)), v1::DIRECT);  // 16 tiles.
-  EXPECT_EQ(Choose(Square(64, 64, 4, 16)), v1::WINOGRAD);
-  EXPECT_EQ(Choose(Square(64, 64, 5, 16)), v1::DIRECT);  // Four tiles for 25 outputs.
+  EXPECT_EQ(Choose(Square(1, 32, 28, 128)), v1::CONVOLUTION_ALGORITHM_DIRECT);     // The stem of cnn28,
+  EXPECT_EQ(Choose(Square(32, 32, 28, 128)), v1::CONVOLUTION_ALGORITHM_WINOGRAD);  // and the rest of it.
+  EXPECT_EQ(Choose(Square(32, 64, 14, 128)), v1::CONVOLUTION_ALGORITHM_WINOGRAD);
+  EXPECT_EQ(Choose(Square(64, 64, 14, 128)), v1::CONVOLUTION_ALGORITHM_WINOGRAD);
+  EXPECT_EQ(Choose(Square(3, 64, 32, 64)), v1::CONVOLUTION_ALGORITHM_DIRECT);  // resnet18_cifar.
+  EXPECT_EQ(Choose(Square(64, 64, 32, 64)), v1::CONVOLUTION_ALGORITHM_WINOGRAD);
+  EXPECT_EQ(Choose(Square(512, 512, 4, 64)), v1::CONVOLUTION_ALGORITHM_WINOGRAD);
+  EXPECT_EQ(Choose(Square(16, 16, 32, 128)), v1::CONVOLUTION_ALGORITHM_DIRECT);
+  EXPECT_EQ(Choose(Square(32, 32, 4, 16)), v1::CONVOLUTION_ALGORITHM_DIRECT);  // 16 tiles.
+  EXPECT_EQ(Choose(Square(64, 64, 4, 16)), v1::CONVOLUTION_ALGORITHM_WINOGRAD);
+  EXPECT_EQ(Choose(Square(64, 64, 5, 16)), v1::CONVOLUTION_ALGORITHM_DIRECT);  // Four tiles for 25 outputs.
 }
 
 TEST(ConvolutionRule, UnspecifiedIsAuto) {
-  EXPECT_EQ(Choose(Square(64, 64, 32, 64), v1::CONVOLUTION_ALGORITHM_UNSPECIFIED), v1::WINOGRAD);
-  EXPECT_EQ(Choose(Square(3, 64, 32, 64), v1::CONVOLUTION_ALGORITHM_UNSPECIFIED), v1::DIRECT);
+  EXPECT_EQ(Choose(Square(64, 64, 32, 64), v1::CONVOLUTION_ALGORITHM_UNSPECIFIED), v1::CONVOLUTION_ALGORITHM_WINOGRAD);
+  EXPECT_EQ(Choose(Square(3, 64, 32, 64), v1::CONVOLUTION_ALGORITHM_UNSPECIFIED), v1::CONVOLUTION_ALGORITHM_DIRECT);
 }
 
 TEST(ConvolutionRule, CanBeForced) {
-  EXPECT_EQ(Choose(Square(64, 64, 32, 64), v1::DIRECT), v1::DIRECT);
-  EXPECT_EQ(Choose(Square(16, 16, 5, 1), v1::WINOGRAD), v1::WINOGRAD);
+  EXPECT_EQ(Choose(Square(64, 64, 32, 64), v1::CONVOLUTION_ALGORITHM_DIRECT), v1::CONVOLUTION_ALGORITHM_DIRECT);
+  EXPECT_EQ(Choose(Square(16, 16, 5, 1), v1::CONVOLUTION_ALGORITHM_WINOGRAD), v1::CONVOLUTION_ALGORITHM_WINOGRAD);
 }
 
 TEST(ConvolutionRule, ForcesWinogradOnlyWhereThereAreKernels) {
   const auto forced = [](auto change) {
     Batched of = Square(64, 64, 32, 64);
     change(of.shape);
-    return Choose(of, v1::WINOGRAD);
+    return Choose(of, v1::CONVOLUTION_ALGORITHM_WINOGRAD);
   };
-  EXPECT_EQ(forced([](auto&) {}), v1::WINOGRAD);
-  EXPECT_EQ(forced([](auto& s) { s.window.kernel[1] = 5; }), v1::DIRECT);
-  EXPECT_EQ(forced([](auto& s) { s.window.kernel[0] = 1; }), v1::DIRECT);
-  EXPECT_EQ(forced([](auto& s) { s.window.stride[0] = 2; }), v1::DIRECT);
-  EXPECT_EQ(forced([](auto& s) { s.window.stride[1] = 2; }), v1::DIRECT);
-  EXPECT_EQ(forced([](auto& s) { s.window.dilation[0] = 2; }), v1::DIRECT);
-  EXPECT_EQ(forced([](auto& s) { s.window.dilation[1] = 2; }), v1::DIRECT);
-  EXPECT_EQ(forced([](auto& s) { s.groups = 2; }), v1::DIRECT);
+  EXPECT_EQ(forced([](auto&) {}), v1::CONVOLUTION_ALGORITHM_WINOGRAD);
+  EXPECT_EQ(forced([](auto& s) { s.window.kernel[1] = 5; }), v1::CONVOLUTION_ALGORITHM_DIRECT);
+  EXPECT_EQ(forced([](auto& s) { s.window.kernel[0] = 1; }), v1::CONVOLUTION_ALGORITHM_DIRECT);
+  EXPECT_EQ(forced([](auto& s) { s.window.stride[0] = 2; }), v1::CONVOLUTION_ALGORITHM_DIRECT);
+  EXPECT_EQ(forced([](auto& s) { s.window.stride[1] = 2; }), v1::CONVOLUTION_ALGORITHM_DIRECT);
+  EXPECT_EQ(forced([](auto& s) { s.window.dilation[0] = 2; }), v1::CONVOLUTION_ALGORITHM_DIRECT);
+  EXPECT_EQ(forced([](auto& s) { s.window.dilation[1] = 2; }), v1::CONVOLUTION_ALGORITHM_DIRECT);
+  EXPECT_EQ(forced([](auto& s) { s.groups = 2; }), v1::CONVOLUTION_ALGORITHM_DIRECT);
   for (const int axis : {0, 1}) {
-    EXPECT_EQ(forced([axis](auto& s) { s.placed.padding_begin[axis] = 2; }), v1::DIRECT);
-    EXPECT_EQ(forced([axis](auto& s) { s.placed.padding_end[axis] = 2; }), v1::DIRECT);
+    EXPECT_EQ(forced([axis](auto& s) { s.placed.padding_begin[axis] = 2; }), v1::CONVOLUTION_ALGORITHM_DIRECT);
+    EXPECT_EQ(forced([axis](auto& s) { s.placed.padding_end[axis] = 2; }), v1::CONVOLUTION_ALGORITHM_DIRECT);
   }
   const auto& [shape, batch] = Square(64, 64, 32, 64);
-  EXPECT_EQ(ChooseConvolution(shape, batch, v1::BF16, v1::WINOGRAD, kDebian12), v1::DIRECT);
+  EXPECT_EQ(ChooseConvolution(shape, batch, v1::PRECISION_BF16, v1::CONVOLUTION_ALGORITHM_WINOGRAD, kDebian12),
+            v1::CONVOLUTION_ALGORITHM_DIRECT);
   ConvolutionTarget target = kDebian12;
   target.instruction_set = "avx2";
-  EXPECT_EQ(ChooseConvolution(shape, batch, v1::F32, v1::WINOGRAD, target), v1::DIRECT);
+  EXPECT_EQ(ChooseConvolution(shape, batch, v1::PRECISION_F32, v1::CONVOLUTION_ALGORITHM_WINOGRAD, target),
+            v1::CONVOLUTION_ALGORITHM_DIRECT);
   target = kDebian12;
   target.version = {.major = 3, .minor = 7, .patch = 0};
-  EXPECT_EQ(ChooseConvolution(shape, batch, v1::F32, v1::WINOGRAD, target), v1::DIRECT);
+  EXPECT_EQ(ChooseConvolution(shape, batch, v1::PRECISION_F32, v1::CONVOLUTION_ALGORITHM_WINOGRAD, target),
+            v1::CONVOLUTION_ALGORITHM_DIRECT);
 }
 
 // What the rule says about this machine, oneDNN agrees with.
 TEST(ConvolutionRule, KernelsExistWhereItSaysSo) {
-  if (ChooseConvolution(Square(64, 64, 8, 4).shape, 4, v1::F32, v1::WINOGRAD) != v1::WINOGRAD) {
+  if (ChooseConvolution(Square(64, 64, 8, 4).shape, 4, v1::PRECISION_F32, v1::CONVOLUTION_ALGORITHM_WINOGRAD) !=
+      v1::CONVOLUTION_ALGORITHM_WINOGRAD) {
     GTEST_SKIP() << "no Winograd kernels here";
   }
   using onednn::Type;

@@ -156,7 +156,7 @@ TEST(Resnet, ChoosesItsStemByTheImage) {
   EXPECT_THAT(small.Find("stage4.block2")->output, ElementsAre(512, 4, 4));
   // 7x7 to 3x3 in the stem, and 10 classes for 1000.
   EXPECT_EQ(small.graph->num_parameters(), 11'689'512 - 3 * 64 * 40 - 513 * 990);
-  const Built large = Network(kCifar, "resnet { classes: 10 depth: 18 stem: IMAGENET }");
+  const Built large = Network(kCifar, "resnet { classes: 10 depth: 18 stem: STEM_IMAGENET }");
   ASSERT_NE(large.graph, nullptr) << large.errors;
   EXPECT_THAT(large.Find("pool1")->output, ElementsAre(64, 8, 8));
 }

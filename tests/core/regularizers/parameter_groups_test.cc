@@ -37,11 +37,12 @@ double PenaltyOf(const Strengths& strengths, const std::map<std::string, std::ve
 TEST(ParameterGroupsTest, PenaltiesActOnTheGroupsTheyName) {
   const std::vector<std::pair<std::string, Strengths>> cases = {
       {"regularizers { elastic_net { l1: 0.1 l2: 0.2 } }", {{"c.weight", {0.1, 0.2}}, {"d.weight", {0.1, 0.2}}}},
-      {"regularizers { l2 { strength: 0.3 } groups: BIASES }", {{"c.bias", {0, 0.3}}, {"d.bias", {0, 0.3}}}},
-      {"regularizers { l1 { strength: 0.4 } groups: NORMALIZATION }",
+      {"regularizers { l2 { strength: 0.3 } groups: PARAMETER_GROUP_BIASES }",
+       {{"c.bias", {0, 0.3}}, {"d.bias", {0, 0.3}}}},
+      {"regularizers { l1 { strength: 0.4 } groups: PARAMETER_GROUP_NORMALIZATION }",
        {{"n.weight", {0.4, 0}}, {"n.bias", {0.4, 0}}, {"p.slope", {0.4, 0}}}},
-      {"regularizers { l1 { strength: 0.1 } groups: WEIGHTS groups: BIASES } "
-       "regularizers { l2 { strength: 0.2 } groups: BIASES groups: NORMALIZATION }",
+      {"regularizers { l1 { strength: 0.1 } groups: PARAMETER_GROUP_WEIGHTS groups: PARAMETER_GROUP_BIASES } "
+       "regularizers { l2 { strength: 0.2 } groups: PARAMETER_GROUP_BIASES groups: PARAMETER_GROUP_NORMALIZATION }",
        {{"c.weight", {0.1, 0}},
         {"d.weight", {0.1, 0}},
         {"c.bias", {0.1, 0.2}},
@@ -97,7 +98,7 @@ TEST(ParameterGroupsTest, TheDefaultIsFilledIn) {
   Graph::Build(network, errors.scope());
   ASSERT_TRUE(errors.ok()) << errors.ToStatus();
   ASSERT_EQ(network.regularizers(0).groups_size(), 1);
-  EXPECT_EQ(network.regularizers(0).groups(0), v1::WEIGHTS);
+  EXPECT_EQ(network.regularizers(0).groups(0), v1::PARAMETER_GROUP_WEIGHTS);
 }
 
 }  // namespace

@@ -32,7 +32,7 @@ constexpr char kNetwork[] = R"(
 
 constexpr char kEverything[] = R"(
     data {
-      dataset: "colours" preprocessing { standardize { grouping: PER_CHANNEL } }
+      dataset: "colours" preprocessing { standardize { grouping: GROUPING_PER_CHANNEL } }
       augmentation { scale_jitter { min_side: 9 max_side: 14 height: 8 width: 8 } }
       augmentation { horizontal_flip {} }
       augmentation { pad_and_crop { padding: 1 border: BORDER_REFLECT } }
@@ -248,12 +248,13 @@ TEST(FractionalSamples, AreAveraged) {
   const TemporaryFolder folder;
   InferenceRequest request{.spec = {}, .dataset_dir = "", .weights_path = "", .preprocessing_path = "", .threads = 2};
   ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
-      absl::StrCat("network { ", network, " } loss { mean_squared_error {} } batch_size: 4 seed: 5 precision: F32"),
+      absl::StrCat("network { ", network,
+                   " } loss { mean_squared_error {} } batch_size: 4 seed: 5 precision: PRECISION_F32"),
       &request.spec));
   request.weights_path = folder / "weights.safetensors";
   ASSERT_TRUE(WriteSafetensors(request.weights_path, {}).ok());
   constexpr int kBatch = 3, kSamples = 5;
-  LayerRun run(network, kBatch, v1::F32, /*training=*/false);
+  LayerRun run(network, kBatch, v1::PRECISION_F32, /*training=*/false);
   std::vector<double> mean;
   bool differ = false;
   const std::vector<float> first = run.Output(0);
@@ -287,7 +288,7 @@ class MonteCarlo : public testing::Test {
     EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
         absl::StrCat("network { input_shape: 6 layers { name: 'drop' dropout { rate: ", rate,
                      " } } layers { name: 'out' dense { units: 1 bias: false } } } "
-                     "loss { mean_squared_error {} } batch_size: 4 seed: 5 precision: F32"),
+                     "loss { mean_squared_error {} } batch_size: 4 seed: 5 precision: PRECISION_F32"),
         &request.spec));
     const std::vector<float> weights = {1, -2, 0.5, 3, -1, 2};
     std::vector<Tensor> tensors = {{"out.weight", {1, 6}, weights}};

@@ -12,11 +12,11 @@
 #include "absl/strings/strip.h"
 #include "core/job/resolve.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "tests/paths.h"
 #include "tests/support/bytes.h"
 #include "tests/support/datasets.h"
+#include "tests/support/job_text.h"
 
 namespace traind::core {
 namespace {
@@ -62,15 +62,14 @@ std::vector<Case> LoadCases() {
 }
 
 void Check(const Case& one) {
-  v1::JobSpec spec;
-  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(one.spec, &spec));
+  const v1::JobSpec spec = JobFromText(one.spec);
   FieldErrors::Root errors;
   const auto dataset = FindTestDataset(spec.data().dataset());
   ResolveJob(spec, dataset ? &*dataset : nullptr, kMaxThreads, errors.scope());
 
   const absl::Status status = errors.ToStatus();
   ASSERT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  google::rpc::BadRequest details;
+  rpc::BadRequest details;
   const auto payload = status.GetPayload(std::string(kBadRequestUrl));
   ASSERT_TRUE(payload.has_value());
   ASSERT_TRUE(details.ParseFromString(std::string(*payload)));
@@ -104,8 +103,7 @@ TEST(Corpus, EveryExampleResolvesCleanly) {
   EXPECT_GE(files.size(), 3u);
   for (const auto& file : files) {
     SCOPED_TRACE(file.filename().string());
-    v1::JobSpec spec;
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(ReadBytes(file), &spec));
+    const v1::JobSpec spec = JobFromText(ReadBytes(file));
     FieldErrors::Root errors;
     if (spec.has_data()) {
       v1::Dataset dataset = *FindTestDataset("images");

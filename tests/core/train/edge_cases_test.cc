@@ -58,8 +58,8 @@ class EdgeCasesTest : public testing::Test {
 
   // Trains, trains again with two interruptions, and evaluates: the same weights, events and metrics each time.
   void CheckJob(const v1::Dataset& dataset, const std::string& job) {
-    for (const std::string precision : {"F32", "BF16"}) {
-      if (precision == "BF16" && !onednn::SupportsBf16()) continue;
+    for (const std::string precision : {"PRECISION_F32", "PRECISION_BF16"}) {
+      if (precision == "PRECISION_BF16" && !onednn::SupportsBf16()) continue;
       SCOPED_TRACE(absl::StrCat(precision, ": ", job));
       const std::string text =
           absl::StrCat(job, " precision: ", precision,
@@ -140,7 +140,7 @@ TEST_F(EdgeCasesTest, InputsReadSeveralTimesAndSingleChannels) {
   for (const std::string& layers : {
            "layers { name: 'a' inputs: ['input', 'input'] add {} }" + head,
            "layers { name: 'j' inputs: ['input', 'input', 'input'] concat {} }" + head,
-           "layers { name: 'c' conv2d { out_channels: 1 kernel: 3 padding { mode: SAME } } } "
+           "layers { name: 'c' conv2d { out_channels: 1 kernel: 3 padding { mode: MODE_SAME } } } "
            "layers { name: 'j' inputs: ['c', 'input'] concat {} }" +
                head,
            "layers { name: 'c' conv2d { out_channels: 17 kernel: 3 } } layers { name: 'e' conv2d { out_channels: 1 "
@@ -193,7 +193,7 @@ TEST_F(EdgeCasesTest, OneLayerAddedThriceGetsThreeGradients) {
                               "layers { name: 'l' dense { units: 1 weight_init { constant { value: 0.5 } } } } "
                               "layers { name: 'a' inputs: ['l', 'l', 'l'] add {} }",
                               kExamples) +
-                          "sampling: SEQUENTIAL steps: 1 optimizer { sgd {} learning_rate: 0.125 }";
+                          "sampling: SAMPLING_SEQUENTIAL steps: 1 optimizer { sgd {} learning_rate: 0.125 }";
   const TrainRequest request = Request(line, job);
   Recorder recorder;
   ASSERT_TRUE(Run(request, recorder).ok());
@@ -297,8 +297,8 @@ TEST_F(EdgeCasesTest, InitialWeightsMayLackTensorsWhereTheJobSaysSo) {
                               "layers { name: 'h' dense { units: 6 } activation { prelu {} } } "
                               "layers { name: 'o' dense { units: 3 } }") +
                           "steps: 0 ";
-  for (const std::string precision : {"F32", "BF16"}) {
-    if (precision == "BF16" && !onednn::SupportsBf16()) continue;
+  for (const std::string precision : {"PRECISION_F32", "PRECISION_BF16"}) {
+    if (precision == "PRECISION_BF16" && !onednn::SupportsBf16()) continue;
     TrainRequest request = Request(set, job + "precision: " + precision);
     Recorder recorder;
     ASSERT_TRUE(Run(request, recorder).ok());

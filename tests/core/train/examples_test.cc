@@ -1,7 +1,6 @@
 // The files in examples/ are what a user tries first: each must be accepted as it is, and without a warning but those
 // that it is there to show: "# warns: a part of the warning", a line for each.
 #include <gmock/gmock.h>
-#include <google/protobuf/text_format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include "core/job/resolve.h"
 #include "tests/paths.h"
 #include "tests/support/datasets.h"
+#include "tests/support/job_text.h"
 
 namespace traind::core {
 namespace {
@@ -54,7 +54,8 @@ void CheckWarnings(const std::vector<std::string>& warnings, const std::vector<s
 }
 
 v1::Dataset FashionMnist() {
-  v1::Dataset dataset = MakeDataset("fashion-mnist", {1, 28, 28}, v1::UINT8, {{"train", 60000}, {"test", 10000}});
+  v1::Dataset dataset =
+      MakeDataset("fashion-mnist", {1, 28, 28}, v1::ELEMENT_TYPE_UINT8, {{"train", 60000}, {"test", 10000}});
   dataset.set_num_classes(10);
   return dataset;
 }
@@ -65,8 +66,7 @@ TEST_P(ExamplesTest, IsAccepted) {
   std::ifstream file(fs::path(SourcePath("examples")) / (GetParam() + ".textproto"));
   std::stringstream text;
   text << file.rdbuf();
-  v1::JobSpec spec;
-  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text.str(), &spec));
+  const v1::JobSpec spec = JobFromText(text.str());
 
   FieldErrors::Root errors;
   if (spec.has_data()) {

@@ -117,13 +117,13 @@ class LotteryTicketTest : public testing::Test {
     v1::JobSpec spec;
     EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(R"(
         network {
-          layers { name: "conv" conv2d { out_channels: 5 kernel: 3 padding { mode: SAME } bias: false } }
+          layers { name: "conv" conv2d { out_channels: 5 kernel: 3 padding { mode: MODE_SAME } bias: false } }
           layers { name: "norm" batch_norm {} activation { relu {} } }
           layers { name: "pool" max_pool { kernel: 2 } }
           layers { name: "drop" dropout { rate: 0.2 } }
           layers { name: "hidden" dense { units: 16 } activation { tanh {} } }
           layers { name: "out" dense { units: 5 } }
-          regularizers { elastic_net { l1: 0.001 l2: 0.01 } groups: WEIGHTS groups: BIASES }
+          regularizers { elastic_net { l1: 0.001 l2: 0.01 } groups: PARAMETER_GROUP_WEIGHTS groups: PARAMETER_GROUP_BIASES }
         }
         data { dataset: "images" preprocessing { scale {} } }
         batch_size: 8 seed: 7 steps: 10 metrics_every_steps: 1
@@ -145,8 +145,8 @@ std::map<std::string, std::vector<float>> Everything(const TrainRequest& request
 
 // Before the rewind step, at it, inside a round, between two rounds, right after the pruning.
 TEST_F(LotteryTicketTest, ResumeIsExactAtEveryMoment) {
-  for (const std::string precision : {"F32", "BF16"}) {
-    if (precision == "BF16" && !onednn::SupportsBf16()) continue;
+  for (const std::string precision : {"PRECISION_F32", "PRECISION_BF16"}) {
+    if (precision == "PRECISION_BF16" && !onednn::SupportsBf16()) continue;
     for (const std::string optimizer : {"sgd { momentum: 0.9 } weight_decay: 0.1", "adamw {} schedule { cosine {} }"}) {
       const std::string more =
           absl::StrCat("precision: ", precision, " optimizer { ", optimizer, " learning_rate: 0.01 }");
@@ -168,8 +168,8 @@ TEST_F(LotteryTicketTest, ResumeIsExactAtEveryMoment) {
 }
 
 TEST_F(LotteryTicketTest, WhatIsPrunedStaysExactlyZero) {
-  for (const std::string precision : {"F32", "BF16"}) {
-    if (precision == "BF16" && !onednn::SupportsBf16()) continue;
+  for (const std::string precision : {"PRECISION_F32", "PRECISION_BF16"}) {
+    if (precision == "PRECISION_BF16" && !onednn::SupportsBf16()) continue;
     for (const std::string optimizer : {"sgd { momentum: 0.9 nesterov: true } weight_decay: 0.1 clip_norm: 1",
                                         "adamw {}", "rmsprop { momentum: 0.5 }", "adagrad {}"}) {
       const TrainRequest request =

@@ -26,7 +26,7 @@ using testing::HasSubstr;
 class TrainTest : public testing::Test {
  protected:
   static constexpr char kNetwork[] = R"(
-      layers { name: "conv" conv2d { out_channels: 5 kernel: 3 padding { mode: SAME } bias: false } }
+      layers { name: "conv" conv2d { out_channels: 5 kernel: 3 padding { mode: MODE_SAME } bias: false } }
       layers { name: "norm" batch_norm {} activation { relu {} } }
       layers { name: "pool" max_pool { kernel: 2 } }
       layers { name: "drop" dropout { rate: 0.2 } }
@@ -93,8 +93,8 @@ class ResumeTest : public TrainTest {
 };
 
 TEST_F(ResumeTest, IsExact) {
-  for (const std::string precision : {"F32", "BF16"}) {
-    if (precision == "BF16" && !onednn::SupportsBf16()) continue;
+  for (const std::string precision : {"PRECISION_F32", "PRECISION_BF16"}) {
+    if (precision == "PRECISION_BF16" && !onednn::SupportsBf16()) continue;
     for (const std::string optimizer : {"sgd { momentum: 0.9 }", "adamw {}"}) {
       ExpectExact(absl::StrCat("precision: ", precision, " optimizer { ", optimizer, " learning_rate: 0.01 }"));
     }
@@ -102,14 +102,14 @@ TEST_F(ResumeTest, IsExact) {
 }
 
 TEST_F(ResumeTest, IsExactWithRandomRegionsAndConnections) {
-  for (const std::string precision : {"F32", "BF16"}) {
-    if (precision == "BF16" && !onednn::SupportsBf16()) continue;
+  for (const std::string precision : {"PRECISION_F32", "PRECISION_BF16"}) {
+    if (precision == "PRECISION_BF16" && !onednn::SupportsBf16()) continue;
     ExpectExact(absl::StrCat("precision: ", precision), R"(
-      layers { name: "conv" conv2d { out_channels: 6 kernel: 3 padding { mode: SAME } } }
+      layers { name: "conv" conv2d { out_channels: 6 kernel: 3 padding { mode: MODE_SAME } } }
       layers { name: "groups" group_norm { groups: 3 } activation { relu {} } }
       layers { name: "pool" fractional_max_pool {} }
       layers { name: "responses" local_response_norm {} }
-      layers { name: "pool2" fractional_max_pool { sequence: PSEUDO_RANDOM disjoint: true ratio: 1.6 } }
+      layers { name: "pool2" fractional_max_pool { sequence: SEQUENCE_PSEUDO_RANDOM disjoint: true ratio: 1.6 } }
       layers { name: "values" layer_norm {} }
       layers { name: "hidden" drop_connect { units: 16 per_example: true } activation { tanh {} } }
       layers { name: "out" drop_connect { units: 5 rate: 0.25 } })");

@@ -49,7 +49,7 @@ class EventLogTest : public ::testing::Test {
 };
 
 TEST_F(EventLogTest, ServesTheNewestFromMemoryAndTheRestFromTheStore) {
-  Store({State(1, v1::QUEUED), Log(2, 1000), Log(3, 1000)});
+  Store({State(1, v1::JOB_STATE_QUEUED), Log(2, 1000), Log(3, 1000)});
   // Published, but not in the store: whatever comes back comes from memory.
   log_.Publish(key_, {Log(4, 1000), Log(5, 1000), Log(6, 1000), Log(7, 1000)});
   EXPECT_THAT(Read(0), ElementsAre(1, 2, 3));
@@ -58,8 +58,8 @@ TEST_F(EventLogTest, ServesTheNewestFromMemoryAndTheRestFromTheStore) {
 }
 
 TEST_F(EventLogTest, FiltersKindsInMemory) {
-  log_.Publish(key_, {State(1, v1::QUEUED), Log(2, 10), State(3, v1::RUNNING)});
-  EXPECT_THAT(Read(0, 1u << v1::STATE), ElementsAre(1, 3));
+  log_.Publish(key_, {State(1, v1::JOB_STATE_QUEUED), Log(2, 10), State(3, v1::JOB_STATE_RUNNING)});
+  EXPECT_THAT(Read(0, 1u << v1::EVENT_KIND_STATE), ElementsAre(1, 3));
 }
 
 TEST_F(EventLogTest, BoundsABatch) {
@@ -74,18 +74,18 @@ TEST_F(EventLogTest, WakesThoseWhoWatchTheJob) {
   int woken = 0;
   const int64_t subscription = log_.Subscribe(key_, [&] { ++woken; });
   const int64_t other = log_.Subscribe(key_ + 1, [&] { woken += 100; });
-  log_.Publish(key_, {State(1, v1::QUEUED)});
+  log_.Publish(key_, {State(1, v1::JOB_STATE_QUEUED)});
   EXPECT_EQ(woken, 1);
   log_.Unsubscribe(key_, subscription);
-  log_.Publish(key_, {State(2, v1::RUNNING)});
+  log_.Publish(key_, {State(2, v1::JOB_STATE_RUNNING)});
   EXPECT_EQ(woken, 1);
   log_.Unsubscribe(key_ + 1, other);
 }
 
 TEST_F(EventLogTest, FreesItsMemoryAfterTheTerminalEvent) {
-  Store({State(1, v1::QUEUED), State(2, v1::CANCELLED)});
-  log_.Publish(key_, {State(1, v1::QUEUED), Log(2, 10)});
-  log_.Publish(key_, {State(3, v1::CANCELLED)});
+  Store({State(1, v1::JOB_STATE_QUEUED), State(2, v1::JOB_STATE_CANCELLED)});
+  log_.Publish(key_, {State(1, v1::JOB_STATE_QUEUED), Log(2, 10)});
+  log_.Publish(key_, {State(3, v1::JOB_STATE_CANCELLED)});
   EXPECT_THAT(Read(0), ElementsAre(1, 2)) << "what the store has, not what was published";
 }
 

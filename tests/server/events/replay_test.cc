@@ -63,7 +63,7 @@ TEST_F(Replay, ReportsADifferenceOnce) {
   Send({Train(10, 0.5), Train(20, 0.4)});
   auto report = Send({Train(10, 0.5), Train(20, 0.4000001)});
   ASSERT_EQ(report.size(), 1u);
-  EXPECT_EQ(report[0].log().level(), v1::LogLine::ERROR);
+  EXPECT_EQ(report[0].log().level(), v1::LogLine::LEVEL_ERROR);
   EXPECT_THAT(report[0].log().text(), HasSubstr("TRAIN"));
   EXPECT_THAT(report[0].log().text(), HasSubstr("step 20"));
   EXPECT_EQ(report[0].step(), 20u);

@@ -25,25 +25,26 @@ TEST_F(JobManagerTest, CancelsAQueuedJobAtOnce) {
   Create("b");
   auto cancelled = manager_->Cancel("b");
   ASSERT_TRUE(cancelled.ok()) << cancelled.status();
-  EXPECT_EQ(cancelled->state(), v1::CANCELLED);
-  EXPECT_EQ(manager_->Cancel("b")->state(), v1::CANCELLED) << "again is no error";
-  EXPECT_THAT(States("b"), ElementsAre(v1::QUEUED, v1::CANCELLED));
+  EXPECT_EQ(cancelled->state(), v1::JOB_STATE_CANCELLED);
+  EXPECT_EQ(manager_->Cancel("b")->state(), v1::JOB_STATE_CANCELLED) << "again is no error";
+  EXPECT_THAT(States("b"), ElementsAre(v1::JOB_STATE_QUEUED, v1::JOB_STATE_CANCELLED));
 }
 
 TEST_F(JobManagerTest, CancelsARunningJobThroughCancelling) {
   Create("a");
   auto worker = launcher_.Await(1);
-  EXPECT_EQ(manager_->Cancel("a")->state(), v1::CANCELLING);
-  EXPECT_EQ(worker->AwaitStop(), internal::Stop::CANCEL);
-  EXPECT_EQ(manager_->Cancel("a")->state(), v1::CANCELLING) << "again is no error";
+  EXPECT_EQ(manager_->Cancel("a")->state(), v1::JOB_STATE_CANCELLING);
+  EXPECT_EQ(worker->AwaitStop(), internal::Stop::REASON_CANCEL);
+  EXPECT_EQ(manager_->Cancel("a")->state(), v1::JOB_STATE_CANCELLING) << "again is no error";
   ASSERT_TRUE(worker->Send({Checkpoint(7)}).ok());
   worker->End(Kind::kStopped);
-  EXPECT_EQ(AwaitState("a", v1::CANCELLED).progress().checkpoint_step(), 7u);
+  EXPECT_EQ(AwaitState("a", v1::JOB_STATE_CANCELLED).progress().checkpoint_step(), 7u);
 }
 
 TEST_F(JobManagerTest, ACancelThatComesTooLateLeavesTheJobAsItEnded) {
-  const std::pair<Kind, v1::JobState> ends[] = {
-      {Kind::kFinished, v1::SUCCEEDED}, {Kind::kTaskFailed, v1::FAILED}, {Kind::kCrashed, v1::CANCELLED}};
+  const std::pair<Kind, v1::JobState> ends[] = {{Kind::kFinished, v1::JOB_STATE_SUCCEEDED},
+                                                {Kind::kTaskFailed, v1::JOB_STATE_FAILED},
+                                                {Kind::kCrashed, v1::JOB_STATE_CANCELLED}};
   size_t n = 0;
   for (const auto& [kind, state] : ends) {
     const std::string id = "job-" + std::to_string(++n);
@@ -52,8 +53,8 @@ TEST_F(JobManagerTest, ACancelThatComesTooLateLeavesTheJobAsItEnded) {
     ASSERT_TRUE(manager_->Cancel(id).ok());
     worker->End(kind);
     AwaitState(id, state);
-    EXPECT_EQ(manager_->Cancel(id).ok(), state == v1::CANCELLED);
-    if (state != v1::CANCELLED) {
+    EXPECT_EQ(manager_->Cancel(id).ok(), state == v1::JOB_STATE_CANCELLED);
+    if (state != v1::JOB_STATE_CANCELLED) {
       EXPECT_TRUE(absl::IsFailedPrecondition(manager_->Cancel(id).status()));
     }
   }
@@ -143,7 +144,7 @@ TEST_F(JobManagerTest, DeletesRowsAndFilesOfATerminalJobOnly) {
   EXPECT_TRUE(absl::IsFailedPrecondition(manager_->Delete("a")));
   std::filesystem::create_directories(folder_->CheckpointDir("a"));
   worker->End(Kind::kFinished);
-  AwaitState("a", v1::SUCCEEDED);
+  AwaitState("a", v1::JOB_STATE_SUCCEEDED);
   ASSERT_TRUE(manager_->Delete("a").ok());
   EXPECT_FALSE(folder_->Exists("jobs", "a"));
   EXPECT_TRUE(absl::IsNotFound(manager_->Delete("a")));
@@ -161,7 +162,7 @@ TEST_F(JobManagerTest, KeepsADatasetThatAJobNeeds) {
   EXPECT_TRUE(absl::IsFailedPrecondition(manager_->RemoveDataset("datasets/digits", remove)));
   EXPECT_FALSE(removed);
   worker->End(Kind::kFinished);
-  AwaitState("a", v1::SUCCEEDED);
+  AwaitState("a", v1::JOB_STATE_SUCCEEDED);
   EXPECT_TRUE(manager_->RemoveDataset("datasets/digits", remove).ok());
   EXPECT_TRUE(removed);
 }
@@ -192,7 +193,7 @@ TEST_F(JobManagerTest, PagesThroughJobsAndChecksTokens) {
   ASSERT_EQ(second->jobs_size(), 1);
   EXPECT_EQ(second->jobs(0).name(), "jobs/a");
   EXPECT_EQ(second->next_page_token(), "");
-  request.add_states(v1::FAILED);
+  request.add_states(v1::JOB_STATE_FAILED);
   EXPECT_TRUE(absl::IsInvalidArgument(manager_->List(request).status())) << "another filter";
   for (const char* token : {"x", "-", "0-0", "1-", "ffffffffffffffffff-0", "-1-0"}) {
     request.clear_states();

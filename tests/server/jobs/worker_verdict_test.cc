@@ -51,30 +51,33 @@ TEST(WorkerVerdict, OfEveryEnd) {
   const absl::Status refused = absl::InvalidArgumentError("a state");
   const Case cases[] = {
       // The task's own end counts, whatever was asked of it meanwhile.
-      {v1::RUNNING, 1, Exit(Kind::kFinished), kServing, v1::SUCCEEDED, ""},
-      {v1::CANCELLING, 1, Exit(Kind::kFinished), kShuttingDown, v1::SUCCEEDED, ""},
-      {v1::RUNNING, 1, Exit(Kind::kTaskFailed, "exit code 0", error), kServing, v1::FAILED, "the loss is not finite"},
-      {v1::CANCELLING, 1, Exit(Kind::kTaskFailed, "exit code 0", error), kShuttingDown, v1::FAILED,
+      {v1::JOB_STATE_RUNNING, 1, Exit(Kind::kFinished), kServing, v1::JOB_STATE_SUCCEEDED, ""},
+      {v1::JOB_STATE_CANCELLING, 1, Exit(Kind::kFinished), kShuttingDown, v1::JOB_STATE_SUCCEEDED, ""},
+      {v1::JOB_STATE_RUNNING, 1, Exit(Kind::kTaskFailed, "exit code 0", error), kServing, v1::JOB_STATE_FAILED,
+       "the loss is not finite"},
+      {v1::JOB_STATE_CANCELLING, 1, Exit(Kind::kTaskFailed, "exit code 0", error), kShuttingDown, v1::JOB_STATE_FAILED,
        "the loss is not finite"},
       // A job that was being cancelled is cancelled however its worker ends.
-      {v1::CANCELLING, 1, Exit(Kind::kStopped), kServing, v1::CANCELLED, ""},
-      {v1::CANCELLING, 1, Exit(Kind::kCrashed, "exit code 3"), kServing, v1::CANCELLED,
+      {v1::JOB_STATE_CANCELLING, 1, Exit(Kind::kStopped), kServing, v1::JOB_STATE_CANCELLED, ""},
+      {v1::JOB_STATE_CANCELLING, 1, Exit(Kind::kCrashed, "exit code 3"), kServing, v1::JOB_STATE_CANCELLED,
        "the worker ended while it was stopping: exit code 3"},
-      {v1::CANCELLING, 2, Exit(Kind::kHung, "killed by signal 9 (SIGKILL)"), kShuttingDown, v1::CANCELLED,
-       "the worker ended while it was stopping: killed by signal 9 (SIGKILL)"},
+      {v1::JOB_STATE_CANCELLING, 2, Exit(Kind::kHung, "killed by signal 9 (SIGKILL)"), kShuttingDown,
+       v1::JOB_STATE_CANCELLED, "the worker ended while it was stopping: killed by signal 9 (SIGKILL)"},
       // The end of the server is no fault of the worker.
-      {v1::RUNNING, 1, Exit(Kind::kStopped), kServing, v1::QUEUED, "the server is shutting down"},
-      {v1::RUNNING, 2, Exit(Kind::kCrashed, "exit code 3"), kShuttingDown, v1::QUEUED, "the server is shutting down"},
+      {v1::JOB_STATE_RUNNING, 1, Exit(Kind::kStopped), kServing, v1::JOB_STATE_QUEUED, "the server is shutting down"},
+      {v1::JOB_STATE_RUNNING, 2, Exit(Kind::kCrashed, "exit code 3"), kShuttingDown, v1::JOB_STATE_QUEUED,
+       "the server is shutting down"},
       // A worker that failed is started again, as long as it may be.
-      {v1::RUNNING, 1, Exit(Kind::kCrashed, "exit code 3"), kServing, v1::QUEUED,
+      {v1::JOB_STATE_RUNNING, 1, Exit(Kind::kCrashed, "exit code 3"), kServing, v1::JOB_STATE_QUEUED,
        "worker 3 of at most 4: exit code 3; going on from step 40", true},
-      {v1::RUNNING, 0, Exit(Kind::kCrashed, "killed by signal 9 (SIGKILL)"), kServing, v1::QUEUED,
+      {v1::JOB_STATE_RUNNING, 0, Exit(Kind::kCrashed, "killed by signal 9 (SIGKILL)"), kServing, v1::JOB_STATE_QUEUED,
        "worker 3 of at most 5 was killed by signal 9 (SIGKILL); going on from step 40", true},
-      {v1::RUNNING, 1, Exit(Kind::kHung, "killed by signal 9 (SIGKILL)"), kServing, v1::QUEUED,
+      {v1::JOB_STATE_RUNNING, 1, Exit(Kind::kHung, "killed by signal 9 (SIGKILL)"), kServing, v1::JOB_STATE_QUEUED,
        "worker 3 of at most 4: gave no sign of life and was killed; going on from step 40", true},
-      {v1::RUNNING, 1, Exit(Kind::kRejected, "killed by signal 9 (SIGKILL)", refused), kServing, v1::QUEUED,
-       "worker 3 of at most 4: sent an event that was refused: a state; going on from step 40", true},
-      {v1::RUNNING, 2, Exit(Kind::kCrashed, "exit code 3"), kServing, v1::FAILED,
+      {v1::JOB_STATE_RUNNING, 1, Exit(Kind::kRejected, "killed by signal 9 (SIGKILL)", refused), kServing,
+       v1::JOB_STATE_QUEUED, "worker 3 of at most 4: sent an event that was refused: a state; going on from step 40",
+       true},
+      {v1::JOB_STATE_RUNNING, 2, Exit(Kind::kCrashed, "exit code 3"), kServing, v1::JOB_STATE_FAILED,
        "worker 3 of at most 3: exit code 3; it was restarted 2 times"},
   };
   for (const Case& c : cases) {
@@ -83,19 +86,19 @@ TEST(WorkerVerdict, OfEveryEnd) {
     EXPECT_EQ(verdict.state, c.to);
     EXPECT_EQ(verdict.reason, c.reason);
     EXPECT_EQ(verdict.restart, c.restart);
-    EXPECT_EQ(verdict.error.message(), c.to == v1::FAILED ? c.reason : "");
+    EXPECT_EQ(verdict.error.message(), c.to == v1::JOB_STATE_FAILED ? c.reason : "");
   }
 }
 
 TEST(WorkerVerdict, AFailureExplainsItself) {
-  const WorkerVerdict task =
-      JudgeExit(JobIn(v1::RUNNING), Exit(Kind::kTaskFailed, "", absl::AbortedError("no")), kServing, kMaxRestarts);
+  const WorkerVerdict task = JudgeExit(JobIn(v1::JOB_STATE_RUNNING),
+                                       Exit(Kind::kTaskFailed, "", absl::AbortedError("no")), kServing, kMaxRestarts);
   EXPECT_EQ(task.error.code(), static_cast<int>(absl::StatusCode::kAborted));
   EXPECT_THAT(task.error.last_log_lines(), ElementsAre("the last words"));
-  const WorkerVerdict crash = JudgeExit(JobIn(v1::RUNNING, 2), Exit(Kind::kCrashed), kServing, kMaxRestarts);
+  const WorkerVerdict crash = JudgeExit(JobIn(v1::JOB_STATE_RUNNING, 2), Exit(Kind::kCrashed), kServing, kMaxRestarts);
   EXPECT_EQ(crash.error.code(), static_cast<int>(absl::StatusCode::kInternal));
   EXPECT_THAT(crash.error.last_log_lines(), ElementsAre("the last words"));
-  const WorkerVerdict restart = JudgeExit(JobIn(v1::RUNNING), Exit(Kind::kCrashed), kServing, kMaxRestarts);
+  const WorkerVerdict restart = JudgeExit(JobIn(v1::JOB_STATE_RUNNING), Exit(Kind::kCrashed), kServing, kMaxRestarts);
   EXPECT_THAT(restart.error.last_log_lines(), IsEmpty());
 }
 

@@ -8,13 +8,16 @@
 namespace traind::server {
 namespace {
 
-constexpr v1::JobState kStates[] = {v1::QUEUED, v1::RUNNING, v1::CANCELLING, v1::SUCCEEDED, v1::FAILED, v1::CANCELLED};
+constexpr v1::JobState kStates[] = {v1::JOB_STATE_QUEUED,    v1::JOB_STATE_RUNNING, v1::JOB_STATE_CANCELLING,
+                                    v1::JOB_STATE_SUCCEEDED, v1::JOB_STATE_FAILED,  v1::JOB_STATE_CANCELLED};
 
 TEST(Transitions, AreThoseOfTheDesignAndNoOthers) {
   const std::set<std::pair<v1::JobState, v1::JobState>> legal = {
-      {v1::QUEUED, v1::RUNNING},       {v1::QUEUED, v1::CANCELLED},     {v1::RUNNING, v1::QUEUED},
-      {v1::RUNNING, v1::CANCELLING},   {v1::RUNNING, v1::SUCCEEDED},    {v1::RUNNING, v1::FAILED},
-      {v1::CANCELLING, v1::CANCELLED}, {v1::CANCELLING, v1::SUCCEEDED}, {v1::CANCELLING, v1::FAILED},
+      {v1::JOB_STATE_QUEUED, v1::JOB_STATE_RUNNING},       {v1::JOB_STATE_QUEUED, v1::JOB_STATE_CANCELLED},
+      {v1::JOB_STATE_RUNNING, v1::JOB_STATE_QUEUED},       {v1::JOB_STATE_RUNNING, v1::JOB_STATE_CANCELLING},
+      {v1::JOB_STATE_RUNNING, v1::JOB_STATE_SUCCEEDED},    {v1::JOB_STATE_RUNNING, v1::JOB_STATE_FAILED},
+      {v1::JOB_STATE_CANCELLING, v1::JOB_STATE_CANCELLED}, {v1::JOB_STATE_CANCELLING, v1::JOB_STATE_SUCCEEDED},
+      {v1::JOB_STATE_CANCELLING, v1::JOB_STATE_FAILED},
   };
   for (v1::JobState from : kStates) {
     for (v1::JobState to : kStates) {
@@ -34,7 +37,8 @@ TEST(Transitions, NothingLeavesATerminalStateAndEveryOtherStateCanEnd) {
 
 TEST(Transitions, OnlyRunningAndCancellingJobsHaveAWorker) {
   for (v1::JobState state : kStates) {
-    EXPECT_EQ(HasWorker(state), state == v1::RUNNING || state == v1::CANCELLING) << v1::JobState_Name(state);
+    EXPECT_EQ(HasWorker(state), state == v1::JOB_STATE_RUNNING || state == v1::JOB_STATE_CANCELLING)
+        << v1::JobState_Name(state);
   }
 }
 

@@ -5,9 +5,9 @@
 #include <string>
 
 #include "core/base/errors.h"
-#include "google/rpc/error_details.pb.h"
-#include "google/rpc/status.pb.h"
 #include "server/rpc/status.h"
+#include "traind/rpc/error_details.pb.h"
+#include "traind/rpc/status.pb.h"
 
 namespace traind::server {
 namespace {
@@ -52,11 +52,14 @@ TEST(RichErrors, CarryTheBadRequest) {
   errors.scope("spec").At("loss").Add("is wrong, too");
   const grpc::Status status = ToGrpcStatus(errors.ToStatus());
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  google::rpc::Status rich;
+  rpc::Status rich;
   ASSERT_TRUE(rich.ParseFromString(status.error_details()));
+  EXPECT_EQ(rich.code(), status.error_code()) << "grpc_status.rpc_status.from_call compares";
+  EXPECT_EQ(rich.message(), status.error_message());
   ASSERT_EQ(rich.details_size(), 1);
-  google::rpc::BadRequest violations;
-  ASSERT_TRUE(rich.details(0).UnpackTo(&violations));
+  EXPECT_EQ(rich.details(0).type_url(), "type.googleapis.com/google.rpc.BadRequest") << "the public name";
+  rpc::BadRequest violations;
+  ASSERT_TRUE(violations.ParseFromString(rich.details(0).value()));
   ASSERT_EQ(violations.field_violations_size(), 2);
   EXPECT_EQ(violations.field_violations(0).field(), "spec.network.layers[3]");
 }
@@ -64,23 +67,40 @@ TEST(RichErrors, CarryTheBadRequest) {
 TEST(RichErrors, NameTheResource) {
   const grpc::Status status = ToGrpcStatus(NotFoundError("Job", "jobs/a"));
   EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
-  google::rpc::Status rich;
+  rpc::Status rich;
   ASSERT_TRUE(rich.ParseFromString(status.error_details()));
-  google::rpc::ResourceInfo info;
-  ASSERT_TRUE(rich.details(0).UnpackTo(&info));
+  EXPECT_EQ(rich.code(), status.error_code());
+  EXPECT_EQ(rich.message(), status.error_message());
+  ASSERT_EQ(rich.details_size(), 1);
+  EXPECT_EQ(rich.details(0).type_url(), "type.googleapis.com/google.rpc.ResourceInfo");
+  rpc::ResourceInfo info;
+  ASSERT_TRUE(info.ParseFromString(rich.details(0).value()));
   EXPECT_EQ(info.resource_type(), "traind.v1.Job");
   EXPECT_EQ(info.resource_name(), "jobs/a");
+}
+
+// A message of protobuf that holds other bytes can be written, but not read.
+TEST(RichErrors, AreUtf8WhateverTheMessage) {
+  std::string umlauts = ".";
+  for (int i = 0; i < 2000; ++i) umlauts += "\u00e4";
+  for (const std::string& text : {std::string("a\nb \xff.png"), umlauts}) {
+    const grpc::Status status = ToGrpcStatus(FieldError("name", text));
+    rpc::Status rich;
+    ASSERT_TRUE(rich.ParseFromString(status.error_details())) << text;
+    EXPECT_EQ(rich.message(), status.error_message());
+    EXPECT_EQ(rich.message().substr(0, 7), "name: " + text.substr(0, 1));
+  }
 }
 
 TEST(RichErrors, StayWithinWhatAHeaderMayHold) {
   core::FieldErrors::Root errors;
   for (int i = 0; i < 1000; ++i) errors.scope().At("layers", i).Add("is wrong in a way that takes some words to tell");
   const grpc::Status status = ToGrpcStatus(errors.ToStatus());
-  EXPECT_LE(status.error_message().size() + status.error_details().size(), size_t{8} << 10);
-  google::rpc::Status rich;
+  EXPECT_LE(status.error_message().size() + status.error_details().size() * 4 / 3, size_t{8} << 10) << "in base64";
+  rpc::Status rich;
   ASSERT_TRUE(rich.ParseFromString(status.error_details()));
-  google::rpc::BadRequest violations;
-  ASSERT_TRUE(rich.details(0).UnpackTo(&violations));
+  rpc::BadRequest violations;
+  ASSERT_TRUE(violations.ParseFromString(rich.details(0).value()));
   EXPECT_GT(violations.field_violations_size(), 10) << "as many as there is room for";
 }
 

@@ -74,7 +74,7 @@ TEST_F(DatasetServiceTest, ACallerWhoGoesEndsTheImport) {
 
 TEST_F(DatasetServiceTest, ViolationsOfAnImportComeFromTheWorker) {
   v1::ImportDatasetRequest request = ImportRequest("digits");
-  request.mutable_splits(1)->set_format(v1::CIFAR10);
+  request.mutable_splits(1)->set_format(v1::FORMAT_CIFAR10);
   request.mutable_splits(1)->clear_labels();
   grpc::ClientContext context;
   v1::Dataset dataset;

@@ -11,12 +11,12 @@
 #include <utility>
 #include <vector>
 
-#include "google/rpc/error_details.pb.h"
-#include "google/rpc/status.pb.h"
 #include "server/server.h"
 #include "tests/server/fake_launcher.h"
 #include "tests/support/file_formats.h"
 #include "tests/support/temporary_folder.h"
+#include "traind/rpc/error_details.pb.h"
+#include "traind/rpc/status.pb.h"
 #include "traind/v1/dataset_service.grpc.pb.h"
 #include "traind/v1/model_service.grpc.pb.h"
 #include "traind/v1/training_service.grpc.pb.h"
@@ -28,10 +28,10 @@ inline constexpr int kExamples = 20;
 // The fields of the violations that the status carries.
 inline std::vector<std::string> Fields(const grpc::Status& status) {
   std::vector<std::string> fields;
-  google::rpc::Status rich;
-  google::rpc::BadRequest violations;
+  rpc::Status rich;
+  rpc::BadRequest violations;
   if (rich.ParseFromString(status.error_details()) && rich.details_size() == 1 &&
-      rich.details(0).UnpackTo(&violations)) {
+      violations.ParseFromString(rich.details(0).value())) {
     for (const auto& violation : violations.field_violations()) fields.push_back(violation.field());
   }
   return fields;

@@ -71,7 +71,7 @@ TEST_F(TrainingServiceTest, WatchesAJobToItsEndAndResumes) {
   ASSERT_TRUE(status.ok()) << status.error_message();
   ASSERT_EQ(live.size(), 53u);
   for (size_t i = 0; i < live.size(); ++i) EXPECT_EQ(live[i].sequence(), static_cast<int64_t>(i) + 1);
-  EXPECT_EQ(live.back().state().state(), v1::SUCCEEDED);
+  EXPECT_EQ(live.back().state().state(), v1::JOB_STATE_SUCCEEDED);
 
   request.set_after_sequence(50);
   std::vector<v1::Event> rest;
@@ -86,7 +86,7 @@ TEST_F(TrainingServiceTest, WatchesAJobToItsEndAndResumes) {
   request.set_after_sequence(-1);
   EXPECT_THAT(Fields(Watch(request, &rest)), ElementsAre("after_sequence"));
   request.set_after_sequence(0);
-  request.add_kinds(v1::EVALUATION);
+  request.add_kinds(v1::EVENT_KIND_EVALUATION);
   EXPECT_TRUE(Watch(request, &rest).ok());
   EXPECT_EQ(rest.size(), 3u) << "STATE events always come";
   request.set_name("jobs/none");
@@ -128,7 +128,7 @@ TEST_F(TrainingServiceTest, KeepsOnlyTheLayersAskedFor) {
   launcher_.Await(1)->End(WorkerExit::Kind::kFinished);
   v1::WatchJobRequest request;
   request.set_name("jobs/a");
-  request.add_kinds(v1::STATISTICS);
+  request.add_kinds(v1::EVENT_KIND_STATISTICS);
   request.add_layers("logits");
   std::vector<v1::Event> events;
   ASSERT_TRUE(Watch(request, &events).ok());

@@ -84,13 +84,13 @@ TEST_P(JobStoreTest, NamesTheJobsByArrival) {
 TEST_P(JobStoreTest, AppendLeavesTheRecordAloneAndUpdateReplacesIt) {
   v1::Job job = MakeJob("a");
   const JobKey key = Create(job);
-  job.set_state(v1::RUNNING);
+  job.set_state(v1::JOB_STATE_RUNNING);
   job.set_last_sequence(1);
   ASSERT_TRUE(store_->AppendEvents(key, job, {Train(1, 1)}).ok());
-  EXPECT_EQ(store_->GetJob("a")->job.state(), v1::QUEUED);
+  EXPECT_EQ(store_->GetJob("a")->job.state(), v1::JOB_STATE_QUEUED);
   EXPECT_EQ(store_->GetJob("a")->job.last_sequence(), 1);
   ASSERT_TRUE(store_->UpdateJob(key, job, {}).ok());
-  EXPECT_EQ(store_->GetJob("a")->job.state(), v1::RUNNING);
+  EXPECT_EQ(store_->GetJob("a")->job.state(), v1::JOB_STATE_RUNNING);
 }
 
 TEST_P(JobStoreTest, RefusesATakenIdOrRequestAndLeavesNoTrace) {
@@ -100,9 +100,9 @@ TEST_P(JobStoreTest, RefusesATakenIdOrRequestAndLeavesNoTrace) {
   EXPECT_TRUE(absl::IsNotFound(store_->GetJob("b").status()));
   // An event number that is taken takes the update of the job along.
   v1::Job job = MakeJob("a", "r");
-  job.set_state(v1::RUNNING);
+  job.set_state(v1::JOB_STATE_RUNNING);
   EXPECT_TRUE(absl::IsAlreadyExists(store_->UpdateJob(first, job, {Train(1, 1), Train(1, 2)})));
-  EXPECT_EQ(store_->GetJob("a")->job.state(), v1::QUEUED);
+  EXPECT_EQ(store_->GetJob("a")->job.state(), v1::JOB_STATE_QUEUED);
   EXPECT_THAT(Sequences(first, {}), IsEmpty());
 }
 
@@ -119,7 +119,7 @@ TEST_P(JobStoreTest, ListsNewestFirstInPagesAndByState) {
   std::vector<JobKey> keys;
   for (const char* id : {"a", "b", "c", "d"}) {
     v1::Job job = MakeJob(id);
-    job.set_state(*id == 'b' ? v1::FAILED : v1::QUEUED);
+    job.set_state(*id == 'b' ? v1::JOB_STATE_FAILED : v1::JOB_STATE_QUEUED);
     keys.push_back(Create(job));
   }
   const auto names = [&](JobKey before, const std::vector<v1::JobState>& states, size_t limit) {
@@ -134,7 +134,7 @@ TEST_P(JobStoreTest, ListsNewestFirstInPagesAndByState) {
   EXPECT_THAT(names(0, {}, 10), ElementsAre("jobs/d", "jobs/c", "jobs/b", "jobs/a"));
   EXPECT_THAT(names(0, {}, 2), ElementsAre("jobs/d", "jobs/c"));
   EXPECT_THAT(names(keys[2], {}, 2), ElementsAre("jobs/b", "jobs/a"));
-  EXPECT_THAT(names(0, {v1::FAILED, v1::CANCELLED}, 10), ElementsAre("jobs/b"));
+  EXPECT_THAT(names(0, {v1::JOB_STATE_FAILED, v1::JOB_STATE_CANCELLED}, 10), ElementsAre("jobs/b"));
 }
 
 TEST_P(JobStoreTest, ReadsEventsInBoundedBatches) {
@@ -142,8 +142,8 @@ TEST_P(JobStoreTest, ReadsEventsInBoundedBatches) {
   EXPECT_THAT(Sequences(key, {.after_sequence = 2}), ElementsAre(3, 4));
   EXPECT_THAT(Sequences(key, {.max_bytes = 100}), ElementsAre(1));
   EXPECT_THAT(Sequences(key, {.after_sequence = 1, .max_bytes = 100}), ElementsAre(2)) << "one comes, however large";
-  EXPECT_THAT(Sequences(key, {.kinds = 1u << v1::TRAIN}), ElementsAre(1, 4));
-  auto batch = store_->ReadEvents(key, {.after_sequence = 1, .max_events = 2, .kinds = 1u << v1::TRAIN});
+  EXPECT_THAT(Sequences(key, {.kinds = 1u << v1::EVENT_KIND_TRAIN}), ElementsAre(1, 4));
+  auto batch = store_->ReadEvents(key, {.after_sequence = 1, .max_events = 2, .kinds = 1u << v1::EVENT_KIND_TRAIN});
   ASSERT_TRUE(batch.ok());
   EXPECT_THAT(batch->events, IsEmpty());
   EXPECT_EQ(batch->last_scanned, 3) << "what was left out is not read again";
@@ -151,15 +151,15 @@ TEST_P(JobStoreTest, ReadsEventsInBoundedBatches) {
 
 TEST_P(JobStoreTest, FindsEventsByKindAndStep) {
   const JobKey key = Create(MakeJob("a"), {Train(1, 10, 0.25), Train(2, 20), Log(3, "x")});
-  auto found = store_->FindEvent(key, v1::TRAIN, 10);
+  auto found = store_->FindEvent(key, v1::EVENT_KIND_TRAIN, 10);
   ASSERT_TRUE(found.ok());
   ASSERT_TRUE(found->has_value());
   EXPECT_EQ((*found)->train().loss(), 0.25);
-  EXPECT_EQ(*store_->FindEvent(key, v1::STATISTICS, 10), std::nullopt);
+  EXPECT_EQ(*store_->FindEvent(key, v1::EVENT_KIND_STATISTICS, 10), std::nullopt);
   auto steps = store_->LastSteps(key);
   ASSERT_TRUE(steps.ok());
-  EXPECT_EQ((*steps)[v1::TRAIN], 20u);
-  EXPECT_EQ((*steps)[v1::STATISTICS], std::nullopt);
+  EXPECT_EQ((*steps)[v1::EVENT_KIND_TRAIN], 20u);
+  EXPECT_EQ((*steps)[v1::EVENT_KIND_STATISTICS], std::nullopt);
 }
 
 TEST_P(JobStoreTest, CommitsFromManyThreadsInOrderOfEachThread) {

@@ -86,7 +86,7 @@ TEST_F(SqliteSchemaTest, AFileOfVersion010KeepsEveryJobAndEvent) {
   EXPECT_EQ(read, events);
 
   const v1::Job finished = store->GetJob("finished")->job;
-  EXPECT_EQ(finished.state(), v1::SUCCEEDED);
+  EXPECT_EQ(finished.state(), v1::JOB_STATE_SUCCEEDED);
   EXPECT_EQ(finished.last_sequence(), 20);
   EXPECT_EQ(finished.progress().step(), 20u);
   EXPECT_EQ(finished.progress().checkpoint_step(), 20u);
@@ -95,7 +95,7 @@ TEST_F(SqliteSchemaTest, AFileOfVersion010KeepsEveryJobAndEvent) {
   EXPECT_EQ(finished.resolved_spec().data().dataset(), "datasets/points");
   EXPECT_EQ(**store->FindRequest(finished.request_id()), "finished");
   const v1::Job running = store->GetJob("running")->job;
-  EXPECT_EQ(running.state(), v1::QUEUED) << "put back by the end of its server";
+  EXPECT_EQ(running.state(), v1::JOB_STATE_QUEUED) << "put back by the end of its server";
   EXPECT_EQ(running.attempts(), 1u);
   EXPECT_EQ(running.progress().checkpoint_step(), 55768u);
   EXPECT_EQ(store->GetJob("queued")->job.attempts(), 0u);
@@ -105,7 +105,7 @@ TEST_F(SqliteSchemaTest, AFileOfVersion010CanBeWrittenOn) {
   const auto store = Open();
   ASSERT_NE(store, nullptr);
   StoredJob queued = *store->GetJob("queued");
-  queued.job.set_state(v1::RUNNING);
+  queued.job.set_state(v1::JOB_STATE_RUNNING);
   queued.job.set_last_sequence(2);
   ASSERT_TRUE(store->UpdateJob(queued.key, queued.job, {Train(2, 1)}).ok());
   EXPECT_EQ(store->GetJob("queued")->job.SerializeAsString(), queued.job.SerializeAsString());

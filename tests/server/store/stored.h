@@ -13,7 +13,7 @@ namespace traind::server {
 inline v1::Job MakeJob(const std::string& id, const std::string& request_id = "") {
   v1::Job job;
   job.set_name("jobs/" + id);
-  job.set_state(v1::QUEUED);
+  job.set_state(v1::JOB_STATE_QUEUED);
   job.set_request_id(request_id);
   job.mutable_spec()->set_display_name("the job " + id);
   return job;

@@ -144,7 +144,7 @@ TEST_F(WorkerSessionTest, HearsStop) {
   Start();
   EXPECT_FALSE(session_->stop());
   internal::ToWorker message;
-  message.mutable_stop()->set_reason(internal::Stop::CANCEL);
+  message.mutable_stop()->set_reason(internal::Stop::REASON_CANCEL);
   ASSERT_TRUE(server_->Send(message).ok());
   while (!session_->stop()) std::this_thread::yield();
 }

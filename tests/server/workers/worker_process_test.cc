@@ -230,10 +230,10 @@ TEST(WorkerProcess, AnEventThatIsNotStoredEndsTheWorker) {
 
 TEST(WorkerProcess, StopIsHeardOnceWithItsReason) {
   Attempt run("await stop");
-  run.process().Stop(internal::Stop::SHUTDOWN);
-  run.process().Stop(internal::Stop::CANCEL);
+  run.process().Stop(internal::Stop::REASON_SHUTDOWN);
+  run.process().Stop(internal::Stop::REASON_CANCEL);
   EXPECT_EQ(run.exit().kind, WorkerExit::Kind::kStopped) << run.exit().status;
-  EXPECT_EQ(run.exit().result.step(), static_cast<uint64_t>(internal::Stop::SHUTDOWN));
+  EXPECT_EQ(run.exit().result.step(), static_cast<uint64_t>(internal::Stop::REASON_SHUTDOWN));
 }
 
 TEST(WorkerProcess, KillEndsItAtOnce) {
@@ -244,7 +244,7 @@ TEST(WorkerProcess, KillEndsItAtOnce) {
   EXPECT_EQ(run.exit().kind, WorkerExit::Kind::kCrashed);
   EXPECT_EQ(run.exit().description, "killed by signal 9 (SIGKILL)");
   run.process().Kill();  // Harmless.
-  run.process().Stop(internal::Stop::CANCEL);
+  run.process().Stop(internal::Stop::REASON_CANCEL);
 }
 
 TEST(WorkerProcess, TheDestructorLeavesNoProcess) {
@@ -296,7 +296,7 @@ TEST(WorkerProcess, ManyAtOnce) {
   for (int i = 0; i < 8; ++i) waiting.push_back(std::make_unique<Attempt>("await stop"));
   Attempt finishing("finish");
   EXPECT_EQ(finishing.exit().kind, WorkerExit::Kind::kFinished);
-  for (auto& run : waiting) run->process().Stop(internal::Stop::CANCEL);
+  for (auto& run : waiting) run->process().Stop(internal::Stop::REASON_CANCEL);
   for (auto& run : waiting) EXPECT_EQ(run->exit().kind, WorkerExit::Kind::kStopped) << run->exit().status;
 }
 

@@ -32,7 +32,8 @@ inline Augmenter MakeAugmenter(const std::vector<std::string>& texts, const Shap
 
 template <class T>
 ImageView ImageIn(const std::vector<T>& pixels, const Shape& shape) {
-  return {sizeof(T) == 1 ? v1::UINT8 : v1::FLOAT32, shape[0], shape[1], shape[2], const_cast<T*>(pixels.data())};
+  return {sizeof(T) == 1 ? v1::ELEMENT_TYPE_UINT8 : v1::ELEMENT_TYPE_FLOAT32, shape[0], shape[1], shape[2],
+          const_cast<T*>(pixels.data())};
 }
 
 template <class T>
@@ -46,7 +47,8 @@ class Augmented {
  public:
   Augmented(const std::vector<std::string>& texts, const Shape& shape)
       : augmenter_(MakeAugmenter(texts, shape)), shape_(shape) {
-    auto workspace = Augmenter::Workspace::For(augmenter_, sizeof(T) == 1 ? v1::UINT8 : v1::FLOAT32);
+    auto workspace =
+        Augmenter::Workspace::For(augmenter_, sizeof(T) == 1 ? v1::ELEMENT_TYPE_UINT8 : v1::ELEMENT_TYPE_FLOAT32);
     EXPECT_TRUE(workspace.ok()) << workspace.status();
     workspace_ = *std::move(workspace);
   }
