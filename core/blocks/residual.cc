@@ -216,9 +216,7 @@ class ResidualBlock final : public Block {
     LayerList layers = config_.layers();
     if (config_.initialization() == v1::Residual::INITIALIZATION_ZERO_LAST && !EndAtZero(layers)) {
       errors.At("initialization")
-          .Add(
-              "ZERO_LAST needs layers that end in a weight that can start at zero: conv2d, dense, drop_connect, "
-              "batch_norm, layer_norm or group_norm without an activation");
+          .Add("ZERO_LAST needs layers that end in a weight that can start at zero, without an activation behind it");
       return;
     }
     const std::string last = builder.AddWritten(layers, errors);

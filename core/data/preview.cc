@@ -13,6 +13,7 @@
 #include "core/data/input_pipeline.h"
 #include "core/data/sampler.h"
 #include "core/data/viewed_examples.h"
+#include "core/kinds/checks.h"
 #include "core/tensor/tensor.h"
 
 namespace traind::core {
@@ -159,12 +160,9 @@ v1::PreviewDatasetRequest ResolvePreview(const v1::PreviewDatasetRequest& reques
   if (resolved.split().empty()) resolved.set_split("train");
   if (resolved.rows() == 0) resolved.set_rows(kDefaultRows);
   if (resolved.columns() == 0) resolved.set_columns(kDefaultColumns);
-  const auto check = [&](std::string_view field, uint32_t value, uint32_t most) {
-    if (value > most) errors.At(field).Add(absl::StrCat("must be 1 to ", most, ", not ", value));
-  };
-  check("rows", resolved.rows(), kMostCells);
-  check("columns", resolved.columns(), kMostCells);
-  check("scale", resolved.scale(), kMaxEnlargement);
+  CheckCount(resolved.rows(), 1, kMostCells, errors.At("rows"));
+  CheckCount(resolved.columns(), 1, kMostCells, errors.At("columns"));
+  if (resolved.scale() != 0) CheckCount(resolved.scale(), 1, kMaxEnlargement, errors.At("scale"));
   if (dataset == nullptr) {
     Augmenter::Create(resolved.mutable_augmentation(), nullptr, errors);
     return resolved;

@@ -5,6 +5,7 @@
 // |W_k| becomes C_k / r_k^2, and r_k = sqrt(C_k / geometric mean of all C) makes the rates equal in one go.
 #include <cmath>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -17,9 +18,10 @@ namespace {
 using WeightLayer = NetworkUnderData::WeightLayer;
 using Moments = NetworkUnderData::Moments;
 
-bool IsHomogeneous(const Node& node) {
-  return (node.layer == nullptr || node.layer->traits().homogeneous) &&
-         (node.activation == nullptr || node.activation->traits().homogeneous);
+// The component of the node that is not positively homogeneous; empty when it is.
+std::string OtherKind(const Node& node) {
+  if (node.layer != nullptr && !node.layer->traits().homogeneous) return node.kind;
+  return node.activation != nullptr && !node.activation->traits().homogeneous ? node.activation_kind : "";
 }
 
 double NormOf(const std::vector<float>& values) {
@@ -46,11 +48,10 @@ class DataDependent final : public DataInitializer {
     for (int i = 0; i < static_cast<int>(graph.nodes().size()); ++i) {
       const Node& node = graph.nodes()[i];
       const bool chained = node.inputs == std::vector<int>{i - 1};
-      if (chained && IsHomogeneous(node)) continue;
+      if (chained && OtherKind(node).empty()) continue;
       errors.At("balance_rates")
-          .Add(absl::StrCat("needs a chain of layers and activations with f(a x) = a f(x) for a > 0, such as dense, ",
-                            "conv2d, pooling, dropout and relu; layer \"", node.name, "\" is ",
-                            chained ? "another kind" : "not part of a chain"));
+          .Add(absl::StrCat("needs a chain of layers and activations with f(a x) = a f(x) for a > 0; layer \"",
+                            node.name, "\" ", chained ? "has " + OtherKind(node) : "is not part of a chain"));
       return;
     }
   }

@@ -21,6 +21,8 @@ namespace {
 // The API's most.
 constexpr size_t kMaxName = 128;
 constexpr int kMaxDepth = 8;  // Of blocks in blocks.
+// Far above use: there are three kinds and three groups. Each layer of a block has a copy of the block's list.
+constexpr int kMaxRegularizers = 16;
 constexpr absl::string_view kMadeLayer = "its layer \"";
 
 bool IsName(std::string_view name) {
@@ -97,6 +99,10 @@ void CheckRegularizers(v1::Layer& layer, const FieldErrors& errors) {
 
 GroupPenalties SumOf(google::protobuf::RepeatedPtrField<v1::Regularizer>& regularizers, const FieldErrors& errors) {
   GroupPenalties sum = {};
+  if (regularizers.size() > kMaxRegularizers) {
+    errors.At("regularizers").Add(absl::StrCat("must be at most ", kMaxRegularizers, ", not ", regularizers.size()));
+    return sum;
+  }
   for (int i = 0; i < regularizers.size(); ++i) {
     const FieldErrors at = errors.At("regularizers", i);
     const int before = errors.count();
@@ -161,26 +167,32 @@ GraphBuilder::Reads GraphBuilder::ResolveInputs(const LayerList& layers, const F
   return reads;
 }
 
-// An order in which every layer comes after its inputs, the list's own where that is one. Layers on a cycle, or behind
-// one, are reported and left out.
+// An order in which every layer comes after its inputs: passes over the list, each of which takes the layers whose
+// inputs are taken by then. It is the list's own where that is one. Layers on a cycle, or behind one, are reported and
+// left out.
 std::vector<int> GraphBuilder::Order(const Reads& reads, const FieldErrors& errors) {
   const int count = static_cast<int>(reads.inputs.size());
+  std::vector<std::vector<int>> readers(count);
+  std::vector<int> missing(count), pass(count);  // Inputs that are not taken yet; the pass that takes the layer.
   std::vector<int> order;
-  std::vector<bool> placed(count, false);
-  auto ready = [&](int i) {
-    const auto& inputs = reads.inputs[i];
-    return !reads.known[i] || std::all_of(inputs.begin(), inputs.end(), [&](int k) { return k < 0 || placed[k]; });
-  };
-  for (bool progress = true; progress;) {
-    progress = false;
-    for (int i = 0; i < count; ++i) {
-      if (placed[i] || !ready(i)) continue;
-      placed[i] = progress = true;
-      order.push_back(i);
+  for (int i = 0; i < count; ++i) {
+    for (int k : reads.inputs[i]) {
+      if (k < 0 || !reads.known[i]) continue;
+      readers[k].push_back(i);
+      ++missing[i];
+    }
+    if (missing[i] == 0) order.push_back(i);
+  }
+  for (size_t n = 0; n < order.size(); ++n) {
+    const int k = order[n];
+    for (int i : readers[k]) {
+      pass[i] = std::max(pass[i], pass[k] + (k > i ? 1 : 0));
+      if (--missing[i] == 0) order.push_back(i);
     }
   }
+  std::sort(order.begin(), order.end(), [&](int a, int b) { return std::pair(pass[a], a) < std::pair(pass[b], b); });
   for (int i = 0; i < count; ++i) {
-    if (!placed[i]) errors.At("layers", i).At("inputs").Add("the layer reads its own output, by way of its inputs");
+    if (missing[i] > 0) errors.At("layers", i).At("inputs").Add("the layer reads its own output, by way of its inputs");
   }
   return order;
 }
@@ -267,7 +279,8 @@ bool GraphBuilder::MakeNode(v1::Layer& layer, const FieldErrors& errors, Node& n
     node.kind = node.activation_kind;
   }
   if (node.layer && node.activation && node.activation->pieces() > 1 && !node.layer->Widen(node.activation->pieces())) {
-    AtKind(layer.activation(), errors.At("activation")).Add("goes with dense or conv2d, or is a layer of its own");
+    AtKind(layer.activation(), errors.At("activation"))
+        .Add(absl::StrCat("does not go with ", node.kind, "; make it a layer of its own"));
   }
   CheckRegularizers(layer, errors);
   if (layer.regularizers_size() > 0) {

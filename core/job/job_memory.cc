@@ -32,6 +32,7 @@ MemoryOptions MemoryOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::Lay
                         .optimizer_slots = optimizer_slots,
                         .more_tensors = spec.has_lottery_ticket() ? kPruningTensors : 0,
                         .threads = spec.threads(),
+                        .evaluates = Evaluates(spec.data()),
                         .averages_looks = looks > 1};
   options.plan.observe = spec.statistics().every_steps() > 0;
   if (spec.has_data_initialization()) options.initialization = InitializationOf(spec.data_initialization());

@@ -25,25 +25,26 @@ LayerTraits TraitsOf(const Node& node) { return node.layer ? node.layer->traits(
 
 bool IsRelu(const Node& node) { return node.activation && node.activation->is_relu(); }
 
-// Relu in the layer itself, or as a layer of its own right behind it.
-bool FeedsRelu(const Graph& graph, int index) {
-  const auto& nodes = graph.nodes();
-  if (nodes[index].activation) return IsRelu(nodes[index]);
-  return std::any_of(nodes.begin(), nodes.end(), [&](const Node& node) {
-    return !node.layer && IsRelu(node) && node.inputs == std::vector<int>{index};
-  });
-}
+// What stands behind each node, by its place in the graph.
+struct Followers {
+  explicit Followers(const Graph& graph);
 
-// Whether the layer's output is a term of a sum, perhaps after it was normalized or scaled: the other term, the
-// shortcut of a residual block, makes its units differ.
-bool JoinsSum(const Graph& graph, int index) {
-  for (const Node& node : graph.nodes()) {
-    if (std::find(node.inputs.begin(), node.inputs.end(), index) == node.inputs.end()) continue;
+  std::vector<bool> relu;  // A relu that is a layer of its own, right behind it.
+  // A sum that its output is a term of, perhaps after it was normalized or scaled: the other term, the shortcut of a
+  // residual block, makes its units differ.
+  std::vector<bool> sum;
+};
+
+Followers::Followers(const Graph& graph) : relu(graph.nodes().size()), sum(graph.nodes().size()) {
+  for (size_t i = graph.nodes().size(); i-- > 0;) {
+    const Node& node = graph.nodes()[i];
     const LayerTraits traits = TraitsOf(node);
-    const int position = static_cast<int>(&node - graph.nodes().data());
-    if (traits.sums_inputs || (traits.channelwise && JoinsSum(graph, position))) return true;
+    for (const int input : node.inputs) {
+      if (input == Node::kNetworkInput) continue;
+      if (!node.layer && IsRelu(node)) relu[input] = true;
+      if (traits.sums_inputs || (traits.channelwise && sum[i])) sum[input] = true;
+    }
   }
-  return false;
 }
 
 // The last layer's units differ by their targets even when they start equal.
@@ -65,16 +66,16 @@ bool Centres(const v1::DataSpec& data) {
   });
 }
 
-void WarnOfWeights(const Graph& graph, int index, bool last, std::vector<std::string>& warnings) {
-  const Node& node = graph.nodes()[index];
+// `joins_sum` and `feeds_relu`: what stands behind the node, or in it.
+void WarnOfWeights(const Node& node, bool last, bool joins_sum, bool feeds_relu, std::vector<std::string>& warnings) {
   for (const ParameterSpec& parameter : node.parameters) {
     const auto initializer = parameter.penalized ? Make<Initializer>(parameter.initializer) : nullptr;
     if (initializer == nullptr) continue;
-    if (!last && parameter.shape[0] > 1 && !initializer->breaks_symmetry() && !JoinsSum(graph, index)) {
+    if (!last && parameter.shape[0] > 1 && !initializer->breaks_symmetry() && !joins_sum) {
       warnings.push_back(absl::StrCat(Quoted(node.name), ": all its weights start equal, so its units stay equal: no ",
                                       "symmetry breaking; use kaiming or xavier"));
     }
-    if (!initializer->suits_relu() && FeedsRelu(graph, index)) {
+    if (!initializer->suits_relu() && feeds_relu) {
       warnings.push_back(absl::StrCat(Quoted(node.name), ": ", KindName(parameter.initializer),
                                       " under relu lets the activations shrink layer by layer; kaiming keeps their ",
                                       "variance"));
@@ -98,9 +99,10 @@ void WarnOfLogits(const v1::Loss& loss, const Node& output, std::vector<std::str
 std::vector<std::string> NetworkWarnings(const Graph& graph, int64_t batch) {
   std::vector<std::string> warnings;
   const int last = LastWithWeights(graph);
+  const Followers behind(graph);
   for (int i = 0; i < static_cast<int>(graph.nodes().size()); ++i) {
     const Node& node = graph.nodes()[i];
-    WarnOfWeights(graph, i, i == last, warnings);
+    WarnOfWeights(node, i == last, behind.sum[i], node.activation ? IsRelu(node) : behind.relu[i], warnings);
     if (TraitsOf(node).normalizes_over_batch && batch == 1) {
       warnings.push_back(absl::StrCat(Quoted(node.name), ": ", absl::StrReplaceAll(node.kind, {{"_", " "}}),
                                       " over a minibatch of one example"));

@@ -11,6 +11,7 @@
 #include "core/graph/graph.h"
 #include "core/job/check_values.h"
 #include "core/job/describe.h"
+#include "core/job/fits.h"
 #include "core/job/job_memory.h"
 #include "core/job/job_warnings.h"
 #include "core/job/resolve_data.h"
@@ -29,6 +30,9 @@ constexpr int64_t kMaxMemory = int64_t{1} << 61;  // So that two can be added.
 
 // A bound far above use: the memory that a job may reserve is what limits a batch.
 constexpr uint32_t kMaxBatch = 65536;
+// The API's defaults: of a job and of the description of a network; of a probe, as in the lecture.
+constexpr uint32_t kDefaultBatch = 128;
+constexpr uint32_t kDefaultProbeBatch = 16;
 // The API's most.
 constexpr int kMaxDisplayName = 128;
 // One prefetch thread keeps up with so many that compute.
@@ -89,35 +93,32 @@ void ResolveOptimizerDefault(v1::Optimizer& optimizer) {
 
 // The loss fits the dataset, and the network's output both.
 void ResolveLoss(v1::JobSpec& spec, const v1::Dataset* dataset, bool blends, const FieldErrors& errors) {
-  const bool labels = dataset != nullptr && dataset->num_classes() > 0;
   v1::Loss& config = *spec.mutable_loss();
   if (config.kind_case() == v1::Loss::KIND_NOT_SET) {
     if (dataset == nullptr) return;
-    labels ? static_cast<void>(config.mutable_softmax_cross_entropy())
-           : static_cast<void>(config.mutable_mean_squared_error());
+    HasLabels(*dataset) ? static_cast<void>(config.mutable_softmax_cross_entropy())
+                        : static_cast<void>(config.mutable_mean_squared_error());
   }
   const auto loss = Registry<Loss>::Get().Create(config, errors);
   if (loss != nullptr && blends && !loss->takes_values()) {
-    errors.Add("does not take the soft labels that mixup and cutmix make; softmax_cross_entropy does");
+    errors.Add("does not take the soft labels that the augmentation makes");
     return;
   }
   if (loss == nullptr || dataset == nullptr) return;
-  if (labels ? !loss->takes_labels() : !loss->takes_values()) {
-    errors.Add(absl::StrCat("does not take the ", labels ? "class labels" : "float targets", " of ", dataset->name()));
+  if (!TakesTargets(*loss, *dataset)) {
+    errors.Add(absl::StrCat("does not take the ", std::string(NameOfTargets(*dataset)), " of ", dataset->name()));
   }
 }
 
 void CheckOutput(const Graph& graph, const v1::Dataset& dataset, const FieldErrors& errors) {
   const Shape& output = graph.output().output;
   if (output.size() != 1) {
-    errors.Add(absl::StrCat("is the network's output and has shape ", ToString(output),
-                            "; it must be [outputs]: end with dense, flatten or global_avg_pool"));
-  } else if (dataset.num_classes() > 0 && output[0] < dataset.num_classes()) {
-    errors.Add(absl::StrCat("has ", output[0], " outputs, fewer than the ", dataset.num_classes(), " classes of ",
-                            dataset.name()));
-  } else if (dataset.target_width() > 0 && output[0] != dataset.target_width()) {
-    errors.Add(absl::StrCat("has ", output[0], " outputs, and the targets of ", dataset.name(), " have ",
-                            dataset.target_width()));
+    errors.Add(absl::StrCat("is the network's output and has shape ", ToString(output), "; it must be [outputs]"));
+  } else if (!OutputsFit(output[0], dataset)) {
+    errors.Add(HasLabels(dataset) ? absl::StrCat("has ", output[0], " outputs, fewer than the ", dataset.num_classes(),
+                                                 " classes of ", dataset.name())
+                                  : absl::StrCat("has ", output[0], " outputs, and the targets of ", dataset.name(),
+                                                 " have ", dataset.target_width()));
   }
 }
 
@@ -178,9 +179,8 @@ void ResolveSettings(v1::JobSpec& spec, uint32_t max_threads, const FieldErrors&
 
 // How many examples a step takes, how many steps there are, and what happens to the weights before and between them.
 void ResolveSteps(const v1::JobSpec& spec, int64_t examples, v1::JobSpec& resolved, const FieldErrors& errors) {
-  // The API's default.
   resolved.set_batch_size(
-      ResolveBatch(spec.has_batch_size(), spec.batch_size(), 128, examples, errors.At("batch_size")));
+      ResolveBatch(spec.has_batch_size(), spec.batch_size(), kDefaultBatch, examples, errors.At("batch_size")));
   const uint64_t steps_per_epoch = resolved.batch_size() > 0 ? examples / resolved.batch_size() : 0;
   ResolveDuration(resolved, steps_per_epoch, errors);
   ResolveLotteryTicket(resolved, steps_per_epoch, errors);
@@ -222,8 +222,8 @@ std::unique_ptr<Graph> ResolveNetwork(const v1::JobSpec& spec, const v1::Dataset
 
 }  // namespace
 
-ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint32_t max_threads,
-                       const FieldErrors& errors) {
+absl::StatusOr<ResolvedJob> ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint32_t max_threads,
+                                       const FieldErrors& errors, const StopCheck& stop) {
   const int before = errors.count();
   ResolvedJob job;
   v1::JobSpec& resolved = job.spec;
@@ -243,7 +243,10 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
   job.algorithms =
       ChooseAlgorithms(*graph, resolved.batch_size(), resolved.precision(), resolved.convolution_algorithm());
   const int slots = static_cast<int>(optimizer.optimizer->slots().size());
-  auto description = Describe(*graph, network, MemoryOptionsFor(resolved, job.algorithms, slots, looks));
+  MemoryOptions memory = MemoryOptionsFor(resolved, job.algorithms, slots, looks);
+  memory.plan.stop = stop;
+  auto description = Describe(*graph, network, memory);
+  if (absl::Status status = Ask(stop); !status.ok()) return status;
   if (!description.ok()) {
     errors.At("network").Add(std::string(description.status().message()));
     return job;
@@ -251,21 +254,25 @@ ResolvedJob ResolveJob(const v1::JobSpec& spec, const v1::Dataset* dataset, uint
   job.description = *std::move(description);
   job.warnings = JobWarnings(resolved, *graph, *dataset);
   job.description.mutable_warnings()->Assign(job.warnings.begin(), job.warnings.end());
-  job.memory_bound_bytes = std::min(job.description.training_memory_bytes(), kMaxMemory) +
-                           std::min(DataMemory(resolved, *dataset, data, *graph), kMaxMemory);
+  // What evaluates or predicts with its weights later is admitted with the same.
+  const int64_t plans = std::max(job.description.training_memory_bytes(), job.description.inference_memory_bytes());
+  job.memory_bound_bytes =
+      std::min(plans, kMaxMemory) + std::min(DataMemory(resolved, *dataset, data, *graph), kMaxMemory);
   return job;
 }
 
-v1::NetworkDescription DescribeNetwork(const v1::DescribeNetworkRequest& request, const FieldErrors& errors) {
+absl::StatusOr<v1::NetworkDescription> DescribeNetwork(const v1::DescribeNetworkRequest& request,
+                                                       const FieldErrors& errors, const StopCheck& stop) {
   const int before = errors.count();
   v1::DescribeNetworkRequest resolved = request;
   CheckValues(resolved, errors);
-  const uint32_t batch = ResolveBatch(request.has_batch_size(), request.batch_size(), 128, 0, errors.At("batch_size"));
+  const uint32_t batch =
+      ResolveBatch(request.has_batch_size(), request.batch_size(), kDefaultBatch, 0, errors.At("batch_size"));
   CheckPrecision(resolved.precision(), errors.At("precision"));
   ResolveOptimizerDefault(*resolved.mutable_optimizer());
   const ResolvedOptimizer optimizer = ResolveOptimizer(*resolved.mutable_optimizer(), errors.At("optimizer"));
   const auto graph = BuildNetwork(*resolved.mutable_network(), nullptr, {}, errors.At("network"));
-  if (graph == nullptr || errors.count() > before) return {};
+  if (graph == nullptr || errors.count() > before) return v1::NetworkDescription();
 
   const auto algorithms = ChooseAlgorithms(*graph, batch, resolved.precision(), resolved.convolution_algorithm());
   MemoryOptions memory;
@@ -275,10 +282,12 @@ v1::NetworkDescription DescribeNetwork(const v1::DescribeNetworkRequest& request
   memory.plan.precision = resolved.precision();
   memory.plan.observe = true;
   memory.plan.SetAlgorithms(algorithms);
+  memory.plan.stop = stop;
   auto description = Describe(*graph, resolved.network(), memory);
+  if (absl::Status status = Ask(stop); !status.ok()) return status;
   if (!description.ok()) {
     errors.At("network").Add(std::string(description.status().message()));
-    return {};
+    return v1::NetworkDescription();
   }
   const std::vector<std::string> warnings = NetworkWarnings(*graph, batch);
   description->mutable_warnings()->Assign(warnings.begin(), warnings.end());
@@ -292,9 +301,8 @@ v1::ProbeNetworkRequest ResolveProbe(const v1::ProbeNetworkRequest& request, con
   ResolvedData data;
   if (resolved.input_case() == v1::ProbeNetworkRequest::INPUT_NOT_SET) resolved.mutable_normal();
   if (resolved.has_data()) data = ResolveData(*resolved.mutable_data(), dataset, errors.At("data"));
-  // The API's default, as in the lecture.
-  resolved.set_batch_size(
-      ResolveBatch(request.has_batch_size(), request.batch_size(), 16, data.examples, errors.At("batch_size")));
+  resolved.set_batch_size(ResolveBatch(request.has_batch_size(), request.batch_size(), kDefaultProbeBatch,
+                                       data.examples, errors.At("batch_size")));
   if (resolved.histogram_bins() == 0) resolved.set_histogram_bins(64);
   CheckCount(resolved.histogram_bins(), 64, 256, errors.At("histogram_bins"));
   if (resolved.precision() == v1::PRECISION_UNSPECIFIED) resolved.set_precision(v1::PRECISION_F32);

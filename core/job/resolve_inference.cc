@@ -10,8 +10,10 @@
 #include "core/data/dataset_dir.h"
 #include "core/data/input_pipeline.h"
 #include "core/graph/graph.h"
+#include "core/job/fits.h"
 #include "core/job/resolve_data.h"
 #include "core/job/test_time.h"
+#include "core/kinds/checks.h"
 #include "core/kinds/loss.h"
 
 namespace traind::core {
@@ -47,14 +49,13 @@ void CheckTargets(const v1::JobSpec& job, const v1::Dataset& dataset, const Fiel
   const auto loss = Registry<Loss>::Get().Create(config, reported.scope());
   if (graph == nullptr || loss == nullptr) return;
   const int64_t outputs = Elements(graph->output().output);
-  const bool labels = dataset.num_classes() > 0;
-  if (labels ? !loss->takes_labels() : !loss->takes_values()) {
-    errors.Add(absl::StrCat("has ", labels ? "class labels" : "float targets", ", which the job's loss does not take"));
-  } else if (labels && dataset.num_classes() > outputs) {
-    errors.Add(absl::StrCat("has ", dataset.num_classes(), " classes, and the network only ", outputs, " outputs"));
-  } else if (!labels && dataset.target_width() != outputs) {
-    errors.Add(
-        absl::StrCat("has targets of ", dataset.target_width(), " numbers, and the network ", outputs, " outputs"));
+  if (!TakesTargets(*loss, dataset)) {
+    errors.Add(absl::StrCat("has ", std::string(NameOfTargets(dataset)), ", which the job's loss does not take"));
+  } else if (!OutputsFit(outputs, dataset)) {
+    errors.Add(HasLabels(dataset)
+                   ? absl::StrCat("has ", dataset.num_classes(), " classes, and the network only ", outputs, " outputs")
+                   : absl::StrCat("has targets of ", dataset.target_width(), " numbers, and the network ", outputs,
+                                  " outputs"));
   }
 }
 
@@ -102,7 +103,7 @@ void ResolveRange(v1::SplitRange* range, const v1::JobSpec& job, const v1::Datas
                   const FieldErrors& errors) {
   if (range->split().empty()) range->set_split(job.data().evaluation_split());
   if (range->count() == 0) range->set_count(kDefaultPredictCount);
-  if (range->count() > kMaxPredictCount) errors.At("count").Add(absl::StrCat("must be at most ", kMaxPredictCount));
+  CheckCount(range->count(), 1, kMaxPredictCount, errors.At("count"));
   if (dataset == nullptr) return;
   range->set_dataset(dataset->name());
   const v1::DatasetSplit* split = RequireSplit(*dataset, range->split(), errors.At("split"));

@@ -18,6 +18,12 @@ const Shape* SingleImage(absl::Span<const Shape> inputs, const FieldErrors& erro
   return nullptr;
 }
 
+bool SeveralInputs(absl::Span<const Shape> inputs, const FieldErrors& errors) {
+  if (inputs.size() >= 2) return true;
+  errors.Add("needs at least two inputs");
+  return false;
+}
+
 void ResolveInitializer(v1::Initializer* initializer, const v1::Initializer& fallback, const FieldErrors& errors) {
   if (initializer->kind_case() == v1::Initializer::KIND_NOT_SET) *initializer = fallback;
   Registry<Initializer>::Get().Create(*initializer, errors);

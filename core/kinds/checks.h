@@ -19,6 +19,9 @@ const Shape* SingleInput(absl::Span<const Shape> inputs, const FieldErrors& erro
 // The same for a layer that works on images: the shape is [channels, height, width].
 const Shape* SingleImage(absl::Span<const Shape> inputs, const FieldErrors& errors);
 
+// False, with a violation, when there is one input or none.
+bool SeveralInputs(absl::Span<const Shape> inputs, const FieldErrors& errors);
+
 // Puts `fallback` where the user chose no initializer, then checks what is there and fills in its defaults.
 void ResolveInitializer(v1::Initializer* initializer, const v1::Initializer& fallback, const FieldErrors& errors);
 v1::Initializer ZerosInitializer();

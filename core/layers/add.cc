@@ -40,10 +40,7 @@ class AddLayer : public Layer {
  public:
   LayerShape Infer(absl::Span<const Shape> inputs, const FieldErrors& errors) const override {
     LayerShape shape;
-    if (inputs.size() < 2) {
-      errors.Add("needs at least two inputs");
-      return shape;
-    }
+    if (!SeveralInputs(inputs, errors)) return shape;
     for (size_t i = 1; i < inputs.size(); ++i) {
       if (inputs[i] == inputs[0]) continue;
       errors.Add(absl::StrCat("needs inputs of one shape: the first is ", ToString(inputs[0]), ", number ", i + 1,

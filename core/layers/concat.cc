@@ -92,10 +92,7 @@ class ConcatLayer : public Layer {
  public:
   LayerShape Infer(absl::Span<const Shape> inputs, const FieldErrors& errors) const override {
     LayerShape shape;
-    if (inputs.size() < 2) {
-      errors.Add("needs at least two inputs");
-      return shape;
-    }
+    if (!SeveralInputs(inputs, errors)) return shape;
     shape.output = inputs[0];
     for (size_t i = 1; i < inputs.size(); ++i) {
       const Shape& input = inputs[i];

@@ -12,9 +12,6 @@
 namespace traind::core {
 namespace {
 
-using onednn::Dims;
-using onednn::Type;
-
 class DenseLayer : public Layer {
  public:
   explicit DenseLayer(const v1::Dense& config) : config_(config) {}
@@ -58,33 +55,14 @@ class DenseLayer : public Layer {
     return blocked ? input : planner.Flat(input);
   }
 
-  onednn::InnerProductOptions Options(const Planner& planner, const dnnl::memory::desc& source) const {
-    const Dims source_dims = onednn::DimsOf(source);
-    Dims weight_dims = source_dims;
-    weight_dims[0] = units();
-    return {.src = source,
-            .weights = onednn::Any(weight_dims, planner.compute_type()),
-            .bias = config_.bias() ? onednn::Plain({units()}, Type::f32) : onednn::Desc(),
-            .dst = onednn::Plain({source_dims[0], units()}, planner.compute_type())};
-  }
-
   absl::StatusOr<onednn::InnerProductForward> Forward(Planner& planner, const dnnl::memory::desc& source) const {
-    onednn::InnerProductOptions options = Options(planner, source);
+    onednn::InnerProductOptions options = InnerProductOf(planner, source, units(), config_.bias());
     return WithFusedActivation(planner, options, onednn::InnerProduct);
   }
 
   absl::Status Backward(Planner& planner, Value source, const onednn::InnerProductForward& forward) const {
-    onednn::InnerProductOptions options = Options(planner, forward.desc.src_desc());
-    const Value gradient = GradientAs(planner, options.dst);
-    if (planner.NeedsInputGradient()) {
-      const absl::Status status = RunGradientOfData(planner, options, forward, Value(), gradient);
-      if (!status.ok()) return status;
-    }
-    options.weights = onednn::Any(onednn::DimsOf(options.weights), Type::f32);
-    auto weights = onednn::InnerProductGradientOfWeights(options, forward);
-    if (!weights.ok()) return weights.status();
-    RunGradientOfWeights(planner, *weights, source, gradient, Value(), config_.bias());
-    return absl::OkStatus();
+    const auto options = InnerProductOf(planner, forward.desc.src_desc(), units(), config_.bias());
+    return RunInnerProductGradients(planner, options, forward, source, Value(), config_.bias()).status();
   }
 
   const v1::Dense config_;

@@ -53,7 +53,7 @@ class DropConnectLayer : public Layer {
   // --- One mask for each step, or none.
   absl::StatusOr<BackwardPlan> PlanInnerProduct(Planner& planner, bool masked) const {
     const Value source = planner.Flat(planner.Input());
-    onednn::InnerProductOptions options = Options(planner, planner.Desc(source));
+    onednn::InnerProductOptions options = InnerProductOf(planner, planner.Desc(source), units(), config_.bias());
     auto forward =
         masked ? OnRowMajorWeights(planner, options) : WithFusedActivation(planner, options, onednn::InnerProduct);
     if (!forward.ok()) return forward.status();
@@ -64,13 +64,6 @@ class DropConnectLayer : public Layer {
     return BackwardPlan([=, this, forward = *std::move(forward)](Planner& back) {
       return Backward(back, source, weight, options, forward);
     });
-  }
-
-  onednn::InnerProductOptions Options(const Planner& planner, const dnnl::memory::desc& source) const {
-    return {.src = source,
-            .weights = onednn::Any(WeightDims(planner), planner.compute_type()),
-            .bias = config_.bias() ? onednn::Plain({units()}, Type::f32) : onednn::Desc(),
-            .dst = onednn::Plain({planner.batch(), units()}, planner.compute_type())};
   }
 
   // A masked copy is row-major; a kernel reads it so unless only the slow reference one would.
@@ -102,22 +95,13 @@ class DropConnectLayer : public Layer {
   }
 
   // `masked` is the weights that the forward pass read; invalid where nothing is dropped.
-  absl::Status Backward(Planner& planner, Value source, Value masked, onednn::InnerProductOptions options,
+  absl::Status Backward(Planner& planner, Value source, Value masked, const onednn::InnerProductOptions& options,
                         const onednn::InnerProductForward& forward) const {
-    const Value gradient = GradientAs(planner, options.dst);
-    if (planner.NeedsInputGradient()) {
-      const absl::Status status = RunGradientOfData(planner, options, forward, masked, gradient);
-      if (!status.ok()) return status;
-    }
-    options.weights = onednn::Any(WeightDims(planner), Type::f32);
-    auto weights = onednn::InnerProductGradientOfWeights(options, forward);
-    if (!weights.ok()) return weights.status();
-    Value unmasked;
-    if (masked.valid()) unmasked = planner.New(weights->desc.diff_weights_desc());
-    RunGradientOfWeights(planner, *weights, source, gradient, unmasked, config_.bias());
+    const auto unmasked = RunInnerProductGradients(planner, options, forward, source, masked, config_.bias());
+    if (!unmasked.ok()) return unmasked.status();
     if (!masked.valid()) return absl::OkStatus();
     const dnnl::memory::desc plain = onednn::Plain(WeightDims(planner), Type::f32);
-    Mask(planner, planner.In(unmasked, plain), planner.ParameterGradient("weight", plain));
+    Mask(planner, planner.In(*unmasked, plain), planner.ParameterGradient("weight", plain));
     return absl::OkStatus();
   }
 

@@ -104,7 +104,21 @@ void RunGradientOfWeights(Planner& planner, const Op& weights, Value source, Val
                              {DNNL_ARG_DIFF_BIAS, bias_gradient}});
 }
 
-// The same for an inner product, which reads the weights as the forward pass does, unless only the slow reference
+// --- An inner product: dense, and drop_connect where no example has a mask of its own.
+
+// Of a source [n, features], or an image in blocked layout, with `units` outputs.
+inline onednn::InnerProductOptions InnerProductOf(const Planner& planner, const dnnl::memory::desc& source,
+                                                  int64_t units, bool has_bias) {
+  const onednn::Dims source_dims = onednn::DimsOf(source);
+  onednn::Dims weight_dims = source_dims;
+  weight_dims[0] = units;
+  return {.src = source,
+          .weights = onednn::Any(weight_dims, planner.compute_type()),
+          .bias = has_bias ? onednn::Plain({units}, onednn::Type::f32) : onednn::Desc(),
+          .dst = onednn::Plain({source_dims[0], units}, planner.compute_type())};
+}
+
+// The gradient for the layer's input, which reads the weights as the forward pass does, unless only the slow reference
 // kernel would. `options` are the forward pass's but for the weights' layout.
 inline absl::Status RunGradientOfData(Planner& planner, onednn::InnerProductOptions options,
                                       const onednn::InnerProductForward& forward, Value weight, Value gradient) {
@@ -117,6 +131,25 @@ inline absl::Status RunGradientOfData(Planner& planner, onednn::InnerProductOpti
   if (!data.ok()) return data.status();
   RunGradientOfData(planner, *data, weight, gradient);
   return absl::OkStatus();
+}
+
+// The whole way back. Returns the gradient of `weight`, what stood for the parameter in the forward pass; where that is
+// not valid, the gradient is the parameter's.
+inline absl::StatusOr<Value> RunInnerProductGradients(Planner& planner, onednn::InnerProductOptions options,
+                                                      const onednn::InnerProductForward& forward, Value source,
+                                                      Value weight, bool has_bias) {
+  const Value gradient = GradientAs(planner, options.dst);
+  if (planner.NeedsInputGradient()) {
+    const absl::Status status = RunGradientOfData(planner, options, forward, weight, gradient);
+    if (!status.ok()) return status;
+  }
+  options.weights = onednn::Any(onednn::DimsOf(options.weights), onednn::Type::f32);
+  auto weights = onednn::InnerProductGradientOfWeights(options, forward);
+  if (!weights.ok()) return weights.status();
+  Value weight_gradient;
+  if (weight.valid()) weight_gradient = planner.New(weights->desc.diff_weights_desc());
+  RunGradientOfWeights(planner, *weights, source, gradient, weight_gradient, has_bias);
+  return weight_gradient;
 }
 
 }  // namespace traind::core

@@ -96,7 +96,8 @@ absl::StatusOr<MemoryBound> BoundMemory(const Graph& graph, const MemoryOptions&
   PlanOptions training = options.plan;
   training.training = true;
   training.loss = &loss;
-  std::vector<PlanOptions> plans = {training, evaluation};
+  std::vector<PlanOptions> plans = {training};
+  if (options.evaluates) plans.push_back(evaluation);
   PlanOptions looking = training;
   looking.observe = false;
   if (options.initialization == MemoryOptions::Initialization::kGradients) plans.push_back(looking);

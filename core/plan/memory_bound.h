@@ -16,6 +16,7 @@ struct MemoryOptions {
   int optimizer_slots = 0;      // State tensors for each trained one ...
   int more_tensors = 0;         // ... and more of its size, that a job keeps beside the optimizer's.
   uint32_t threads = 1;         // Kernels keep a scratch copy for each.
+  bool evaluates = true;        // While it trains, with a plan beside that of training.
   bool averages_looks = false;  // Evaluation looks more than once at each example.
   // What initializing with data needs beside training: each layer's output, or gradients, too.
   enum class Initialization { kNone, kOutputs, kGradients };
@@ -24,7 +25,7 @@ struct MemoryOptions {
 
 // Bytes of a whole process, at most 2^62.
 struct MemoryBound {
-  int64_t training = 0;   // Training and evaluation.
+  int64_t training = 0;   // Training, and evaluation if there is any.
   int64_t inference = 0;  // Evaluation or prediction alone.
   // Of those, what no tensor is: program, threads, generated code. Allowances, not counted.
   int64_t training_overhead = 0;
@@ -32,7 +33,7 @@ struct MemoryBound {
 };
 
 // For networks beyond what any machine has (2^44 bytes), which are not planned, it is what they need at least.
-// UNIMPLEMENTED: the kernel library has no kernel for a layer.
+// UNIMPLEMENTED: the kernel library has no kernel for a layer. Errors of options.plan.stop come as they are.
 absl::StatusOr<MemoryBound> BoundMemory(const Graph& graph, const MemoryOptions& options);
 
 }  // namespace traind::core

@@ -14,6 +14,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "core/base/stop_check.h"
 #include "core/graph/graph.h"
 #include "core/kinds/loss.h"
 #include "core/kinds/planner.h"
@@ -39,6 +40,7 @@ struct PlanOptions {
   int dead_window = 5;
   // Keep each layer's output before the activation as a value of its own, for RunThrough. Costs time and memory.
   bool inspect = false;
+  StopCheck stop = {};  // Asked between layers; planning ends with its error.
 
   void SetAlgorithms(absl::Span<const v1::LayerAlgorithm> chosen) {
     for (const v1::LayerAlgorithm& one : chosen) algorithms[one.layer()] = one.algorithm();

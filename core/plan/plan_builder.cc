@@ -77,6 +77,7 @@ absl::Status PlanBuilder::RunStage(Stage& stage, const Layer& layer) {
 }
 
 absl::Status PlanBuilder::PlanNode(int index, Value network_input) {
+  if (absl::Status status = Ask(options_.stop); !status.ok()) return status;
   const Node& node = graph_.nodes()[index];
   PlannedNode& planned = planned_[index];
   Stage first{.node = &node, .input_shapes = node.input_shapes};
@@ -190,6 +191,7 @@ absl::Status PlanBuilder::Backward() {
 }
 
 absl::Status PlanBuilder::BackwardNode(int index) {
+  if (absl::Status status = Ask(options_.stop); !status.ok()) return status;
   const Node& node = graph_.nodes()[index];
   PlannedNode& planned = planned_[index];
   Stage naming{.node = &node};

@@ -118,6 +118,8 @@ class PlanBuilder : public Planner {
   std::vector<Plan::Operation>& Target(Value source);
   void Append(std::vector<Plan::Operation>& operations, Plan::Operation operation);
   Plan::Operation ReorderOperation(Value from, Value to);
+  // What a plan keeps of an operation. A counted one is never run: thousands of primitives are a lot of memory.
+  Plan::Operation Needed(Plan::Operation operation);
   std::string Label(std::string_view what) const;
   // Keeps the first thing that went wrong inside a Planner call; layers need not check each one.
   void Fail(absl::Status status) {
@@ -138,6 +140,7 @@ class PlanBuilder : public Planner {
   Value logits_gradient_;
   std::map<int, std::vector<Value>> reordered_;      // What In() has made of a value.
   std::map<const void*, std::vector<Value>> fixed_;  // The values of a memory outside the arena.
+  size_t scratchpad_ = 0;                            // Of the primitive that wants the most.
   std::vector<PendingCopy> pending_copies_;
   std::vector<GradientReorder> gradient_reorders_;
   absl::Status status_;

@@ -195,7 +195,16 @@ void PlanBuilder::Append(std::vector<Plan::Operation>& operations, Plan::Operati
       root.last = index;
     }
   }
-  operations.push_back(std::move(operation));
+  operations.push_back(Needed(std::move(operation)));
+}
+
+Plan::Operation PlanBuilder::Needed(Plan::Operation operation) {
+  if (operation.desc) scratchpad_ = std::max(scratchpad_, operation.desc.scratchpad_desc().get_size());
+  if (store_.counted()) {
+    operation.desc = {};
+    operation.kernel = {};
+  }
+  return operation;
 }
 
 void PlanBuilder::Run(const dnnl::primitive_desc_base& desc, Arguments arguments) {
@@ -237,7 +246,7 @@ absl::Status PlanBuilder::SettleCopies() {
       continue;
     }
     const Value master = NewFixed(parameter.desc, parameter.master);
-    operation = ReorderOperation(master, pending.value);
+    operation = Needed(ReorderOperation(master, pending.value));
     if (!status_.ok()) return status_;
   }
   return store_.PlaceRest();
@@ -256,22 +265,16 @@ absl::Status PlanBuilder::Place() {
     roots.push_back(id);
   }
   const ArenaLayout layout = PlaceInArena(lifetimes);
-  size_t scratchpad = 0;
-  for (const auto* list : {&plan_->operations_, &plan_->refresh_}) {
-    for (const Plan::Operation& operation : *list) {
-      if (operation.desc) scratchpad = std::max(scratchpad, operation.desc.scratchpad_desc().get_size());
-    }
-  }
   plan_->bytes_.values = layout.bytes;
-  plan_->bytes_.scratchpad = static_cast<int64_t>(scratchpad);
+  plan_->bytes_.scratchpad = static_cast<int64_t>(scratchpad_);
   plan_->bytes_.operations = static_cast<int>(plan_->operations_.size() + plan_->refresh_.size());
   if (store_.counted()) return absl::OkStatus();
   plan_->arena_ = Buffer(layout.bytes);
-  plan_->scratchpad_ = Buffer(scratchpad);
+  plan_->scratchpad_ = Buffer(scratchpad_);
   if ((layout.bytes > 0 && plan_->arena_.data() == nullptr) ||
-      (scratchpad > 0 && plan_->scratchpad_.data() == nullptr)) {
+      (scratchpad_ > 0 && plan_->scratchpad_.data() == nullptr)) {
     return absl::ResourceExhaustedError(
-        absl::StrCat("no memory for ", layout.bytes + scratchpad, " bytes of activations"));
+        absl::StrCat("no memory for ", layout.bytes + scratchpad_, " bytes of activations"));
   }
   for (size_t k = 0; k < roots.size(); ++k) values_[roots[k]].fixed = plan_->arena_.data<char>() + layout.offsets[k];
 

@@ -47,7 +47,7 @@ absl::Status DatasetNotFoundError(const DataFolder& folder, const std::string& n
 }
 
 absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, const DataFolder& folder,
-                                         uint32_t max_threads) {
+                                         uint32_t max_threads, const core::StopCheck& stop) {
   core::FieldErrors::Root errors;
   const core::FieldErrors scope = errors.scope();
   const core::FieldErrors spec = scope.At("spec");
@@ -68,20 +68,20 @@ absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, co
       return weights.status();
     }
   }
-  core::ResolvedJob resolved =
-      core::ResolveJob(request.spec(), dataset.has_value() ? &*dataset : nullptr, max_threads, spec);
+  auto resolved = core::ResolveJob(request.spec(), dataset.has_value() ? &*dataset : nullptr, max_threads, spec, stop);
   if (!errors.ok()) return errors.ToStatus();
+  if (!resolved.ok()) return resolved.status();
 
   v1::Job& job = admitted.job;
   if (!request.job_id().empty()) job.set_name(absl::StrCat("jobs/", request.job_id()));
   *job.mutable_spec() = request.spec();
-  *job.mutable_resolved_spec() = std::move(resolved.spec);
+  *job.mutable_resolved_spec() = std::move(resolved->spec);
   job.set_state(v1::JOB_STATE_QUEUED);
   job.set_threads(job.resolved_spec().threads());
-  job.set_memory_bound_bytes(resolved.memory_bound_bytes);
+  job.set_memory_bound_bytes(resolved->memory_bound_bytes);
   job.set_request_id(request.request_id());
-  for (std::string& warning : resolved.warnings) job.add_warnings(std::move(warning));
-  for (v1::LayerAlgorithm& algorithm : resolved.algorithms) *job.add_algorithms() = std::move(algorithm);
+  for (std::string& warning : resolved->warnings) job.add_warnings(std::move(warning));
+  for (v1::LayerAlgorithm& algorithm : resolved->algorithms) *job.add_algorithms() = std::move(algorithm);
   SetTotals(job.resolved_spec(), *dataset, *job.mutable_progress());
   return admitted;
 }

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/base/errors.h"
+#include "core/base/stop_check.h"
 #include "server/jobs/job_manager.h"
 #include "server/store/data_folder.h"
 #include "traind/v1/dataset.pb.h"
@@ -23,8 +24,8 @@ std::optional<v1::Dataset> FindDataset(const DataFolder& folder, const std::stri
 // NOT_FOUND for "datasets/{id}", with the datasets there are.
 absl::Status DatasetNotFoundError(const DataFolder& folder, const std::string& name);
 
-// Checks everything about a new job, with every violation at once, and finds out what it needs.
+// Checks everything about a new job, with every violation at once, and finds out what it needs, which `stop` ends.
 absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, const DataFolder& folder,
-                                         uint32_t max_threads);
+                                         uint32_t max_threads, const core::StopCheck& stop);
 
 }  // namespace traind::server

@@ -14,9 +14,9 @@ namespace traind::server {
 
 grpc::ServerUnaryReactor* TrainingService::CreateJob(grpc::CallbackServerContext* context,
                                                      const v1::CreateJobRequest* request, v1::Job* response) {
-  return AnswerOn(*backend_.slow, context, [this, request, response](CallContext&) -> absl::Status {
-    const auto admit = [this](const v1::CreateJobRequest& wanted) {
-      return Admit(wanted, *backend_.folder, backend_.jobs->capacity().threads);
+  return AnswerOn(*backend_.slow, context, [this, request, response](CallContext& call) -> absl::Status {
+    const auto admit = [&](const v1::CreateJobRequest& wanted) {
+      return Admit(wanted, *backend_.folder, backend_.jobs->capacity().threads, [&] { return call.Check(); });
     };
     return Give(backend_.jobs->Create(*request, admit), response);
   });
@@ -61,10 +61,10 @@ grpc::ServerUnaryReactor* TrainingService::DeleteJob(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* TrainingService::DescribeNetwork(grpc::CallbackServerContext* context,
                                                            const v1::DescribeNetworkRequest* request,
                                                            v1::NetworkDescription* response) {
-  return AnswerOn(*backend_.slow, context, [request, response](CallContext&) -> absl::Status {
+  return AnswerOn(*backend_.slow, context, [request, response](CallContext& call) -> absl::Status {
     core::FieldErrors::Root errors;
-    *response = core::DescribeNetwork(*request, errors.scope());
-    return errors.ToStatus();
+    auto description = core::DescribeNetwork(*request, errors.scope(), [&] { return call.Check(); });
+    return errors.ok() ? Give(std::move(description), response) : errors.ToStatus();
   });
 }
 

@@ -13,9 +13,9 @@
 #include "core/plan/memory_bound.h"
 #include "core/train/train.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "tests/extension/planted.pb.h"
+#include "tests/support/text_proto.h"
 #include "tests/support/train_run.h"
 
 namespace traind::core {
@@ -36,13 +36,12 @@ constexpr char kSpec[] =
 class Extension : public testing::Test {
  protected:
   static v1::JobSpec Spec(const std::string& text = kSpec) {
-    v1::JobSpec spec;
-    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &spec));
+    auto spec = FromText<v1::JobSpec>(text);
     return spec;
   }
   ResolvedJob Resolve(const v1::JobSpec& spec) {
     FieldErrors::Root errors;
-    ResolvedJob job = ResolveJob(spec, &dataset_, 2, errors.scope());
+    ResolvedJob job = *ResolveJob(spec, &dataset_, 2, errors.scope());
     EXPECT_TRUE(errors.ok()) << errors.ToStatus();
     return job;
   }
@@ -92,7 +91,7 @@ TEST_F(Extension, IsRefusedWithItsPlace) {
   spec.mutable_network()->mutable_layers(2)->mutable_activation()->mutable_extension()->set_value("\x0f");
   spec.mutable_loss()->mutable_extension()->set_type_url("type.googleapis.com/planted.Nothing");
   FieldErrors::Root errors;
-  ResolveJob(spec, &dataset_, 2, errors.scope());
+  static_cast<void>(ResolveJob(spec, &dataset_, 2, errors.scope()));
   std::map<std::string, std::string> violations;
   for (const auto& one : errors.violations().field_violations()) violations[one.field()] = one.description();
   EXPECT_THAT(violations["network.layers[1].extension.noise"], HasSubstr("at least 0"));
@@ -103,11 +102,9 @@ TEST_F(Extension, IsRefusedWithItsPlace) {
 
 // The planes that it keeps for the way back are counted, though nobody was told of them.
 TEST_F(Extension, IsInTheMemoryBound) {
-  v1::Network network;
-  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
+  auto network = FromText<v1::Network>(
       "input_shape: 65536 layers { name: 'a' extension { [type.googleapis.com/planted.NoisyScale] {} } } "
-      "layers { name: 'o' dense { units: 1 } }",
-      &network));
+      "layers { name: 'o' dense { units: 1 } }");
   FieldErrors::Root errors;
   const auto graph = Graph::Build(network, errors.scope());
   ASSERT_TRUE(errors.ok()) << errors.ToStatus();
@@ -133,7 +130,7 @@ TEST_F(Extension, EndsNoResidualBranchThatStartsAtZero) {
       "[type.googleapis.com/planted.NoisyScale] {} } } } } } layers { name: 'o' dense { units: 1 } } } "
       "data { dataset: 'numbers' } batch_size: 4 steps: 1");
   FieldErrors::Root errors;
-  ResolveJob(spec, &dataset_, 2, errors.scope());
+  static_cast<void>(ResolveJob(spec, &dataset_, 2, errors.scope()));
   ASSERT_EQ(errors.violations().field_violations_size(), 1) << errors.ToStatus();
   EXPECT_EQ(errors.violations().field_violations(0).field(), "network.layers[0].block.residual.initialization");
 }

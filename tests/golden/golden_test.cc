@@ -113,7 +113,7 @@ TEST_P(GoldenTest, FollowsPyTorch) {
   spec.mutable_initial_weights()->set_model("models/initial");
 
   FieldErrors::Root errors;
-  const ResolvedJob job = ResolveJob(spec, &dataset, /*max_threads=*/2, errors.scope());
+  const ResolvedJob job = *ResolveJob(spec, &dataset, /*max_threads=*/2, errors.scope());
   ASSERT_TRUE(errors.ok()) << errors.ToStatus();
   const TrainRequest request{.job = "jobs/golden",
                              .spec = job.spec,

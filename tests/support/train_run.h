@@ -24,7 +24,7 @@ namespace traind::core {
 inline TrainRequest RequestOf(const std::string& name, const v1::JobSpec& spec, const v1::Dataset& dataset,
                               const std::string& folder, int threads = 2) {
   FieldErrors::Root errors;
-  ResolvedJob job = ResolveJob(spec, &dataset, threads, errors.scope());
+  ResolvedJob job = *ResolveJob(spec, &dataset, threads, errors.scope());
   EXPECT_TRUE(errors.ok()) << errors.ToStatus();
   TrainRequest request;
   request.job = absl::StrCat("jobs/", name);

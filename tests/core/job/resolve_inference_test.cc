@@ -5,9 +5,9 @@
 
 #include "core/job/resolve.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "tests/support/datasets.h"
+#include "tests/support/text_proto.h"
 
 namespace traind::core {
 namespace {
@@ -15,18 +15,11 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-template <class Message>
-Message Parse(const std::string& text) {
-  Message message;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message)) << text;
-  return message;
-}
-
 v1::JobSpec Job(const std::string& text) {
-  const auto spec = Parse<v1::JobSpec>(text);
+  const auto spec = FromText<v1::JobSpec>(text);
   FieldErrors::Root errors;
   const auto dataset = FindTestDataset(spec.data().dataset());
-  ResolvedJob job = ResolveJob(spec, dataset ? &*dataset : nullptr, 4, errors.scope());
+  ResolvedJob job = *ResolveJob(spec, dataset ? &*dataset : nullptr, 4, errors.scope());
   EXPECT_TRUE(errors.ok()) << errors.ToStatus();
   return job.spec;
 }
@@ -53,7 +46,7 @@ Violations ViolationsOf(const FieldErrors::Root& errors) {
 // The result for the dataset that the request or the job names; without violations where `violations` is null.
 template <class Request, class Resolve>
 auto Resolved(Resolve resolve, const std::string& text, const v1::JobSpec& job, Violations* violations) {
-  const auto request = Parse<Request>(text);
+  const auto request = FromText<Request>(text);
   FieldErrors::Root errors;
   const auto dataset = FindTestDataset(DatasetOf(request, job));
   auto result = resolve(request, job, dataset ? &*dataset : nullptr, errors.scope());
@@ -158,7 +151,7 @@ TEST(ResolvePrediction, ReportsAllViolationsAtOnce) {
 
 TEST(ResolvePrediction, ExamplesAreImagesOfAnySizeOrRowsOfNumbers) {
   const auto numbers = [](const std::string& shape, int values) {
-    v1::PredictRequest request = Parse<v1::PredictRequest>("examples { shape: [" + shape + "] }");
+    v1::PredictRequest request = FromText<v1::PredictRequest>("examples { shape: [" + shape + "] }");
     request.mutable_examples()->mutable_values()->Resize(values, 0.5f);
     return BadPrediction(request.DebugString(), Crops());
   };

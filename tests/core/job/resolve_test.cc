@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "tests/support/datasets.h"
+#include "tests/support/text_proto.h"
 
 namespace traind::core {
 namespace {
@@ -16,18 +16,11 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-template <class Message>
-Message Parse(const std::string& text) {
-  Message message;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &message)) << text;
-  return message;
-}
-
 ResolvedJob Resolve(const std::string& text) {
-  const auto spec = Parse<v1::JobSpec>(text);
+  const auto spec = FromText<v1::JobSpec>(text);
   FieldErrors::Root errors;
   const auto dataset = FindTestDataset(spec.data().dataset());
-  ResolvedJob job = ResolveJob(spec, dataset ? &*dataset : nullptr, 4, errors.scope());
+  ResolvedJob job = *ResolveJob(spec, dataset ? &*dataset : nullptr, 4, errors.scope());
   EXPECT_TRUE(errors.ok()) << errors.ToStatus();
   return job;
 }
@@ -64,14 +57,14 @@ TEST(ResolveJob, FillsInEveryDefault) {
 
 TEST(ResolveJob, PrefetchThreadsFollowTheThreadsAndTakeMemory) {
   v1::JobSpec spec =
-      Parse<v1::JobSpec>("network { layers { name: 'logits' dense { units: 10 } } } data { dataset: 'images' }");
+      FromText<v1::JobSpec>("network { layers { name: 'logits' dense { units: 10 } } } data { dataset: 'images' }");
   const auto dataset = FindTestDataset("images");
   ASSERT_TRUE(dataset);
   FieldErrors::Root errors;
-  const ResolvedJob many = ResolveJob(spec, &*dataset, 64, errors.scope());
+  const ResolvedJob many = *ResolveJob(spec, &*dataset, 64, errors.scope());
   EXPECT_EQ(many.spec.data().prefetch_threads(), 8u);
   spec.mutable_data()->set_prefetch_threads(3);
-  const ResolvedJob three = ResolveJob(spec, &*dataset, 64, errors.scope());
+  const ResolvedJob three = *ResolveJob(spec, &*dataset, 64, errors.scope());
   ASSERT_TRUE(errors.ok()) << errors.ToStatus();
   EXPECT_EQ(three.spec.data().prefetch_threads(), 3u);
   // Of each five threads more, training and evaluation have ten minibatches of images and labels more each.
@@ -135,13 +128,13 @@ TEST(ResolveJob, WarnsOfWhatTheLectureWarnsOf) {
 }
 
 TEST(DescribeNetwork, ListsShapesParametersAndFlops) {
-  const auto request = Parse<v1::DescribeNetworkRequest>(
+  const auto request = FromText<v1::DescribeNetworkRequest>(
       "network { input_shape: [1, 28, 28]"
       " layers { name: 'conv' conv2d { out_channels: 32 kernel: 3 padding { mode: MODE_SAME } } activation { relu {} } "
       "}"
       " layers { name: 'pool' max_pool { kernel: 2 } } layers { name: 'logits' dense { units: 10 } } }");
   FieldErrors::Root errors;
-  const v1::NetworkDescription d = DescribeNetwork(request, errors.scope());
+  const v1::NetworkDescription d = *DescribeNetwork(request, errors.scope());
   ASSERT_TRUE(errors.ok()) << errors.ToStatus();
   ASSERT_EQ(d.layers_size(), 3);
   EXPECT_EQ(d.layers(0).kind(), "conv2d");
@@ -162,7 +155,7 @@ TEST(DescribeNetwork, ListsShapesParametersAndFlops) {
 TEST(DescribeNetwork, MemoryGrowsWithBatchAndOptimizerAndNeverWrapsAround) {
   const auto bytes = [](const std::string& text) {
     FieldErrors::Root errors;
-    const auto d = DescribeNetwork(Parse<v1::DescribeNetworkRequest>(text), errors.scope());
+    const auto d = *DescribeNetwork(FromText<v1::DescribeNetworkRequest>(text), errors.scope());
     EXPECT_TRUE(errors.ok()) << errors.ToStatus();
     return d.training_memory_bytes();
   };
@@ -175,11 +168,67 @@ TEST(DescribeNetwork, MemoryGrowsWithBatchAndOptimizerAndNeverWrapsAround) {
   EXPECT_GT(bytes(huge + " } batch_size: 65536"), int64_t{1} << 50);
 }
 
+// Asks `stop` how often it is asked, then ends at each of these times; `resolve` takes a StopCheck.
+template <class Resolve>
+void EndsAtEveryAsk(const Resolve& resolve, int layers) {
+  int asked = 0;
+  ASSERT_TRUE(resolve([&] {
+                ++asked;
+                return absl::OkStatus();
+              }).ok());
+  EXPECT_GE(asked, 3 * layers) << "forward and backward in training, and forward in inference";
+  for (int most = 0; most < asked; ++most) {
+    int left = most;
+    const absl::Status status =
+        resolve([&] { return left-- > 0 ? absl::OkStatus() : absl::CancelledError("the caller has gone"); }).status();
+    ASSERT_EQ(status, absl::CancelledError("the caller has gone")) << "after " << most << " asks";
+  }
+}
+
+constexpr char kThreeLayers[] =
+    "layers { name: 'a' dense { units: 5 } activation { tanh {} } } layers { name: 'n' batch_norm {} } "
+    "layers { name: 'o' dense { units: 10 } }";
+
+TEST(DescribeNetwork, EndsWhenNobodyWaits) {
+  const auto request =
+      FromText<v1::DescribeNetworkRequest>(std::string("network { input_shape: 4 ") + kThreeLayers + "}");
+  EndsAtEveryAsk(
+      [&](const StopCheck& stop) {
+        FieldErrors::Root errors;
+        auto description = DescribeNetwork(request, errors.scope(), stop);
+        EXPECT_TRUE(errors.ok()) << errors.ToStatus();
+        return description;
+      },
+      3);
+}
+
+TEST(ResolveJob, EndsWhenNobodyWaits) {
+  const auto spec = FromText<v1::JobSpec>(std::string("network { ") + kThreeLayers + "} data { dataset: 'images' }");
+  const auto dataset = FindTestDataset("images");
+  EndsAtEveryAsk(
+      [&](const StopCheck& stop) {
+        FieldErrors::Root errors;
+        auto job = ResolveJob(spec, &*dataset, 4, errors.scope(), stop);
+        EXPECT_TRUE(errors.ok()) << errors.ToStatus();
+        return job;
+      },
+      3);
+}
+
+TEST(ResolveJob, ReservesNothingForAnEvaluationThatIsNone) {
+  const std::string network =
+      "network { layers { name: 'a' dense { units: 500 } } layers { name: 'o' dense { units: 10 } } } ";
+  const auto bound = [&](const std::string& data) {
+    return Resolve(network + "data { dataset: 'images' " + data + "}").memory_bound_bytes;
+  };
+  EXPECT_LT(bound("evaluation_split: 'none'"), bound(""));
+}
+
 TEST(ResolveProbe, FillsInDefaults) {
   FieldErrors::Root errors;
-  const auto probe =
-      ResolveProbe(Parse<v1::ProbeNetworkRequest>("network { input_shape: 4 layers { name: 'a' dense { units: 4 } } }"),
-                   nullptr, errors.scope());
+  const auto probe = ResolveProbe(
+      FromText<v1::ProbeNetworkRequest>("network { input_shape: 4 layers { name: 'a' dense { units: 4 } } }"), nullptr,
+      errors.scope());
   EXPECT_TRUE(errors.ok()) << errors.ToStatus();
   EXPECT_TRUE(probe.has_normal());
   EXPECT_EQ(probe.batch_size(), 16u);
@@ -189,8 +238,8 @@ TEST(ResolveProbe, FillsInDefaults) {
 
 TEST(ResolveProbe, ReportsEveryViolation) {
   FieldErrors::Root errors;
-  ResolveProbe(Parse<v1::ProbeNetworkRequest>("network { layers { name: 'a' dense {} } } batch_size: 0 "
-                                              "histogram_bins: 1000 precision: 9"),
+  ResolveProbe(FromText<v1::ProbeNetworkRequest>("network { layers { name: 'a' dense {} } } batch_size: 0 "
+                                                 "histogram_bins: 1000 precision: 9"),
                nullptr, errors.scope());
   std::vector<std::string> paths;
   for (const auto& violation : errors.violations().field_violations()) paths.push_back(violation.field());

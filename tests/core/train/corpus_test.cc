@@ -65,7 +65,7 @@ void Check(const Case& one) {
   const v1::JobSpec spec = JobFromText(one.spec);
   FieldErrors::Root errors;
   const auto dataset = FindTestDataset(spec.data().dataset());
-  ResolveJob(spec, dataset ? &*dataset : nullptr, kMaxThreads, errors.scope());
+  static_cast<void>(ResolveJob(spec, dataset ? &*dataset : nullptr, kMaxThreads, errors.scope()));
 
   const absl::Status status = errors.ToStatus();
   ASSERT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
@@ -108,7 +108,7 @@ TEST(Corpus, EveryExampleResolvesCleanly) {
     if (spec.has_data()) {
       v1::Dataset dataset = *FindTestDataset("images");
       dataset.set_name("datasets/" + spec.data().dataset());
-      const ResolvedJob job = ResolveJob(spec, &dataset, kMaxThreads, errors.scope());
+      const ResolvedJob job = *ResolveJob(spec, &dataset, kMaxThreads, errors.scope());
       EXPECT_THAT(job.warnings, testing::IsEmpty());
     } else {  // A network to probe or describe.
       v1::ProbeNetworkRequest request;

@@ -15,6 +15,7 @@
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "tests/support/bytes.h"
+#include "tests/support/text_proto.h"
 #include "tests/support/train_run.h"
 
 namespace traind::core {
@@ -257,11 +258,9 @@ TEST_F(EdgeCasesTest, BatchesFitTheExamplesThatAreUsed) {
   const auto result = Run(request, recorder);
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->step, 2u);
-  v1::JobSpec spec;
-  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
-      network + "data { dataset: 'set' max_train_examples: 5 } batch_size: 6", &spec));
+  auto spec = FromText<v1::JobSpec>(network + "data { dataset: 'set' max_train_examples: 5 } batch_size: 6");
   FieldErrors::Root errors;
-  ResolveJob(spec, &set, 1, errors.scope());
+  static_cast<void>(ResolveJob(spec, &set, 1, errors.scope()));
   ASSERT_EQ(errors.violations().field_violations_size(), 1);
   EXPECT_EQ(errors.violations().field_violations(0).field(), "batch_size");
 }

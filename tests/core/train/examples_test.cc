@@ -71,14 +71,14 @@ TEST_P(ExamplesTest, IsAccepted) {
   FieldErrors::Root errors;
   if (spec.has_data()) {
     const v1::Dataset dataset = FashionMnist();
-    const ResolvedJob job = ResolveJob(spec, &dataset, /*max_threads=*/2, errors.scope());
+    const ResolvedJob job = *ResolveJob(spec, &dataset, /*max_threads=*/2, errors.scope());
     CheckWarnings(job.warnings, WantedWarnings(text.str()));
     ASSERT_GT(job.description.layers_size(), 0) << errors.ToStatus();
     EXPECT_EQ(job.description.layers().rbegin()->output_shape(0), 10) << "one output for each class";
   } else {  // A network to describe and to probe.
     v1::DescribeNetworkRequest request;
     *request.mutable_network() = spec.network();
-    EXPECT_GT(DescribeNetwork(request, errors.scope()).parameters(), 0);
+    EXPECT_GT(DescribeNetwork(request, errors.scope())->parameters(), 0);
   }
   EXPECT_TRUE(errors.ok()) << errors.ToStatus();
 }

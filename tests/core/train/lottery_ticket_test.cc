@@ -20,6 +20,7 @@
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "tests/support/planned_network.h"
+#include "tests/support/text_proto.h"
 #include "tests/support/train_run.h"
 
 namespace traind::core {
@@ -114,8 +115,7 @@ TEST_F(PruningTest, TiesAndNaN) {
 class LotteryTicketTest : public testing::Test {
  protected:
   TrainRequest Request(const std::string& name, const std::string& more) {
-    v1::JobSpec spec;
-    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(R"(
+    auto spec = FromText<v1::JobSpec>(R"(
         network {
           layers { name: "conv" conv2d { out_channels: 5 kernel: 3 padding { mode: MODE_SAME } bias: false } }
           layers { name: "norm" batch_norm {} activation { relu {} } }
@@ -128,8 +128,7 @@ class LotteryTicketTest : public testing::Test {
         data { dataset: "images" preprocessing { scale {} } }
         batch_size: 8 seed: 7 steps: 10 metrics_every_steps: 1
         statistics { every_steps: 4 } checkpoint { every { seconds: 0 } }
-        lottery_ticket { rounds: 2 prune_rate: 0.3 rewind_step: 3 })",
-                                                              &spec));
+        lottery_ticket { rounds: 2 prune_rate: 0.3 rewind_step: 3 })");
     EXPECT_TRUE(google::protobuf::TextFormat::MergeFromString(more, &spec));
     return RequestOf(name, spec, dataset_, folder_.path());
   }
@@ -244,9 +243,9 @@ TEST_F(LotteryTicketTest, RewindsToTheStepAskedFor) {
 TEST_F(LotteryTicketTest, TheMemoryBoundCountsMasksAndKeptWeights) {
   v1::JobSpec spec = Request("bound", "").spec;
   FieldErrors::Root errors;
-  const int64_t with = ResolveJob(spec, &dataset_, 2, errors.scope()).memory_bound_bytes;
+  const int64_t with = ResolveJob(spec, &dataset_, 2, errors.scope())->memory_bound_bytes;
   spec.clear_lottery_ticket();
-  const int64_t without = ResolveJob(spec, &dataset_, 2, errors.scope()).memory_bound_bytes;
+  const int64_t without = ResolveJob(spec, &dataset_, 2, errors.scope())->memory_bound_bytes;
   EXPECT_TRUE(errors.ok());
   EXPECT_GE(with - without, 2 * 4 * (5 * 9 + 16 * 5 * 16 + 5 * 16));
 }

@@ -1,0 +1,28 @@
+// Whether a network and its loss suit a dataset's targets: class labels where it has classes, else float targets. Pure.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "core/kinds/loss.h"
+#include "traind/v1/dataset.pb.h"
+
+namespace traind::core {
+
+inline bool HasLabels(const v1::Dataset& dataset) { return dataset.num_classes() > 0; }
+
+// What the targets are called in messages.
+inline std::string_view NameOfTargets(const v1::Dataset& dataset) {
+  return HasLabels(dataset) ? "class labels" : "float targets";
+}
+
+inline bool TakesTargets(const Loss& loss, const v1::Dataset& dataset) {
+  return HasLabels(dataset) ? loss.takes_labels() : loss.takes_values();
+}
+
+// An output for each class, or one for each number of a target.
+inline bool OutputsFit(int64_t outputs, const v1::Dataset& dataset) {
+  return HasLabels(dataset) ? outputs >= dataset.num_classes() : outputs == dataset.target_width();
+}
+
+}  // namespace traind::core
