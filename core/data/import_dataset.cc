@@ -137,26 +137,12 @@ absl::Status CheckSize(const std::vector<Input>& inputs, int64_t max_bytes) {
   return absl::ResourceExhaustedError(absl::StrCat("the dataset needs ", bytes, " bytes; at most ", max_bytes));
 }
 
-}  // namespace
-
-absl::Status CheckImportRequest(const v1::ImportDatasetRequest& request) {
-  FieldErrors::Root root;
-  CheckRequest(request, root.scope());
-  return root.ToStatus();
-}
-
-absl::StatusOr<v1::Dataset> ImportDataset(const v1::ImportDatasetRequest& request, const ImportOptions& options) {
-  FieldErrors::Root root;
-  CheckRequest(request, root.scope());
-  if (!root.ok()) return root.ToStatus();
-  std::error_code ignored;
-  if (std::filesystem::exists(options.dir, ignored)) {
-    return absl::AlreadyExistsError(absl::StrCat("dataset '", request.dataset_id(), "' exists already"));
-  }
-
-  std::deque<SplitOrigin> origins;  // The readers refer to them.
+// The readers of all splits, in their order. `origins`, which they refer to, and `class_names`, those of the request,
+// outlive them; names that the first split brings go there. INVALID_ARGUMENT is in `root` alone.
+absl::StatusOr<std::vector<Input>> OpenInputs(const v1::ImportDatasetRequest& request, const ImportOptions& options,
+                                              FieldErrors::Root& root, std::deque<SplitOrigin>& origins,
+                                              std::vector<std::string>& class_names) {
   std::vector<Input> inputs;
-  std::vector<std::string> class_names(request.class_names().begin(), request.class_names().end());
   for (int i = 0; i < request.splits_size(); ++i) {
     const SplitHeader* first = inputs.empty() ? nullptr : &inputs.front().reader->header();
     if (class_names.empty() && first != nullptr) class_names = first->class_names;
@@ -174,41 +160,44 @@ absl::StatusOr<v1::Dataset> ImportDataset(const v1::ImportDatasetRequest& reques
     }
   }
   if (root.ok()) CheckAlike(inputs);
-  if (!root.ok()) return root.ToStatus();
-  if (absl::Status status = CheckSize(inputs, options.max_bytes); !status.ok()) return status;
+  if (root.ok() && class_names.empty()) class_names = inputs.front().reader->header().class_names;
+  return inputs;
+}
 
-  static std::atomic<uint64_t> counter = 0;
-  const std::filesystem::path dir(options.dir);
-  const std::string temporary = (dir.parent_path() / absl::StrCat(kTemporaryPrefix, dir.filename().string(), "-",
-                                                                  getpid(), "-", counter.fetch_add(1)))
-                                    .string();
-  if (absl::Status status = CreateFolders(temporary); !status.ok()) return status;
-  absl::Cleanup remove_temporary = [&] { RemoveAll(temporary).IgnoreError(); };
-
-  const SplitHeader& first = inputs.front().reader->header();
+// What is known of the dataset before its splits are copied.
+v1::Dataset NewDataset(const std::string& id, const ImportOptions& options, const SplitHeader& header,
+                       const std::vector<std::string>& class_names) {
   v1::Dataset dataset;
-  dataset.set_name(absl::StrCat("datasets/", request.dataset_id()));
-  dataset.mutable_example_shape()->Add(first.shape.begin(), first.shape.end());
-  dataset.set_element_type(first.type);
-  dataset.set_target_width(first.target_width);
-  if (class_names.empty()) class_names = first.class_names;
+  dataset.set_name(absl::StrCat("datasets/", id));
+  dataset.mutable_example_shape()->Add(header.shape.begin(), header.shape.end());
+  dataset.set_element_type(header.type);
+  dataset.set_target_width(header.target_width);
   dataset.mutable_class_names()->Add(class_names.begin(), class_names.end());
   dataset.mutable_create_time()->set_seconds(absl::ToUnixSeconds(options.create_time));
+  return dataset;
+}
+
+// Copies the splits into `dir` and counts the classes. Where the format knows them, they count, whether each has an
+// example or not.
+absl::Status CopySplits(const ImportOptions& options, const std::string& dir, const std::vector<Input>& inputs,
+                        v1::Dataset* dataset) {
   int64_t largest_label = -1;
   for (const Input& input : inputs) {
-    absl::Status status = CopySplit(options, temporary, input, &dataset, &largest_label);
+    absl::Status status = CopySplit(options, dir, input, dataset, &largest_label);
     if (!status.ok()) return status;
   }
-  // Where the format knows the classes, they count, whether each has an example or not.
-  dataset.set_num_classes(first.class_names.empty() ? largest_label + 1
-                                                    : static_cast<int64_t>(first.class_names.size()));
-  if (!request.class_names().empty() && request.class_names_size() != dataset.num_classes()) {
-    root.scope()
-        .At("class_names")
-        .Add(absl::StrCat(request.class_names_size(), " names for ", dataset.num_classes(), " classes"));
-    return root.ToStatus();
-  }
+  const std::vector<std::string>& known = inputs.front().reader->header().class_names;
+  dataset->set_num_classes(known.empty() ? largest_label + 1 : static_cast<int64_t>(known.size()));
+  return absl::OkStatus();
+}
 
+void CheckClassNames(const v1::ImportDatasetRequest& request, const v1::Dataset& dataset, const FieldErrors& errors) {
+  if (request.class_names().empty() || request.class_names_size() == dataset.num_classes()) return;
+  errors.At("class_names")
+      .Add(absl::StrCat(request.class_names_size(), " names for ", dataset.num_classes(), " classes"));
+}
+
+absl::Status WriteRecord(const v1::Dataset& dataset, const std::string& dir) {
   std::string json;
   google::protobuf::util::JsonPrintOptions print;
   print.add_whitespace = true;
@@ -216,13 +205,59 @@ absl::StatusOr<v1::Dataset> ImportDataset(const v1::ImportDatasetRequest& reques
   if (!google::protobuf::util::MessageToJsonString(dataset, &json, print).ok()) {
     return absl::InvalidArgumentError("class_names: must be valid UTF-8");
   }
-  if (absl::Status status = WriteFile(DatasetJsonPath(temporary), json); !status.ok()) return status;
+  return WriteFile(DatasetJsonPath(dir), json);
+}
+
+// A name beside `dir` that no other import has.
+std::string TemporaryFor(const std::filesystem::path& dir) {
+  static std::atomic<uint64_t> counter = 0;
+  const std::string name =
+      absl::StrCat(kTemporaryPrefix, dir.filename().string(), "-", getpid(), "-", counter.fetch_add(1));
+  return (dir.parent_path() / name).string();
+}
+
+// Makes the whole folder appear under its name, durably or not at all.
+absl::Status Publish(const std::string& temporary, const std::string& dir) {
   if (absl::Status status = SyncFolder(temporary); !status.ok()) return status;
-  if (absl::Status status = Rename(temporary, options.dir); !status.ok()) {
-    // Renamed, but not durably: the caller must not find it after an error.
-    if (!std::filesystem::exists(temporary, ignored)) RemoveAll(options.dir).IgnoreError();
-    return status;
+  absl::Status status = Rename(temporary, dir);
+  std::error_code ignored;
+  // Renamed, but not durably: the caller must not find it after an error.
+  if (!status.ok() && !std::filesystem::exists(temporary, ignored)) RemoveAll(dir).IgnoreError();
+  return status;
+}
+
+}  // namespace
+
+absl::Status CheckImportRequest(const v1::ImportDatasetRequest& request) {
+  FieldErrors::Root root;
+  CheckRequest(request, root.scope());
+  return root.ToStatus();
+}
+
+absl::StatusOr<v1::Dataset> ImportDataset(const v1::ImportDatasetRequest& request, const ImportOptions& options) {
+  FieldErrors::Root root;
+  CheckRequest(request, root.scope());
+  if (!root.ok()) return root.ToStatus();
+  std::error_code ignored;
+  if (std::filesystem::exists(options.dir, ignored)) {
+    return absl::AlreadyExistsError(absl::StrCat("dataset '", request.dataset_id(), "' exists already"));
   }
+  std::deque<SplitOrigin> origins;
+  std::vector<std::string> class_names(request.class_names().begin(), request.class_names().end());
+  const auto inputs = OpenInputs(request, options, root, origins, class_names);
+  if (!inputs.ok()) return inputs.status();
+  if (!root.ok()) return root.ToStatus();
+  if (absl::Status status = CheckSize(*inputs, options.max_bytes); !status.ok()) return status;
+
+  const std::string temporary = TemporaryFor(options.dir);
+  if (absl::Status status = CreateFolders(temporary); !status.ok()) return status;
+  const absl::Cleanup remove_temporary = [&] { RemoveAll(temporary).IgnoreError(); };
+  v1::Dataset dataset = NewDataset(request.dataset_id(), options, inputs->front().reader->header(), class_names);
+  if (absl::Status status = CopySplits(options, temporary, *inputs, &dataset); !status.ok()) return status;
+  CheckClassNames(request, dataset, root.scope());
+  if (!root.ok()) return root.ToStatus();
+  if (absl::Status status = WriteRecord(dataset, temporary); !status.ok()) return status;
+  if (absl::Status status = Publish(temporary, options.dir); !status.ok()) return status;
   return dataset;
 }
 

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <cfloat>
 #include <cmath>
+#include <optional>
+
+#include "core/train/softmax.h"
 
 namespace traind::core {
 
@@ -29,15 +32,10 @@ bool LookAverage::Add(const float* output, int64_t count) {
   }
   for (int64_t i = 0; i < count; ++i) {
     const float* x = output + i * outputs_;
-    double largest = 0;
-    double total = 1;
-    if (softmax_) {
-      largest = double{*std::max_element(x, x + outputs_)};
-      total = 0;
-      for (int64_t c = 0; c < outputs_; ++c) total += std::exp(x[c] - largest);
-    }
+    std::optional<Softmax> softmax;
+    if (softmax_) softmax.emplace(x, outputs_);
     for (int64_t c = 0; c < outputs_; ++c) {
-      const double value = softmax_ ? std::exp(x[c] - largest) / total : double{x[c]};
+      const double value = softmax ? (*softmax)(x[c]) : double{x[c]};
       const int64_t k = i * outputs_ + c;
       if (seen_ == 0) first_[k] = value;
       const double difference = value - first_[k];

@@ -32,8 +32,6 @@ class LotteryTicket {
   bool EndsRound(uint64_t step) const { return step > 0 && step % round_steps_ == 0; }
   // Whether Prune() comes before the step that follows.
   bool PrunesAt(uint64_t step) const { return EndsRound(step) && round(step) <= config_.rounds(); }
-  // Whether the weights to rewind to are known.
-  bool HasKept(uint64_t step) const { return step >= config_.rewind_step(); }
 
   // Call with the weights after each step, and before the first: keeps them when this is the rewind step.
   void AfterStep(uint64_t step);
@@ -64,6 +62,8 @@ class LotteryTicket {
 
   LotteryTicket(const v1::LotteryTicket& config, uint64_t round_steps, ParameterStore& store)
       : config_(config), round_steps_(round_steps), store_(store) {}
+  // Whether the weights to rewind to are known.
+  bool HasKept(uint64_t step) const { return step >= config_.rewind_step(); }
   void PruneTensors(const std::vector<Tensor*>& tensors);
 
   const v1::LotteryTicket config_;

@@ -1,6 +1,5 @@
 // What a trained network makes of examples: its outputs, averaged over the looks of test time, and what they mean.
 #include <algorithm>
-#include <cmath>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +13,7 @@
 #include "core/job/resolve_inference.h"
 #include "core/job/test_time.h"
 #include "core/train/look_average.h"
+#include "core/train/softmax.h"
 #include "core/train/train.h"
 #include "core/train/trained_model.h"
 
@@ -96,11 +96,8 @@ void AddClasses(OutputMeaning meaning, int64_t outputs, v1::PredictResponse* res
     const float* largest = std::max_element(row, row + outputs);
     response->add_classes(largest - row);
     if (meaning != OutputMeaning::kLogits) continue;
-    double sum = 0;
-    for (int64_t c = 0; c < outputs; ++c) sum += std::exp(double{row[c]} - *largest);
-    for (int64_t c = 0; c < outputs; ++c) {
-      response->add_probabilities(static_cast<float>(std::exp(double{row[c]} - *largest) / sum));
-    }
+    const Softmax softmax(row, outputs);
+    for (int64_t c = 0; c < outputs; ++c) response->add_probabilities(static_cast<float>(softmax(row[c])));
   }
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
 #include "core/base/errors.h"
@@ -35,6 +36,36 @@ struct GroupMoments {
 };
 
 GroupMoments ComputeMoments(const TrainingExamples& examples, const Groups& groups);
+
+// What zero_mean and standardize share: a mean of each group, which is subtracted. Apply and the parameters are theirs.
+class CentringTransform : public Transform {
+ public:
+  explicit CentringTransform(v1::Grouping grouping) : grouping_(grouping) {}
+
+  Shape SetShape(const Shape& shape, const FieldErrors& errors) override {
+    groups_ = MakeGroups(grouping_, shape, errors);
+    return shape;
+  }
+  bool needs_fit() const override { return true; }
+  bool centres() const override { return true; }
+  // In double while fitting, and as floats by group and by feature.
+  int64_t memory_bytes() const override { return 64 * groups_.features(); }
+
+ protected:
+  void SetMean(std::vector<float> mean) {
+    mean_ = std::move(mean);
+    feature_mean_ = ExpandToFeatures(mean_, groups_);
+  }
+  const Groups& groups() const { return groups_; }
+  const std::vector<float>& mean() const { return mean_; }  // By group.
+  const float* feature_mean() const { return feature_mean_.data(); }
+
+ private:
+  const v1::Grouping grouping_;
+  Groups groups_;
+  std::vector<float> mean_;
+  std::vector<float> feature_mean_;
+};
 
 // The two passes, for one example of n features: sum += x, and sum += (x - mean)^2.
 void AddValues(const float* x, int64_t n, double* sum);

@@ -17,52 +17,39 @@ TRAIND_VECTORIZED void StandardizeLoop(float* x, const float* mean, const float*
   for (int64_t i = 0; i < n; ++i) x[i] = (x[i] - mean[i]) * inverse[i];
 }
 
-class StandardizeTransform final : public Transform {
+class StandardizeTransform final : public CentringTransform {
  public:
   explicit StandardizeTransform(const v1::Standardize& config)
-      : grouping_(config.grouping()), epsilon_(static_cast<float>(config.epsilon())) {}
+      : CentringTransform(config.grouping()), epsilon_(static_cast<float>(config.epsilon())) {}
 
-  Shape SetShape(const Shape& shape, const FieldErrors& errors) override {
-    groups_ = MakeGroups(grouping_, shape, errors);
-    return shape;
-  }
-  bool needs_fit() const override { return true; }
-  bool centres() const override { return true; }
-  // In double while fitting, and as floats by group and by feature.
-  int64_t memory_bytes() const override { return 64 * groups_.features(); }
   void Fit(const TrainingExamples& examples) override {
-    const GroupMoments moments = ComputeMoments(examples, groups_);
+    const GroupMoments moments = ComputeMoments(examples, groups());
     Set(std::vector<float>(moments.mean.begin(), moments.mean.end()),
         std::vector<float>(moments.std.begin(), moments.std.end()));
   }
   std::vector<Tensor> parameters() const override {
-    return {{"mean", groups_.shape, mean_}, {"std", groups_.shape, std_}};
+    return {{"mean", groups().shape, mean()}, {"std", groups().shape, std_}};
   }
   std::vector<Tensor> parameter_shapes() const override {
-    return {{"mean", groups_.shape, {}}, {"std", groups_.shape, {}}};
+    return {{"mean", groups().shape, {}}, {"std", groups().shape, {}}};
   }
   void SetParameters(absl::Span<const Tensor> parameters) override { Set(parameters[0].values, parameters[1].values); }
   void Apply(float* example) const override {
-    StandardizeLoop(example, feature_mean_.data(), feature_inverse_.data(), groups_.features());
+    StandardizeLoop(example, feature_mean(), feature_inverse_.data(), groups().features());
   }
 
  private:
   void Set(std::vector<float> mean, std::vector<float> std) {
-    mean_ = std::move(mean);
+    SetMean(std::move(mean));
     std_ = std::move(std);
     std::vector<float> inverse(std_.size());
     for (size_t i = 0; i < inverse.size(); ++i) inverse[i] = 1.0f / std::max(std_[i], epsilon_);
-    feature_mean_ = ExpandToFeatures(mean_, groups_);
-    feature_inverse_ = ExpandToFeatures(inverse, groups_);
+    feature_inverse_ = ExpandToFeatures(inverse, groups());
   }
 
-  const v1::Grouping grouping_;
   const float epsilon_;
-  Groups groups_;
-  std::vector<float> mean_;  // By group.
-  std::vector<float> std_;
-  std::vector<float> feature_mean_;  // By feature.
-  std::vector<float> feature_inverse_;
+  std::vector<float> std_;              // By group.
+  std::vector<float> feature_inverse_;  // By feature.
 };
 
 const Registered<Transform, v1::Standardize> kStandardize(

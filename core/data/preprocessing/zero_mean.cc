@@ -13,37 +13,18 @@ TRAIND_VECTORIZED void Subtract(float* x, const float* mean, int64_t n) {
   for (int64_t i = 0; i < n; ++i) x[i] -= mean[i];
 }
 
-class ZeroMeanTransform final : public Transform {
+class ZeroMeanTransform final : public CentringTransform {
  public:
-  explicit ZeroMeanTransform(const v1::ZeroMean& config) : grouping_(config.grouping()) {}
+  explicit ZeroMeanTransform(const v1::ZeroMean& config) : CentringTransform(config.grouping()) {}
 
-  Shape SetShape(const Shape& shape, const FieldErrors& errors) override {
-    groups_ = MakeGroups(grouping_, shape, errors);
-    return shape;
-  }
-  bool needs_fit() const override { return true; }
-  bool centres() const override { return true; }
-  // In double while fitting, and as floats by group and by feature.
-  int64_t memory_bytes() const override { return 64 * groups_.features(); }
   void Fit(const TrainingExamples& examples) override {
-    const GroupMoments moments = ComputeMoments(examples, groups_);
+    const GroupMoments moments = ComputeMoments(examples, groups());
     SetMean(std::vector<float>(moments.mean.begin(), moments.mean.end()));
   }
-  std::vector<Tensor> parameters() const override { return {{"mean", groups_.shape, mean_}}; }
-  std::vector<Tensor> parameter_shapes() const override { return {{"mean", groups_.shape, {}}}; }
+  std::vector<Tensor> parameters() const override { return {{"mean", groups().shape, mean()}}; }
+  std::vector<Tensor> parameter_shapes() const override { return {{"mean", groups().shape, {}}}; }
   void SetParameters(absl::Span<const Tensor> parameters) override { SetMean(parameters[0].values); }
-  void Apply(float* example) const override { Subtract(example, feature_mean_.data(), groups_.features()); }
-
- private:
-  void SetMean(std::vector<float> mean) {
-    mean_ = std::move(mean);
-    feature_mean_ = ExpandToFeatures(mean_, groups_);
-  }
-
-  const v1::Grouping grouping_;
-  Groups groups_;
-  std::vector<float> mean_;          // By group.
-  std::vector<float> feature_mean_;  // By feature.
+  void Apply(float* example) const override { Subtract(example, feature_mean(), groups().features()); }
 };
 
 const Registered<Transform, v1::ZeroMean> kZeroMean(

@@ -16,6 +16,7 @@
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "tests/support/bytes.h"
+#include "tests/support/text_proto.h"
 #include "tests/support/train_run.h"
 
 namespace traind::core {
@@ -217,6 +218,13 @@ TEST_F(TrainTest, EvaluateAndPredictAgreeWithTraining) {
   for (int i = 0; i < 80; ++i) right += predicted->classes(i) == predicted->labels(i);
   EXPECT_EQ(right / 80.0, metrics->accuracy());
   EXPECT_EQ(predicted->shape(1), 5);
+
+  // A job of single examples predicts one at a time.
+  inference.spec.set_batch_size(1);
+  const auto singly = Predict(inference, input);
+  ASSERT_TRUE(singly.ok()) << singly.status();
+  ASSERT_EQ(singly->outputs_size(), predicted->outputs_size());
+  for (int i = 0; i < singly->outputs_size(); ++i) EXPECT_NEAR(singly->outputs(i), predicted->outputs(i), 1e-5) << i;
 }
 
 // PCA changes the network's input; whitening keeps images. Both are fitted once, told once, and used wherever examples
@@ -228,14 +236,11 @@ TEST_F(TrainTest, PreprocessingThatIsFittedIsToldOnceAndKept) {
   };
   for (const Case& test : {Case{"pca { components: 12 }", {12}}, Case{"whiten { epsilon: 0.01 }", {3, 8, 8}}}) {
     const auto make = [&](const std::string& name) {
-      v1::JobSpec spec;
-      EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
-          absl::StrCat(
-              "network { layers { name: 'hidden' dense { units: 16 } activation { relu {} } } ",
-              "layers { name: 'out' dense { units: 5 } } } data { dataset: 'images' preprocessing { scale {} } ",
-              "preprocessing { ", test.config, " } } batch_size: 8 seed: 7 steps: 12 metrics_every_steps: 1 ",
-              "checkpoint { every { seconds: 0 } }"),
-          &spec));
+      auto spec = FromText<v1::JobSpec>(absl::StrCat(
+          "network { layers { name: 'hidden' dense { units: 16 } activation { relu {} } } ",
+          "layers { name: 'out' dense { units: 5 } } } data { dataset: 'images' preprocessing { scale {} } ",
+          "preprocessing { ", test.config, " } } batch_size: 8 seed: 7 steps: 12 metrics_every_steps: 1 ",
+          "checkpoint { every { seconds: 0 } }"));
       return RequestOf(name, spec, dataset_, folder_.path());
     };
     const TrainRequest whole = make("whole");
