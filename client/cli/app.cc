@@ -85,7 +85,8 @@ int RunTrainctl(const std::vector<std::string>& arguments, const Console& consol
     console.err << "error: " << error.what() << "\n";
     return kUsage;
   }
-  return context.action();
+  const int code = context.action();
+  return code == kOk && context.unprinted ? kFailed : code;
 }
 
 }  // namespace traind::client

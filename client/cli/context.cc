@@ -68,7 +68,8 @@ void Context::PrintJson(const google::protobuf::Message& message) const {
   options.always_print_primitive_fields = true;
   std::string text;
   const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
-  if (!status.ok()) {  // An extension whose message this program was not linked with.
+  if (!status.ok()) {
+    unprinted = true;
     text = nlohmann::json({{"error", {{"message", status.ToString()}}}}).dump();
     err() << "error: this cannot be printed as JSON: " << status.ToString() << "\n";
   }

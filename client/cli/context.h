@@ -43,7 +43,8 @@ struct Context {
   bool json = false;
   bool no_color = false;
   bool quiet = false;
-  std::function<int()> action;  // Of the subcommand that was chosen.
+  std::function<int()> action;     // Of the subcommand that was chosen.
+  mutable bool unprinted = false;  // PrintJson failed.
 
   std::ostream& out() const { return console.out; }
   std::ostream& err() const { return console.err; }
@@ -52,7 +53,8 @@ struct Context {
   Client MakeClient(RetryObserver on_retry = nullptr) const;
   // Says what went wrong, with the place in `file` for each field that the error names, and gives the exit code.
   int Fail(const absl::Status& status, const JobFile* file = nullptr) const;
-  // One line of JSON with the proto's field names.
+  // One line of JSON with the proto's field names. What cannot be printed so, an extension whose message this program
+  // was not linked with, makes the command fail when it ends.
   void PrintJson(const google::protobuf::Message& message) const;
   // Something beside the result: to the error stream, not with --quiet or --json.
   void Note(absl::string_view text) const;

@@ -70,6 +70,21 @@ TEST_F(AppTest, SubmitAppliesSetAndPrintsTheName) {
   EXPECT_EQ(out_.str(), "a\n");
 }
 
+// An extension whose message trainctl was not linked with.
+TEST_F(AppTest, WhatCannotBePrintedAsJsonFails) {
+  server_.training.get_job = [](const v1::GetJobRequest& request, v1::Job* job) {
+    job->set_name(request.name());
+    auto& extension = *job->mutable_spec()->mutable_network()->add_layers()->mutable_extension();
+    extension.set_type_url("type.googleapis.com/nobody.Knows");
+    extension.set_value("\x08\x01");
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"get", "a", "--json"}), 1);
+  EXPECT_TRUE(nlohmann::json::parse(out_.str()).contains("error")) << out_.str();
+  EXPECT_THAT(err_.str(), HasSubstr("cannot be printed as JSON"));
+  EXPECT_EQ(Run({"get", "a"}), 0) << err_.str();
+}
+
 TEST_F(AppTest, WatchPrintsJsonLines) {
   ServeJob(server_.training, v1::JOB_STATE_SUCCEEDED);
   EXPECT_EQ(Run({"watch", "a", "--json"}), 0);
