@@ -7,10 +7,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "tests/conformance/every_kind.h"
 #include "tests/support/layer_run.h"
+#include "tests/support/text_proto.h"
 #include "tests/support/train_run.h"
 
 namespace traind::core {
@@ -26,13 +26,11 @@ TEST_P(EveryKind, ResolvesToItselfResumesWithTheSameBitsAndIsObserved) {
   const v1::Dataset dataset = ImportNumbers("images", folder_.path(), 12, {3, side(), side()}, 5);
   for (const v1::Precision precision : Precisions()) {
     SCOPED_TRACE(v1::Precision_Name(precision));
-    v1::JobSpec spec;
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
+    auto spec = FromText<v1::JobSpec>(
         absl::StrCat("network { ", GetParam().network,
                      " } data { dataset: 'images' } batch_size: 4 steps: 5 seed: 3 metrics_every_steps: 1 "
                      "statistics { every_steps: 2 } checkpoint { every { seconds: 0 } } "
-                     "optimizer { adam {} learning_rate: 0.002 clip_norm: 1 }"),
-        &spec));
+                     "optimizer { adam {} learning_rate: 0.002 clip_norm: 1 }"));
     spec.set_precision(precision);
     const TrainRequest whole = RequestOf(absl::StrCat("whole", precision), spec, dataset, folder_.path());
     ASSERT_FALSE(HasFailure()) << "what a kind requires, Example() must give";

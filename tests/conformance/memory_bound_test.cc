@@ -11,10 +11,10 @@
 #include "absl/strings/str_cat.h"
 #include "core/plan/choose_algorithms.h"
 #include "core/train/model.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "tests/conformance/every_kind.h"
 #include "tests/support/layer_run.h"
+#include "tests/support/text_proto.h"
 
 #ifdef TRAIND_SANITIZED                                       // Of every sanitizer's runtime; GCC has no header for it.
 extern "C" size_t __sanitizer_get_current_allocated_bytes();  // NOLINT
@@ -44,7 +44,7 @@ struct Network {
 
 Network Make(const std::string& text, v1::Precision precision, int64_t batch) {
   Network made;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &made.network));
+  made.network = FromText<v1::Network>(text);
   FieldErrors::Root errors;
   made.graph = Graph::Build(made.network, errors.scope());
   EXPECT_TRUE(errors.ok()) << errors.ToStatus();
@@ -145,6 +145,8 @@ TEST(MemoryBound, HoldsForNetworksOfSize) {
       EXPECT_GE(bound->training, taken.training);
       EXPECT_GE(bound->training - bound->training_overhead, taken.tensors);
       EXPECT_LE(bound->training - bound->training_overhead, kAtMost * taken.training);
+      EXPECT_GE(bound->inference, taken.inference);
+      EXPECT_LE(bound->inference - bound->inference_overhead, kAtMost * taken.inference);
     }
   }
 }

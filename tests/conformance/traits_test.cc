@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "tests/conformance/examples.h"
 #include "tests/support/layer_run.h"
+#include "tests/support/text_proto.h"
 
 namespace traind::core {
 namespace {
@@ -34,8 +35,7 @@ std::string Network(const Kind& kind, const std::string& more = "") {
 }
 
 LayerTraits TraitsOf(const Kind& kind) {
-  v1::Network network;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(Network(kind), &network)) << Network(kind);
+  auto network = FromText<v1::Network>(Network(kind));
   FieldErrors::Root errors;
   const auto graph = Graph::Build(network, errors.scope());
   EXPECT_TRUE(errors.ok()) << errors.ToStatus() << ": what a kind requires, Example() must give";

@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "core/base/bfloat16.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "tests/support/text_proto.h"
 
 namespace traind::core {
 namespace {
@@ -20,8 +20,7 @@ namespace {
 using Type = dnnl::memory::data_type;
 
 std::unique_ptr<Activation> Make(const std::string& text) {
-  v1::Activation config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  auto config = FromText<v1::Activation>(text);
   FieldErrors::Root errors;
   auto activation = Registry<Activation>::Get().Create(config, errors.scope());
   EXPECT_TRUE(errors.ok()) << errors.ToStatus();
@@ -250,8 +249,7 @@ TEST(ActivationTest, NamesTheFieldThatIsWrong) {
       {"swish { beta: nan }", "swish.beta"},
   };
   for (const auto& [text, field] : cases) {
-    v1::Activation config;
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+    auto config = FromText<v1::Activation>(text);
     FieldErrors::Root errors;
     Registry<Activation>::Get().Create(config, errors.scope());
     ASSERT_EQ(errors.violations().field_violations_size(), 1) << text;
@@ -261,8 +259,7 @@ TEST(ActivationTest, NamesTheFieldThatIsWrong) {
 
 TEST(ActivationTest, WritesDefaultsBack) {
   const auto resolved = [](const std::string& text) {
-    v1::Activation config;
-    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+    auto config = FromText<v1::Activation>(text);
     FieldErrors::Root errors;
     Registry<Activation>::Get().Create(config, errors.scope());
     return config;

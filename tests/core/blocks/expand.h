@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "core/graph/graph.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "tests/support/text_proto.h"
 
 namespace traind::core {
 
@@ -37,7 +37,7 @@ struct Built {
 
 inline Built Build(const std::string& text) {
   Built built;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &built.network)) << text;
+  built.network = FromText<v1::Network>(text);
   FieldErrors::Root errors;
   built.graph = Graph::Build(built.network, errors.scope("network"));
   built.errors = std::string(errors.ToStatus().message());

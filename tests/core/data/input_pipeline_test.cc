@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "core/data/viewed_examples.h"
-#include "google/protobuf/text_format.h"
+#include "tests/support/text_proto.h"
 #include "tests/support/train_run.h"
 
 namespace traind::core {
@@ -15,12 +15,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-v1::DataSpec Parse(const std::string& text) {
-  v1::DataSpec data;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &data)) << text;
-  return data;
-}
 
 // Six images [3, 4, 4] whose pixels are all different, in "train"; "test" has the same.
 class InputPipelineTest : public ::testing::Test {
@@ -43,7 +37,7 @@ class InputPipelineTest : public ::testing::Test {
     EXPECT_TRUE(ImportDataset(request, options).ok());
   }
   absl::StatusOr<InputPipeline> Open(const std::string& data) {
-    return InputPipeline::Open(folder_ / "d", Parse(data));
+    return InputPipeline::Open(folder_ / "d", FromText<v1::DataSpec>(data));
   }
   std::vector<float> First(const InputPipeline& input) {
     ViewedExamples viewed(AsStored(input.split()), input.first_look());
@@ -57,7 +51,7 @@ class InputPipelineTest : public ::testing::Test {
 };
 
 TEST_F(InputPipelineTest, FillsInDefaultsAndReportsBothLists) {
-  v1::DataSpec data = Parse("augmentation { rotate { max_degrees: 9 } } preprocessing { scale {} }");
+  v1::DataSpec data = FromText<v1::DataSpec>("augmentation { rotate { max_degrees: 9 } } preprocessing { scale {} }");
   FieldErrors::Root good;
   const Shape shape = {3, 4, 4};
   InputPipeline::Create(data, &shape, good.scope("data"));
@@ -65,7 +59,8 @@ TEST_F(InputPipelineTest, FillsInDefaultsAndReportsBothLists) {
   EXPECT_EQ(data.preprocessing(0).scale().factor(), 1.0 / 255);
   EXPECT_TRUE(data.augmentation(0).has_probability());
   for (const Shape* known : {&shape, static_cast<const Shape*>(nullptr)}) {
-    data = Parse("augmentation { rotate { max_degrees: 500 } } preprocessing { standardize { epsilon: -1 } }");
+    data = FromText<v1::DataSpec>(
+        "augmentation { rotate { max_degrees: 500 } } preprocessing { standardize { epsilon: -1 } }");
     FieldErrors::Root bad;
     InputPipeline::Create(data, known, bad.scope("data"));
     std::vector<std::string> fields;
@@ -125,7 +120,8 @@ TEST_F(InputPipelineTest, WhatWasLearnedComesBack) {
 }
 
 TEST_F(InputPipelineTest, LooksAreOfTheSizeThatTrainingCropsTo) {
-  auto input = InputPipeline::Make(Parse("augmentation { random_resized_crop { height: 2 width: 2 } }"), {3, 4, 4});
+  auto input = InputPipeline::Make(
+      FromText<v1::DataSpec>("augmentation { random_resized_crop { height: 2 width: 2 } }"), {3, 4, 4});
   ASSERT_TRUE(input.ok());
   v1::TestTime test_time;
   test_time.set_flips(true);

@@ -9,8 +9,8 @@
 #include <string>
 #include <vector>
 
-#include "google/protobuf/text_format.h"
 #include "tests/core/data/split_builder.h"
+#include "tests/support/text_proto.h"
 
 namespace traind::core {
 namespace {
@@ -20,9 +20,7 @@ using ::testing::HasSubstr;
 
 Preprocessor::Config Parse(const std::vector<std::string>& transforms) {
   Preprocessor::Config config;
-  for (const std::string& text : transforms) {
-    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, config.Add())) << text;
-  }
+  for (const std::string& text : transforms) *config.Add() = FromText<v1::Preprocessing>(text);
   return config;
 }
 
@@ -180,7 +178,7 @@ TEST_F(PreprocessorTest, NamesTheFieldOfEachViolation) {
   EXPECT_THAT(Errors(Parse({"", "standardize { epsilon: 0 }"}), {4}),
               HasSubstr("data.preprocessing[1].standardize.epsilon: must be a positive float32"));
   EXPECT_THAT(Errors(Parse({"zero_mean { grouping: GROUPING_PER_CHANNEL }"}), {4}),
-              HasSubstr("data.preprocessing[0].zero_mean.grouping: PER_CHANNEL needs images"));
+              HasSubstr("data.preprocessing[0].zero_mean.grouping: GROUPING_PER_CHANNEL needs images"));
   EXPECT_THAT(Errors(Parse({"scale { factor: nan offset: 1e300 }"}), {4}),
               HasSubstr("data.preprocessing[0].scale.offset: must be a finite float32"));
   EXPECT_THAT(Errors(Parse(std::vector<std::string>(17, "scale {}")), {4}), HasSubstr("at most 16 transforms"));

@@ -12,8 +12,8 @@
 
 #include "core/base/random.h"
 #include "core/data/preprocessing/preprocessor.h"
-#include "google/protobuf/text_format.h"
 #include "tests/core/data/split_builder.h"
+#include "tests/support/text_proto.h"
 
 namespace traind::core {
 namespace {
@@ -111,7 +111,7 @@ class PrincipalAxesTest : public ::testing::Test {
   }
   Preprocessor Create(const std::string& text, const Shape& shape) {
     Preprocessor::Config config;
-    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, config.Add()));
+    *config.Add() = FromText<v1::Preprocessing>(text);
     FieldErrors::Root root;
     Preprocessor preprocessor = Preprocessor::Create(&config, &shape, root.scope("data"));
     EXPECT_TRUE(root.ok()) << root.ToStatus();

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "tests/support/text_proto.h"
 
 namespace traind::core {
 namespace {
@@ -18,8 +18,7 @@ constexpr int64_t kN = 1 << 20;
 constexpr Initializer::Fans kFans = {.in = 200, .out = 800};
 
 std::unique_ptr<Initializer> Make(const std::string& text) {
-  v1::Initializer config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  auto config = FromText<v1::Initializer>(text);
   FieldErrors::Root errors;
   auto initializer = Registry<Initializer>::Get().Create(config, errors.scope());
   EXPECT_TRUE(errors.ok()) << errors.ToStatus();
@@ -171,8 +170,7 @@ TEST(InitializerTest, NamesTheFieldThatIsWrong) {
       {"", ""},
   };
   for (const auto& [text, field] : cases) {
-    v1::Initializer config;
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+    auto config = FromText<v1::Initializer>(text);
     FieldErrors::Root errors;
     Registry<Initializer>::Get().Create(config, errors.scope());
     ASSERT_FALSE(errors.ok()) << text;

@@ -7,15 +7,14 @@
 #include <vector>
 
 #include "core/kinds/initializer.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "tests/support/text_proto.h"
 
 namespace traind::core {
 namespace {
 
 std::vector<float> Fill(const std::string& text, const Shape& shape, uint64_t seed = 7) {
-  v1::Initializer config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  auto config = FromText<v1::Initializer>(text);
   FieldErrors::Root errors;
   const auto initializer = Registry<Initializer>::Get().Create(config, errors.scope());
   EXPECT_TRUE(errors.ok()) << errors.ToStatus();
@@ -94,8 +93,7 @@ TEST(OrthogonalTest, DoesNotDependOnTheNumberOfThreads) {
 TEST(OrthogonalTest, NamesAWrongGain) {
   for (const char* text : {"orthogonal { gain: 0 }", "orthogonal { gain: -1 }", "orthogonal { gain: nan }",
                            "orthogonal { gain: 1e300 }"}) {
-    v1::Initializer config;
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config));
+    auto config = FromText<v1::Initializer>(text);
     FieldErrors::Root errors;
     Registry<Initializer>::Get().Create(config, errors.scope());
     ASSERT_EQ(errors.violations().field_violations_size(), 1) << text;

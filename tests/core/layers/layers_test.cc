@@ -7,8 +7,8 @@
 
 #include "core/kinds/layer.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "tests/support/text_proto.h"
 
 namespace traind::core {
 namespace {
@@ -27,7 +27,7 @@ struct Outcome {
 // Makes the layer and, where that works, infers it over `inputs`; `pieces` as for a maxout that follows.
 Outcome Check(const std::string& text, const std::vector<Shape>& inputs, int64_t pieces = 1) {
   Outcome outcome;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &outcome.config)) << text;
+  outcome.config = FromText<v1::Layer>(text);
   FieldErrors::Root root;
   const auto layer = Registry<Layer>::Get().Create(outcome.config, root.scope());
   if (layer) {

@@ -10,15 +10,14 @@
 #include <string>
 #include <vector>
 
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "tests/support/text_proto.h"
 
 namespace traind::core {
 namespace {
 
 std::unique_ptr<Loss> Make(const std::string& text) {
-  v1::Loss config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  auto config = FromText<v1::Loss>(text);
   FieldErrors::Root errors;
   auto loss = Registry<Loss>::Get().Create(config, errors.scope());
   EXPECT_TRUE(errors.ok()) << errors.ToStatus();
@@ -182,8 +181,7 @@ TEST(LossTest, NamesTheFieldThatIsWrong) {
       {"", ""},
   };
   for (const auto& [text, field] : cases) {
-    v1::Loss config;
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+    auto config = FromText<v1::Loss>(text);
     FieldErrors::Root errors;
     Registry<Loss>::Get().Create(config, errors.scope());
     ASSERT_FALSE(errors.ok()) << text;

@@ -7,17 +7,11 @@
 #include <vector>
 
 #include "core/optimizers/resolve.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "tests/support/text_proto.h"
 
 namespace traind::core {
 namespace {
-
-v1::Optimizer Parse(const std::string& text) {
-  v1::Optimizer config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
-}
 
 ResolvedOptimizer Resolve(v1::Optimizer& config) {
   FieldErrors::Root errors;
@@ -27,7 +21,7 @@ ResolvedOptimizer Resolve(v1::Optimizer& config) {
 }
 
 ResolvedOptimizer Resolve(const std::string& text) {
-  v1::Optimizer config = Parse(text);
+  v1::Optimizer config = FromText<v1::Optimizer>(text);
   return Resolve(config);
 }
 
@@ -114,18 +108,18 @@ TEST(OptimizerTest, NamesItsState) {
 }
 
 TEST(ResolveOptimizerTest, WritesDefaultsBack) {
-  v1::Optimizer sgd = Parse("sgd {}");
+  v1::Optimizer sgd = FromText<v1::Optimizer>("sgd {}");
   Resolve(sgd);
   EXPECT_EQ(sgd.learning_rate(), 0.01);
   EXPECT_TRUE(sgd.has_weight_decay());
   EXPECT_TRUE(sgd.schedule().has_constant());
-  v1::Optimizer adamw = Parse("adamw {}");
+  v1::Optimizer adamw = FromText<v1::Optimizer>("adamw {}");
   const ResolvedOptimizer resolved = Resolve(adamw);
   EXPECT_EQ(adamw.learning_rate(), 0.001);
   EXPECT_EQ(adamw.weight_decay(), 0.01);
   EXPECT_EQ(adamw.adamw().beta2(), 0.999);
   EXPECT_EQ(resolved.weight_decay, 0.01);
-  v1::Optimizer off = Parse("adamw {} weight_decay: 0 schedule { step { every_steps: 3 } }");
+  v1::Optimizer off = FromText<v1::Optimizer>("adamw {} weight_decay: 0 schedule { step { every_steps: 3 } }");
   EXPECT_EQ(Resolve(off).weight_decay, 0);
   EXPECT_EQ(off.schedule().step().factor(), 0.1);
 }
@@ -154,7 +148,7 @@ TEST(ResolveOptimizerTest, NamesTheFieldThatIsWrong) {
       {"sgd {} schedule { linear { final_factor: -1 } }", "schedule.linear.final_factor"},
   };
   for (const auto& [text, field] : cases) {
-    v1::Optimizer config = Parse(text);
+    v1::Optimizer config = FromText<v1::Optimizer>(text);
     FieldErrors::Root errors;
     ResolveOptimizer(config, errors.scope());
     ASSERT_EQ(errors.violations().field_violations_size(), 1) << text;
@@ -163,7 +157,8 @@ TEST(ResolveOptimizerTest, NamesTheFieldThatIsWrong) {
 }
 
 TEST(ResolveOptimizerTest, ReportsEverythingAtOnce) {
-  v1::Optimizer config = Parse("sgd { momentum: 1 } learning_rate: -1 weight_decay: -1 schedule { step {} }");
+  v1::Optimizer config =
+      FromText<v1::Optimizer>("sgd { momentum: 1 } learning_rate: -1 weight_decay: -1 schedule { step {} }");
   FieldErrors::Root errors;
   ResolveOptimizer(config, errors.scope());
   EXPECT_EQ(errors.violations().field_violations_size(), 4);

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "core/plan/plan.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "tests/support/text_proto.h"
 
 namespace traind::core {
 namespace {
@@ -19,12 +19,10 @@ constexpr int64_t kShare = 4;
 class Shares : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    v1::Network network;
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
+    auto network = FromText<v1::Network>(
         std::string("input_shape: [3, 8, 8] layers { name: 'c' conv2d { out_channels: 6 kernel: 3 } } layers { name: "
                     "'it' ") +
-            GetParam() + " } layers { name: 'o' dense { units: 5 } }",
-        &network));
+        GetParam() + " } layers { name: 'o' dense { units: 5 } }");
     FieldErrors::Root errors;
     graph_ = Graph::Build(network, errors.scope());
     ASSERT_TRUE(errors.ok()) << errors.ToStatus();

@@ -4,15 +4,14 @@
 #include <utility>
 #include <vector>
 
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "tests/support/text_proto.h"
 
 namespace traind::core {
 namespace {
 
 PenaltyStrength Strength(const std::string& text, std::vector<std::string>* fields = nullptr) {
-  v1::Regularizer config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
+  auto config = FromText<v1::Regularizer>(text);
   FieldErrors::Root errors;
   const auto regularizer = Registry<Regularizer>::Get().Create(config, errors.scope());
   if (fields == nullptr) {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "core/plan/parameter_store.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "tests/support/text_proto.h"
 #include "tests/support/train_run.h"
 
 namespace traind::core {
@@ -18,12 +18,10 @@ class GradientHook : public testing::Test {
   // Trains three steps of plain SGD; `rate` times the gradient is the update.
   std::map<std::string, std::vector<float>> Train(const std::string& name, double rate,
                                                   decltype(TrainRequest::on_gradients) hook) {
-    v1::JobSpec spec;
-    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
+    auto spec = FromText<v1::JobSpec>(
         "network { layers { name: 'a' dense { units: 6 } activation { tanh {} } } layers { name: 'o' dense { units: 3 "
         "} "
-        "} } data { dataset: 'numbers' } batch_size: 4 steps: 3 optimizer { sgd { momentum: 0 } }",
-        &spec));
+        "} } data { dataset: 'numbers' } batch_size: 4 steps: 3 optimizer { sgd { momentum: 0 } }");
     spec.mutable_optimizer()->set_learning_rate(rate);
     TrainRequest request = RequestOf(name, spec, dataset_, folder_.path());
     request.on_gradients = std::move(hook);
@@ -51,9 +49,8 @@ TEST_F(GradientHook, LeavesWhatIsApplied) {
 }
 
 TEST_F(GradientHook, EndsTheRunByItsError) {
-  v1::JobSpec spec;
-  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
-      "network { layers { name: 'o' dense { units: 3 } } } data { dataset: 'numbers' } batch_size: 4 steps: 3", &spec));
+  auto spec = FromText<v1::JobSpec>(
+      "network { layers { name: 'o' dense { units: 3 } } } data { dataset: 'numbers' } batch_size: 4 steps: 3");
   TrainRequest request = RequestOf("lost", spec, dataset_, folder_.path());
   request.on_gradients = [](uint64_t step, ParameterStore&) {
     return step == 1 ? absl::UnavailableError("a peer is gone") : absl::OkStatus();

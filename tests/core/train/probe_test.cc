@@ -4,8 +4,8 @@
 #include "absl/strings/str_cat.h"
 #include "core/job/resolve.h"
 #include "core/train/train.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
+#include "tests/support/text_proto.h"
 
 namespace traind::core {
 namespace {
@@ -16,9 +16,8 @@ absl::StatusOr<v1::ProbeNetworkResponse> ProbeDeep(const std::string& more) {
   for (int i = 1; i <= 5; ++i) {
     absl::StrAppend(&layers, "layers { name: 'l", i, "' dense { units: 40 weight_init { normal { std: 0.01 } } } } ");
   }
-  v1::ProbeNetworkRequest request;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
-      absl::StrCat("network { input_shape: 40 ", layers, "} batch_size: 64 seed: 3 ", more), &request));
+  auto request = FromText<v1::ProbeNetworkRequest>(
+      absl::StrCat("network { input_shape: 40 ", layers, "} batch_size: 64 seed: 3 ", more));
   FieldErrors::Root errors;
   request = ResolveProbe(request, nullptr, errors.scope());
   EXPECT_TRUE(errors.ok()) << errors.ToStatus();
@@ -46,12 +45,10 @@ TEST(ProbeTest, ShowsTheNetworkAfterItsInitializationFromData) {
 // 0.
 TEST(ProbeTest, ASlightlyPositiveBiasLeavesFewerZeros) {
   const auto zeros = [](const std::string& bias) {
-    v1::ProbeNetworkRequest request;
-    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
+    auto request = FromText<v1::ProbeNetworkRequest>(
         absl::StrCat("network { input_shape: 400 layers { name: 'l' dense { units: 400 weight_init { normal { std: "
                      "0.05 } } bias_init { ",
-                     bias, " } } activation { relu {} } } } batch_size: 256 seed: 3"),
-        &request));
+                     bias, " } } activation { relu {} } } } batch_size: 256 seed: 3"));
     FieldErrors::Root errors;
     request = ResolveProbe(request, nullptr, errors.scope());
     EXPECT_TRUE(errors.ok()) << errors.ToStatus();

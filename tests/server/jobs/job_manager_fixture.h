@@ -32,6 +32,8 @@ inline v1::Event Checkpoint(uint64_t step) {
 
 class JobManagerTest : public ::testing::Test {
  protected:
+  using Kind = WorkerExit::Kind;
+
   JobManagerTest() { Start(); }
   ~JobManagerTest() override { Stop(); }
 

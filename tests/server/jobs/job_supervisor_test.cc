@@ -17,7 +17,6 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using Kind = WorkerExit::Kind;
 
 TEST_F(JobManagerTest, RunsAJobToItsEnd) {
   Create("a");

@@ -37,15 +37,6 @@ std::unique_ptr<JobStore> OpenMemory(const std::string&) { return std::make_uniq
 
 class JobStoreTest : public ::testing::TestWithParam<Implementation> {
  protected:
-  JobKey Create(const v1::Job& job, const std::vector<v1::Event>& events = {}) {
-    auto key = store_->CreateJob(job, events);
-    EXPECT_TRUE(key.ok()) << key.status();
-    return key.value_or(0);
-  }
-  std::vector<int64_t> Sequences(JobKey key, const JobStore::ReadOptions& options) {
-    return SequencesOf(*store_, key, options);
-  }
-
   TemporaryFolder folder_;
   const std::unique_ptr<JobStore> store_ = GetParam().open(folder_.path());
 };
@@ -57,7 +48,7 @@ INSTANTIATE_TEST_SUITE_P(All, JobStoreTest,
 TEST_P(JobStoreTest, GivesBackWhatWasStored) {
   v1::Job job = MakeJob("a", "request-1");
   job.set_last_sequence(1);
-  const JobKey key = Create(job, {Train(1, 10)});
+  const JobKey key = Create(*store_, job, {Train(1, 10)});
   EXPECT_GT(key, 0);
   job.set_last_sequence(2);
   job.mutable_progress()->set_step(20);
@@ -66,7 +57,7 @@ TEST_P(JobStoreTest, GivesBackWhatWasStored) {
   ASSERT_TRUE(stored.ok()) << stored.status();
   EXPECT_EQ(stored->key, key);
   EXPECT_EQ(stored->job.SerializeAsString(), job.SerializeAsString());
-  EXPECT_THAT(Sequences(key, {}), ElementsAre(1, 2));
+  EXPECT_THAT(SequencesOf(*store_, key, {}), ElementsAre(1, 2));
   auto request = store_->FindRequest("request-1");
   ASSERT_TRUE(request.ok());
   EXPECT_EQ(*request, "a");
@@ -75,7 +66,7 @@ TEST_P(JobStoreTest, GivesBackWhatWasStored) {
 }
 
 TEST_P(JobStoreTest, NamesTheJobsByArrival) {
-  for (const char* id : {"b", "a", "c"}) Create(MakeJob(id));
+  for (const char* id : {"b", "a", "c"}) Create(*store_, MakeJob(id));
   auto ids = store_->JobIds();
   ASSERT_TRUE(ids.ok()) << ids.status();
   EXPECT_THAT(*ids, ElementsAre("b", "a", "c"));
@@ -83,7 +74,7 @@ TEST_P(JobStoreTest, NamesTheJobsByArrival) {
 
 TEST_P(JobStoreTest, AppendLeavesTheRecordAloneAndUpdateReplacesIt) {
   v1::Job job = MakeJob("a");
-  const JobKey key = Create(job);
+  const JobKey key = Create(*store_, job);
   job.set_state(v1::JOB_STATE_RUNNING);
   job.set_last_sequence(1);
   ASSERT_TRUE(store_->AppendEvents(key, job, {Train(1, 1)}).ok());
@@ -94,7 +85,7 @@ TEST_P(JobStoreTest, AppendLeavesTheRecordAloneAndUpdateReplacesIt) {
 }
 
 TEST_P(JobStoreTest, RefusesATakenIdOrRequestAndLeavesNoTrace) {
-  const JobKey first = Create(MakeJob("a", "r"));
+  const JobKey first = Create(*store_, MakeJob("a", "r"));
   EXPECT_TRUE(absl::IsAlreadyExists(store_->CreateJob(MakeJob("a"), {}).status()));
   EXPECT_TRUE(absl::IsAlreadyExists(store_->CreateJob(MakeJob("b", "r"), {Train(1, 1)}).status()));
   EXPECT_TRUE(absl::IsNotFound(store_->GetJob("b").status()));
@@ -103,16 +94,16 @@ TEST_P(JobStoreTest, RefusesATakenIdOrRequestAndLeavesNoTrace) {
   job.set_state(v1::JOB_STATE_RUNNING);
   EXPECT_TRUE(absl::IsAlreadyExists(store_->UpdateJob(first, job, {Train(1, 1), Train(1, 2)})));
   EXPECT_EQ(store_->GetJob("a")->job.state(), v1::JOB_STATE_QUEUED);
-  EXPECT_THAT(Sequences(first, {}), IsEmpty());
+  EXPECT_THAT(SequencesOf(*store_, first, {}), IsEmpty());
 }
 
 TEST_P(JobStoreTest, DeletesEverythingOfAJobAndNeverGivesAKeyTwice) {
-  const JobKey a = Create(MakeJob("a", "r"), {Train(1, 1)});
+  const JobKey a = Create(*store_, MakeJob("a", "r"), {Train(1, 1)});
   ASSERT_TRUE(store_->DeleteJob(a).ok());
   EXPECT_TRUE(absl::IsNotFound(store_->GetJob("a").status()));
-  EXPECT_THAT(Sequences(a, {}), IsEmpty());
+  EXPECT_THAT(SequencesOf(*store_, a, {}), IsEmpty());
   EXPECT_EQ(*store_->FindRequest("r"), std::nullopt);
-  EXPECT_GT(Create(MakeJob("a", "r")), a);
+  EXPECT_GT(Create(*store_, MakeJob("a", "r")), a);
 }
 
 TEST_P(JobStoreTest, ListsNewestFirstInPagesAndByState) {
@@ -120,7 +111,7 @@ TEST_P(JobStoreTest, ListsNewestFirstInPagesAndByState) {
   for (const char* id : {"a", "b", "c", "d"}) {
     v1::Job job = MakeJob(id);
     job.set_state(*id == 'b' ? v1::JOB_STATE_FAILED : v1::JOB_STATE_QUEUED);
-    keys.push_back(Create(job));
+    keys.push_back(Create(*store_, job));
   }
   const auto names = [&](JobKey before, const std::vector<v1::JobState>& states, size_t limit) {
     std::vector<std::string> result;
@@ -138,11 +129,13 @@ TEST_P(JobStoreTest, ListsNewestFirstInPagesAndByState) {
 }
 
 TEST_P(JobStoreTest, ReadsEventsInBoundedBatches) {
-  const JobKey key = Create(MakeJob("a"), {Train(1, 1), Log(2, std::string(1000, 'x')), Log(3, "short"), Train(4, 2)});
-  EXPECT_THAT(Sequences(key, {.after_sequence = 2}), ElementsAre(3, 4));
-  EXPECT_THAT(Sequences(key, {.max_bytes = 100}), ElementsAre(1));
-  EXPECT_THAT(Sequences(key, {.after_sequence = 1, .max_bytes = 100}), ElementsAre(2)) << "one comes, however large";
-  EXPECT_THAT(Sequences(key, {.kinds = 1u << v1::EVENT_KIND_TRAIN}), ElementsAre(1, 4));
+  const JobKey key =
+      Create(*store_, MakeJob("a"), {Train(1, 1), Log(2, std::string(1000, 'x')), Log(3, "short"), Train(4, 2)});
+  EXPECT_THAT(SequencesOf(*store_, key, {.after_sequence = 2}), ElementsAre(3, 4));
+  EXPECT_THAT(SequencesOf(*store_, key, {.max_bytes = 100}), ElementsAre(1));
+  EXPECT_THAT(SequencesOf(*store_, key, {.after_sequence = 1, .max_bytes = 100}), ElementsAre(2))
+      << "one comes, however large";
+  EXPECT_THAT(SequencesOf(*store_, key, {.kinds = 1u << v1::EVENT_KIND_TRAIN}), ElementsAre(1, 4));
   auto batch = store_->ReadEvents(key, {.after_sequence = 1, .max_events = 2, .kinds = 1u << v1::EVENT_KIND_TRAIN});
   ASSERT_TRUE(batch.ok());
   EXPECT_THAT(batch->events, IsEmpty());
@@ -150,7 +143,7 @@ TEST_P(JobStoreTest, ReadsEventsInBoundedBatches) {
 }
 
 TEST_P(JobStoreTest, FindsEventsByKindAndStep) {
-  const JobKey key = Create(MakeJob("a"), {Train(1, 10, 0.25), Train(2, 20), Log(3, "x")});
+  const JobKey key = Create(*store_, MakeJob("a"), {Train(1, 10, 0.25), Train(2, 20), Log(3, "x")});
   auto found = store_->FindEvent(key, v1::EVENT_KIND_TRAIN, 10);
   ASSERT_TRUE(found.ok());
   ASSERT_TRUE(found->has_value());
@@ -166,7 +159,7 @@ TEST_P(JobStoreTest, CommitsFromManyThreadsInOrderOfEachThread) {
   constexpr int kThreads = 8;
   constexpr int kEvents = 50;
   std::vector<JobKey> keys;
-  for (int i = 0; i < kThreads; ++i) keys.push_back(Create(MakeJob("job-" + std::to_string(i))));
+  for (int i = 0; i < kThreads; ++i) keys.push_back(Create(*store_, MakeJob("job-" + std::to_string(i))));
   std::vector<std::thread> threads;
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&, i] {
@@ -178,7 +171,7 @@ TEST_P(JobStoreTest, CommitsFromManyThreadsInOrderOfEachThread) {
     });
   }
   for (std::thread& thread : threads) thread.join();
-  for (JobKey key : keys) EXPECT_EQ(Sequences(key, {}).size(), size_t{kEvents});
+  for (JobKey key : keys) EXPECT_EQ(SequencesOf(*store_, key, {}).size(), size_t{kEvents});
 }
 
 }  // namespace

@@ -27,14 +27,6 @@ class SqliteJobStoreTest : public ::testing::Test {
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
   }
-  JobKey Create(const v1::Job& job, const std::vector<v1::Event>& events = {}) {
-    auto key = store_->CreateJob(job, events);
-    EXPECT_TRUE(key.ok()) << key.status();
-    return key.value_or(0);
-  }
-  std::vector<int64_t> Sequences(JobKey key, const JobStore::ReadOptions& options) {
-    return SequencesOf(*store_, key, options);
-  }
 
   TemporaryFolder folder_;
   const std::string path_ = folder_.path() + "/traind.db";
@@ -44,7 +36,7 @@ class SqliteJobStoreTest : public ::testing::Test {
 TEST_F(SqliteJobStoreTest, KeepsJobsAndEventsOverAReopen) {
   v1::Job job = MakeJob("a", "request-1");
   job.set_last_sequence(1);
-  const JobKey key = Create(job, {Train(1, 10)});
+  const JobKey key = Create(*store_, job, {Train(1, 10)});
   job.set_last_sequence(2);
   job.mutable_progress()->set_step(20);
   ASSERT_TRUE(store_->AppendEvents(key, job, {Train(2, 20)}).ok());
@@ -53,14 +45,14 @@ TEST_F(SqliteJobStoreTest, KeepsJobsAndEventsOverAReopen) {
   ASSERT_TRUE(stored.ok()) << stored.status();
   EXPECT_EQ(stored->key, key);
   EXPECT_EQ(stored->job.SerializeAsString(), job.SerializeAsString());
-  EXPECT_THAT(Sequences(key, {}), ElementsAre(1, 2));
+  EXPECT_THAT(SequencesOf(*store_, key, {}), ElementsAre(1, 2));
   auto request = store_->FindRequest("request-1");
   ASSERT_TRUE(request.ok());
   EXPECT_EQ(*request, "a");
 }
 
 TEST_F(SqliteJobStoreTest, SurvivesAFullDisk) {
-  const JobKey key = Create(MakeJob("a"));
+  const JobKey key = Create(*store_, MakeJob("a"));
   Reopen(/*max_bytes=*/256 << 10);
   v1::Job job;
   absl::Status status;
@@ -75,7 +67,7 @@ TEST_F(SqliteJobStoreTest, SurvivesAFullDisk) {
   ASSERT_GT(stored, 0);
   // Nothing is half there, reading goes on, and so does writing once there is room.
   EXPECT_EQ(store_->GetJob("a")->job.last_sequence(), stored);
-  EXPECT_EQ(Sequences(key, {.max_bytes = 1 << 30}).size(), static_cast<size_t>(stored));
+  EXPECT_EQ(SequencesOf(*store_, key, {.max_bytes = 1 << 30}).size(), static_cast<size_t>(stored));
   Reopen();
   job.set_last_sequence(stored + 1);
   EXPECT_TRUE(store_->AppendEvents(key, job, {Log(stored + 1, "again")}).ok());

@@ -1,4 +1,4 @@
-// Jobs and events for tests of stores, and what a store holds.
+// Jobs and events for tests of stores, their way into one, and what it holds.
 #pragma once
 
 #include <gtest/gtest.h>
@@ -32,6 +32,12 @@ inline v1::Event Log(int64_t sequence, const std::string& text) {
   event.set_sequence(sequence);
   event.mutable_log()->set_text(text);
   return event;
+}
+
+inline JobKey Create(JobStore& store, const v1::Job& job, const std::vector<v1::Event>& events = {}) {
+  auto key = store.CreateJob(job, events);
+  EXPECT_TRUE(key.ok()) << key.status();
+  return key.value_or(0);
 }
 
 // The numbers of the events that one batch brings.

@@ -10,15 +10,13 @@
 #include <vector>
 
 #include "core/data/augmentation/augmenter.h"
-#include "google/protobuf/text_format.h"
+#include "tests/support/text_proto.h"
 
 namespace traind::core {
 
 inline Augmenter::Config ParseAugmentation(const std::vector<std::string>& texts) {
   Augmenter::Config config;
-  for (const std::string& text : texts) {
-    EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, config.Add())) << text;
-  }
+  for (const std::string& text : texts) *config.Add() = FromText<v1::Augmentation>(text);
   return config;
 }
 

@@ -7,30 +7,24 @@
 #include <string>
 #include <vector>
 
-#include "google/protobuf/text_format.h"
 #include "tests/core/data/augmentation/helpers.h"
+#include "tests/support/text_proto.h"
 
 namespace traind::core {
 namespace {
 
 using ::testing::HasSubstr;
 
-v1::TestTime Parse(const std::string& text) {
-  v1::TestTime config;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &config)) << text;
-  return config;
-}
-
 Views Make(const std::string& text, const Shape& image, const Shape& input) {
   FieldErrors::Root errors;
-  Views views = Views::Create(Parse(text), image, input, errors.scope("test_time"));
+  Views views = Views::Create(FromText<v1::TestTime>(text), image, input, errors.scope("test_time"));
   EXPECT_TRUE(errors.ok()) << errors.ToStatus();
   return views;
 }
 
 std::string Errors(const std::string& text, const Shape& image, const Shape& input) {
   FieldErrors::Root errors;
-  Views::Create(Parse(text), image, input, errors.scope("test_time"));
+  Views::Create(FromText<v1::TestTime>(text), image, input, errors.scope("test_time"));
   return std::string(errors.ToStatus().message());
 }
 
