@@ -145,6 +145,8 @@ v1::ListComponentsResponse ListComponents() {
            "One of the optimizers, its rate, decoupled weight decay, clipping.");
   add_part(*v1::JobSpec::descriptor(), "lottery_ticket",
            "Rounds of training, pruning by magnitude and rewinding to early weights (slide 67).");
+  add_part(*v1::JobSpec::descriptor(), "early_stopping",
+           "Ends the training when a metric no longer improves; the best weights may come back.");
   add_part(*v1::EvaluationSpec::descriptor(), "test_time",
            "In evaluation: averages over crops, scales, mirror images and random draws (slides 88-100).");
   return response;

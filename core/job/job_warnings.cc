@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "core/data/dataset_dir.h"
+#include "core/job/duration.h"
 #include "core/kinds/initializer.h"
 #include "core/kinds/loss.h"
 #include "core/kinds/transform.h"
@@ -94,6 +96,18 @@ void WarnOfLogits(const v1::Loss& loss, const Node& output, std::vector<std::str
   }
 }
 
+// Early stopping looks at each evaluation of the cadence; the first one of a job is always the best so far.
+void WarnOfPatience(const v1::JobSpec& spec, const v1::Dataset& dataset, std::vector<std::string>& warnings) {
+  const v1::EarlyStopping& config = spec.early_stopping();
+  const v1::DatasetSplit* train = FindSplit(dataset, spec.data().train_split());
+  if (!spec.has_early_stopping() || config.restore_best() || train == nullptr) return;
+  const int64_t examples = FirstOf(train->num_examples(), spec.data().max_train_examples());
+  const uint64_t evaluations = TotalSteps(spec, examples / spec.batch_size()) / spec.evaluation().every_steps();
+  if (evaluations > config.patience()) return;
+  warnings.push_back(absl::StrCat("early_stopping never acts: its patience is ", config.patience(),
+                                  " evaluations, and the whole job has ", evaluations));
+}
+
 }  // namespace
 
 std::vector<std::string> NetworkWarnings(const Graph& graph, int64_t batch) {
@@ -127,6 +141,7 @@ std::vector<std::string> JobWarnings(const v1::JobSpec& spec, const Graph& graph
   if (spec.data().train_split() == spec.data().evaluation_split()) {
     warnings.emplace_back("evaluation uses the examples of the training split: overfitting will not show");
   }
+  WarnOfPatience(spec, dataset, warnings);
   return warnings;
 }
 

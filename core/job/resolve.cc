@@ -11,9 +11,11 @@
 #include "core/graph/graph.h"
 #include "core/job/check_values.h"
 #include "core/job/describe.h"
+#include "core/job/early_stopping.h"
 #include "core/job/fits.h"
 #include "core/job/job_memory.h"
 #include "core/job/job_warnings.h"
+#include "core/job/names.h"
 #include "core/job/resolve_data.h"
 #include "core/job/resolve_initialization.h"
 #include "core/job/test_time.h"
@@ -33,15 +35,8 @@ constexpr uint32_t kMaxBatch = 65536;
 // The API's defaults: of a job and of the description of a network; of a probe, as in the lecture.
 constexpr uint32_t kDefaultBatch = 128;
 constexpr uint32_t kDefaultProbeBatch = 16;
-// The API's most.
-constexpr int kMaxDisplayName = 128;
 // One prefetch thread keeps up with so many that compute.
 constexpr uint32_t kThreadsPerPrefetchThread = 8;
-
-// Code points of a string that protobuf has checked to be UTF-8.
-int64_t Characters(const std::string& text) {
-  return std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
-}
 
 void CheckPrecision(v1::Precision precision, const FieldErrors& errors) {
   if (precision == v1::PRECISION_BF16 && !onednn::SupportsBf16()) {
@@ -134,14 +129,20 @@ void ResolveDuration(v1::JobSpec& spec, uint64_t steps_per_epoch, const FieldErr
   }
 }
 
+// 0 s, or with `above_zero` more than that, to 10,000 years, the range of google.protobuf.Duration.
+void CheckDuration(const google::protobuf::Duration& duration, bool above_zero, const FieldErrors& errors) {
+  constexpr int64_t kMaxSeconds = 315'576'000'000;
+  const int64_t seconds = duration.seconds(), nanos = duration.nanos();
+  const bool in_range = seconds >= 0 && seconds <= kMaxSeconds && nanos >= 0 && nanos <= 999'999'999;
+  if (in_range && !(above_zero && seconds == 0 && nanos == 0)) return;
+  errors.Add(
+      absl::StrCat("must be ", above_zero ? "above " : "", "0 s to ", kMaxSeconds, " s, with nanos of 0 to 999999999"));
+}
+
 void ResolveCheckpoint(v1::CheckpointSpec& checkpoint, const FieldErrors& errors) {
   if (!checkpoint.has_every_steps()) checkpoint.set_every_steps(0);
   if (!checkpoint.has_every()) checkpoint.mutable_every()->set_seconds(30);
-  const auto& every = checkpoint.every();
-  constexpr int64_t kMaxSeconds = 315'576'000'000;  // 10,000 years: the range of google.protobuf.Duration.
-  if (every.seconds() < 0 || every.nanos() < 0 || every.seconds() > kMaxSeconds || every.nanos() > 999'999'999) {
-    errors.At("every").Add("must be 0 s to 315576000000 s, with nanos of 0 to 999999999");
-  }
+  CheckDuration(checkpoint.every(), /*above_zero=*/false, errors.At("every"));
   if (!checkpoint.has_keep_last()) checkpoint.set_keep_last(3);
   CheckCount(checkpoint.keep_last(), 1, 1000, errors.At("keep_last"));
 }
@@ -156,9 +157,8 @@ void ResolveStatistics(v1::StatisticsSpec& statistics, const FieldErrors& errors
 
 // Everything that depends neither on the dataset nor on the network.
 void ResolveSettings(v1::JobSpec& spec, uint32_t max_threads, const FieldErrors& errors) {
-  if (Characters(spec.display_name()) > kMaxDisplayName) {
-    errors.At("display_name").Add(absl::StrCat("must be at most ", kMaxDisplayName, " characters"));
-  }
+  CheckDisplayName(spec.display_name(), errors.At("display_name"));
+  CheckLabels(spec.labels(), errors.At("labels"));
   if (spec.sampling() == v1::SAMPLING_UNSPECIFIED) spec.set_sampling(v1::SAMPLING_SHUFFLED);
   if (spec.precision() == v1::PRECISION_UNSPECIFIED) spec.set_precision(v1::PRECISION_F32);
   if (spec.convolution_algorithm() == v1::CONVOLUTION_ALGORITHM_UNSPECIFIED)
@@ -175,6 +175,7 @@ void ResolveSettings(v1::JobSpec& spec, uint32_t max_threads, const FieldErrors&
   if (!spec.has_metrics_every_steps()) spec.set_metrics_every_steps(10);
   ResolveStatistics(*spec.mutable_statistics(), errors.At("statistics"));
   ResolveCheckpoint(*spec.mutable_checkpoint(), errors.At("checkpoint"));
+  if (spec.has_max_duration()) CheckDuration(spec.max_duration(), /*above_zero=*/true, errors.At("max_duration"));
 }
 
 // How many examples a step takes, how many steps there are, and what happens to the weights before and between them.
@@ -232,6 +233,7 @@ absl::StatusOr<ResolvedJob> ResolveJob(const v1::JobSpec& spec, const v1::Datase
   ResolveSettings(resolved, max_threads, errors);
   const ResolvedData data = ResolveData(*resolved.mutable_data(), dataset, errors.At("data"));
   ResolveSteps(spec, data.examples, resolved, errors);
+  ResolveEarlyStopping(resolved, dataset, errors);
   ResolveLoss(resolved, dataset, data.blends, errors.At("loss"));
   ResolveOptimizerDefault(*resolved.mutable_optimizer());
   const ResolvedOptimizer optimizer = ResolveOptimizer(*resolved.mutable_optimizer(), errors.At("optimizer"));

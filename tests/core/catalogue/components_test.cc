@@ -35,7 +35,7 @@ TEST(ListComponents, NamesEveryBranchOfEveryOneof) {
       if (!IsExtension(*kinds->field(i))) expected[category].push_back(kinds->field(i)->name());
     }
   }
-  expected["part of a job"] = {"optimizer", "lottery_ticket", "test_time"};
+  expected["part of a job"] = {"optimizer", "lottery_ticket", "early_stopping", "test_time"};
   const v1::ListComponentsResponse response = ListComponents();
   for (const auto& component : response.components()) {
     listed[component.category()].push_back(component.name());

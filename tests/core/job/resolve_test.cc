@@ -94,6 +94,18 @@ TEST(ResolveJob, TakesSmallerBatchesAndNoEvaluationWhereTheDatasetHasNoMore) {
   EXPECT_EQ(job.spec.data().evaluation_split(), "none");
 }
 
+TEST(ResolveJob, EarlyStoppingLooksAtTheLossUnlessToldOtherwise) {
+  const std::string job = std::string("network { layers { name: 'logits' dense { units: 10 } } } epochs: 5 ") +
+                          "data { dataset: 'images' " + kCentred + " } ";
+  const ResolvedJob stops = Resolve(job + "early_stopping { patience: 4 } max_duration { nanos: 1 }");
+  EXPECT_EQ(stops.spec.early_stopping().metric(), v1::EarlyStopping::METRIC_EVALUATION_LOSS);
+  EXPECT_THAT(stops.warnings, IsEmpty());
+  EXPECT_THAT(Resolve(job + "early_stopping { patience: 5 }").warnings,
+              ElementsAre("early_stopping never acts: its patience is 5 evaluations, and the whole job has 5"));
+  EXPECT_THAT(Resolve(job + "early_stopping { patience: 5 restore_best: true }").warnings, IsEmpty());
+  EXPECT_THAT(Resolve(job + "early_stopping { patience: 5 } evaluation { every_steps: 300 }").warnings, IsEmpty());
+}
+
 TEST(ResolveJob, WarnsOfWhatTheLectureWarnsOf) {
   const std::string data = std::string("data { dataset: 'images' ") + kCentred + " }";
   EXPECT_THAT(Resolve("network { layers { name: 'logits' dense { units: 10 } } }" + data).warnings, IsEmpty());

@@ -1,0 +1,77 @@
+#include "core/job/early_stopping.h"
+
+#include <cmath>
+#include <limits>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "core/base/enum_name.h"
+#include "core/base/require.h"
+#include "core/job/resolve_data.h"
+
+namespace traind::core {
+
+void ResolveEarlyStopping(v1::JobSpec& spec, const v1::Dataset* dataset, const FieldErrors& errors) {
+  if (!spec.has_early_stopping()) return;
+  v1::EarlyStopping& config = *spec.mutable_early_stopping();
+  const FieldErrors at = errors.At("early_stopping");
+  if (config.metric() == v1::EarlyStopping::METRIC_UNSPECIFIED) {
+    config.set_metric(v1::EarlyStopping::METRIC_EVALUATION_LOSS);
+  }
+  Require(config.patience() >= 1, at, "patience", "at least 1", config.patience());
+  Require(config.min_delta() >= 0, at, "min_delta", "at least 0", config.min_delta());
+  if (config.metric() == v1::EarlyStopping::METRIC_EVALUATION_ACCURACY && dataset != nullptr &&
+      dataset->num_classes() == 0) {
+    at.At("metric").Add(absl::StrCat("EVALUATION_ACCURACY needs class labels, and ", dataset->name(), " has none"));
+  }
+  if (config.metric() != v1::EarlyStopping::METRIC_TRAIN_LOSS && !Evaluates(spec.data())) {
+    at.At("metric").Add("needs an evaluation, and data.evaluation_split is \"none\"; TRAIN_LOSS needs none");
+  }
+  if (spec.evaluation().has_every_steps() && spec.evaluation().every_steps() == 0) {
+    errors.At("evaluation").At("every_steps").Add("must be at least 1 with early_stopping, which looks that often");
+  }
+  if (spec.has_lottery_ticket()) {
+    at.Add("does not go with lottery_ticket, whose rounds are equally long; leave one of them out");
+  }
+}
+
+v1::EarlyStoppingState NewEarlyStoppingState() {
+  v1::EarlyStoppingState state;
+  state.set_best(std::numeric_limits<double>::quiet_NaN());
+  return state;
+}
+
+bool Improves(const v1::EarlyStopping& config, double value, double best) {
+  if (std::isnan(value) || std::isnan(best)) return !std::isnan(value);
+  const double gain = config.metric() == v1::EarlyStopping::METRIC_EVALUATION_ACCURACY ? value - best : best - value;
+  return gain > 0 && gain >= config.min_delta();
+}
+
+void NoteEvaluation(const v1::EarlyStopping& config, uint64_t step, double value, v1::EarlyStoppingState& state) {
+  if (Improves(config, value, state.best())) {
+    state.set_best(value);
+    state.set_best_step(step);
+    state.set_waited(0);
+  } else {
+    state.set_waited(state.waited() + 1);
+  }
+  state.clear_train_loss_sum();
+  state.clear_train_loss_steps();
+}
+
+bool HasEnded(const v1::EarlyStopping& config, const v1::EarlyStoppingState& state) {
+  return config.patience() > 0 && state.waited() >= config.patience();
+}
+
+std::string EndReason(const v1::EarlyStopping& config, const v1::EarlyStoppingState& state) {
+  const std::string evaluations = absl::StrCat(state.waited(), state.waited() == 1 ? " evaluation" : " evaluations");
+  if (std::isnan(state.best())) {
+    return absl::StrCat("early stopping: ", MetricName(config), " was not a number in ", evaluations);
+  }
+  return absl::StrCat("early stopping: ", MetricName(config), " was best after step ", state.best_step(), " (",
+                      state.best(), "), not in the ", evaluations, " since");
+}
+
+std::string MetricName(const v1::EarlyStopping& config) { return absl::AsciiStrToLower(EnumName(config.metric())); }
+
+}  // namespace traind::core

@@ -1,0 +1,224 @@
+#include "core/job/fork.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/kind.h"
+#include "core/data/input_pipeline.h"
+#include "core/graph/graph.h"
+#include "core/job/duration.h"
+#include "core/job/early_stopping.h"
+#include "core/job/resolve_data.h"
+#include "core/optimizers/resolve.h"
+#include "google/protobuf/util/message_differencer.h"
+
+namespace traind::core {
+namespace {
+
+constexpr size_t kMostTensors = 10;  // That are named in violations.
+
+using google::protobuf::util::MessageDifferencer;
+
+// A spec with the defaults that this version knows, also where an older one wrote it, and what was built from it.
+// Violations are none: it was accepted.
+struct Known {
+  v1::JobSpec spec;
+  std::unique_ptr<Graph> graph;
+  Shape preprocessed;  // The shape that the preprocessing sees.
+  std::unique_ptr<Optimizer> optimizer;
+};
+
+Known KnownOf(const v1::JobSpec& resolved) {
+  FieldErrors::Root none;
+  Known known;
+  known.spec = resolved;
+  const Shape stored = StoredShape(resolved);
+  known.graph = Graph::Build(*known.spec.mutable_network(), none.scope());
+  known.preprocessed = InputPipeline::Create(*known.spec.mutable_data(), &stored, none.scope()).augmented_shape();
+  known.optimizer = ResolveOptimizer(*known.spec.mutable_optimizer(), none.scope()).optimizer;
+  return known;
+}
+
+template <class List>
+bool SameList(const List& a, const List& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](const auto& x, const auto& y) { return MessageDifferencer::Equals(x, y); });
+}
+
+bool SameEvaluations(const v1::JobSpec& a, const v1::JobSpec& b) {
+  return MessageDifferencer::Equals(a.network(), b.network()) && MessageDifferencer::Equals(a.loss(), b.loss()) &&
+         MessageDifferencer::Equals(a.evaluation().test_time(), b.evaluation().test_time()) &&
+         a.data().dataset() == b.data().dataset() && a.data().evaluation_split() == b.data().evaluation_split() &&
+         a.data().max_evaluation_examples() == b.data().max_evaluation_examples() &&
+         SameList(a.data().preprocessing(), b.data().preprocessing());
+}
+
+bool SameTrainingData(const v1::JobSpec& a, const v1::JobSpec& b) {
+  return a.data().dataset() == b.data().dataset() && a.data().train_split() == b.data().train_split() &&
+         a.data().max_train_examples() == b.data().max_train_examples();
+}
+
+// Whether a step of both is the same part of an epoch.
+bool SameSteps(const v1::JobSpec& a, const v1::JobSpec& b) {
+  return SameTrainingData(a, b) && a.batch_size() == b.batch_size();
+}
+
+Inherited InheritedFrom(const Known& job, const Known& parent) {
+  const v1::JobSpec &spec = job.spec, &before = parent.spec;
+  Inherited inherited;
+  inherited.optimizer = spec.optimizer().kind_case() == before.optimizer().kind_case() && job.optimizer != nullptr &&
+                        parent.optimizer != nullptr && job.optimizer->slots() == parent.optimizer->slots();
+  inherited.augmentation = SameList(spec.data().augmentation(), before.data().augmentation());
+  inherited.observers =
+      before.statistics().every_steps() > 0 && MessageDifferencer::Equals(spec.network(), before.network());
+  inherited.evaluations = SameEvaluations(spec, before);
+  const v1::EarlyStopping &now = spec.early_stopping(), &then = before.early_stopping();
+  inherited.early_stopping = inherited.evaluations && spec.has_early_stopping() && before.has_early_stopping() &&
+                             now.metric() == then.metric() && now.min_delta() == then.min_delta();
+  return inherited;
+}
+
+std::map<std::string, Shape> ParametersOf(const Graph& graph) {
+  std::map<std::string, Shape> shapes;
+  for (const Node& node : graph.nodes()) {
+    for (const ParameterSpec& parameter : node.parameters) {
+      shapes[absl::StrCat(node.name, ".", parameter.name)] = parameter.shape;
+    }
+  }
+  return shapes;
+}
+
+// The network has the checkpoint's tensors: one violation for each that differs, for the first of them.
+void CheckParameters(const Graph& graph, const Graph& parent, const FieldErrors& network) {
+  const std::map<std::string, Shape> wanted = ParametersOf(graph), there = ParametersOf(parent);
+  std::vector<std::string> problems;
+  for (const auto& [name, shape] : wanted) {
+    const auto found = there.find(name);
+    if (found == there.end()) {
+      problems.push_back(absl::StrCat(name, " is not in the checkpoint"));
+    } else if (found->second != shape) {
+      problems.push_back(
+          absl::StrCat(name, " has shape ", ToString(shape), ", in the checkpoint ", ToString(found->second)));
+    }
+  }
+  for (const auto& [name, shape] : there) {
+    if (wanted.find(name) == wanted.end()) {
+      problems.push_back(absl::StrCat("has no ", name, " ", ToString(shape), ", which the checkpoint has"));
+    }
+  }
+  const size_t named = std::min(problems.size(), kMostTensors);
+  if (problems.size() > named) {
+    absl::StrAppend(&problems[named - 1], "; and ", problems.size() - named, " tensors more differ");
+  }
+  for (size_t i = 0; i < named; ++i) network.Add(problems[i]);
+}
+
+void CheckPreprocessing(const Known& job, const Known& parent, const std::string& name, const FieldErrors& data) {
+  if (!SameList(job.spec.data().preprocessing(), parent.spec.data().preprocessing())) {
+    data.At("preprocessing")
+        .Add(absl::StrCat("is not that of the checkpoint, whose weights know no other: leave it as it is, or create a ",
+                          "job with initial_weights { model: \"", name, "\" }"));
+  } else if (!job.spec.data().preprocessing().empty() && job.preprocessed != parent.preprocessed) {
+    data.At("preprocessing")
+        .Add(absl::StrCat("was fitted on examples of shape ", ToString(parent.preprocessed), ", and these have ",
+                          ToString(job.preprocessed)));
+  }
+}
+
+void CheckStepsLeft(const v1::JobSpec& spec, uint64_t steps_per_epoch, uint64_t step, const FieldErrors& errors) {
+  const uint64_t total = TotalSteps(spec, steps_per_epoch);
+  if (total > step) return;
+  errors.At(spec.has_steps() ? "steps" : "epochs")
+      .Add(absl::StrCat("makes ", total, " steps in all, and the checkpoint has done ", step,
+                        " of them: nothing is left ", "to train"));
+}
+
+// Its rounds, masks and weights to rewind to go on, or there are none.
+void CheckLotteryTicket(const v1::JobSpec& spec, const v1::JobSpec& parent, const FieldErrors& errors) {
+  if (!spec.has_lottery_ticket() && !parent.has_lottery_ticket()) return;
+  const bool same = spec.has_lottery_ticket() && parent.has_lottery_ticket() &&
+                    MessageDifferencer::Equals(spec.lottery_ticket(), parent.lottery_ticket());
+  const bool same_rounds = spec.duration_case() == parent.duration_case() && spec.epochs() == parent.epochs() &&
+                           spec.steps() == parent.steps() && SameSteps(spec, parent);
+  if (same && same_rounds) return;
+  errors.At("lottery_ticket")
+      .Add("and the length of its rounds must be the checkpoint's, which is in the middle of them");
+}
+
+void CheckNotEnded(const v1::JobSpec& spec, const v1::CheckpointManifest& checkpoint, const FieldErrors& errors) {
+  if (!HasEnded(spec.early_stopping(), checkpoint.early_stopping())) return;
+  errors.At("early_stopping")
+      .Add(absl::StrCat("has ended at the checkpoint (", EndReason(spec.early_stopping(), checkpoint.early_stopping()),
+                        "): raise patience, or leave it out"));
+}
+
+std::vector<std::string> WarningsOf(const Known& job, const Known& parent, const Inherited& inherited,
+                                    uint64_t steps_per_epoch, const v1::CheckpointManifest& checkpoint) {
+  const v1::JobSpec &spec = job.spec, &before = parent.spec;
+  std::vector<std::string> warnings;
+  if (!inherited.optimizer) {
+    warnings.push_back(absl::StrCat("the optimizer's state begins anew: that of the checkpoint is of ",
+                                    KindName(before.optimizer()), " with other options or another kind than this ",
+                                    KindName(spec.optimizer())));
+  }
+  if (!inherited.evaluations && Evaluates(spec.data())) {
+    warnings.emplace_back(
+        "the best evaluation is counted anew: those before the checkpoint are of another loss, network or evaluation");
+  }
+  if (!SameSteps(spec, before) && steps_per_epoch > 0) {
+    warnings.push_back(absl::StrCat("steps are counted on: step ", checkpoint.step(), " of the checkpoint is epoch ",
+                                    static_cast<double>(checkpoint.step()) / static_cast<double>(steps_per_epoch),
+                                    " of this job, whose epochs have ", steps_per_epoch, " steps"));
+  }
+  if (!SameTrainingData(spec, before) && !spec.data().preprocessing().empty()) {
+    warnings.push_back(absl::StrCat("the preprocessing stays as it was fitted on split \"", before.data().train_split(),
+                                    "\" of ", before.data().dataset()));
+  }
+  const bool begins_otherwise = !MessageDifferencer::Equals(spec.initial_weights(), before.initial_weights()) ||
+                                !MessageDifferencer::Equals(spec.data_initialization(), before.data_initialization());
+  if (begins_otherwise) {
+    warnings.emplace_back("initial_weights and data_initialization do nothing: the weights are the checkpoint's");
+  }
+  if (checkpoint.early_stopping().has_restored_step()) {
+    const uint64_t best = checkpoint.early_stopping().restored_step();
+    warnings.push_back(absl::StrCat("goes on with the weights after step ", checkpoint.step(), ", as one longer job ",
+                                    "would; the checkpoint shows those of step ", best, " (restore_best), with which ",
+                                    "a fork of step ", best, " begins"));
+  }
+  return warnings;
+}
+
+}  // namespace
+
+Inherited InheritedBy(const v1::JobSpec& spec, const v1::JobSpec& parent) {
+  return InheritedFrom(KnownOf(spec), KnownOf(parent));
+}
+
+std::vector<std::string> CheckFork(const v1::JobSpec& spec, uint64_t steps_per_epoch, const std::string& name,
+                                   const v1::CheckpointManifest& checkpoint, const FieldErrors& errors) {
+  const Known job = KnownOf(spec), parent = KnownOf(checkpoint.spec());
+  const Inherited inherited = InheritedFrom(job, parent);
+  if (job.graph == nullptr || parent.graph == nullptr) {
+    errors.At("network").Add("cannot be compared with the checkpoint's, which this version does not understand");
+    return {};
+  }
+  CheckParameters(*job.graph, *parent.graph, errors.At("network"));
+  CheckPreprocessing(job, parent, name, errors.At("data"));
+  CheckStepsLeft(spec, steps_per_epoch, checkpoint.step(), errors);
+  CheckLotteryTicket(spec, parent.spec, errors);
+  if (inherited.early_stopping) CheckNotEnded(spec, checkpoint, errors);
+  return WarningsOf(job, parent, inherited, steps_per_epoch, checkpoint);
+}
+
+std::optional<uint64_t> BestStepNeeded(const v1::JobSpec& spec, const v1::CheckpointManifest& checkpoint) {
+  const v1::EarlyStoppingState& state = checkpoint.early_stopping();
+  const bool needed = spec.early_stopping().restore_best() && checkpoint.has_early_stopping() &&
+                      !std::isnan(state.best()) && state.best_step() != checkpoint.step() &&
+                      InheritedBy(spec, checkpoint.spec()).early_stopping;
+  return needed ? std::optional(state.best_step()) : std::nullopt;
+}
+
+}  // namespace traind::core
