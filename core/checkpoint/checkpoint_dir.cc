@@ -166,17 +166,19 @@ absl::Status Publish(const std::string& dir, const std::string& writing, const s
   return RemoveAll(replaced);
 }
 
-// Removes all but the newest `keep_last` and the best one. Damaged checkpoints count as old ones do.
-absl::Status Prune(const std::string& dir, int keep_last) {
+// Removes all but the newest `keep_last`, the best one and the one that is to be kept. Damaged checkpoints count as old
+// ones do.
+absl::Status Prune(const std::string& dir, const SaveOptions& options) {
   auto steps = ListSteps(dir);
   if (!steps.ok()) return steps.status();
   auto sound = ListCheckpoints(dir);
   if (!sound.ok()) return sound.status();
   const int64_t best = BestStep(*sound);
-  const size_t keep = static_cast<size_t>(std::max(keep_last, 1));
+  const size_t keep = static_cast<size_t>(std::max(options.keep_last, 1));
   for (size_t i = 0; i + keep < steps->size(); ++i) {
-    if ((*steps)[i] == best) continue;
-    const std::string name = StepName(static_cast<uint64_t>((*steps)[i]));
+    const auto step = static_cast<uint64_t>((*steps)[i]);
+    if ((*steps)[i] == best || step == options.keep_step) continue;
+    const std::string name = StepName(step);
     const std::string removing = Join(dir, absl::StrCat(kRemovingPrefix, name));
     // The rename takes it away in one step, so that a half-removed one is never seen.
     if (absl::Status status = Rename(Join(dir, name), removing); !status.ok()) return status;
@@ -236,7 +238,7 @@ absl::Status SaveCheckpoint(const std::string& dir, const CheckpointContent& con
     RemoveAll(writing).IgnoreError();
     return status;
   }
-  return Prune(dir, options.keep_last);
+  return Prune(dir, options);
 }
 
 std::string CheckpointFiles::preprocessing_path() const {

@@ -38,7 +38,8 @@ struct CheckpointContent {
 };
 
 struct SaveOptions {
-  int keep_last = 3;  // At least 1. The best by evaluation loss is kept beside them.
+  int keep_last = 3;                       // At least 1. The best by evaluation loss is kept beside them.
+  std::optional<uint64_t> keep_step = {};  // Is kept, too.
   // Called when all files are durable, before the checkpoint can be seen. Its error ends the save without a trace.
   std::function<absl::Status()> before_publish = {};
 };

@@ -61,6 +61,10 @@ class InputPipeline {
   // What was learned, for Load: DATA_LOSS names a tensor that is missing, has another shape or is not finite.
   std::vector<Tensor> learned() const;
   absl::Status Load(absl::Span<const Tensor> learned);
+  // The augmentation alone, beside a preprocessing that was loaded.
+  absl::Status FitAugmentation(const std::function<void()>& progress) {
+    return augmenter_.Fit(AsStored(*split_), progress);
+  }
   // Without the augmentation, for what does not train.
   absl::Status LoadPreprocessing(absl::Span<const Tensor> learned) { return preprocessor_.Load(learned); }
 

@@ -34,13 +34,25 @@ class EventSink {
   virtual void Heartbeat(uint64_t step) = 0;
 };
 
+// What is wanted of a training that runs. Written by another thread; the newest wish counts. It is seen after the step
+// under way.
+enum class StopWish : uint8_t {
+  kNone,
+  kStop,    // Write a checkpoint and end as stopped.
+  kFinish,  // End early and well: evaluate, write the last checkpoint, end as at the last step.
+};
+using StopSignal = std::atomic<StopWish>;
+
 struct TrainRequest {
   std::string job;                             // "jobs/{id}"
   v1::JobSpec spec;                            // Resolved.
   std::vector<v1::LayerAlgorithm> algorithms;  // Of the job.
   std::string dataset_dir;                     // Folder of the dataset (core/data/dataset_dir.h).
   std::string checkpoint_dir;                  // Created if absent; resumes from its newest sound checkpoint.
-  std::string weights_path;                    // safetensors for initial_weights; empty: initialize.
+  // "jobs/{id}/checkpoints/{step}" of another job, whose files are in checkpoint_dir to begin with (core/job/fork.h);
+  // empty: none.
+  std::string forked_from = "";
+  std::string weights_path;  // safetensors for initial_weights; empty: initialize.
   uint32_t threads = 1;
   // Between a step's gradients and its update: the gradients that it leaves in the store are clipped and applied, as
   // the sum over several workers would be. Called with the steps done before, from the thread of Train; an error ends
@@ -49,14 +61,16 @@ struct TrainRequest {
 };
 
 struct TrainResult {
-  uint64_t step = 0;     // Steps done.
-  bool stopped = false;  // `stop` ended it, a checkpoint of `step` is there.
+  uint64_t step = 0;        // Steps done.
+  bool stopped = false;     // StopWish::kStop ended it, a checkpoint of `step` is there.
+  std::string reason = "";  // Why it ended before its last step, if it did and is not stopped.
 };
 
-// Trains to the end or until `stop`. Failures: INVALID_ARGUMENT for weights that do not fit; DATA_LOSS for a dataset or
-// checkpoint that is damaged; FAILED_PRECONDITION for a precision this CPU does not have; ABORTED when the loss is no
-// longer finite (the message names the step and the first layer).
-absl::StatusOr<TrainResult> Train(const TrainRequest& request, EventSink& sink, const std::atomic<bool>& stop);
+// Trains to the end, or until early stopping or `stop` ends it. The last checkpoint of a training that is not stopped
+// has the weights of the best evaluation, if early_stopping.restore_best says so. Failures: INVALID_ARGUMENT for
+// weights that do not fit; DATA_LOSS for a dataset or checkpoint that is damaged; FAILED_PRECONDITION for a precision
+// this CPU does not have; ABORTED when the loss is no longer finite (the message names the step and the first layer).
+absl::StatusOr<TrainResult> Train(const TrainRequest& request, EventSink& sink, const StopSignal& stop);
 
 // Statistics at initialization. `request` is resolved; dataset_dir is read only for the data input.
 absl::StatusOr<v1::ProbeNetworkResponse> Probe(const v1::ProbeNetworkRequest& request, const std::string& dataset_dir,

@@ -1,5 +1,6 @@
 #include "core/train/trainer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -7,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/data_initialization/network_under_data.h"
 #include "core/job/duration.h"
+#include "core/job/early_stopping.h"
 #include "core/job/job_memory.h"
 #include "core/job/resolve_data.h"
 #include "core/train/first_minibatches.h"
@@ -18,37 +20,23 @@ bool Every(uint64_t step, uint32_t cadence) { return cadence > 0 && step % caden
 
 }  // namespace
 
-absl::StatusOr<TrainResult> Trainer::Run(const std::atomic<bool>& stop) {
+absl::StatusOr<TrainResult> Trainer::Run(const StopSignal& stop) {
   if (absl::Status status = Prepare(); !status.ok()) return status;
   if (absl::Status status = Restore(); !status.ok()) return status;
   last_checkpoint_ = last_metrics_ = Clock::now();
   last_metrics_step_ = step_;
 
   const uint64_t first = step_;
-  while (step_ < total_steps_ && !stop.load(std::memory_order_relaxed)) {
+  while (!AtEnd() && stop.load(std::memory_order_relaxed) == StopWish::kNone) {
     if (lottery_ && lottery_->PrunesAt(step_)) PruneAndRewind();
     const Clock::time_point asked = Clock::now();
     const Batch* batch = loader_->Next();
     if (step_ > first) data_wait_ += Clock::now() - asked;  // The first one is always waited for.
     if (absl::Status status = Step(*batch); !status.ok()) return status;
     sink_.Heartbeat(step_);
-    const Due due = DueAfter(step_);
-    if (due.evaluation) {
-      if (absl::Status status = Evaluate(); !status.ok()) return status;
-    }
-    const bool best = manifest_.best_step() == step_ && due.evaluation;
-    if (due.checkpoint || best || step_ == total_steps_ || CheckpointTimeIsUp()) {
-      if (absl::Status status = SaveCheckpointIfThereIsRoom(); !status.ok()) return status;
-    }
+    if (absl::Status status = AfterStep(); !status.ok()) return status;
   }
-  // The last checkpoint is the result: worth waiting for, unless somebody wants the worker to stop.
-  while (saved_step_ != step_) {
-    if (absl::Status status = SaveCheckpointIfThereIsRoom(); !status.ok()) return status;
-    if (saved_step_ == step_ || stop.load(std::memory_order_relaxed)) break;
-    absl::SleepFor(absl::Seconds(1));
-    sink_.Heartbeat(step_);
-  }
-  return TrainResult{.step = step_, .stopped = step_ < total_steps_};
+  return End(stop);
 }
 
 // --- Before the first step.
@@ -144,11 +132,7 @@ absl::Status Trainer::InitializeWithData() {
 absl::Status Trainer::Start() {
   const auto alive = [this] { sink_.Heartbeat(step_); };
   if (absl::Status status = input_->Fit(alive); !status.ok()) return status;
-  if (!spec_.data().preprocessing().empty()) {
-    v1::Event event = NewEvent();
-    *event.mutable_preprocessing() = input_->Report(alive);
-    sink_.Emit(std::move(event));
-  }
+  ReportPreprocessing();
   model_.store->Initialize(spec_.seed());
   for (StoredParameter& parameter : model_.store->parameters()) InitializeSlots(parameter);
   if (!request_.weights_path.empty()) {
@@ -160,32 +144,54 @@ absl::Status Trainer::Start() {
     if (absl::Status status = InitializeWithData(); !status.ok()) return status;
   }
   if (lottery_) lottery_->AfterStep(0);
-  manifest_.set_best_evaluation_loss(std::numeric_limits<double>::quiet_NaN());
+  ForgetEvaluations();
+  ForgetEarlyStopping();
   if (total_steps_ == 0 && evaluator_) {
     if (absl::Status status = Evaluate(); !status.ok()) return status;
   }
   return SaveCheckpoint();
 }
 
+void Trainer::ReportPreprocessing() {
+  if (spec_.data().preprocessing().empty()) return;
+  v1::Event event = NewEvent();
+  *event.mutable_preprocessing() = input_->Report([this] { sink_.Heartbeat(step_); });
+  sink_.Emit(std::move(event));
+}
+
+void Trainer::ForgetEvaluations() {
+  manifest_.set_best_evaluation_loss(std::numeric_limits<double>::quiet_NaN());
+  manifest_.clear_best_step();
+}
+
+void Trainer::ForgetEarlyStopping() {
+  manifest_.clear_early_stopping();
+  if (spec_.has_early_stopping()) *manifest_.mutable_early_stopping() = NewEarlyStoppingState();
+}
+
 // --- One step.
+
+bool Trainer::IsEvaluationDue(uint64_t step) const {
+  return spec_.evaluation().has_every_steps() ? Every(step, spec_.evaluation().every_steps())
+                                              : step % steps_per_epoch_ == 0;
+}
 
 Trainer::Due Trainer::DueAfter(uint64_t step) const {
   const bool last = step == total_steps_ || (lottery_ && lottery_->EndsRound(step));
   const bool first = step == 1;
-  const uint32_t evaluation = spec_.evaluation().every_steps();
   const uint32_t statistics = spec_.statistics().every_steps();
   Due due;
   due.metrics = first || last || Every(step, spec_.metrics_every_steps());
   due.statistics = statistics > 0 && (first || last || Every(step, statistics));
-  due.evaluation =
-      evaluator_ &&
-      (last || (spec_.evaluation().has_every_steps() ? Every(step, evaluation) : step % steps_per_epoch_ == 0));
+  due.evaluation = evaluator_ && (last || IsEvaluationDue(step));
+  due.early_stopping = spec_.has_early_stopping() && IsEvaluationDue(step);
   due.checkpoint = last || Every(step, spec_.checkpoint().every_steps());
   return due;
 }
 
 absl::Status Trainer::Step(const Batch& batch) {
   const Due due = DueAfter(step_ + 1);
+  if (due.statistics && step_ + 1 == total_steps_) KeepObservers();
   const Plan::Input input{.examples = batch.examples,
                           .targets = TargetsOf(batch),
                           .count = batch.count,
@@ -203,13 +209,38 @@ absl::Status Trainer::Step(const Batch& batch) {
 
   const uint64_t round_step = lottery_ ? lottery_->step_in_round(step_) : step_;
   const double learning_rate = optimizer_.learning_rate->At(round_step, round_steps_);
-  update_->Run({.learning_rate = learning_rate, .weight_decay = optimizer_.weight_decay, .number = round_step + 1},
+  const uint64_t updates = std::min(round_step, step_ - manifest_.optimizer_begin_step());  // Of the state there is.
+  update_->Run({.learning_rate = learning_rate, .weight_decay = optimizer_.weight_decay, .number = updates + 1},
                ClipScale(measures.gradient_norm, optimizer_.clip_norm), due.statistics ? &numbers_ : nullptr);
   ++step_;
+  if (spec_.early_stopping().metric() == v1::EarlyStopping::METRIC_TRAIN_LOSS) CountTrainLoss(loss);
   if (lottery_) lottery_->AfterStep(step_);
   if (due.metrics) EmitMetrics(loss, measures, learning_rate, batch);
   if (due.statistics) EmitStatistics();
   return absl::OkStatus();
+}
+
+// The last step is observed whatever the cadence says. A longer job would not have done so: what a checkpoint keeps of
+// the observers, so that the job can be extended, is then from before the step.
+void Trainer::KeepObservers() {
+  if (Every(step_ + 1, spec_.statistics().every_steps())) return;
+  for (const auto& observer : plan_->observer_states()) {
+    kept_observers_.emplace_back(observer.silent_steps.begin(), observer.silent_steps.end());
+  }
+}
+
+absl::Status Trainer::AfterStep() {
+  const Due due = DueAfter(step_);
+  if (due.evaluation) {
+    if (absl::Status status = Evaluate(); !status.ok()) return status;
+  }
+  if (due.early_stopping) LookForTheEnd();
+  if (AtEnd()) return absl::OkStatus();  // End() writes the last checkpoint.
+  const bool best = due.evaluation && manifest_.best_step() == step_;
+  const bool may_be_restored =
+      due.early_stopping && spec_.early_stopping().restore_best() && manifest_.early_stopping().best_step() == step_;
+  if (!due.checkpoint && !best && !may_be_restored && !CheckpointTimeIsUp()) return absl::OkStatus();
+  return SaveCheckpointIfThereIsRoom();
 }
 
 void Trainer::PruneAndRewind() {
@@ -250,7 +281,7 @@ absl::Status Trainer::Evaluate() {
   return absl::OkStatus();
 }
 
-absl::StatusOr<TrainResult> Train(const TrainRequest& request, EventSink& sink, const std::atomic<bool>& stop) {
+absl::StatusOr<TrainResult> Train(const TrainRequest& request, EventSink& sink, const StopSignal& stop) {
   return Trainer(request, sink).Run(stop);
 }
 

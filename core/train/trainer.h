@@ -2,7 +2,6 @@
 // class holds what the loop needs between steps. Not thread-safe.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -13,6 +12,7 @@
 #include "core/checkpoint/checkpoint_dir.h"
 #include "core/data/batch_loader.h"
 #include "core/data/input_pipeline.h"
+#include "core/job/fork.h"
 #include "core/optimizers/resolve.h"
 #include "core/optimizers/update.h"
 #include "core/train/evaluator.h"
@@ -26,7 +26,7 @@ class Trainer {
  public:
   Trainer(const TrainRequest& request, EventSink& sink) : request_(request), spec_(request.spec), sink_(sink) {}
 
-  absl::StatusOr<TrainResult> Run(const std::atomic<bool>& stop);
+  absl::StatusOr<TrainResult> Run(const StopSignal& stop);
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -36,7 +36,14 @@ class Trainer {
     bool metrics = false;
     bool statistics = false;
     bool evaluation = false;
-    bool checkpoint = false;  // By steps; time is asked separately.
+    bool early_stopping = false;  // It looks at the numbers.
+    bool checkpoint = false;      // By steps; time is asked separately.
+  };
+
+  // The weights of an earlier checkpoint.
+  struct EarlierWeights {
+    v1::CheckpointManifest manifest;
+    Safetensors weights;
   };
 
   absl::Status Prepare();
@@ -44,13 +51,44 @@ class Trainer {
   absl::Status VerifyData();  // DATA_LOSS when it is not what was imported.
   absl::Status Start();
   absl::Status InitializeWithData();
+  void ReportPreprocessing();
   absl::Status Resume(const LoadedCheckpoint& checkpoint);
+  absl::Status LoadInput(const LoadedCheckpoint& checkpoint, bool with_augmentation);
+  absl::Status LoadTensors(const LoadedCheckpoint& checkpoint, const Inherited& inherited);
+  void WarnOfOtherKernels();
+  bool IsOfAnotherJob(const v1::CheckpointManifest& manifest) const;
+  absl::Status BeginFork(const Inherited& inherited);
+  void ForgetEvaluations();
+  void ForgetEarlyStopping();
   BatchLoader::Options Batches(uint64_t first_step, uint64_t end_step) const;
   void PruneAndRewind();
+  bool IsEvaluationDue(uint64_t step) const;  // By the cadence alone.
   Due DueAfter(uint64_t step) const;
   absl::Status Step(const Batch& batch);
   absl::Status NotFinite(Plan::Input input);
+  void KeepObservers();
+  absl::Status AfterStep();
   absl::Status Evaluate();
+
+  // Whether there is nothing more to train.
+  bool AtEnd() const;
+  // What early stopping looks at, of this step; nullopt when there is no such number.
+  std::optional<double> Metric() const;
+  void CountTrainLoss(double loss);
+  void LookForTheEnd();
+  absl::Status EvaluateToFinish();
+  absl::StatusOr<EarlierWeights> LoadEarlier(uint64_t step) const;
+  // With restore_best the last checkpoint gets the weights of the best evaluation.
+  void ChooseLastWeights();
+  absl::StatusOr<TrainResult> End(const StopSignal& stop);
+
+  // One tensor at a time is in memory, in `values`, which outlives the sources.
+  TensorSource SourceOf(const StoredParameter& parameter, std::string name, const float* from,
+                        std::vector<float>& values) const;
+  TensorSource EarlierSourceOf(const StoredParameter& parameter, std::vector<float>& values) const;
+  std::vector<TensorSource> WeightSources(std::vector<float>& values) const;
+  std::vector<TensorSource> StateSources(std::vector<float>& values);
+  void DescribeCheckpoint();  // In the manifest.
   absl::Status SaveCheckpoint();
   // A full disk is no reason to lose a job: it is reported once, and training goes on.
   absl::Status SaveCheckpointIfThereIsRoom();
@@ -83,9 +121,12 @@ class Trainer {
   uint64_t total_steps_ = 0;
   uint64_t step_ = 0;                       // Steps done.
   std::optional<uint64_t> saved_step_;      // Of the newest checkpoint.
+  std::optional<uint64_t> restored_step_;   // Whose weights the newest checkpoint has; nullopt: of its own step.
+  std::optional<EarlierWeights> restore_;   // Those that the next checkpoint gets instead of its own.
   std::optional<uint64_t> evaluated_step_;  // Of the newest evaluation.
   v1::CheckpointManifest manifest_;         // Of the newest checkpoint, and what the next one will say.
   std::vector<ParameterNumbers> numbers_;
+  std::vector<std::vector<float>> kept_observers_;  // See KeepObservers.
 
   bool room_is_short_ = false;  // The newest attempt at a checkpoint found the disk full.
   Clock::time_point last_checkpoint_;

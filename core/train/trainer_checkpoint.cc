@@ -1,5 +1,6 @@
 // How a run is written to a checkpoint, and goes on from one with the same bits.
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,7 +12,19 @@ namespace {
 
 std::string KernelLibrary() { return absl::StrCat("oneDNN ", onednn::VersionString()); }
 
+// Of the job's own step, beside the weights of an earlier one.
+std::string LastName(const StoredParameter& parameter) { return absl::StrCat(parameter.name, "/last"); }
+
 std::string ObserverName(const Plan::ObserverState& observer) { return absl::StrCat(observer.layer, "/silent_steps"); }
+
+// A checkpoint with the weights of an earlier one says so, and has their evaluation.
+void DescribeEarlier(const v1::CheckpointManifest& earlier, v1::CheckpointManifest& manifest) {
+  manifest.mutable_early_stopping()->set_restored_step(earlier.step());
+  manifest.clear_evaluation_loss();
+  manifest.clear_evaluation_accuracy();
+  if (earlier.has_evaluation_loss()) manifest.set_evaluation_loss(earlier.evaluation_loss());
+  if (earlier.has_evaluation_accuracy()) manifest.set_evaluation_accuracy(earlier.evaluation_accuracy());
+}
 
 absl::Status DoesNotFit(const std::string& tensor) {
   return absl::DataLossError(absl::StrCat("the checkpoint lacks the tensor ", tensor, " in the job's shape"));
@@ -51,40 +64,57 @@ absl::Status Trainer::SaveCheckpointIfThereIsRoom() {
   return absl::OkStatus();
 }
 
-absl::Status Trainer::SaveCheckpoint() {
+TensorSource Trainer::SourceOf(const StoredParameter& parameter, std::string name, const float* from,
+                               std::vector<float>& values) const {
+  return {std::move(name), parameter.spec->shape, [this, &parameter, &values, from] {
+            values.resize(Elements(parameter.spec->shape));
+            model_.store->Get(parameter, from, absl::MakeSpan(values));
+            return absl::Span<const float>(values);
+          }};
+}
+
+TensorSource Trainer::EarlierSourceOf(const StoredParameter& parameter, std::vector<float>& values) const {
+  return {parameter.name, parameter.spec->shape, [this, &parameter, &values] {
+            values.resize(Elements(parameter.spec->shape));
+            restore_->weights.Read(*restore_->weights.Find(parameter.name), absl::MakeSpan(values));
+            return absl::Span<const float>(values);
+          }};
+}
+
+std::vector<TensorSource> Trainer::WeightSources(std::vector<float>& values) const {
   std::vector<TensorSource> weights;
-  std::vector<TensorSource> state;
-  std::vector<float> values;  // One tensor at a time in the public layout.
   for (const StoredParameter& parameter : model_.store->parameters()) {
-    auto source = [&](std::string name, const float* from) {
-      return TensorSource{std::move(name), parameter.spec->shape, [this, &parameter, &values, from] {
-                            values.resize(Elements(parameter.spec->shape));
-                            model_.store->Get(parameter, from, absl::MakeSpan(values));
-                            return absl::Span<const float>(values);
-                          }};
-    };
-    weights.push_back(source(parameter.name, parameter.master));
+    weights.push_back(restore_ ? EarlierSourceOf(parameter, values)
+                               : SourceOf(parameter, parameter.name, parameter.master, values));
+  }
+  return weights;
+}
+
+std::vector<TensorSource> Trainer::StateSources(std::vector<float>& values) {
+  std::vector<TensorSource> state;
+  for (const StoredParameter& parameter : model_.store->parameters()) {
     for (int slot = 0; parameter.spec->trained && slot < num_slots(); ++slot) {
-      state.push_back(source(SlotName(parameter, slot), parameter.slots[slot]));
+      state.push_back(SourceOf(parameter, SlotName(parameter, slot), parameter.slots[slot], values));
     }
+    if (restore_) state.push_back(SourceOf(parameter, LastName(parameter), parameter.master, values));
   }
   if (lottery_) {
     for (const LotteryTicket::State& tensor : lottery_->States(step_)) {
-      state.push_back({tensor.name, tensor.parameter->spec->shape, [this, tensor, &values] {
-                         values.resize(Elements(tensor.parameter->spec->shape));
-                         model_.store->Get(*tensor.parameter, tensor.values, absl::MakeSpan(values));
-                         return absl::Span<const float>(values);
-                       }});
+      state.push_back(SourceOf(*tensor.parameter, tensor.name, tensor.values, values));
     }
   }
+  size_t index = 0;
   for (const auto& observer : plan_->observer_states()) {
-    state.push_back({ObserverName(observer),
-                     {static_cast<int64_t>(observer.silent_steps.size())},
-                     [silent = observer.silent_steps] { return absl::Span<const float>(silent); }});
+    const absl::Span<const float> silent =
+        kept_observers_.empty() ? observer.silent_steps : absl::MakeConstSpan(kept_observers_[index++]);
+    state.push_back({ObserverName(observer), {static_cast<int64_t>(silent.size())}, [silent] { return silent; }});
   }
-  const std::vector<Tensor> learned = input_->learned();
+  return state;
+}
 
+void Trainer::DescribeCheckpoint() {
   *manifest_.mutable_spec() = spec_;
+  manifest_.set_job(request_.job);
   manifest_.set_step(step_);
   if (evaluated_step_ != step_) {
     manifest_.clear_evaluation_loss();
@@ -93,13 +123,26 @@ absl::Status Trainer::SaveCheckpoint() {
   manifest_.set_instruction_set(onednn::InstructionSet());
   manifest_.set_kernel_library(KernelLibrary());
   manifest_.mutable_algorithms()->Assign(request_.algorithms.begin(), request_.algorithms.end());
+}
+
+absl::Status Trainer::SaveCheckpoint() {
+  DescribeCheckpoint();
+  v1::CheckpointManifest manifest = manifest_;
+  if (restore_) DescribeEarlier(restore_->manifest, manifest);
+  std::vector<float> values;
+  const std::vector<TensorSource> weights = WeightSources(values);
+  const std::vector<TensorSource> state = StateSources(values);
+  const std::vector<Tensor> learned = input_->learned();
+  const bool keeps_best = spec_.early_stopping().restore_best() && !std::isnan(manifest.early_stopping().best());
   const absl::Status saved = core::SaveCheckpoint(
       request_.checkpoint_dir,
-      {.manifest = manifest_, .weights = weights, .state = state, .preprocessing = SourcesOf(learned)},
+      {.manifest = manifest, .weights = weights, .state = state, .preprocessing = SourcesOf(learned)},
       {.keep_last = static_cast<int>(spec_.checkpoint().keep_last()),
+       .keep_step = keeps_best ? std::optional(manifest.early_stopping().best_step()) : std::nullopt,
        .before_publish = [this] { return sink_.Flush(); }});
   if (!saved.ok()) return saved;
   saved_step_ = step_;
+  restored_step_ = restore_ ? std::optional(restore_->manifest.step()) : std::nullopt;
   room_is_short_ = false;
   last_checkpoint_ = Clock::now();
   EmitCheckpoint();
@@ -111,10 +154,29 @@ absl::Status Trainer::Resume(const LoadedCheckpoint& checkpoint) {
   step_ = manifest_.step();
   saved_step_ = step_;
   if (manifest_.has_evaluation_loss()) evaluated_step_ = step_;
+  if (manifest_.early_stopping().has_restored_step()) {
+    restored_step_ = manifest_.early_stopping().restored_step();
+    manifest_.mutable_early_stopping()->clear_restored_step();
+  }
+  const bool forked = IsOfAnotherJob(manifest_);
+  const Inherited inherited = forked ? InheritedBy(spec_, manifest_.spec()) : Inherited();
+  if (absl::Status status = LoadInput(checkpoint, inherited.augmentation); !status.ok()) return status;
+  if (absl::Status status = LoadTensors(checkpoint, inherited); !status.ok()) return status;
+  WarnOfOtherKernels();
+  if (forked) return BeginFork(inherited);
+  EmitCheckpoint();  // The crash may have come between the checkpoint and its event.
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::LoadInput(const LoadedCheckpoint& checkpoint, bool with_augmentation) {
   const std::vector<Tensor> learned =
       checkpoint.preprocessing ? checkpoint.preprocessing->LoadAll() : std::vector<Tensor>{};
-  if (absl::Status status = input_->Load(learned); !status.ok()) return status;
+  if (with_augmentation) return input_->Load(learned);
+  if (absl::Status status = input_->LoadPreprocessing(learned); !status.ok()) return status;
+  return input_->FitAugmentation([this] { sink_.Heartbeat(step_); });
+}
 
+absl::Status Trainer::LoadTensors(const LoadedCheckpoint& checkpoint, const Inherited& inherited) {
   for (StoredParameter& parameter : model_.store->parameters()) {
     auto restore = [&](const Safetensors& file, const std::string& name, float* to) -> absl::Status {
       auto tensor = file.Load(name);
@@ -122,14 +184,17 @@ absl::Status Trainer::Resume(const LoadedCheckpoint& checkpoint) {
       model_.store->Set(parameter, to, tensor->values);
       return absl::OkStatus();
     };
-    if (absl::Status status = restore(checkpoint.weights, parameter.name, parameter.master); !status.ok())
-      return status;
-    for (int slot = 0; parameter.spec->trained && slot < num_slots(); ++slot) {
-      absl::Status status = restore(checkpoint.state, SlotName(parameter, slot), parameter.slots[slot]);
+    absl::Status status = restored_step_ ? restore(checkpoint.state, LastName(parameter), parameter.master)
+                                         : restore(checkpoint.weights, parameter.name, parameter.master);
+    if (!status.ok()) return status;
+    if (!inherited.optimizer) InitializeSlots(parameter);
+    for (int slot = 0; inherited.optimizer && parameter.spec->trained && slot < num_slots(); ++slot) {
+      status = restore(checkpoint.state, SlotName(parameter, slot), parameter.slots[slot]);
       if (!status.ok()) return status;
     }
   }
   for (const auto& observer : plan_->observer_states()) {
+    if (!inherited.observers) break;  // They begin with zeros.
     auto tensor = checkpoint.state.Load(ObserverName(observer));
     if (!tensor.ok() || tensor->values.size() != observer.silent_steps.size())
       return DoesNotFit(ObserverName(observer));
@@ -144,15 +209,16 @@ absl::Status Trainer::Resume(const LoadedCheckpoint& checkpoint) {
     lottery_->CountPruned();
   }
   model_.store->UpdateCopies();
+  return absl::OkStatus();
+}
 
+void Trainer::WarnOfOtherKernels() {
   if (manifest_.instruction_set() != onednn::InstructionSet() || manifest_.kernel_library() != KernelLibrary()) {
     EmitLog(v1::LogLine::LEVEL_WARNING,
             absl::StrCat("going on with ", onednn::InstructionSet(), " and ", KernelLibrary(),
                          "; the checkpoint was made with ", manifest_.instruction_set(), " and ",
                          manifest_.kernel_library(), ": the last bits of the weights may differ"));
   }
-  EmitCheckpoint();  // The crash may have come between the checkpoint and its event.
-  return absl::OkStatus();
 }
 
 }  // namespace traind::core

@@ -75,7 +75,7 @@ void Trainer::EmitCheckpoint() {
   if (auto files = FindCheckpoint(request_.checkpoint_dir, absl::StrCat(step_)); files.ok()) {
     for (const auto& file : files->manifest.files()) saved->set_size_bytes(saved->size_bytes() + file.size_bytes());
   }
-  saved->set_best(evaluated_step_ == step_ && manifest_.best_step() == step_);
+  saved->set_best(!restored_step_ && evaluated_step_ == step_ && manifest_.best_step() == step_);
   sink_.Emit(std::move(event));
 }
 

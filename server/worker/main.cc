@@ -53,6 +53,7 @@ internal::Result RunTrain(internal::Task& task, WorkerSession& session) {
                              .algorithms = {train.algorithms().begin(), train.algorithms().end()},
                              .dataset_dir = task.dataset_dir(),
                              .checkpoint_dir = train.checkpoint_dir(),
+                             .forked_from = train.forked_from(),
                              .weights_path = task.weights_path(),
                              .threads = task.threads()};
   const auto trained = core::Train(request, session, session.stop());
@@ -62,6 +63,7 @@ internal::Result RunTrain(internal::Task& task, WorkerSession& session) {
   internal::Result result;
   result.set_step(trained->step);
   result.set_stopped(trained->stopped);
+  result.set_reason(trained->reason);
   return result;
 }
 

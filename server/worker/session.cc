@@ -50,7 +50,8 @@ void WorkerSession::Read() {
       absl::MutexLock lock(&mutex_);
       durable_ = message.ack().count();
     } else if (message.has_stop()) {
-      stop_ = true;
+      stop_ =
+          message.stop().reason() == internal::Stop::REASON_FINISH ? core::StopWish::kFinish : core::StopWish::kStop;
     } else {
       return EndWith(absl::DataLossError("a message that is neither ack nor stop"));
     }

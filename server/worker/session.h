@@ -62,8 +62,8 @@ class WorkerSession : public core::EventSink {
 
   // Waits for the task, which comes first, and starts the two threads. UNAVAILABLE: the server has closed.
   absl::StatusOr<internal::Task> ReceiveTask();
-  // Becomes true when the server wants the task to end early.
-  const std::atomic<bool>& stop() const { return stop_; }
+  // What the server wants of the task while it runs.
+  const core::StopSignal& stop() const { return stop_; }
 
   void Emit(v1::Event event) override;
   absl::Status Flush() override;
@@ -80,7 +80,7 @@ class WorkerSession : public core::EventSink {
   const WorkerSessionOptions options_;
   Channel channel_;
   const pthread_t main_thread_;
-  std::atomic<bool> stop_{false};
+  core::StopSignal stop_{core::StopWish::kNone};
   std::atomic<uint64_t> step_{0};
   std::atomic<uint64_t> reports_{0};
   std::atomic<bool> waits_for_server_{false};

@@ -123,7 +123,7 @@ TEST_P(GoldenTest, FollowsPyTorch) {
                              .weights_path = weights_path,
                              .threads = 2};
   Recorder recorder;
-  const std::atomic<bool> stop = false;
+  const StopSignal stop = StopWish::kNone;
   const absl::StatusOr<TrainResult> result = Train(request, recorder, stop);
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(result->step, spec.steps());

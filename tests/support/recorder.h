@@ -1,7 +1,6 @@
 // The sink of a run in a test: keeps what a server would store, and can stop the run after a step.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -22,7 +21,7 @@ class Recorder : public EventSink {
   }
   absl::Status Flush() override { return absl::OkStatus(); }
   void Heartbeat(uint64_t step) override {
-    if (step > 0 && step == stop_after) stop = true;
+    if (step > 0 && step == stop_after) stop = wish;
   }
 
   // In the order in which they came.
@@ -48,7 +47,8 @@ class Recorder : public EventSink {
   }
 
   uint64_t stop_after = 0;
-  std::atomic<bool> stop = false;
+  StopWish wish = StopWish::kStop;  // What is wanted then.
+  StopSignal stop = StopWish::kNone;
 
  private:
   std::map<int, std::vector<v1::Event>> by_kind_;

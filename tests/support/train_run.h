@@ -39,7 +39,7 @@ inline TrainRequest RequestOf(const std::string& name, const v1::JobSpec& spec, 
 // Trains, from the newest checkpoint where there is one, until each of these steps in turn; 0: to the end.
 inline void TrainInParts(const TrainRequest& request, Recorder& recorder, const std::vector<uint64_t>& stops) {
   for (const uint64_t stop : stops) {
-    recorder.stop = false;
+    recorder.stop = StopWish::kNone;
     recorder.stop_after = stop;
     const auto result = Train(request, recorder, recorder.stop);
     ASSERT_TRUE(result.ok()) << result.status();

@@ -44,7 +44,7 @@ class EdgeCasesTest : public testing::Test {
   }
 
   static absl::StatusOr<TrainResult> Run(const TrainRequest& request, Recorder& recorder) {
-    recorder.stop = false;
+    recorder.stop = StopWish::kNone;
     return Train(request, recorder, recorder.stop);
   }
 

@@ -359,7 +359,7 @@ TEST_F(TrainTest, AResumeAndAnEvaluationRefuseItToo) {
   EXPECT_GT(reports, 0);
   FlipByte(file);
   EXPECT_TRUE(Evaluate(inference).ok());
-  recorder.stop = false;
+  recorder.stop = StopWish::kNone;
   recorder.stop_after = 0;
   EXPECT_TRUE(Train(request, recorder, recorder.stop).ok());
 }

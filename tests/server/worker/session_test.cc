@@ -142,11 +142,19 @@ TEST_F(WorkerSessionTest, ASecondTaskIsNonsense) {
 
 TEST_F(WorkerSessionTest, HearsStop) {
   Start();
-  EXPECT_FALSE(session_->stop());
-  internal::ToWorker message;
-  message.mutable_stop()->set_reason(internal::Stop::REASON_CANCEL);
-  ASSERT_TRUE(server_->Send(message).ok());
-  while (!session_->stop()) std::this_thread::yield();
+  EXPECT_EQ(session_->stop(), core::StopWish::kNone);
+  using Stop = internal::Stop;
+  const std::pair<Stop::Reason, core::StopWish> wishes[] = {
+      {Stop::REASON_PAUSE, core::StopWish::kStop},      {Stop::REASON_FINISH, core::StopWish::kFinish},
+      {Stop::REASON_CANCEL, core::StopWish::kStop},     {Stop::REASON_FINISH, core::StopWish::kFinish},
+      {Stop::REASON_SHUTDOWN, core::StopWish::kStop},   {Stop::REASON_FINISH, core::StopWish::kFinish},
+      {Stop::REASON_UNSPECIFIED, core::StopWish::kStop}};
+  for (const auto& [reason, wish] : wishes) {  // The newest counts.
+    internal::ToWorker message;
+    message.mutable_stop()->set_reason(reason);
+    ASSERT_TRUE(server_->Send(message).ok());
+    while (session_->stop() != wish) std::this_thread::yield();
+  }
 }
 
 TEST_F(WorkerSessionTest, HeartbeatsCarryTheStep) {

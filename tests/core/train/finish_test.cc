@@ -1,0 +1,111 @@
+// A training that is told to finish: early and well, never as stopped.
+#include <algorithm>
+#include <filesystem>
+#include <string>
+
+#include "core/checkpoint/checkpoint_dir.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/core/train/job_life.h"
+
+namespace traind::core {
+namespace {
+
+using testing::IsEmpty;
+
+class FinishTest : public JobLife {
+ protected:
+  static TrainResult Finish(const TrainRequest& request, Recorder& recorder, uint64_t step) {
+    recorder.wish = StopWish::kFinish;
+    return Run(request, recorder, step);
+  }
+};
+
+TEST_F(FinishTest, EvaluatesAndWritesTheLastCheckpointOfTheStepUnderWay) {
+  const TrainRequest request = Request("finished"), stopped = Request("stopped");
+  Recorder recorder, other;
+  const TrainResult result = Finish(request, recorder, 17);
+  EXPECT_EQ(result.step, 17u);
+  EXPECT_FALSE(result.stopped);
+  EXPECT_EQ(result.reason, "ended early, after step 17 of 30");
+  const v1::EvaluationMetrics& evaluation = recorder.At(v1::Event::kEvaluation, 17).evaluation();
+  const auto files = FindCheckpoint(request.checkpoint_dir, "latest");
+  ASSERT_TRUE(files.ok());
+  EXPECT_EQ(files->manifest.step(), 17u);
+  EXPECT_EQ(files->manifest.evaluation_loss(), evaluation.loss());
+  EXPECT_EQ(recorder.Last(v1::Event::kCheckpoint).checkpoint().best(), evaluation.best());
+  Run(stopped, other, 17);
+  EXPECT_EQ(Weights(request, true), Weights(stopped, true));
+}
+
+TEST_F(FinishTest, EvaluatesNoStepTwiceAndNothingWithoutASplit) {
+  const TrainRequest request = Request("finished");
+  Recorder recorder;
+  EXPECT_EQ(Finish(request, recorder, 20).step, 20u);
+  EXPECT_EQ(recorder.Of(v1::Event::kEvaluation).size(), 2u);
+  const TrainRequest blind = Request("blind", "data { evaluation_split: 'none' }");
+  Recorder other;
+  const TrainResult result = Finish(blind, other, 17);
+  EXPECT_FALSE(result.stopped);
+  EXPECT_THAT(other.Of(v1::Event::kEvaluation), IsEmpty());
+  EXPECT_EQ(FindCheckpoint(blind.checkpoint_dir, "latest")->manifest.step(), 17u);
+}
+
+TEST_F(FinishTest, TheLastStepNeedsNoReason) {
+  const TrainRequest request = Request("finished");
+  Recorder recorder;
+  const TrainResult result = Finish(request, recorder, 30);
+  EXPECT_EQ(result.step, 30u);
+  EXPECT_FALSE(result.stopped);
+  EXPECT_EQ(result.reason, "");
+}
+
+// Killed between the checkpoint and the evaluation's, and told again to finish when it runs.
+TEST_F(FinishTest, AKillRepeatsTheEvaluationThatWasTold) {
+  const TrainRequest request = Request("finished");
+  KillableRecorder recorder;
+  recorder.wish = StopWish::kFinish;
+  recorder.stop_after = 17;
+  recorder.kill_at = 4;  // The checkpoints of steps 0, 10 (the best), 17 without and 17 with its evaluation.
+  EXPECT_EQ(Train(request, recorder, recorder.stop).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_FALSE(FindCheckpoint(request.checkpoint_dir, "17")->manifest.has_evaluation_loss());
+  Recorder again;
+  again.stop = StopWish::kFinish;
+  const auto result = Train(request, again, again.stop);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->step, 17u);
+  EXPECT_FALSE(result->stopped);
+  EXPECT_EQ(again.At(v1::Event::kEvaluation, 17).SerializeAsString(),
+            recorder.At(v1::Event::kEvaluation, 17).SerializeAsString());
+  EXPECT_TRUE(FindCheckpoint(request.checkpoint_dir, "17")->manifest.has_evaluation_loss());
+}
+
+TEST_F(FinishTest, WhatHasFinishedMayGoOnAsIfItHadNot) {
+  const TrainRequest whole = Request("whole"), request = Request("finished");
+  Recorder undisturbed, recorder, rest;
+  Run(whole, undisturbed);
+  Finish(request, recorder, 17);
+  EXPECT_EQ(Run(request, rest).step, 30u);
+  EXPECT_EQ(Weights(request, true), Weights(whole, true));
+  EXPECT_EQ(Told(rest, 18), Told(undisturbed, 18));
+}
+
+// The newest wish counts, until the loop has seen one.
+TEST_F(FinishTest, AStopAfterItIsAStop) {
+  class Indecisive : public Recorder {
+   public:
+    void Heartbeat(uint64_t step) override {
+      if (step == 17) stop = StopWish::kFinish;
+      if (step == 17) stop = StopWish::kStop;
+    }
+  };
+  const TrainRequest request = Request("stopped");
+  Indecisive recorder;
+  const auto result = Train(request, recorder, recorder.stop);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_TRUE(result->stopped);
+  EXPECT_EQ(result->reason, "");
+}
+
+}  // namespace
+}  // namespace traind::core
