@@ -1,10 +1,28 @@
-// Whether bytes are UTF-8 (RFC 3629), as protobuf's strings must be.
+// Text in UTF-8 (RFC 3629), as protobuf's strings must be. Pure functions.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace traind::core {
+
+// Code points of a text that is UTF-8.
+inline int64_t Characters(std::string_view text) {
+  return std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; });
+}
+
+// The beginning of a text, for an error: at most 40 characters and "..." for what is left out.
+inline std::string Excerpt(std::string_view text) {
+  constexpr int64_t kMost = 40;
+  size_t end = 0;
+  for (int64_t left = kMost; end < text.size(); ++end) {
+    if ((text[end] & 0xC0) != 0x80 && left-- == 0) return std::string(text.substr(0, end)) + "...";
+  }
+  return std::string(text);
+}
 
 inline bool IsUtf8(std::string_view text) {
   for (size_t i = 0; i < text.size();) {

@@ -23,6 +23,7 @@ namespace {
 
 constexpr char kManifestFile[] = "manifest.json";
 constexpr char kManifestChecksumFile[] = "manifest.crc32";
+constexpr char kDeletedBestFile[] = "deleted-best.json";
 constexpr char kStepPrefix[] = "step-";
 // Being written; never looked at.
 constexpr char kWritingPrefix[] = ".writing-";
@@ -166,6 +167,25 @@ absl::Status Publish(const std::string& dir, const std::string& writing, const s
   return RemoveAll(replaced);
 }
 
+// The one with the lowest evaluation loss, the earliest of equals; null when none was evaluated.
+const CheckpointFiles* BestOf(absl::Span<const CheckpointFiles> checkpoints) {
+  const CheckpointFiles* best = nullptr;
+  for (const CheckpointFiles& files : checkpoints) {
+    if (!files.manifest.has_evaluation_loss() || std::isnan(files.manifest.evaluation_loss())) continue;
+    if (best == nullptr || files.manifest.evaluation_loss() < best->manifest.evaluation_loss()) best = &files;
+  }
+  return best;
+}
+
+// What a user deleted that was better than the best there is (null: there is none).
+std::optional<v1::CheckpointManifest> BetterDeleted(const std::string& dir, const CheckpointFiles* best) {
+  auto json = ReadFile(Join(dir, kDeletedBestFile), kMaxManifest);
+  v1::CheckpointManifest deleted;
+  if (!json.ok() || !ParseJson(*json, deleted).ok()) return std::nullopt;
+  if (best != nullptr && best->manifest.evaluation_loss() <= deleted.evaluation_loss()) return std::nullopt;
+  return deleted;
+}
+
 // Removes all but the newest `keep_last`, the best one and the one that is to be kept. Damaged checkpoints count as old
 // ones do.
 absl::Status Prune(const std::string& dir, const SaveOptions& options) {
@@ -173,15 +193,17 @@ absl::Status Prune(const std::string& dir, const SaveOptions& options) {
   if (!steps.ok()) return steps.status();
   auto sound = ListCheckpoints(dir);
   if (!sound.ok()) return sound.status();
-  const int64_t best = BestStep(*sound);
+  const CheckpointFiles* best = BestOf(*sound);
   const size_t keep = static_cast<size_t>(std::max(options.keep_last, 1));
   for (size_t i = 0; i + keep < steps->size(); ++i) {
     const auto step = static_cast<uint64_t>((*steps)[i]);
-    if ((*steps)[i] == best || step == options.keep_step) continue;
+    if ((best != nullptr && step == best->manifest.step()) || step == options.keep_step) continue;
     const std::string name = StepName(step);
     const std::string removing = Join(dir, absl::StrCat(kRemovingPrefix, name));
     // The rename takes it away in one step, so that a half-removed one is never seen.
-    if (absl::Status status = Rename(Join(dir, name), removing); !status.ok()) return status;
+    const absl::Status status = Rename(Join(dir, name), removing);
+    if (absl::IsNotFound(status)) continue;  // Deleted just now.
+    if (!status.ok()) return status;
     if (absl::Status status = RemoveAll(removing); !status.ok()) return status;
   }
   return absl::OkStatus();
@@ -262,17 +284,24 @@ absl::StatusOr<std::vector<CheckpointFiles>> ListCheckpoints(const std::string& 
   return checkpoints;
 }
 
-int64_t BestStep(absl::Span<const CheckpointFiles> checkpoints) {
-  int64_t best = -1;
-  double lowest = 0;
-  for (const CheckpointFiles& files : checkpoints) {
-    if (!files.manifest.has_evaluation_loss() || std::isnan(files.manifest.evaluation_loss())) continue;
-    if (best < 0 || files.manifest.evaluation_loss() < lowest) {
-      best = static_cast<int64_t>(files.manifest.step());
-      lowest = files.manifest.evaluation_loss();
-    }
-  }
-  return best;
+absl::StatusOr<int64_t> BestStep(const std::string& dir) {
+  auto checkpoints = ListCheckpoints(dir);
+  if (!checkpoints.ok()) return checkpoints.status();
+  const CheckpointFiles* best = BestOf(*checkpoints);
+  if (best == nullptr || BetterDeleted(dir, best).has_value()) return -1;
+  return static_cast<int64_t>(best->manifest.step());
+}
+
+absl::Status RememberDeletedBest(const std::string& dir, uint64_t step) {
+  auto files = FindCheckpoint(dir, absl::StrCat(step));
+  if (!files.ok()) return files.status();
+  v1::CheckpointManifest deleted;
+  deleted.set_step(step);
+  deleted.set_evaluation_loss(files->manifest.evaluation_loss());
+  std::string json;
+  if (!google::protobuf::util::MessageToJsonString(deleted, &json).ok())
+    return absl::InternalError("a number is no JSON");
+  return AtomicWrite(Join(dir, kDeletedBestFile), json);
 }
 
 absl::StatusOr<CheckpointFiles> FindCheckpoint(const std::string& dir, absl::string_view which) {
@@ -282,8 +311,15 @@ absl::StatusOr<CheckpointFiles> FindCheckpoint(const std::string& dir, absl::str
   if (which == "latest") return checkpoints->back();
   int64_t wanted = -1;
   if (which == "best") {
-    wanted = BestStep(*checkpoints);
-    if (wanted < 0) return absl::NotFoundError("no checkpoint was evaluated yet");
+    const CheckpointFiles* best = BestOf(*checkpoints);
+    if (const auto deleted = BetterDeleted(dir, best); deleted.has_value()) {
+      return absl::NotFoundError(absl::StrCat(
+          "the best one, of step ", deleted->step(), ", was deleted",
+          best == nullptr ? ""
+                          : absl::StrCat("; of those that are left step ", best->manifest.step(), " is the best")));
+    }
+    if (best == nullptr) return absl::NotFoundError("no checkpoint was evaluated yet");
+    return *best;
   } else if (!absl::SimpleAtoi(which, &wanted)) {
     return absl::InvalidArgumentError(absl::StrCat("'", which, "' is not a step, \"latest\" or \"best\""));
   }

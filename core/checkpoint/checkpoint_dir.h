@@ -4,6 +4,7 @@
 //   weights.safetensors        the public tensors, "<layer>.weight", ...
 //   state.safetensors          what else a resume needs: optimizer slots, observers
 //   preprocessing.safetensors  what preprocessing learned; absent when it learned nothing
+// and deleted-best.json, a v1::CheckpointManifest of step and evaluation loss, when a user deleted the best one
 // (docs/checkpoint-format.md). A checkpoint is published by one rename after all its files are durable: a crash at any
 // moment leaves the old ones whole, and what is half written is never looked at. One thread of one process saves; all
 // others may list and open at the same time, and must expect NOT_FOUND for what has just been pruned. Other errors of
@@ -61,10 +62,13 @@ struct CheckpointFiles {
 
 // Those whose manifest is sound, oldest first; damaged ones are left out. Files are not read. Empty without the folder.
 absl::StatusOr<std::vector<CheckpointFiles>> ListCheckpoints(const std::string& dir);
-// The step with the lowest evaluation loss among them, the earliest of equals; -1 when none was evaluated.
-int64_t BestStep(absl::Span<const CheckpointFiles> checkpoints);
+// The step of the best one: with the lowest evaluation loss, the earliest of equals. -1 when none was evaluated, and
+// when a better one was deleted by a user.
+absl::StatusOr<int64_t> BestStep(const std::string& dir);
 // `which` is a step in digits, "latest" or "best". NOT_FOUND when there is none such; the files are not read.
 absl::StatusOr<CheckpointFiles> FindCheckpoint(const std::string& dir, absl::string_view which);
+// To be called before a user's wish removes the best one: nobody shall take the next best for it.
+absl::Status RememberDeletedBest(const std::string& dir, uint64_t step);
 // Reads every file and compares sizes and checksums: DATA_LOSS names the first that differs.
 absl::Status VerifyCheckpoint(const CheckpointFiles& checkpoint);
 

@@ -10,6 +10,7 @@
 #include "core/base/json_message.h"
 #include "core/data/array_reader.h"
 #include "core/data/dataset_files.h"
+#include "google/protobuf/util/json_util.h"
 
 namespace traind::core {
 namespace {
@@ -71,6 +72,13 @@ bool IsPlausible(const v1::Dataset& dataset) {
   });
 }
 
+// Fills in what imports before 0.3 did not write, each time the same.
+void CompleteDataset(v1::Dataset& dataset) {
+  dataset.set_uid(DerivedUid(
+      absl::StrCat(dataset.name(), " ", dataset.create_time().seconds(), " ", dataset.splits(0).checksum())));
+  *dataset.mutable_update_time() = dataset.create_time();
+}
+
 }  // namespace
 
 std::string DatasetJsonPath(const std::string& dir) { return absl::StrCat(dir, "/dataset.json"); }
@@ -109,7 +117,21 @@ absl::StatusOr<v1::Dataset> LoadDataset(const std::string& dir) {
   v1::Dataset dataset;
   if (absl::Status parsed = ParseJson(*json, dataset); !parsed.ok()) return Damaged(path, parsed.message());
   if (!IsPlausible(dataset)) return Damaged(path, "does not describe a dataset");
+  if (dataset.uid().empty()) CompleteDataset(dataset);
   return dataset;
+}
+
+absl::Status SaveDataset(const v1::Dataset& dataset, const std::string& dir) {
+  v1::Dataset record = dataset;
+  record.clear_etag();
+  std::string json;
+  google::protobuf::util::JsonPrintOptions print;
+  print.add_whitespace = true;
+  print.preserve_proto_field_names = true;
+  if (!google::protobuf::util::MessageToJsonString(record, &json, print).ok()) {
+    return absl::InvalidArgumentError("names must be valid UTF-8");
+  }
+  return AtomicWrite(DatasetJsonPath(dir), json);
 }
 
 const v1::DatasetSplit* FindSplit(const v1::Dataset& dataset, absl::string_view name) {

@@ -17,6 +17,7 @@
 #include "absl/types/span.h"
 #include "core/base/errors.h"
 #include "core/base/file.h"
+#include "core/base/uid.h"
 #include "core/kinds/raw_examples.h"
 #include "core/tensor/tensor.h"
 #include "traind/v1/dataset.pb.h"
@@ -32,6 +33,7 @@ struct ImportOptions {
   std::function<absl::StatusOr<std::string>(const v1::DataFile&)> resolve = {};
   std::string dir = {};  // Where the dataset shall be: a path that does not exist, in an existing folder.
   absl::Time create_time = absl::Now();
+  std::string uid = NewUid();
   int64_t max_bytes =
       int64_t{1} << 40;  // Of the dataset on disk; RESOURCE_EXHAUSTED beyond, whatever a file unpacks to.
   std::function<void()> progress = nullptr;  // Called now and then while data is copied.
@@ -50,8 +52,10 @@ absl::StatusOr<v1::Dataset> ImportDataset(const v1::ImportDatasetRequest& reques
 // Removes what imports that a crash ended have left in the folder of all datasets. Only while none is running.
 absl::Status RemoveUnfinishedImports(const std::string& datasets_dir);
 
-// The dataset in a folder. NOT_FOUND without one; DATA_LOSS when it is damaged.
+// The dataset in a folder, without an etag. NOT_FOUND without one; DATA_LOSS when it is damaged.
 absl::StatusOr<v1::Dataset> LoadDataset(const std::string& dir);
+// Replaces what the folder says of the dataset, with its labels and times; LoadDataset finds the old or the new.
+absl::Status SaveDataset(const v1::Dataset& dataset, const std::string& dir);
 
 // The split of this name; null when the dataset has none.
 const v1::DatasetSplit* FindSplit(const v1::Dataset& dataset, absl::string_view name);

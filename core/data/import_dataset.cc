@@ -16,16 +16,18 @@
 #include "core/base/checksum.h"
 #include "core/base/enum_name.h"
 #include "core/base/errors.h"
+#include "core/base/labels.h"
 #include "core/base/utf8.h"
 #include "core/data/dataset_dir.h"
 #include "core/data/dataset_files.h"
 #include "core/data/split_reader.h"
-#include "google/protobuf/util/json_util.h"
 
 namespace traind::core {
 namespace {
 
 constexpr int kMaxSplits = 16;
+// Of a Dataset: clients take answers of 4 MiB by default, and labels may come later.
+constexpr size_t kMaxDescription = 7 << 19;
 constexpr absl::string_view kTemporaryPrefix = ".importing-";
 
 struct Input {
@@ -102,6 +104,7 @@ absl::Status CopySplit(const ImportOptions& options, const std::string& dir, con
 void CheckRequest(const v1::ImportDatasetRequest& request, const FieldErrors& errors) {
   if (request.splits().empty()) errors.At("splits").Add("at least one split is required");
   if (request.splits_size() > kMaxSplits) errors.At("splits").Add(absl::StrCat("at most ", kMaxSplits, " splits"));
+  CheckLabels(request.labels(), errors.At("labels"));
   std::set<std::string> classes;
   for (int i = 0; i < request.class_names_size(); ++i) {
     if (!classes.insert(request.class_names(i)).second) errors.At("class_names", i).Add("the name of an earlier class");
@@ -165,15 +168,18 @@ absl::StatusOr<std::vector<Input>> OpenInputs(const v1::ImportDatasetRequest& re
 }
 
 // What is known of the dataset before its splits are copied.
-v1::Dataset NewDataset(const std::string& id, const ImportOptions& options, const SplitHeader& header,
+v1::Dataset NewDataset(const v1::ImportDatasetRequest& request, const ImportOptions& options, const SplitHeader& header,
                        const std::vector<std::string>& class_names) {
   v1::Dataset dataset;
-  dataset.set_name(absl::StrCat("datasets/", id));
+  dataset.set_name(absl::StrCat("datasets/", request.dataset_id()));
   dataset.mutable_example_shape()->Add(header.shape.begin(), header.shape.end());
   dataset.set_element_type(header.type);
   dataset.set_target_width(header.target_width);
   dataset.mutable_class_names()->Add(class_names.begin(), class_names.end());
   dataset.mutable_create_time()->set_seconds(absl::ToUnixSeconds(options.create_time));
+  *dataset.mutable_update_time() = dataset.create_time();
+  dataset.set_uid(options.uid);
+  *dataset.mutable_labels() = request.labels();
   return dataset;
 }
 
@@ -197,15 +203,13 @@ void CheckClassNames(const v1::ImportDatasetRequest& request, const v1::Dataset&
       .Add(absl::StrCat(request.class_names_size(), " names for ", dataset.num_classes(), " classes"));
 }
 
-absl::Status WriteRecord(const v1::Dataset& dataset, const std::string& dir) {
-  std::string json;
-  google::protobuf::util::JsonPrintOptions print;
-  print.add_whitespace = true;
-  print.preserve_proto_field_names = true;
-  if (!google::protobuf::util::MessageToJsonString(dataset, &json, print).ok()) {
-    return absl::InvalidArgumentError("class_names: must be valid UTF-8");
-  }
-  return WriteFile(DatasetJsonPath(dir), json);
+// The description of the dataset must fit an answer.
+void CheckDescription(const v1::Dataset& dataset, const FieldErrors& errors) {
+  if (dataset.ByteSizeLong() <= kMaxDescription) return;
+  errors.At("class_names")
+      .Add(absl::StrCat("with ", dataset.class_names_size(), " names the dataset's description takes ",
+                        dataset.ByteSizeLong() >> 10, " KiB, and no answer may hold more than ", kMaxDescription >> 10,
+                        "; give shorter ones, or none"));
 }
 
 // A name beside `dir` that no other import has.
@@ -252,11 +256,12 @@ absl::StatusOr<v1::Dataset> ImportDataset(const v1::ImportDatasetRequest& reques
   const std::string temporary = TemporaryFor(options.dir);
   if (absl::Status status = CreateFolders(temporary); !status.ok()) return status;
   const absl::Cleanup remove_temporary = [&] { RemoveAll(temporary).IgnoreError(); };
-  v1::Dataset dataset = NewDataset(request.dataset_id(), options, inputs->front().reader->header(), class_names);
+  v1::Dataset dataset = NewDataset(request, options, inputs->front().reader->header(), class_names);
   if (absl::Status status = CopySplits(options, temporary, *inputs, &dataset); !status.ok()) return status;
   CheckClassNames(request, dataset, root.scope());
+  CheckDescription(dataset, root.scope());
   if (!root.ok()) return root.ToStatus();
-  if (absl::Status status = WriteRecord(dataset, temporary); !status.ok()) return status;
+  if (absl::Status status = SaveDataset(dataset, temporary); !status.ok()) return status;
   if (absl::Status status = Publish(temporary, options.dir); !status.ok()) return status;
   return dataset;
 }

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/labels.h"
 #include "core/base/registry.h"
 #include "core/data/batch_loader.h"
 #include "core/graph/graph.h"
@@ -15,7 +16,6 @@
 #include "core/job/fits.h"
 #include "core/job/job_memory.h"
 #include "core/job/job_warnings.h"
-#include "core/job/names.h"
 #include "core/job/resolve_data.h"
 #include "core/job/resolve_initialization.h"
 #include "core/job/test_time.h"

@@ -271,5 +271,30 @@ TEST_F(CheckpointDirTest, AFullDiskAtAnyMomentKeepsAWholeCheckpoint) {
   }
 }
 
+TEST_F(CheckpointDirTest, NoOtherStandsForADeletedBest) {
+  const auto best = [this] {
+    auto step = BestStep(dir_);
+    EXPECT_TRUE(step.ok()) << step.status();
+    return step.value_or(-2);
+  };
+  EXPECT_EQ(best(), -1);
+  ASSERT_TRUE(Save(1, {}, 0, 0.5).ok());
+  ASSERT_TRUE(Save(2, {}, 0, 0.25).ok());
+  ASSERT_TRUE(Save(3, {}, 0, 0.75).ok());
+  EXPECT_EQ(best(), 2);
+  ASSERT_TRUE(RememberDeletedBest(dir_, 2).ok());
+  EXPECT_EQ(best(), 2) << "it is still there";
+  ASSERT_TRUE(RemoveAll(FindCheckpoint(dir_, "best")->dir).ok());
+  EXPECT_EQ(best(), -1);
+  const absl::Status gone = FindCheckpoint(dir_, "best").status();
+  EXPECT_TRUE(absl::IsNotFound(gone));
+  EXPECT_EQ(gone.message(), "the best one, of step 2, was deleted; of those that are left step 1 is the best");
+  EXPECT_THAT(Steps(), ElementsAre(1, 3));
+  ASSERT_TRUE(Save(4, {}, 0, 0.125).ok());
+  EXPECT_EQ(best(), 4) << "a better one is the best";
+  EXPECT_EQ(FindCheckpoint(dir_, "best")->manifest.step(), 4u);
+  EXPECT_TRUE(absl::IsNotFound(RememberDeletedBest(dir_, 2)));
+}
+
 }  // namespace
 }  // namespace traind::core

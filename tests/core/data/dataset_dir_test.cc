@@ -112,6 +112,45 @@ TEST_F(DatasetDirTest, ADatasetOfAnOlderVersionIsRead) {
   EXPECT_EQ(dataset->splits(0).num_examples(), 60000);
   EXPECT_THAT(dataset->example_shape(), ElementsAre(1, 28, 28));
   EXPECT_EQ(dataset->create_time().seconds(), 1714979289);
+  EXPECT_EQ(dataset->update_time().seconds(), 1714979289);
+  EXPECT_EQ(dataset->uid().size(), 36u);
+  EXPECT_EQ(LoadDataset(options_.dir)->uid(), dataset->uid()) << "each time the same";
+}
+
+TEST_F(DatasetDirTest, KeepsItsIdentityAndWhatMayChange) {
+  AddSplit("train", Npy("|u1", "(1, 1)", "a"), Npy("|u1", "(1,)", std::string(1, '\0')));
+  (*request_.mutable_labels())["team"] = "vision";
+  options_.uid = "a uid";
+  ASSERT_TRUE(Import().ok());
+  auto dataset = LoadDataset(options_.dir);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_EQ(dataset->uid(), "a uid");
+  EXPECT_EQ(dataset->labels().at("team"), "vision");
+  EXPECT_EQ(dataset->update_time().seconds(), dataset->create_time().seconds());
+  dataset->mutable_labels()->clear();
+  dataset->mutable_update_time()->set_seconds(7);
+  dataset->set_etag("no part of what is stored");
+  ASSERT_TRUE(SaveDataset(*dataset, options_.dir).ok());
+  const auto changed = LoadDataset(options_.dir);
+  ASSERT_TRUE(changed.ok()) << changed.status();
+  EXPECT_TRUE(changed->labels().empty());
+  EXPECT_EQ(changed->update_time().seconds(), 7);
+  EXPECT_EQ(changed->uid(), "a uid");
+  EXPECT_EQ(changed->etag(), "");
+  EXPECT_TRUE(Open("train").Verify().ok());
+}
+
+TEST_F(DatasetDirTest, RefusesLabelsAndNamesThatAreTooMuch) {
+  (*request_.mutable_labels())["No Key"] = "";
+  AddSplit("train", Npy("|u1", "(1, 1)", "a"), Npy("|u1", "(1,)", std::string(1, '\0')));
+  EXPECT_THAT(std::string(Import().status().message()), HasSubstr("labels: the key \"No Key\""));
+  request_.mutable_labels()->clear();
+  request_.add_class_names(std::string(size_t{4} << 20, 'x'));
+  const absl::Status status = Import().status();
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("class_names: with 1 names the dataset's description takes 4096 KiB"));
+  EXPECT_THAT(Leftovers(), ElementsAre());
 }
 
 TEST_F(DatasetDirTest, ImportsGzippedBigEndianFloats) {
