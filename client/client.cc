@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "client/connection.h"
+#include "client/enum_names.h"
 
 namespace traind::client {
 namespace {
@@ -40,15 +42,18 @@ absl::StatusOr<v1::Job> Client::CreateJob(v1::CreateJobRequest request) {
   return connection_->Idempotent(&Stub::CreateJob, request, connection_->options().call_timeout);
 }
 
-absl::StatusOr<v1::Job> Client::GetJob(const std::string& name) {
+absl::StatusOr<v1::Job> Client::GetJob(const std::string& name, v1::JobView view) {
   v1::GetJobRequest request;
   request.set_name(name);
+  request.set_view(view);
   return connection_->Idempotent(&Stub::GetJob, request, connection_->options().call_timeout);
 }
 
 absl::StatusOr<std::vector<v1::Job>> Client::ListJobs(const std::vector<v1::JobState>& states) {
   v1::ListJobsRequest request;
-  for (const v1::JobState state : states) request.add_states(state);
+  std::vector<std::string> wanted;
+  for (const v1::JobState state : states) wanted.push_back("state = " + EnumName(state));
+  request.set_filter(absl::StrJoin(wanted, " OR "));
   return AllPages<v1::Job>(*connection_, &Stub::ListJobs, request,
                            [](v1::ListJobsResponse& response) { return response.mutable_jobs(); });
 }

@@ -48,7 +48,7 @@ class Client {
 
   // Jobs. CreateJob gives the request an id of its own when it has none, so that a retry never makes a second job.
   absl::StatusOr<v1::Job> CreateJob(v1::CreateJobRequest request);
-  absl::StatusOr<v1::Job> GetJob(const std::string& name);
+  absl::StatusOr<v1::Job> GetJob(const std::string& name, v1::JobView view = v1::JOB_VIEW_UNSPECIFIED);
   absl::StatusOr<std::vector<v1::Job>> ListJobs(const std::vector<v1::JobState>& states);  // All pages.
   absl::StatusOr<v1::Job> CancelJob(const std::string& name);
   absl::Status DeleteJob(const std::string& name);

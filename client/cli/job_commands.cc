@@ -178,7 +178,8 @@ void PrintJob(const Context& context, const v1::Job& job) {
 }
 
 int GetCommand(const Context& context, const std::string& name, bool spec) {
-  const absl::StatusOr<v1::Job> job = context.MakeClient().GetJob(name);
+  const absl::StatusOr<v1::Job> job =
+      context.MakeClient().GetJob(name, spec ? v1::JOB_VIEW_RESOLVED : v1::JOB_VIEW_UNSPECIFIED);
   if (!job.ok()) return context.Fail(job.status());
   if (spec) {
     const v1::JobSpec& resolved = job->has_resolved_spec() ? job->resolved_spec() : job->spec();

@@ -38,6 +38,7 @@ absl::StatusOr<JobFile> ReadNetwork(const Context& context, const NetworkOptions
   v1::CreateJobRequest request;
   *request.mutable_spec() = spec;
   request.set_validate_only(true);
+  request.set_view(v1::JOB_VIEW_RESOLVED);
   const absl::StatusOr<v1::Job> job = context.MakeClient().CreateJob(request);
   if (!job.ok()) return job.status();
   const auto& input_shape = job->resolved_spec().network().input_shape();

@@ -5,22 +5,24 @@
 #include <random>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
 #include "core/base/enum_name.h"
 #include "core/base/errors.h"
-#include "google/protobuf/util/message_differencer.h"
+#include "core/base/labels.h"
+#include "google/protobuf/util/time_util.h"
+#include "server/resources/etag.h"
+#include "server/resources/job_record.h"
 #include "server/resources/job_state.h"
+#include "server/resources/job_view.h"
 #include "server/resources/names.h"
 #include "server/resources/paging.h"
+#include "server/resources/request_id.h"
+#include "server/resources/update_mask.h"
 
 namespace traind::server {
 namespace {
-
-// Specs may be large; a page has to fit the 4 MiB that clients take by default.
-constexpr size_t kMaxPageBytes = 3 << 20;
 
 std::string MadeUpId() {
   std::random_device random;
@@ -29,52 +31,62 @@ std::string MadeUpId() {
 
 absl::Status ShuttingDown() { return absl::UnavailableError("the server is shutting down"); }
 
-// A page token: where to go on, and the filter it belongs to.
-uint64_t StatesMask(const v1::ListJobsRequest& request) {
-  uint64_t mask = 0;
-  for (int state : request.states()) mask |= uint64_t{1} << state;
-  return mask;
+const Collection& JobCollection() {
+  static const Collection kCollection{
+      .name = "jobs",
+      .fields = {{v1::Job::descriptor(),
+                  {"name", "uid", "state", "display_name", "labels", "dataset", "priority", "create_time", "start_time",
+                   "end_time", "update_time"}}},
+      .default_order = "create_time desc",
+      .newest_first = true};
+  return kCollection;
 }
-std::string MakeToken(JobKey before, uint64_t mask) { return absl::StrFormat("%x-%x", before, mask); }
-bool ParseToken(const std::string& token, uint64_t mask, JobKey* before) {
-  const std::vector<std::string> parts = absl::StrSplit(token, '-');
-  uint64_t key = 0;
-  if (parts.size() != 2 || !absl::SimpleHexAtoi(parts[0], &key)) return false;
-  *before = static_cast<JobKey>(key);
-  return *before > 0 && MakeToken(*before, mask) == token;
+
+google::protobuf::Timestamp Timestamp(absl::Time time) {
+  return google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(time));
 }
 
 }  // namespace
 
 absl::StatusOr<v1::Job> JobManager::Create(const v1::CreateJobRequest& request, const Admission& admit) {
-  auto earlier = FindEarlier(request);
-  if (!absl::IsNotFound(earlier.status())) return earlier;
-  auto admitted = admit(request);
-  if (!admitted.ok()) return admitted.status();
-  v1::Job& job = admitted->job;
-  if (job.name().empty() && !request.validate_only()) job.set_name(absl::StrCat("jobs/", MadeUpId()));
-
-  absl::MutexLock files(&files_mu_);
-  earlier = FindEarlier(request);  // It may have come twice at once.
-  if (!absl::IsNotFound(earlier.status())) return earlier;
-  if (absl::Status status = CheckNew(job); !status.ok()) return status;
-  if (request.validate_only()) return job;
-  if (shutting_down()) return ShuttingDown();
-  if (absl::Status status = PlaceFiles(*admitted); !status.ok()) return status;
-  return Enqueue(std::move(job));
+  v1::CreateJobRequest same = request;
+  same.clear_request_id();
+  same.clear_validate_only();
+  same.clear_view();
+  return Make({.method = "CreateJob",
+               .request_id = request.request_id(),
+               .fingerprint = RequestFingerprint(same),
+               .validate_only = request.validate_only()},
+              [&] { return admit(request); });
 }
 
-absl::StatusOr<v1::Job> JobManager::FindEarlier(const v1::CreateJobRequest& request) {
+absl::StatusOr<v1::Job> JobManager::Make(const Creation& creation,
+                                         const std::function<absl::StatusOr<NewJob>()>& admit) {
+  auto earlier = FindEarlier(creation);
+  if (!absl::IsNotFound(earlier.status())) return earlier;
+  auto admitted = admit();
+  if (!admitted.ok()) return admitted.status();
+  v1::Job& job = admitted->job;
+  if (job.name().empty() && !creation.validate_only) job.set_name(absl::StrCat("jobs/", MadeUpId()));
+
+  absl::MutexLock files(&files_mu_);
+  earlier = FindEarlier(creation);  // It may have come twice at once.
+  if (!absl::IsNotFound(earlier.status())) return earlier;
+  if (absl::Status status = CheckNew(job); !status.ok()) return status;
+  if (creation.validate_only) return job;
+  if (shutting_down()) return ShuttingDown();
+  if (absl::Status status = PlaceFiles(*admitted); !status.ok()) return status;
+  return Enqueue(std::move(job), creation);
+}
+
+absl::StatusOr<v1::Job> JobManager::FindEarlier(const Creation& creation) {
   const absl::Status none = absl::NotFoundError("no job was created by this request");
-  if (request.request_id().empty()) return none;
-  auto id = store_->FindRequest(request.request_id());
-  if (!id.ok()) return id.status();
-  if (!id->has_value()) return none;
-  auto job = Get(**id);
-  if (job.ok() && !google::protobuf::util::MessageDifferencer::Equals(job->spec(), request.spec())) {
-    return FieldError("request_id", absl::StrCat("was used before, for ", job->name(), " with another spec"));
-  }
-  return job;
+  if (creation.request_id.empty()) return none;
+  auto stored = store_->FindRequest(creation.request_id, absl::Now());
+  if (!stored.ok()) return stored.status();
+  if (!stored->has_value()) return none;
+  if (absl::Status status = CheckRepeated(**stored, creation.method, creation.fingerprint); !status.ok()) return status;
+  return Get(std::string(IdOf((*stored)->resource)));
 }
 
 absl::Status JobManager::CheckNew(const v1::Job& job) {
@@ -98,16 +110,22 @@ absl::Status JobManager::PlaceFiles(const NewJob& admitted) {
   return folder_->KeepInitialWeights(admitted.weights_file, id);
 }
 
-absl::StatusOr<v1::Job> JobManager::Enqueue(v1::Job job) {
+absl::StatusOr<v1::Job> JobManager::Enqueue(v1::Job job, const Creation& creation) {
   job.set_state(v1::JOB_STATE_QUEUED);
   LogPosition position;
   v1::Event queued;
   queued.mutable_state()->set_state(v1::JOB_STATE_QUEUED);
   auto events = Sequence({queued}, absl::Now(), nullptr, position);
   if (!events.ok()) return events.status();
-  *job.mutable_create_time() = events->front().time();
+  BeginRecord(job, events->front().time());
   job.set_last_sequence(position.last_sequence);
-  auto key = store_->CreateJob(job, *events);
+  const StoredRequest request{.request_id = creation.request_id,
+                              .method = creation.method,
+                              .resource = job.name(),
+                              .uid = job.uid(),
+                              .fingerprint = creation.fingerprint,
+                              .create_time = absl::Now()};
+  auto key = store_->CreateJob(job, *events, creation.request_id.empty() ? nullptr : &request);
   if (!key.ok()) return key.status();
 
   auto live = std::make_shared<LiveJob>(*key, std::string(IdOf(job.name())));
@@ -137,37 +155,69 @@ absl::StatusOr<v1::Job> JobManager::Get(const std::string& id) {
 
 absl::StatusOr<v1::ListJobsResponse> JobManager::List(const v1::ListJobsRequest& request) {
   core::FieldErrors::Root errors;
-  CheckPageSize(request.page_size(), errors.scope());
-  std::vector<v1::JobState> states;
-  for (int i = 0; i < request.states_size(); ++i) {
-    if (!v1::JobState_IsValid(request.states(i)) || request.states(i) == v1::JOB_STATE_UNSPECIFIED) {
-      errors.scope().At("states", i).Add("is not a state of a job");
-      continue;
-    }
-    states.push_back(request.states(i));
-  }
-  JobKey before = 0;
-  if (errors.ok() && !request.page_token().empty() && !ParseToken(request.page_token(), StatesMask(request), &before)) {
-    errors.scope().At("page_token").Add("is not the next_page_token of a response to the same filter");
-  }
+  const ListQuery query = ListQuery::Parse(ListRequestOf(request), JobCollection(), errors.scope());
+  CheckView(request.view(), errors.scope().At("view"));
   if (!errors.ok()) return errors.ToStatus();
-
-  const int size = PageSize(request.page_size());
-  v1::ListJobsResponse response;
+  Page<v1::Job> page(query);
   const auto add = [&](StoredJob stored) {
-    stored.job.clear_resolved_spec();
-    const bool fits =
-        response.jobs_size() < size && response.ByteSizeLong() + stored.job.ByteSizeLong() <= kMaxPageBytes;
-    if (response.jobs_size() > 0 && !fits) {
-      response.set_next_page_token(MakeToken(before, StatesMask(request)));
-      return false;
-    }
-    before = stored.key;
-    *response.add_jobs() = std::move(stored.job);
-    return true;
+    ApplyView(request.view(), v1::JOB_VIEW_BASIC, stored.job);
+    const bool inside = page.Offer(std::move(stored.job), std::make_pair(stored.key, int32_t{0}));
+    return inside || !query.own_order();
   };
-  if (absl::Status status = store_->ListJobs(before, states, add); !status.ok()) return status;
+  // In the store's own order the page before need not be read again.
+  const auto* before = query.after_key() == nullptr ? nullptr : std::get_if<1>(query.after_key());
+  if (absl::Status status = store_->ListJobs(before == nullptr ? 0 : before->first, {}, add); !status.ok())
+    return status;
+  v1::ListJobsResponse response;
+  page.MoveTo(*response.mutable_jobs(), *response.mutable_next_page_token());
   return response;
+}
+
+absl::StatusOr<v1::Job> JobManager::Update(const v1::UpdateJobRequest& request) {
+  core::FieldErrors::Root errors;
+  const core::FieldErrors job_errors = errors.scope("job");
+  CheckUpdateMask(request.update_mask(), {"display_name", "labels", "priority"}, errors.scope("update_mask"));
+  core::CheckDisplayName(request.job().display_name(), job_errors.At("display_name"));
+  core::CheckLabels(request.job().labels(), job_errors.At("labels"));
+  if (!errors.ok()) return errors.ToStatus();
+  auto id = ParseName("jobs", request.job().name(), "job.name");
+  if (!id.ok()) return id.status();
+
+  absl::MutexLock files(&files_mu_);
+  if (const std::shared_ptr<LiveJob> live = FindLive(*id); live != nullptr) {
+    absl::MutexLock lock(&live->mu);
+    if (absl::Status status = Change(request, live->key, live->job); !status.ok()) return status;
+    absl::MutexLock lock_all(&mu_);
+    changed_ = true;
+    return live->job;
+  }
+  auto stored = store_->GetJob(*id);
+  if (!stored.ok()) return stored.status();
+  if (absl::Status status = Change(request, stored->key, stored->job); !status.ok()) return status;
+  return std::move(stored->job);
+}
+
+absl::Status JobManager::Change(const v1::UpdateJobRequest& request, JobKey key, v1::Job& job) {
+  if (absl::Status status = CheckEtag(request.job().etag(), job.etag(), job.name()); !status.ok()) return status;
+  v1::Job changed = job;
+  const auto& mask = request.update_mask();
+  if (Updates(mask, "display_name")) changed.set_display_name(request.job().display_name());
+  if (Updates(mask, "labels")) *changed.mutable_labels() = request.job().labels();
+  if (Updates(mask, "priority")) changed.set_priority(request.job().priority());
+  Touch(changed, Timestamp(absl::Now()));
+  if (absl::Status status = store_->UpdateJob(key, changed, {}); !status.ok()) return status;
+  job = std::move(changed);
+  return absl::OkStatus();
+}
+
+absl::Status JobManager::WithJob(const std::string& id, const std::function<absl::Status(const v1::Job&)>& use) {
+  absl::MutexLock files(&files_mu_);
+  if (const std::shared_ptr<LiveJob> live = FindLive(id); live != nullptr) {
+    absl::MutexLock lock(&live->mu);
+    return use(live->job);
+  }
+  auto stored = store_->GetJob(id);
+  return stored.ok() ? use(stored->job) : stored.status();
 }
 
 absl::StatusOr<v1::Job> JobManager::Cancel(const std::string& id) {

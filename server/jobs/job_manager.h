@@ -61,16 +61,21 @@ class JobManager {
 
   // Queues the job that `admit` makes of the request; with validate_only the answer is the same, but nothing is stored.
   // A request_id that was used before gives the job of that call. ALREADY_EXISTS: the id is taken. INVALID_ARGUMENT:
-  // the earlier request had another spec. RESOURCE_EXHAUSTED: the job can never fit. UNAVAILABLE: the server is
-  // shutting down. The errors of `admit` come as they are.
+  // the earlier request was another one. FAILED_PRECONDITION: its job was deleted. RESOURCE_EXHAUSTED: the job can
+  // never fit. UNAVAILABLE: the server is shutting down. The errors of `admit` come as they are.
   absl::StatusOr<v1::Job> Create(const v1::CreateJobRequest& request, const Admission& admit);
+  // Jobs come with both specs, those of a list as the request's view has it.
   absl::StatusOr<v1::Job> Get(const std::string& id);
   absl::StatusOr<v1::ListJobsResponse> List(const v1::ListJobsRequest& request);
+  // INVALID_ARGUMENT, with every violation. ABORTED: the job has another etag. A new priority counts at once.
+  absl::StatusOr<v1::Job> Update(const v1::UpdateJobRequest& request);
   absl::StatusOr<v1::Job> Cancel(const std::string& id);
   absl::Status Delete(const std::string& id);
   // Runs `remove` unless a job that is not terminal uses the dataset (FAILED_PRECONDITION); no job that uses it is
   // created meanwhile.
   absl::Status RemoveDataset(const std::string& dataset, const std::function<absl::Status()>& remove);
+  // Runs `use` with the job as it is; nothing changes its state meanwhile. NOT_FOUND.
+  absl::Status WithJob(const std::string& id, const std::function<absl::Status(const v1::Job&)>& use);
 
   // Starts no more workers, tells those that run to write a checkpoint and end, and waits for them; at the deadline
   // they are killed. Their jobs are QUEUED again for the next server.
@@ -98,14 +103,25 @@ class JobManager {
   JobManager(const Options& options, JobStore* store, EventLog* log, DataFolder* folder, Launcher* launcher)
       : options_(options), store_(store), log_(log), folder_(folder), launcher_(launcher) {}
 
+  // A call that makes a job, one for each request_id.
+  struct Creation {
+    std::string method;       // "CreateJob".
+    std::string request_id;   // Empty: none.
+    std::string fingerprint;  // See RequestFingerprint.
+    bool validate_only = false;
+  };
+  absl::StatusOr<v1::Job> Make(const Creation& creation, const std::function<absl::StatusOr<NewJob>()>& admit);
   // The job of an earlier call with the same request_id, or NOT_FOUND.
-  absl::StatusOr<v1::Job> FindEarlier(const v1::CreateJobRequest& request);
+  absl::StatusOr<v1::Job> FindEarlier(const Creation& creation);
   // What may have changed since admission.
   absl::Status CheckNew(const v1::Job& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
   // Makes the job's folder what a new job finds.
   absl::Status PlaceFiles(const NewJob& admitted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
   // Stores the job and makes it live.
-  absl::StatusOr<v1::Job> Enqueue(v1::Job job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
+  absl::StatusOr<v1::Job> Enqueue(v1::Job job, const Creation& creation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
+  // Stores what the request changes in a job's record; `job` becomes that.
+  absl::Status Change(const v1::UpdateJobRequest& request, JobKey key, v1::Job& job)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
   absl::Status Recover();
   void Supervise();
   void StartWaiting();

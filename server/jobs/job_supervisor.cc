@@ -7,6 +7,7 @@
 #include "server/jobs/job_manager.h"
 #include "server/jobs/progress.h"
 #include "server/jobs/worker_verdict.h"
+#include "server/resources/etag.h"
 #include "server/resources/job_state.h"
 #include "server/resources/names.h"
 #include "spdlog/spdlog.h"
@@ -160,7 +161,7 @@ void JobManager::StartWaiting() {
     absl::MutexLock lock(&live->mu);
     if (IsTerminal(live->job.state())) continue;
     snapshots.push_back({.key = key,
-                         .priority = live->job.resolved_spec().priority(),
+                         .priority = live->job.priority(),
                          .threads = live->job.threads(),
                          .memory_bytes = live->job.memory_bound_bytes(),
                          .has_worker = HasWorker(live->job.state())});
@@ -304,6 +305,7 @@ absl::Status JobManager::Move(LiveJob& live, v1::JobState to, std::string reason
   if (to == v1::JOB_STATE_RUNNING && !job.has_start_time()) *job.mutable_start_time() = events->front().time();
   if (IsTerminal(to)) *job.mutable_end_time() = events->front().time();
   job.set_last_sequence(position.last_sequence);
+  Touch(job, events->front().time());
   if (absl::Status status = store_->UpdateJob(live.key, job, *events); !status.ok()) return status;
   live.job = std::move(job);
   live.position = std::move(position);

@@ -7,8 +7,11 @@
 #include "absl/strings/strip.h"
 #include "core/data/dataset_dir.h"
 #include "core/job/resolve.h"
+#include "core/job/statistics_size.h"
 #include "server/jobs/progress.h"
+#include "server/resources/job_view.h"
 #include "server/resources/names.h"
+#include "server/resources/request_id.h"
 #include "server/services/weights.h"
 
 namespace traind::server {
@@ -52,7 +55,8 @@ absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, co
   const core::FieldErrors scope = errors.scope();
   const core::FieldErrors spec = scope.At("spec");
   if (!request.job_id().empty()) CheckId(request.job_id(), scope.At("job_id"));
-  if (request.request_id().size() > 64) scope.At("request_id").Add("must have at most 64 characters");
+  CheckRequestId(request.request_id(), scope);
+  CheckView(request.view(), scope.At("view"));
 
   const std::optional<v1::Dataset> dataset =
       FindDataset(folder, request.spec().data().dataset(), spec.At("data").At("dataset"));
@@ -83,6 +87,9 @@ absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, co
   for (std::string& warning : resolved->warnings) job.add_warnings(std::move(warning));
   for (v1::LayerAlgorithm& algorithm : resolved->algorithms) *job.add_algorithms() = std::move(algorithm);
   SetTotals(job.resolved_spec(), *dataset, *job.mutable_progress());
+  CheckViews(job, spec);
+  core::CheckStatisticsSize(job.resolved_spec(), resolved.description, spec.At("statistics"));
+  if (!errors.ok()) return errors.ToStatus();
   return admitted;
 }
 

@@ -1,6 +1,11 @@
 // The parts of the server that the services work with. All of them outlive the services; each is thread-safe.
 #pragma once
 
+#include <functional>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "server/events/event_log.h"
 #include "server/jobs/job_manager.h"
 #include "server/rpc/executor.h"
@@ -20,6 +25,15 @@ struct Backend {
   TaskRunner* data_tasks;  // Imports and descriptions of datasets: as many as `slow` has threads.
   Executor* quick;
   Executor* slow;
+  // The operation that is not done and needs the resource of this name ("uploads/a"); empty: none does.
+  std::function<std::string(const std::string& resource)> user_of = nullptr;
 };
+
+// FAILED_PRECONDITION: an operation needs the resource.
+inline absl::Status CheckUnused(const Backend& backend, const std::string& resource) {
+  const std::string user = backend.user_of == nullptr ? "" : backend.user_of(resource);
+  if (user.empty()) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(user, " uses ", resource));
+}
 
 }  // namespace traind::server

@@ -12,8 +12,11 @@
 #include "absl/time/time.h"
 #include "core/base/errors.h"
 #include "core/base/file.h"
+#include "core/base/uid.h"
 #include "core/data/dataset_dir.h"
 #include "core/data/preview.h"
+#include "server/resources/answer_size.h"
+#include "server/resources/etag.h"
 #include "server/resources/names.h"
 #include "server/resources/paging.h"
 #include "server/rpc/unary_call.h"
@@ -120,6 +123,7 @@ absl::Status DatasetService::Import(const v1::ImportDatasetRequest& request, Cal
   task.set_dataset_dir(made);
   task.set_threads(1);
   *task.mutable_import()->mutable_request() = request;
+  task.mutable_import()->set_uid(core::NewUid());
   task.mutable_import()->set_create_time_seconds(absl::ToUnixSeconds(absl::Now()));
   auto result = backend_.data_tasks->Run(backend_.jobs->capacity().memory_bytes, std::move(task), call);
   if (!result.ok()) return WithUploadNames(result.status(), used);
@@ -127,6 +131,7 @@ absl::Status DatasetService::Import(const v1::ImportDatasetRequest& request, Cal
   if (absl::Status status = backend_.folder->Publish(made, "datasets", id); !status.ok()) return status;
   *response = std::move(*result->mutable_imported());
   response->set_name(name);
+  response->set_etag(EtagOf(*response));
   // The uploads have served their purpose; what cannot be removed only takes room.
   for (const auto& [path, upload] : used) uploads_.Remove(upload).IgnoreError();
   return absl::OkStatus();
@@ -143,7 +148,7 @@ absl::Status DatasetService::Preview(const v1::PreviewDatasetRequest& request, C
                                      v1::PreviewDatasetResponse* response) {
   auto id = ParseName("datasets", request.name(), "name");
   if (!id.ok()) return id.status();
-  auto dataset = Load(*id);
+  auto dataset = datasets_.Get(*id);
   if (!dataset.ok()) return dataset.status();
   core::FieldErrors::Root errors;
   internal::Task task;
@@ -154,7 +159,7 @@ absl::Status DatasetService::Preview(const v1::PreviewDatasetRequest& request, C
   auto result = backend_.data_tasks->Run(backend_.jobs->capacity().memory_bytes, std::move(task), call);
   if (!result.ok()) return result.status();
   *response = std::move(*result->mutable_preview());
-  return absl::OkStatus();
+  return CheckAnswerSize(*response, "ask for fewer rows and columns, or a smaller scale");
 }
 
 grpc::ServerUnaryReactor* DatasetService::DescribeDataset(grpc::CallbackServerContext* context,
@@ -168,7 +173,7 @@ absl::Status DatasetService::Describe(const v1::DescribeDatasetRequest& request,
                                       v1::DatasetDescription* response) {
   auto id = ParseName("datasets", request.name(), "name");
   if (!id.ok()) return id.status();
-  auto dataset = Load(*id);
+  auto dataset = datasets_.Get(*id);
   if (!dataset.ok()) return dataset.status();
   internal::Task task;
   task.set_dataset_dir(backend_.folder->Item("datasets", *id));
@@ -201,18 +206,53 @@ grpc::ServerUnaryReactor* DatasetService::GetUpload(grpc::CallbackServerContext*
   });
 }
 
-absl::StatusOr<v1::Dataset> DatasetService::Load(const std::string& id) {
-  auto dataset = core::LoadDataset(backend_.folder->Item("datasets", id));
-  if (absl::IsNotFound(dataset.status())) return DatasetNotFoundError(*backend_.folder, absl::StrCat("datasets/", id));
-  if (dataset.ok()) dataset->set_name(absl::StrCat("datasets/", id));
-  return dataset;
+grpc::ServerUnaryReactor* DatasetService::ListUploads(grpc::CallbackServerContext* context,
+                                                      const v1::ListUploadsRequest* request,
+                                                      v1::ListUploadsResponse* response) {
+  return AnswerOn(*backend_.quick, context,
+                  [this, request, response](CallContext&) { return Give(List(*request), response); });
+}
+
+absl::StatusOr<v1::ListUploadsResponse> DatasetService::List(const v1::ListUploadsRequest& request) const {
+  static const Collection kCollection{
+      .name = "uploads",
+      .fields = {{v1::Upload::descriptor(),
+                  {"name", "uid", "size_bytes", "committed_bytes", "complete", "create_time", "update_time"}}},
+      .default_order = "name"};
+  core::FieldErrors::Root errors;
+  const ListQuery query = ListQuery::Parse(ListRequestOf(request), kCollection, errors.scope());
+  if (!errors.ok()) return errors.ToStatus();
+  auto ids = uploads_.List();
+  if (!ids.ok()) return ids.status();
+  Page<v1::Upload> page(query);
+  for (const std::string& id : *ids) {
+    auto upload = uploads_.Get(id);
+    if (absl::IsNotFound(upload.status())) continue;  // Removed, or not begun yet.
+    if (!upload.ok()) return upload.status();
+    const std::string name = upload->name();
+    page.Offer(*std::move(upload), name);
+  }
+  v1::ListUploadsResponse response;
+  page.MoveTo(*response.mutable_uploads(), *response.mutable_next_page_token());
+  return response;
+}
+
+grpc::ServerUnaryReactor* DatasetService::DeleteUpload(grpc::CallbackServerContext* context,
+                                                       const v1::DeleteUploadRequest* request,
+                                                       google::protobuf::Empty*) {
+  return AnswerOn(*backend_.slow, context, [this, request](CallContext&) -> absl::Status {
+    auto id = ParseName("uploads", request->name(), "name");
+    if (!id.ok()) return id.status();
+    if (absl::Status status = CheckUnused(backend_, request->name()); !status.ok()) return status;
+    return uploads_.Delete(*id, request->etag());
+  });
 }
 
 grpc::ServerUnaryReactor* DatasetService::GetDataset(grpc::CallbackServerContext* context,
                                                      const v1::GetDatasetRequest* request, v1::Dataset* response) {
   return AnswerOn(*backend_.quick, context, [this, request, response](CallContext&) -> absl::Status {
     auto id = ParseName("datasets", request->name(), "name");
-    return id.ok() ? Give(Load(*id), response) : id.status();
+    return id.ok() ? Give(datasets_.Get(*id), response) : id.status();
   });
 }
 
@@ -220,41 +260,21 @@ grpc::ServerUnaryReactor* DatasetService::ListDatasets(grpc::CallbackServerConte
                                                        const v1::ListDatasetsRequest* request,
                                                        v1::ListDatasetsResponse* response) {
   return AnswerOn(*backend_.quick, context,
-                  [this, request, response](CallContext&) { return List(*request, response); });
+                  [this, request, response](CallContext&) { return Give(datasets_.List(*request), response); });
 }
 
-absl::Status DatasetService::List(const v1::ListDatasetsRequest& request, v1::ListDatasetsResponse* response) {
-  core::FieldErrors::Root errors;
-  CheckPageSize(request.page_size(), errors.scope());
-  // The token is the last id of the page before: it stays good when datasets come and go.
-  if (!request.page_token().empty() && !IsValidId(request.page_token())) {
-    errors.scope().At("page_token").Add("is not a next_page_token");
-  }
-  if (!errors.ok()) return errors.ToStatus();
-  auto ids = backend_.folder->List("datasets");
-  if (!ids.ok()) return ids.status();
-  const int size = PageSize(request.page_size());
-  auto next = std::upper_bound(ids->begin(), ids->end(), request.page_token());
-  std::string last;
-  for (; next != ids->end() && response->datasets_size() < size; ++next) {
-    last = *next;
-    auto dataset = Load(*next);
-    if (absl::IsNotFound(dataset.status())) continue;  // Deleted just now.
-    if (!dataset.ok()) return dataset.status();
-    *response->add_datasets() = *std::move(dataset);
-  }
-  if (next != ids->end()) response->set_next_page_token(last);
-  return absl::OkStatus();
+grpc::ServerUnaryReactor* DatasetService::UpdateDataset(grpc::CallbackServerContext* context,
+                                                        const v1::UpdateDatasetRequest* request,
+                                                        v1::Dataset* response) {
+  return AnswerOn(*backend_.quick, context,
+                  [this, request, response](CallContext&) { return Give(datasets_.Update(*request), response); });
 }
 
 grpc::ServerUnaryReactor* DatasetService::DeleteDataset(grpc::CallbackServerContext* context,
                                                         const v1::DeleteDatasetRequest* request,
                                                         google::protobuf::Empty*) {
-  return AnswerOn(*backend_.slow, context, [this, request](CallContext&) -> absl::Status {
-    auto id = ParseName("datasets", request->name(), "name");
-    if (!id.ok()) return id.status();
-    if (!backend_.folder->Exists("datasets", *id)) return DatasetNotFoundError(*backend_.folder, request->name());
-    return backend_.jobs->RemoveDataset(request->name(), [&] { return backend_.folder->Remove("datasets", *id); });
+  return AnswerOn(*backend_.slow, context, [this, request](CallContext&) {
+    return datasets_.Delete(*request, [this](const std::string& name) { return CheckUnused(backend_, name); });
   });
 }
 

@@ -9,6 +9,7 @@
 
 #include "server/rpc/call_context.h"
 #include "server/services/backend.h"
+#include "server/services/datasets.h"
 #include "server/store/upload_store.h"
 #include "traind/v1/dataset_service.grpc.pb.h"
 
@@ -21,7 +22,10 @@ absl::StatusOr<std::string> ResolveDataPath(const std::vector<std::string>& root
 class DatasetService final : public v1::DatasetService::CallbackService {
  public:
   DatasetService(const Backend& backend, std::vector<std::string> dataset_roots)
-      : backend_(backend), dataset_roots_(std::move(dataset_roots)), uploads_(backend.folder) {}
+      : backend_(backend),
+        dataset_roots_(std::move(dataset_roots)),
+        uploads_(backend.folder),
+        datasets_(backend.folder, backend.jobs) {}
 
   grpc::ServerUnaryReactor* ImportDataset(grpc::CallbackServerContext* context, const v1::ImportDatasetRequest* request,
                                           v1::Dataset* response) override;
@@ -29,10 +33,16 @@ class DatasetService final : public v1::DatasetService::CallbackService {
                                                                    v1::Upload* response) override;
   grpc::ServerUnaryReactor* GetUpload(grpc::CallbackServerContext* context, const v1::GetUploadRequest* request,
                                       v1::Upload* response) override;
+  grpc::ServerUnaryReactor* ListUploads(grpc::CallbackServerContext* context, const v1::ListUploadsRequest* request,
+                                        v1::ListUploadsResponse* response) override;
+  grpc::ServerUnaryReactor* DeleteUpload(grpc::CallbackServerContext* context, const v1::DeleteUploadRequest* request,
+                                         google::protobuf::Empty* response) override;
   grpc::ServerUnaryReactor* GetDataset(grpc::CallbackServerContext* context, const v1::GetDatasetRequest* request,
                                        v1::Dataset* response) override;
   grpc::ServerUnaryReactor* ListDatasets(grpc::CallbackServerContext* context, const v1::ListDatasetsRequest* request,
                                          v1::ListDatasetsResponse* response) override;
+  grpc::ServerUnaryReactor* UpdateDataset(grpc::CallbackServerContext* context, const v1::UpdateDatasetRequest* request,
+                                          v1::Dataset* response) override;
   grpc::ServerUnaryReactor* DeleteDataset(grpc::CallbackServerContext* context, const v1::DeleteDatasetRequest* request,
                                           google::protobuf::Empty* response) override;
   grpc::ServerUnaryReactor* PreviewDataset(grpc::CallbackServerContext* context,
@@ -53,12 +63,12 @@ class DatasetService final : public v1::DatasetService::CallbackService {
   absl::StatusOr<std::string> Resolve(const v1::DataFile& file, UsedUploads* used);
   // The status with the uploads' names in place of where the server keeps them.
   static absl::Status WithUploadNames(const absl::Status& status, const UsedUploads& used);
-  absl::Status List(const v1::ListDatasetsRequest& request, v1::ListDatasetsResponse* response);
-  absl::StatusOr<v1::Dataset> Load(const std::string& id);
+  absl::StatusOr<v1::ListUploadsResponse> List(const v1::ListUploadsRequest& request) const;
 
   const Backend backend_;
   const std::vector<std::string> dataset_roots_;
   UploadStore uploads_;
+  Datasets datasets_;
 };
 
 }  // namespace traind::server

@@ -12,40 +12,31 @@
 #include "server/rpc/upload_call.h"
 #include "server/services/admission.h"
 #include "server/services/download_call.h"
-#include "server/services/model_upload.h"
 #include "server/services/weights.h"
 
 namespace traind::server {
+
+grpc::ServerUnaryReactor* ModelService::GetCheckpoint(grpc::CallbackServerContext* context,
+                                                      const v1::GetCheckpointRequest* request,
+                                                      v1::Checkpoint* response) {
+  return AnswerOn(*backend_.quick, context, [this, request, response](CallContext&) {
+    return Give(checkpoints_.Get(request->name()), response);
+  });
+}
 
 grpc::ServerUnaryReactor* ModelService::ListCheckpoints(grpc::CallbackServerContext* context,
                                                         const v1::ListCheckpointsRequest* request,
                                                         v1::ListCheckpointsResponse* response) {
   return AnswerOn(*backend_.quick, context,
-                  [this, request, response](CallContext&) { return List(*request, response); });
+                  [this, request, response](CallContext&) { return Give(checkpoints_.List(*request), response); });
 }
 
-absl::Status ModelService::List(const v1::ListCheckpointsRequest& request,
-                                v1::ListCheckpointsResponse* response) const {
-  auto id = ParseName("jobs", request.parent(), "parent");
-  if (!id.ok()) return id.status();
-  if (auto job = backend_.store->GetJob(*id); !job.ok()) return job.status();
-  auto checkpoints = core::ListCheckpoints(backend_.folder->CheckpointDir(*id));
-  if (!checkpoints.ok()) return checkpoints.status();
-  const int64_t best = core::BestStep(*checkpoints);
-  for (const core::CheckpointFiles& files : *checkpoints) {
-    const v1::CheckpointManifest& manifest = files.manifest;
-    v1::Checkpoint& checkpoint = *response->add_checkpoints();
-    checkpoint.set_name(absl::StrCat(request.parent(), "/checkpoints/", manifest.step()));
-    checkpoint.set_step(manifest.step());
-    *checkpoint.mutable_create_time() = manifest.create_time();
-    for (const v1::CheckpointFile& file : manifest.files()) {
-      checkpoint.set_size_bytes(checkpoint.size_bytes() + file.size_bytes());
-    }
-    checkpoint.set_best(best >= 0 && manifest.step() == static_cast<uint64_t>(best));
-    if (manifest.has_evaluation_loss()) checkpoint.set_evaluation_loss(manifest.evaluation_loss());
-    if (manifest.has_evaluation_accuracy()) checkpoint.set_evaluation_accuracy(manifest.evaluation_accuracy());
-  }
-  return absl::OkStatus();
+grpc::ServerUnaryReactor* ModelService::DeleteCheckpoint(grpc::CallbackServerContext* context,
+                                                         const v1::DeleteCheckpointRequest* request,
+                                                         google::protobuf::Empty*) {
+  return AnswerOn(*backend_.slow, context, [this, request](CallContext&) {
+    return checkpoints_.Delete(*request, [this](const std::string& name) { return CheckUnused(backend_, name); });
+  });
 }
 
 grpc::ServerWriteReactor<v1::DownloadCheckpointResponse>* ModelService::DownloadCheckpoint(
@@ -57,10 +48,36 @@ grpc::ServerReadReactor<v1::UploadModelRequest>* ModelService::UploadModel(grpc:
                                                                            v1::Model* response) {
   return new UploadCall<v1::UploadModelRequest, v1::UploadModelHeader>(
       *backend_.slow, context,
-      [this, response](CallContext&, const v1::UploadModelHeader& header) {
-        return BeginModelUpload(*backend_.folder, header, response);
-      },
+      [this, response](CallContext&, const v1::UploadModelHeader& header) { return models_.Upload(header, response); },
       [] { return absl::OkStatus(); });
+}
+
+grpc::ServerUnaryReactor* ModelService::GetModel(grpc::CallbackServerContext* context,
+                                                 const v1::GetModelRequest* request, v1::Model* response) {
+  return AnswerOn(*backend_.quick, context, [this, request, response](CallContext&) -> absl::Status {
+    auto id = ParseName("models", request->name(), "name");
+    return id.ok() ? Give(models_.Get(*id), response) : id.status();
+  });
+}
+
+grpc::ServerUnaryReactor* ModelService::ListModels(grpc::CallbackServerContext* context,
+                                                   const v1::ListModelsRequest* request,
+                                                   v1::ListModelsResponse* response) {
+  return AnswerOn(*backend_.quick, context,
+                  [this, request, response](CallContext&) { return Give(models_.List(*request), response); });
+}
+
+grpc::ServerUnaryReactor* ModelService::UpdateModel(grpc::CallbackServerContext* context,
+                                                    const v1::UpdateModelRequest* request, v1::Model* response) {
+  return AnswerOn(*backend_.quick, context,
+                  [this, request, response](CallContext&) { return Give(models_.Update(*request), response); });
+}
+
+grpc::ServerUnaryReactor* ModelService::DeleteModel(grpc::CallbackServerContext* context,
+                                                    const v1::DeleteModelRequest* request, google::protobuf::Empty*) {
+  return AnswerOn(*backend_.slow, context, [this, request](CallContext&) {
+    return models_.Delete(*request, [this](const std::string& name) { return CheckUnused(backend_, name); });
+  });
 }
 
 absl::StatusOr<ModelService::Trained> ModelService::FindTrained(const v1::ModelRef& ref) const {

@@ -5,12 +5,32 @@
 #include "absl/strings/str_cat.h"
 #include "core/catalogue/components.h"
 #include "core/job/resolve.h"
+#include "server/resources/answer_size.h"
+#include "server/resources/job_view.h"
 #include "server/resources/names.h"
+#include "server/resources/paging.h"
 #include "server/rpc/unary_call.h"
 #include "server/services/admission.h"
 #include "server/services/watch_call.h"
 
 namespace traind::server {
+namespace {
+
+// The job as the view has it, or the error.
+absl::Status Show(absl::StatusOr<v1::Job> job, v1::JobView view, v1::Job* response) {
+  if (job.ok()) ApplyView(view, v1::JOB_VIEW_SPEC, *job);
+  return Give(std::move(job), response);
+}
+
+// In the order of the registries, for which a component's number is the key.
+const Collection& ComponentCollection() {
+  static const Collection kCollection{.name = "components",
+                                      .fields = {{v1::Component::descriptor(), {"category", "name", "message"}}},
+                                      .default_page_size = kMaxPageSize};
+  return kCollection;
+}
+
+}  // namespace
 
 grpc::ServerUnaryReactor* TrainingService::CreateJob(grpc::CallbackServerContext* context,
                                                      const v1::CreateJobRequest* request, v1::Job* response) {
@@ -18,15 +38,18 @@ grpc::ServerUnaryReactor* TrainingService::CreateJob(grpc::CallbackServerContext
     const auto admit = [&](const v1::CreateJobRequest& wanted) {
       return Admit(wanted, *backend_.folder, backend_.jobs->capacity().threads, [&] { return call.Check(); });
     };
-    return Give(backend_.jobs->Create(*request, admit), response);
+    return Show(backend_.jobs->Create(*request, admit), request->view(), response);
   });
 }
 
 grpc::ServerUnaryReactor* TrainingService::GetJob(grpc::CallbackServerContext* context,
                                                   const v1::GetJobRequest* request, v1::Job* response) {
   return AnswerOn(*backend_.quick, context, [this, request, response](CallContext&) -> absl::Status {
+    core::FieldErrors::Root errors;
+    CheckView(request->view(), errors.scope().At("view"));
+    if (!errors.ok()) return errors.ToStatus();
     auto id = ParseName("jobs", request->name(), "name");
-    return id.ok() ? Give(backend_.jobs->Get(*id), response) : id.status();
+    return id.ok() ? Show(backend_.jobs->Get(*id), request->view(), response) : id.status();
   });
 }
 
@@ -42,11 +65,18 @@ grpc::ServerWriteReactor<v1::WatchJobResponse>* TrainingService::WatchJob(grpc::
   return server::WatchJob(*backend_.quick, *backend_.store, *backend_.log, context, *request);
 }
 
+grpc::ServerUnaryReactor* TrainingService::UpdateJob(grpc::CallbackServerContext* context,
+                                                     const v1::UpdateJobRequest* request, v1::Job* response) {
+  return AnswerOn(*backend_.quick, context, [this, request, response](CallContext&) {
+    return Show(backend_.jobs->Update(*request), v1::JOB_VIEW_UNSPECIFIED, response);
+  });
+}
+
 grpc::ServerUnaryReactor* TrainingService::CancelJob(grpc::CallbackServerContext* context,
                                                      const v1::CancelJobRequest* request, v1::Job* response) {
   return AnswerOn(*backend_.quick, context, [this, request, response](CallContext&) -> absl::Status {
     auto id = ParseName("jobs", request->name(), "name");
-    return id.ok() ? Give(backend_.jobs->Cancel(*id), response) : id.status();
+    return id.ok() ? Show(backend_.jobs->Cancel(*id), v1::JOB_VIEW_UNSPECIFIED, response) : id.status();
   });
 }
 
@@ -64,7 +94,12 @@ grpc::ServerUnaryReactor* TrainingService::DescribeNetwork(grpc::CallbackServerC
   return AnswerOn(*backend_.slow, context, [request, response](CallContext& call) -> absl::Status {
     core::FieldErrors::Root errors;
     auto description = core::DescribeNetwork(*request, errors.scope(), [&] { return call.Check(); });
-    return errors.ok() ? Give(std::move(description), response) : errors.ToStatus();
+    if (!errors.ok()) return errors.ToStatus();
+    if (!description.ok()) return description.status();
+    *response = *std::move(description);
+    if (!request->expanded()) response->clear_expanded();
+    return CheckAnswerSize(*response, request->expanded() ? "ask without `expanded`, or for a part of the network"
+                                                          : "ask for a part of the network");
   });
 }
 
@@ -85,15 +120,23 @@ grpc::ServerUnaryReactor* TrainingService::ProbeNetwork(grpc::CallbackServerCont
     auto result = backend_.tasks->Run(backend_.jobs->capacity().memory_bytes, std::move(task), call);
     if (!result.ok()) return result.status();
     *response = std::move(*result->mutable_probe());
-    return absl::OkStatus();
+    return CheckAnswerSize(*response, "ask for fewer histogram_bins, or for a part of the network");
   });
 }
 
 grpc::ServerUnaryReactor* TrainingService::ListComponents(grpc::CallbackServerContext* context,
-                                                          const v1::ListComponentsRequest*,
+                                                          const v1::ListComponentsRequest* request,
                                                           v1::ListComponentsResponse* response) {
-  return AnswerOn(*backend_.quick, context, [response](CallContext&) {
-    *response = core::ListComponents();
+  return AnswerOn(*backend_.quick, context, [request, response](CallContext&) -> absl::Status {
+    core::FieldErrors::Root errors;
+    const ListQuery query = ListQuery::Parse(ListRequestOf(*request), ComponentCollection(), errors.scope());
+    if (!errors.ok()) return errors.ToStatus();
+    v1::ListComponentsResponse all = core::ListComponents();
+    Page<v1::Component> page(query);
+    for (int i = 0; i < all.components_size(); ++i) {
+      page.Offer(std::move(*all.mutable_components(i)), std::make_pair(int64_t{i}, int32_t{0}));
+    }
+    page.MoveTo(*response->mutable_components(), *response->mutable_next_page_token());
     return absl::OkStatus();
   });
 }

@@ -24,7 +24,8 @@ absl::StatusOr<Weights> FindWeights(const DataFolder& folder, const std::string&
   }
   auto checkpoint = core::FindCheckpoint(folder.CheckpointDir(parsed->job), parsed->checkpoint);
   if (absl::IsNotFound(checkpoint.status())) {
-    return NotFoundError("Checkpoint", "jobs/" + parsed->job + "/checkpoints/" + parsed->checkpoint);
+    return NotFoundError("Checkpoint", "jobs/" + parsed->job + "/checkpoints/" + parsed->checkpoint,
+                         checkpoint.status().message());
   }
   if (!checkpoint.ok()) return checkpoint.status();
   weights.path = checkpoint->weights_path();

@@ -104,12 +104,15 @@ absl::Status DataFolder::KeepInitialWeights(const std::string& file, absl::strin
 }
 
 absl::Status DataFolder::Remove(absl::string_view collection, absl::string_view id) {
-  const std::string item = Item(collection, id);
+  return RemoveFolder(Item(collection, id));
+}
+
+absl::Status DataFolder::RemoveFolder(const std::string& path) {
   const std::string trash = absl::StrCat(path_, "/trash/old-", next_name_.fetch_add(1));
-  if (absl::Status status = core::Rename(item, trash); !status.ok()) {
+  if (absl::Status status = core::Rename(path, trash); !status.ok()) {
     return absl::IsNotFound(status) ? absl::OkStatus() : status;
   }
-  if (absl::Status status = core::SyncFolder(absl::StrCat(path_, "/", collection)); !status.ok()) return status;
+  if (absl::Status status = core::SyncFolder(fs::path(path).parent_path().string()); !status.ok()) return status;
   core::RemoveAll(trash).IgnoreError();  // What is left over is freed at the next start.
   return absl::OkStatus();
 }

@@ -3,8 +3,8 @@
 //   traind.db             jobs and events (sqlite_job_store.h)
 //   datasets/{id}/        core/data/dataset_dir.h
 //   jobs/{id}/            checkpoints/, initial_weights.safetensors
-//   models/{id}/          weights.safetensors, weights.pb (v1::CheckpointFile)
-//   uploads/{id}/         data, upload.pb; removed at a start when nothing came for a week
+//   models/{id}/          weights.safetensors, weights.pb (v1::CheckpointFile), model.pb (server/services/models.h)
+//   uploads/{id}/         upload_store.h; removed at a start when nothing came for a week
 //   trash/                what is being removed: emptied at every start
 // Thread-safe.
 #pragma once
@@ -47,6 +47,8 @@ class DataFolder {
 
   // Removes the item: gone at once and durably, its bytes freed afterwards. OK when there was none.
   absl::Status Remove(absl::string_view collection, absl::string_view id);
+  // The same for a folder anywhere below this one.
+  absl::Status RemoveFolder(const std::string& path);
 
  private:
   DataFolder(std::string path, int lock) : path_(std::move(path)), lock_(lock) {}

@@ -11,6 +11,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "server/resources/request_id.h"
 #include "traind/v1/event.pb.h"
 #include "traind/v1/job.pb.h"
 
@@ -46,20 +48,27 @@ class JobStore {
   // RESOURCE_EXHAUSTED: the disk is full. UNAVAILABLE: the disk failed; the caller may try again. ALREADY_EXISTS: an
   // event's sequence number is taken.
 
-  // A new job with its first events. ALREADY_EXISTS: the job's id or its request_id is taken.
-  virtual absl::StatusOr<JobKey> CreateJob(const v1::Job& job, const std::vector<v1::Event>& events) = 0;
+  // A new job with its first events, and the request that makes it (null: it has no request_id). ALREADY_EXISTS: the
+  // job's id or the request_id is taken.
+  virtual absl::StatusOr<JobKey> CreateJob(const v1::Job& job, const std::vector<v1::Event>& events,
+                                           const StoredRequest* request = nullptr) = 0;
   // Replaces the job's record, progress and last_sequence included, and appends the events. The name stays.
   virtual absl::Status UpdateJob(JobKey key, const v1::Job& job, const std::vector<v1::Event>& events) = 0;
   // Replaces progress and last_sequence only, and appends the events.
   virtual absl::Status AppendEvents(JobKey key, const v1::Job& job, const std::vector<v1::Event>& events) = 0;
-  // The job, its request and its events.
+  // The job and its events; its request is kept as EndRequests says.
   virtual absl::Status DeleteJob(JobKey key) = 0;
+  // A request that makes something else than a job. ALREADY_EXISTS: the request_id is taken by another resource.
+  virtual absl::Status PutRequest(const StoredRequest& request) = 0;
+  // `resource` was deleted at `now`: its requests are remembered for kRequestLifetime, those of resources that were
+  // deleted longer ago are forgotten.
+  virtual absl::Status EndRequests(const std::string& resource, absl::Time now) = 0;
 
   // --- Reads. They see every change acknowledged before.
 
   virtual absl::StatusOr<StoredJob> GetJob(const std::string& id) = 0;  // NOT_FOUND.
-  // The id of the job that the request made.
-  virtual absl::StatusOr<std::optional<std::string>> FindRequest(const std::string& request_id) = 0;
+  // The call that had the request_id, unless it is to be forgotten at `now`.
+  virtual absl::StatusOr<std::optional<StoredRequest>> FindRequest(const std::string& request_id, absl::Time now) = 0;
   // Hands over the jobs, newest first, with keys below `before` (0: all) and a state of `states` (empty: all), until
   // `add` returns false. `add` must not call back into the store.
   virtual absl::Status ListJobs(JobKey before, const std::vector<v1::JobState>& states,

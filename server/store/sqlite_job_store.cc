@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "server/resources/names.h"
 #include "server/store/sqlite_schema.h"
 
@@ -44,7 +45,15 @@ absl::Status SqliteJobStore::PrepareStatements() {
   const Entry entries[] = {
       {writer_.get(), &insert_job_,
        "INSERT INTO jobs (id, state, last_sequence, progress, record) VALUES (?1, ?2, ?3, ?4, ?5)"},
-      {writer_.get(), &insert_request_, "INSERT INTO requests (request_id, job) VALUES (?1, ?2)"},
+      {writer_.get(), &insert_request_,
+       "INSERT INTO request_ids (request_id, method, resource, uid, fingerprint, create_time) "
+       "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO UPDATE SET uid = excluded.uid, create_time = "
+       "excluded.create_time "
+       "WHERE method = excluded.method AND resource = excluded.resource AND delete_time IS NULL RETURNING 1"},
+      {writer_.get(), &mark_requests_,
+       "UPDATE request_ids SET delete_time = ?2 WHERE resource = ?1 AND delete_time IS NULL"},
+      {writer_.get(), &forget_requests_, "DELETE FROM request_ids WHERE delete_time <= ?1"},
+      {writer_.get(), &job_name_, "SELECT 'jobs/' || id FROM jobs WHERE key = ?1"},
       {writer_.get(), &update_job_,
        "UPDATE jobs SET state = ?2, last_sequence = ?3, progress = ?4, record = ?5 WHERE key = ?1"},
       {writer_.get(), &update_progress_, "UPDATE jobs SET last_sequence = ?2, progress = ?3 WHERE key = ?1"},
@@ -52,7 +61,8 @@ absl::Status SqliteJobStore::PrepareStatements() {
        "INSERT INTO events (job, sequence, kind, step, payload) VALUES (?1, ?2, ?3, ?4, ?5)"},
       {reader_.get(), &get_job_, "SELECT key, last_sequence, progress, record FROM jobs WHERE id = ?1"},
       {reader_.get(), &find_request_,
-       "SELECT jobs.id FROM requests JOIN jobs ON jobs.key = requests.job WHERE request_id = ?1"},
+       "SELECT method, resource, uid, fingerprint, create_time, delete_time, delete_time IS NULL FROM request_ids "
+       "WHERE request_id = ?1"},
       {reader_.get(), &list_jobs_,
        "SELECT key, last_sequence, progress, record FROM jobs WHERE key < ?1 AND (?2 >> state) & 1 "
        "ORDER BY key DESC"},
@@ -139,7 +149,34 @@ absl::Status SqliteJobStore::InsertEvents(JobKey key, const std::vector<v1::Even
   return absl::OkStatus();
 }
 
-absl::StatusOr<JobKey> SqliteJobStore::CreateJob(const v1::Job& job, const std::vector<v1::Event>& events) {
+absl::Status SqliteJobStore::InsertRequest(const StoredRequest& request) {
+  if (absl::Status status = ForgetRequests(request.create_time); !status.ok()) return status;
+  insert_request_.Bind(1, request.request_id);
+  insert_request_.Bind(2, request.method);
+  insert_request_.Bind(3, request.resource);
+  insert_request_.Bind(4, request.uid);
+  insert_request_.Bind(5, request.fingerprint);
+  insert_request_.Bind(6, absl::ToUnixSeconds(request.create_time));
+  const absl::StatusOr<bool> inserted = insert_request_.Step();
+  insert_request_.Reset();
+  if (!inserted.ok()) return inserted.status();
+  return *inserted ? absl::OkStatus() : absl::AlreadyExistsError("the request_id is taken");
+}
+
+absl::Status SqliteJobStore::MarkRequests(absl::string_view resource, absl::Time now) {
+  mark_requests_.Bind(1, resource);
+  mark_requests_.Bind(2, absl::ToUnixSeconds(now));
+  if (absl::Status status = mark_requests_.Run(); !status.ok()) return status;
+  return ForgetRequests(now);
+}
+
+absl::Status SqliteJobStore::ForgetRequests(absl::Time now) {
+  forget_requests_.Bind(1, absl::ToUnixSeconds(now - kRequestLifetime));
+  return forget_requests_.Run();
+}
+
+absl::StatusOr<JobKey> SqliteJobStore::CreateJob(const v1::Job& job, const std::vector<v1::Event>& events,
+                                                 const StoredRequest* request) {
   JobKey key = 0;
   absl::Status status = Commit([&]() -> absl::Status {
     const std::string progress = job.progress().SerializeAsString();
@@ -151,10 +188,8 @@ absl::StatusOr<JobKey> SqliteJobStore::CreateJob(const v1::Job& job, const std::
     insert_job_.BindBytes(5, record);
     if (absl::Status inserted = insert_job_.Run(); !inserted.ok()) return inserted;
     key = sqlite3_last_insert_rowid(writer_.get());
-    if (!job.request_id().empty()) {
-      insert_request_.Bind(1, job.request_id());
-      insert_request_.Bind(2, key);
-      if (absl::Status inserted = insert_request_.Run(); !inserted.ok()) return inserted;
+    if (request != nullptr) {
+      if (absl::Status inserted = InsertRequest(*request); !inserted.ok()) return inserted;
     }
     return InsertEvents(key, events);
   });
@@ -189,10 +224,23 @@ absl::Status SqliteJobStore::AppendEvents(JobKey key, const v1::Job& job, const 
 
 absl::Status SqliteJobStore::DeleteJob(JobKey key) {
   return Commit([&]() -> absl::Status {
+    job_name_.Bind(1, key);
+    const absl::StatusOr<bool> there = job_name_.Step();
+    const std::string name = there.value_or(false) ? std::string(job_name_.Bytes(0)) : "";
+    job_name_.Reset();
+    if (!there.ok()) return there.status();
+    if (absl::Status status = MarkRequests(name, absl::Now()); !status.ok()) return status;
     return Execute(writer_.get(),
-                   absl::StrCat("DELETE FROM events WHERE job = ", key, "; DELETE FROM requests WHERE job = ", key,
-                                "; DELETE FROM jobs WHERE key = ", key));
+                   absl::StrCat("DELETE FROM events WHERE job = ", key, "; DELETE FROM jobs WHERE key = ", key));
   });
+}
+
+absl::Status SqliteJobStore::PutRequest(const StoredRequest& request) {
+  return Commit([&] { return InsertRequest(request); });
+}
+
+absl::Status SqliteJobStore::EndRequests(const std::string& resource, absl::Time now) {
+  return Commit([&] { return MarkRequests(resource, now); });
 }
 
 }  // namespace traind::server

@@ -32,13 +32,16 @@ class SqliteJobStore final : public JobStore {
   static absl::StatusOr<std::unique_ptr<SqliteJobStore>> Open(const Options& options);
   ~SqliteJobStore() override;
 
-  absl::StatusOr<JobKey> CreateJob(const v1::Job& job, const std::vector<v1::Event>& events) override;
+  absl::StatusOr<JobKey> CreateJob(const v1::Job& job, const std::vector<v1::Event>& events,
+                                   const StoredRequest* request = nullptr) override;
   absl::Status UpdateJob(JobKey key, const v1::Job& job, const std::vector<v1::Event>& events) override;
   absl::Status AppendEvents(JobKey key, const v1::Job& job, const std::vector<v1::Event>& events) override;
   absl::Status DeleteJob(JobKey key) override;
+  absl::Status PutRequest(const StoredRequest& request) override;
+  absl::Status EndRequests(const std::string& resource, absl::Time now) override;
 
   absl::StatusOr<StoredJob> GetJob(const std::string& id) override;
-  absl::StatusOr<std::optional<std::string>> FindRequest(const std::string& request_id) override;
+  absl::StatusOr<std::optional<StoredRequest>> FindRequest(const std::string& request_id, absl::Time now) override;
   absl::Status ListJobs(JobKey before, const std::vector<v1::JobState>& states,
                         const std::function<bool(StoredJob)>& add) override;
   absl::StatusOr<std::vector<std::string>> JobIds() override;
@@ -63,9 +66,14 @@ class SqliteJobStore final : public JobStore {
   bool CommitGroup(const std::vector<Pending*>& group);
   // Only in a change.
   absl::Status InsertEvents(JobKey key, const std::vector<v1::Event>& events);
+  // Forgets what is due before. ALREADY_EXISTS: the request_id is taken by another resource.
+  absl::Status InsertRequest(const StoredRequest& request);
+  absl::Status MarkRequests(absl::string_view resource, absl::Time now);
+  absl::Status ForgetRequests(absl::Time now);
 
   const Connection writer_;  // Used by the writer thread only, as its statements.
-  Statement insert_job_, insert_request_, update_job_, update_progress_, insert_event_;
+  Statement insert_job_, update_job_, update_progress_, insert_event_, job_name_;
+  Statement insert_request_, mark_requests_, forget_requests_;
 
   absl::Mutex read_mu_;
   const Connection reader_ ABSL_PT_GUARDED_BY(read_mu_);

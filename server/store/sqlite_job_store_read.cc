@@ -4,6 +4,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "server/resources/job_record.h"
 #include "server/resources/names.h"
 #include "server/store/sqlite_job_store.h"
 
@@ -21,6 +22,7 @@ absl::StatusOr<StoredJob> JobOf(const Statement& row) {
     return absl::DataLossError(absl::StrCat("the store's record of job number ", stored.key, " is damaged"));
   }
   stored.job.set_last_sequence(row.Integer(1));
+  CompleteRecord(stored.job);
   return stored;
 }
 
@@ -41,14 +43,24 @@ absl::StatusOr<StoredJob> SqliteJobStore::GetJob(const std::string& id) {
   return JobOf(get_job_);
 }
 
-absl::StatusOr<std::optional<std::string>> SqliteJobStore::FindRequest(const std::string& request_id) {
+absl::StatusOr<std::optional<StoredRequest>> SqliteJobStore::FindRequest(const std::string& request_id,
+                                                                         absl::Time now) {
   absl::MutexLock lock(&read_mu_);
   absl::Cleanup reset = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { find_request_.Reset(); };
   find_request_.Bind(1, request_id);
   auto row = find_request_.Step();
   if (!row.ok()) return row.status();
   if (!*row) return std::nullopt;
-  return std::string(find_request_.Bytes(0));
+  StoredRequest request{.request_id = request_id,
+                        .method = std::string(find_request_.Bytes(0)),
+                        .resource = std::string(find_request_.Bytes(1)),
+                        .uid = std::string(find_request_.Bytes(2)),
+                        .fingerprint = std::string(find_request_.Bytes(3)),
+                        .create_time = absl::FromUnixSeconds(find_request_.Integer(4))};
+  const bool deleted = find_request_.Integer(6) == 0;
+  if (deleted) request.delete_time = absl::FromUnixSeconds(find_request_.Integer(5));
+  if (deleted && request.delete_time <= now - kRequestLifetime) return std::nullopt;
+  return request;
 }
 
 absl::Status SqliteJobStore::ListJobs(JobKey before, const std::vector<v1::JobState>& states,

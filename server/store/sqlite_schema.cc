@@ -46,6 +46,26 @@ constexpr Migration kMigrations[] = {
         version TEXT NOT NULL
       );
     )sql"},
+    // Requests of every kind (server/resources/request_id.h), times in seconds since 1970; delete_time is NULL while
+    // the
+    // resource is there. Of those that schema 1 kept the fingerprint is not known.
+    {3, R"sql(
+      CREATE TABLE request_ids (
+        request_id TEXT PRIMARY KEY,
+        method TEXT NOT NULL,
+        resource TEXT NOT NULL,
+        uid TEXT NOT NULL,
+        fingerprint TEXT NOT NULL,
+        create_time INTEGER NOT NULL,
+        delete_time INTEGER
+      ) WITHOUT ROWID;
+      CREATE INDEX request_ids_by_resource ON request_ids (resource);
+      CREATE INDEX request_ids_by_delete_time ON request_ids (delete_time);
+      INSERT INTO request_ids
+        SELECT request_id, 'CreateJob', 'jobs/' || id, '', '', CAST(strftime('%s', 'now') AS INTEGER), NULL
+        FROM requests JOIN jobs ON jobs.key = requests.job;
+      DROP TABLE requests;
+    )sql"},
 };
 
 // The number that the query gives.

@@ -5,18 +5,26 @@
 #include <optional>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "core/base/checksum.h"
 #include "core/base/errors.h"
 #include "core/base/file.h"
+#include "core/base/uid.h"
+#include "google/protobuf/util/time_util.h"
+#include "server/resources/etag.h"
 #include "server/resources/names.h"
 
 namespace traind::server {
 namespace {
 
+using google::protobuf::util::TimeUtil;
+
 constexpr char kData[] = "/data";
 constexpr char kHeader[] = "/upload.pb";
+constexpr char kRecord[] = "/record.pb";
 constexpr char kComplete[] = "/complete";  // Empty; there when the checksum was found right.
 
 absl::StatusOr<v1::UploadHeader> ReadHeader(const std::string& dir, const std::string& id) {
@@ -26,6 +34,36 @@ absl::StatusOr<v1::UploadHeader> ReadHeader(const std::string& dir, const std::s
   v1::UploadHeader header;
   if (!header.ParseFromString(*bytes)) return absl::DataLossError(absl::StrCat("uploads/", id, " is damaged"));
   return header;
+}
+
+absl::Status BeingWritten(const std::string& id) {
+  return absl::AbortedError(absl::StrCat("a stream writes to uploads/", id));
+}
+
+absl::Status WriteRecord(const std::string& dir) {
+  v1::Upload record;
+  record.set_uid(core::NewUid());
+  *record.mutable_create_time() = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(absl::Now()));
+  return core::AtomicWrite(dir + kRecord, record.SerializeAsString());
+}
+
+// When the file was written last; 1970 without it.
+google::protobuf::Timestamp WriteTime(const std::string& path) {
+  struct stat info;
+  if (stat(path.c_str(), &info) != 0) return {};
+  return TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(absl::TimeFromTimespec(info.st_mtim)));
+}
+
+// uid and create_time; derived for an upload that was begun before there were records.
+v1::Upload ReadRecord(const std::string& dir, const v1::UploadHeader& header) {
+  v1::Upload record;
+  auto bytes = core::ReadFile(dir + kRecord, 1 << 16);
+  if (bytes.ok() && record.ParseFromString(*bytes) && !record.uid().empty()) return record;
+  record.Clear();
+  record.set_uid(
+      core::DerivedUid(absl::StrCat("uploads/", header.upload_id(), " ", header.crc32(), " ", header.size_bytes())));
+  *record.mutable_create_time() = WriteTime(dir + kHeader);
+  return record;
 }
 
 }  // namespace
@@ -109,9 +147,7 @@ absl::StatusOr<std::unique_ptr<UploadSink>> UploadStore::Begin(const v1::UploadH
   const std::string& id = header.upload_id();
   {
     absl::MutexLock lock(&mu_);
-    if (!writing_.insert(id).second) {
-      return absl::AbortedError(absl::StrCat("another stream writes to uploads/", id));
-    }
+    if (!writing_.insert(id).second) return BeingWritten(id);
   }
   const std::string dir = folder_->Item("uploads", id);
   auto sink = std::make_unique<Sink>(this, wanted, dir);  // Gives the id free at its end.
@@ -134,6 +170,9 @@ absl::StatusOr<std::unique_ptr<UploadSink>> UploadStore::Begin(const v1::UploadH
         absl::StrCat("offset ", wanted.offset(), " is past the committed ", committed, " bytes of uploads/", id));
   }
   if (absl::Status status = core::CreateFolders(dir); !status.ok()) return status;
+  if (!same) {
+    if (absl::Status status = WriteRecord(dir); !status.ok()) return status;
+  }
   // The offset goes back before the bytes go away.
   if (absl::Status status = core::AtomicWrite(dir + kHeader, wanted.SerializeAsString()); !status.ok()) return status;
   if (absl::Status status = sink->Open(); !status.ok()) return status;
@@ -144,12 +183,30 @@ absl::StatusOr<v1::Upload> UploadStore::Get(const std::string& id) const {
   const std::string dir = folder_->Item("uploads", id);
   auto header = ReadHeader(dir, id);
   if (!header.ok()) return header.status();
-  v1::Upload upload;
+  v1::Upload upload = ReadRecord(dir, *header);
   upload.set_name(absl::StrCat("uploads/", id));
   upload.set_size_bytes(header->size_bytes());
   upload.set_committed_bytes(header->offset());
   upload.set_complete(core::ReadFile(dir + kComplete, 0).ok());
+  // The header is written with every commit.
+  *upload.mutable_update_time() = WriteTime(dir + kHeader);
+  upload.set_etag(EtagOf(upload));
   return upload;
+}
+
+absl::Status UploadStore::Delete(const std::string& id, const std::string& etag) {
+  {
+    absl::MutexLock lock(&mu_);
+    if (!writing_.insert(id).second) return BeingWritten(id);
+  }
+  const absl::Cleanup free = [&] {
+    absl::MutexLock lock(&mu_);
+    writing_.erase(id);
+  };
+  auto upload = Get(id);
+  if (!upload.ok()) return upload.status();
+  if (absl::Status status = CheckEtag(etag, upload->etag(), upload->name()); !status.ok()) return status;
+  return Remove(id);
 }
 
 absl::Status UploadStore::RemoveAbandoned(DataFolder& folder, absl::Time before) {

@@ -1,12 +1,13 @@
-// Files on their way to the server: uploads/{id}/ holds `data` and `upload.pb` (v1::UploadHeader, whose offset is what
-// is committed: durable on disk). A broken stream goes on from there, after any crash. Thread-safe; each upload has at
-// most one writer.
+// Files on their way to the server: uploads/{id}/ holds `data`, `upload.pb` (v1::UploadHeader, whose offset is what is
+// committed: durable on disk) and `record.pb` (v1::Upload: its uid and create_time; absent before 0.3). A broken stream
+// goes on from there, after any crash. Thread-safe; each upload has at most one writer.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -33,11 +34,15 @@ class UploadStore {
   // discarded. A dropped sink leaves what it has written.
   absl::StatusOr<std::unique_ptr<UploadSink>> Begin(const v1::UploadHeader& header);
   absl::StatusOr<v1::Upload> Get(const std::string& id) const;  // NOT_FOUND.
+  // The ids of all of them.
+  absl::StatusOr<std::vector<std::string>> List() const { return folder_->List("uploads"); }
   // The file of a complete upload; FAILED_PRECONDITION before that.
   absl::StatusOr<std::string> CompletePath(const std::string& id) const;
   // Removes the uploads whose last byte came before `before`, complete or not. Before there is a writer.
   static absl::Status RemoveAbandoned(DataFolder& folder, absl::Time before);
   absl::Status Remove(const std::string& id) { return folder_->Remove("uploads", id); }
+  // As a client asks for it. NOT_FOUND. ABORTED: a stream writes to it, or it has another etag than the one given.
+  absl::Status Delete(const std::string& id, const std::string& etag);
 
  private:
   class Sink;

@@ -14,6 +14,7 @@ internal::Result RunImport(const internal::Task& task, const std::function<void(
   core::ImportOptions options;
   options.dir = task.dataset_dir();
   options.create_time = absl::FromUnixSeconds(task.import().create_time_seconds());
+  if (!task.import().uid().empty()) options.uid = task.import().uid();
   if (task.import().max_bytes() > 0) options.max_bytes = task.import().max_bytes();
   options.progress = progress;
   options.resolve = [&task](const v1::DataFile& wanted) -> absl::StatusOr<std::string> {

@@ -60,7 +60,7 @@ TEST_F(ClientTest, WhatIsNotIdempotentIsCalledOnce) {
 
 TEST_F(ClientTest, ListFollowsThePages) {
   server_.training.list_jobs = [](const v1::ListJobsRequest& request, v1::ListJobsResponse* response) {
-    EXPECT_THAT(request.states(), ElementsAre(v1::JOB_STATE_RUNNING));
+    EXPECT_EQ(request.filter(), "state = RUNNING");
     response->add_jobs()->set_name("jobs/" + request.page_token());
     if (request.page_token().empty()) response->set_next_page_token("b");
     if (request.page_token() == "b") response->set_next_page_token("c");

@@ -11,6 +11,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "server/resources/names.h"
 #include "server/store/job_store.h"
 
@@ -18,17 +20,18 @@ namespace traind::server {
 
 class MemoryJobStore : public JobStore {
  public:
-  absl::StatusOr<JobKey> CreateJob(const v1::Job& job, const std::vector<v1::Event>& events) override {
+  absl::StatusOr<JobKey> CreateJob(const v1::Job& job, const std::vector<v1::Event>& events,
+                                   const StoredRequest* request = nullptr) override {
     absl::MutexLock lock(&mu_);
-    const std::string& request = job.request_id();
-    if (Find(IdOf(job.name())) != jobs_.end() || (!request.empty() && requests_.count(request) > 0)) {
+    if (request != nullptr) Forget(request->create_time);
+    if (Find(IdOf(job.name())) != jobs_.end() || (request != nullptr && IsTaken(*request))) {
       return absl::AlreadyExistsError("the job's id or its request_id is taken");
     }
     const JobKey key = last_key_ + 1;
     if (absl::Status status = Insert(key, events); !status.ok()) return status;
     last_key_ = key;
     jobs_[key] = job;
-    if (!request.empty()) requests_[request] = key;
+    if (request != nullptr) requests_[request->request_id] = *request;
     return key;
   }
 
@@ -49,11 +52,23 @@ class MemoryJobStore : public JobStore {
 
   absl::Status DeleteJob(JobKey key) override {
     absl::MutexLock lock(&mu_);
+    Mark(jobs_[key].name(), absl::Now());
     jobs_.erase(key);
     events_.erase(key);
-    for (auto request = requests_.begin(); request != requests_.end();) {
-      request = request->second == key ? requests_.erase(request) : std::next(request);
-    }
+    return absl::OkStatus();
+  }
+
+  absl::Status PutRequest(const StoredRequest& request) override {
+    absl::MutexLock lock(&mu_);
+    Forget(request.create_time);
+    if (IsTaken(request)) return absl::AlreadyExistsError("the request_id is taken");
+    requests_[request.request_id] = request;
+    return absl::OkStatus();
+  }
+
+  absl::Status EndRequests(const std::string& resource, absl::Time now) override {
+    absl::MutexLock lock(&mu_);
+    Mark(resource, now);
     return absl::OkStatus();
   }
 
@@ -64,11 +79,11 @@ class MemoryJobStore : public JobStore {
     return StoredJob{found->first, found->second};
   }
 
-  absl::StatusOr<std::optional<std::string>> FindRequest(const std::string& request_id) override {
+  absl::StatusOr<std::optional<StoredRequest>> FindRequest(const std::string& request_id, absl::Time now) override {
     absl::MutexLock lock(&mu_);
     const auto found = requests_.find(request_id);
-    if (found == requests_.end()) return std::nullopt;
-    return std::string(IdOf(jobs_.at(found->second).name()));
+    if (found == requests_.end() || found->second.delete_time <= now - kRequestLifetime) return std::nullopt;
+    return found->second;
   }
 
   absl::Status ListJobs(JobKey before, const std::vector<v1::JobState>& states,
@@ -133,6 +148,28 @@ class MemoryJobStore : public JobStore {
     return std::find_if(jobs_.begin(), jobs_.end(), [&](const auto& job) { return IdOf(job.second.name()) == id; });
   }
 
+  bool IsTaken(const StoredRequest& request) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    const auto found = requests_.find(request.request_id);
+    if (found == requests_.end()) return false;
+    const StoredRequest& taken = found->second;
+    return taken.method != request.method || taken.resource != request.resource ||
+           taken.delete_time != absl::InfiniteFuture();
+  }
+
+  void Mark(const std::string& resource, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    for (auto& [id, request] : requests_) {
+      if (request.resource == resource) request.delete_time = std::min(request.delete_time, now);
+    }
+    Forget(now);
+  }
+
+  void Forget(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    for (auto request = requests_.begin(); request != requests_.end();) {
+      const bool due = request->second.delete_time <= now - kRequestLifetime;
+      request = due ? requests_.erase(request) : std::next(request);
+    }
+  }
+
   // All or none.
   absl::Status Insert(JobKey key, const std::vector<v1::Event>& added) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     Events events = events_[key];
@@ -148,7 +185,7 @@ class MemoryJobStore : public JobStore {
   absl::Mutex mu_;
   JobKey last_key_ ABSL_GUARDED_BY(mu_) = 0;
   Jobs jobs_ ABSL_GUARDED_BY(mu_);
-  std::map<std::string, JobKey> requests_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, StoredRequest> requests_ ABSL_GUARDED_BY(mu_);
   std::map<JobKey, Events> events_ ABSL_GUARDED_BY(mu_);
 };
 

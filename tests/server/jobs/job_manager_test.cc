@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "server/resources/etag.h"
 #include "tests/server/jobs/job_manager_fixture.h"
 
 namespace traind::server {
@@ -87,6 +88,113 @@ TEST_F(JobManagerTest, AnswersARepeatedRequestWithTheFirstJob) {
   EXPECT_THAT(std::string(other.message()), HasSubstr(first->name()));
 }
 
+TEST_F(JobManagerTest, ARequestIsRememberedWhenItsJobIsGone) {
+  const JobManager::NewJob admitted = NewJob("a");
+  const auto admit = [&](const v1::CreateJobRequest&) { return admitted; };
+  v1::CreateJobRequest request;
+  request.set_job_id("a");
+  request.set_request_id("r");
+  ASSERT_TRUE(manager_->Create(request, admit).ok());
+  request.set_view(v1::JOB_VIEW_BASIC);
+  EXPECT_EQ(manager_->Create(request, admit)->name(), "jobs/a") << "the view is no part of what is asked for";
+  v1::CreateJobRequest other = request;
+  other.set_job_id("b");
+  EXPECT_TRUE(absl::IsInvalidArgument(manager_->Create(other, admit).status()));
+  launcher_.Await(1)->End(Kind::kFinished);
+  AwaitState("a", v1::JOB_STATE_SUCCEEDED);
+  ASSERT_TRUE(manager_->Delete("a").ok());
+  for (int again = 0; again < 2; ++again) {
+    const absl::Status deleted = manager_->Create(request, admit).status();
+    EXPECT_TRUE(absl::IsFailedPrecondition(deleted)) << deleted;
+    EXPECT_THAT(std::string(deleted.message()), HasSubstr("jobs/a, which this request made, was deleted at"));
+    Create("a");  // Another job of this name changes nothing.
+  }
+}
+
+TEST_F(JobManagerTest, GivesAJobItsIdentity) {
+  JobManager::NewJob request = NewJob("a");
+  request.job.mutable_spec()->set_display_name("LeNet");
+  request.job.mutable_spec()->set_priority(3);
+  (*request.job.mutable_spec()->mutable_labels())["team"] = "vision";
+  const v1::Job created = *Submit(request);
+  EXPECT_EQ(created.uid().size(), 36u);
+  EXPECT_EQ(created.display_name(), "LeNet");
+  EXPECT_EQ(created.priority(), 3);
+  EXPECT_EQ(created.labels().at("team"), "vision");
+  EXPECT_EQ(created.dataset(), "datasets/digits");
+  EXPECT_EQ(created.etag(), EtagOf(created));
+  launcher_.Await(1);
+  const v1::Job running = AwaitState("a", v1::JOB_STATE_RUNNING);
+  EXPECT_EQ(running.uid(), created.uid());
+  EXPECT_NE(running.etag(), created.etag());
+  EXPECT_EQ(running.etag(), EtagOf(running));
+  ASSERT_TRUE(launcher_.Await(1)->Send({Train(5, 0.5)}).ok());
+  EXPECT_EQ(Get("a").etag(), running.etag()) << "progress is no change";
+  launcher_.Await(1)->End(Kind::kFinished);
+  const v1::Job ended = AwaitState("a", v1::JOB_STATE_SUCCEEDED);
+  EXPECT_NE(ended.etag(), running.etag());
+  EXPECT_GE(ended.update_time().seconds(), running.update_time().seconds());
+  ASSERT_TRUE(manager_->Delete("a").ok());
+  EXPECT_NE(Create("a").uid(), created.uid());
+}
+
+TEST_F(JobManagerTest, UpdatesLiveAndEndedJobs) {
+  Create("a");
+  const auto update = [&](const std::string& etag) {
+    v1::UpdateJobRequest request;
+    request.mutable_job()->set_name("jobs/a");
+    request.mutable_job()->set_display_name("new");
+    request.mutable_job()->set_priority(7);
+    (*request.mutable_job()->mutable_labels())["k"] = etag.empty() ? "v" : "w";
+    request.mutable_job()->set_etag(etag);
+    request.mutable_update_mask()->add_paths("display_name");
+    request.mutable_update_mask()->add_paths("labels");
+    return manager_->Update(request);
+  };
+  launcher_.Await(1);
+  const v1::Job before = AwaitState("a", v1::JOB_STATE_RUNNING);
+  auto changed = update("");
+  ASSERT_TRUE(changed.ok()) << changed.status();
+  EXPECT_EQ(changed->display_name(), "new");
+  EXPECT_EQ(changed->labels().at("k"), "v");
+  EXPECT_EQ(changed->priority(), 0) << "not in the mask";
+  EXPECT_NE(changed->etag(), before.etag());
+  EXPECT_EQ(changed->spec().display_name(), before.spec().display_name()) << "the spec is as submitted";
+  EXPECT_TRUE(absl::IsAborted(update(before.etag()).status()));
+  launcher_.Await(1)->End(Kind::kFinished);
+  const v1::Job ended = AwaitState("a", v1::JOB_STATE_SUCCEEDED);
+  EXPECT_EQ(ended.display_name(), "new");
+  changed = update(ended.etag());
+  ASSERT_TRUE(changed.ok()) << changed.status();
+  EXPECT_EQ(changed->labels().at("k"), "w");
+  Stop();
+  Start();
+  EXPECT_EQ(Get("a").labels().at("k"), "w");
+
+  v1::UpdateJobRequest wrong;
+  wrong.mutable_job()->set_name("jobs/none");
+  EXPECT_THAT(std::string(manager_->Update(wrong).status().message()), HasSubstr("update_mask: is required"));
+  wrong.mutable_update_mask()->add_paths("labels");
+  EXPECT_TRUE(absl::IsNotFound(manager_->Update(wrong).status()));
+  wrong.mutable_update_mask()->add_paths("state");
+  (*wrong.mutable_job()->mutable_labels())["Not a key"] = "";
+  const std::string violations(manager_->Update(wrong).status().message());
+  EXPECT_THAT(violations, HasSubstr("update_mask.paths[1]: \"state\" cannot be changed"));
+  EXPECT_THAT(violations, HasSubstr("job.labels: the key \"Not a key\""));
+}
+
+TEST_F(JobManagerTest, ANewPriorityCountsAtOnce) {
+  for (const char* id : {"a", "b", "c"}) Create(id);
+  auto first = launcher_.Await(1);
+  v1::UpdateJobRequest request;
+  request.mutable_job()->set_name("jobs/c");
+  request.mutable_job()->set_priority(1);
+  request.mutable_update_mask()->add_paths("priority");
+  ASSERT_TRUE(manager_->Update(request).ok());
+  first->End(Kind::kFinished);
+  EXPECT_EQ(launcher_.Await(2)->task.train().job(), "jobs/c");
+}
+
 TEST_F(JobManagerTest, ANewJobFindsNoFilesOfAnEarlierOne) {
   // A job was deleted, but its files could not be.
   std::filesystem::create_directories(folder_->CheckpointDir("a") + "/7");
@@ -122,11 +230,12 @@ TEST_F(JobManagerTest, ACreationThatFailsLeavesTheWeightsOfItsNamesakeAlone) {
 TEST_F(JobManagerTest, ABoundedPageHasAsManyJobsAsFit) {
   for (const char* id : {"a", "b", "c"}) {
     JobManager::NewJob request = NewJob(id);
-    request.job.mutable_spec()->set_display_name(std::string(size_t{2} << 20, 'x'));
+    request.job.mutable_spec()->mutable_network()->add_layers()->set_name(std::string(size_t{2} << 20, 'x'));
     ASSERT_TRUE(Submit(std::move(request)).ok());
   }
   std::vector<std::string> names;
   v1::ListJobsRequest request;
+  request.set_view(v1::JOB_VIEW_SPEC);
   do {
     auto page = manager_->List(request);
     ASSERT_TRUE(page.ok()) << page.status();
@@ -192,16 +301,58 @@ TEST_F(JobManagerTest, PagesThroughJobsAndChecksTokens) {
   ASSERT_EQ(second->jobs_size(), 1);
   EXPECT_EQ(second->jobs(0).name(), "jobs/a");
   EXPECT_EQ(second->next_page_token(), "");
-  request.add_states(v1::JOB_STATE_FAILED);
+  request.set_filter("state = FAILED");
   EXPECT_TRUE(absl::IsInvalidArgument(manager_->List(request).status())) << "another filter";
   for (const char* token : {"x", "-", "0-0", "1-", "ffffffffffffffffff-0", "-1-0"}) {
-    request.clear_states();
+    request.clear_filter();
     request.set_page_token(token);
     EXPECT_TRUE(absl::IsInvalidArgument(manager_->List(request).status())) << token;
   }
   request.clear_page_token();
   request.set_page_size(-1);
   EXPECT_TRUE(absl::IsInvalidArgument(manager_->List(request).status()));
+}
+
+TEST_F(JobManagerTest, FiltersOrdersAndShowsJobsAsAsked) {
+  for (const auto& [id, name] : std::vector<std::pair<std::string, std::string>>{{"a", "x"}, {"b", "y"}, {"c", "x"}}) {
+    JobManager::NewJob request = NewJob(id);
+    request.job.mutable_spec()->set_display_name(name);
+    (*request.job.mutable_spec()->mutable_labels())["id"] = id;
+    ASSERT_TRUE(Submit(request).ok());
+  }
+  launcher_.Await(1);
+  AwaitState("a", v1::JOB_STATE_RUNNING);
+  const auto list = [&](const std::string& filter, const std::string& order) {
+    v1::ListJobsRequest request;
+    request.set_filter(filter);
+    request.set_order_by(order);
+    auto page = manager_->List(request);
+    EXPECT_TRUE(page.ok()) << page.status();
+    std::vector<std::string> names;
+    for (const v1::Job& job : page->jobs()) names.push_back(job.name());
+    return names;
+  };
+  EXPECT_THAT(list("state = RUNNING", ""), ElementsAre("jobs/a"));
+  EXPECT_THAT(list("state = QUEUED AND display_name = x", ""), ElementsAre("jobs/c"));
+  EXPECT_THAT(list("labels.id != b", ""), ElementsAre("jobs/c", "jobs/a"));
+  EXPECT_THAT(list("dataset = \"datasets/digits\"", "display_name, name desc"),
+              ElementsAre("jobs/c", "jobs/a", "jobs/b"));
+  EXPECT_THAT(list("", "create_time desc"), ElementsAre("jobs/c", "jobs/b", "jobs/a"));
+  EXPECT_THAT(list("start_time:*", ""), ElementsAre("jobs/a"));
+
+  v1::ListJobsRequest request;
+  request.set_view(v1::JOB_VIEW_SPEC);
+  EXPECT_TRUE(manager_->List(request)->jobs(0).has_spec());
+  EXPECT_FALSE(manager_->List(request)->jobs(0).has_resolved_spec());
+  request.set_view(v1::JOB_VIEW_RESOLVED);
+  EXPECT_TRUE(manager_->List(request)->jobs(0).has_resolved_spec());
+  request.set_filter("stat = RUNNING");
+  request.set_order_by("state");
+  request.set_view(static_cast<v1::JobView>(99));
+  const std::string violations(manager_->List(request).status().message());
+  EXPECT_THAT(violations, HasSubstr("filter: character 1: there is no field \"stat\"; did you mean state?"));
+  EXPECT_THAT(violations, HasSubstr("order_by: character 1: there is no order by \"state\""));
+  EXPECT_THAT(violations, HasSubstr("view: is not a view"));
 }
 
 TEST_F(JobManagerTest, ValidatesLikeACreationAndStoresNothing) {
@@ -225,6 +376,7 @@ TEST_F(JobManagerTest, AnEarlierRequestIsAnsweredBeforeAdmissionAndARefusalAsItI
   const auto refuse = [](const v1::CreateJobRequest&) { return absl::DataLossError("no"); };
   v1::CreateJobRequest again;
   again.set_request_id("r");
+  again.mutable_spec();
   EXPECT_EQ(manager_->Create(again, refuse)->name(), "jobs/a");
   again.set_request_id("s");
   EXPECT_EQ(manager_->Create(again, refuse).status(), absl::DataLossError("no"));

@@ -203,5 +203,104 @@ TEST_F(DatasetServiceTest, RefusesWrongUploads) {
               ElementsAre("header.upload_id", "header.size_bytes", "header.crc32"));
 }
 
+TEST_F(DatasetServiceTest, UpdatesFiltersAndGuardsDatasets) {
+  for (const char* id : {"a", "b", "c"}) Import(id);
+  const auto get = [&](const std::string& name) {
+    v1::GetDatasetRequest request;
+    request.set_name(name);
+    v1::Dataset dataset;
+    grpc::ClientContext context;
+    EXPECT_TRUE(datasets_->GetDataset(&context, request, &dataset).ok());
+    return dataset;
+  };
+  const v1::Dataset before = get("datasets/b");
+  EXPECT_EQ(before.uid().size(), 36u);
+  EXPECT_EQ(before.etag().size(), 8u);
+  v1::UpdateDatasetRequest update;
+  update.mutable_dataset()->set_name("datasets/b");
+  (*update.mutable_dataset()->mutable_labels())["team"] = "vision";
+  update.mutable_update_mask()->add_paths("labels");
+  v1::Dataset dataset;
+  grpc::ClientContext first;
+  const grpc::Status status = datasets_->UpdateDataset(&first, update, &dataset);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(dataset.labels().at("team"), "vision");
+  EXPECT_NE(dataset.etag(), before.etag());
+  EXPECT_EQ(dataset.uid(), before.uid());
+  EXPECT_EQ(get("datasets/b").SerializeAsString(), dataset.SerializeAsString());
+  update.mutable_dataset()->set_etag(before.etag());
+  grpc::ClientContext second;
+  EXPECT_EQ(datasets_->UpdateDataset(&second, update, &dataset).error_code(), grpc::StatusCode::ABORTED);
+  update.mutable_update_mask()->add_paths("splits");
+  grpc::ClientContext third;
+  EXPECT_THAT(Fields(datasets_->UpdateDataset(&third, update, &dataset)), ElementsAre("update_mask.paths[1]"));
+
+  v1::ListDatasetsRequest list;
+  list.set_filter("NOT labels:team num_classes = 3");
+  list.set_order_by("create_time desc, name desc");
+  v1::ListDatasetsResponse response;
+  grpc::ClientContext listing;
+  ASSERT_TRUE(datasets_->ListDatasets(&listing, list, &response).ok());
+  std::vector<std::string> names;
+  for (const v1::Dataset& each : response.datasets()) names.push_back(each.name());
+  EXPECT_THAT(names, ::testing::UnorderedElementsAre("datasets/a", "datasets/c"));
+  list.set_order_by("labels");
+  grpc::ClientContext wrong;
+  EXPECT_THAT(Fields(datasets_->ListDatasets(&wrong, list, &response)), ElementsAre("order_by"));
+
+  v1::DeleteDatasetRequest remove;
+  remove.set_name("datasets/b");
+  remove.set_etag(before.etag());
+  google::protobuf::Empty empty;
+  grpc::ClientContext stale;
+  EXPECT_EQ(datasets_->DeleteDataset(&stale, remove, &empty).error_code(), grpc::StatusCode::ABORTED);
+  remove.set_etag(get("datasets/b").etag());
+  grpc::ClientContext good;
+  EXPECT_TRUE(datasets_->DeleteDataset(&good, remove, &empty).ok());
+  Import("b");
+  EXPECT_NE(get("datasets/b").uid(), before.uid());
+}
+
+TEST_F(DatasetServiceTest, ListsAndDeletesUploads) {
+  v1::Upload upload;
+  for (const char* id : {"b", "a"}) {
+    v1::UploadHeader header;
+    header.set_upload_id(id);
+    header.set_size_bytes(*id == 'a' ? 3 : 4);
+    header.set_crc32(core::Crc32Hex("abc"));
+    Upload(header, "abc", &upload);  // That of "b" is not whole yet.
+  }
+  EXPECT_EQ(upload.name(), "uploads/a");
+  EXPECT_TRUE(upload.complete());
+  EXPECT_EQ(upload.uid().size(), 36u);
+  EXPECT_GT(upload.create_time().seconds(), 0);
+  EXPECT_GE(upload.update_time().seconds(), upload.create_time().seconds());
+  const auto list = [&](const std::string& filter) {
+    v1::ListUploadsRequest request;
+    request.set_filter(filter);
+    v1::ListUploadsResponse response;
+    grpc::ClientContext context;
+    EXPECT_TRUE(datasets_->ListUploads(&context, request, &response).ok());
+    std::vector<std::string> names;
+    for (const v1::Upload& each : response.uploads()) names.push_back(each.name());
+    return names;
+  };
+  EXPECT_THAT(list(""), ElementsAre("uploads/a", "uploads/b"));
+  EXPECT_THAT(list("complete = false AND committed_bytes = 3"), ElementsAre("uploads/b"));
+  const auto remove = [&](const std::string& name, const std::string& etag) {
+    v1::DeleteUploadRequest request;
+    request.set_name(name);
+    request.set_etag(etag);
+    google::protobuf::Empty empty;
+    grpc::ClientContext context;
+    return datasets_->DeleteUpload(&context, request, &empty).error_code();
+  };
+  EXPECT_EQ(remove("uploads/a", "another"), grpc::StatusCode::ABORTED);
+  EXPECT_EQ(remove("uploads/a", upload.etag()), grpc::StatusCode::OK);
+  EXPECT_EQ(remove("uploads/a", ""), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(remove("../a", ""), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(list(""), ElementsAre("uploads/b"));
+}
+
 }  // namespace
 }  // namespace traind::server

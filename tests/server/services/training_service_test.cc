@@ -38,9 +38,11 @@ TEST_F(TrainingServiceTest, CreatesAJobOnceForARequestAndNoneToValidate) {
   Import("digits");
   v1::CreateJobRequest request = JobRequest("a");
   request.set_validate_only(true);
+  request.set_view(v1::JOB_VIEW_RESOLVED);
   v1::Job job;
   ASSERT_TRUE(Create(request, &job).ok());
   EXPECT_EQ(job.progress().total_steps(), 12u);
+  EXPECT_FALSE(job.has_spec());
   EXPECT_EQ(job.resolved_spec().data().dataset(), "datasets/digits");
   v1::GetJobRequest get;
   get.set_name("jobs/a");
@@ -49,9 +51,10 @@ TEST_F(TrainingServiceTest, CreatesAJobOnceForARequestAndNoneToValidate) {
   request.set_validate_only(false);
   request.set_request_id("r");
   ASSERT_TRUE(Create(request, &job).ok());
-  request.set_job_id("b");
   ASSERT_TRUE(Create(request, &job).ok());
   EXPECT_EQ(job.name(), "jobs/a");
+  request.set_job_id("b");
+  EXPECT_THAT(Fields(Create(request, &job)), ElementsAre("request_id")) << "another id is another request";
   request.clear_request_id();
   request.set_job_id("a");
   EXPECT_EQ(Create(request, &job).error_code(), grpc::StatusCode::ALREADY_EXISTS);
@@ -193,6 +196,125 @@ TEST_F(TrainingServiceTest, RunsAProbeInAWorkerAndHandsItsErrorsOn) {
   bad.join();
   EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
   EXPECT_THAT(status.error_message(), HasSubstr("SIGSEGV"));
+}
+
+TEST_F(TrainingServiceTest, ShowsAJobInTheViewAskedFor) {
+  Import("digits");
+  v1::Job job;
+  ASSERT_TRUE(Create(JobRequest("a"), &job).ok());
+  EXPECT_TRUE(job.has_spec());
+  EXPECT_FALSE(job.has_resolved_spec());
+  EXPECT_EQ(job.dataset(), "datasets/digits");
+  v1::GetJobRequest get;
+  get.set_name("jobs/a");
+  const auto shown = [&](v1::JobView view) {
+    get.set_view(view);
+    grpc::ClientContext context;
+    EXPECT_TRUE(training_->GetJob(&context, get, &job).ok());
+    return std::string(job.has_spec() ? "spec " : "") + (job.has_resolved_spec() ? "resolved" : "");
+  };
+  EXPECT_EQ(shown(v1::JOB_VIEW_UNSPECIFIED), "spec ");
+  EXPECT_EQ(shown(v1::JOB_VIEW_BASIC), "");
+  EXPECT_EQ(shown(v1::JOB_VIEW_RESOLVED), "resolved");
+  get.set_view(static_cast<v1::JobView>(77));
+  grpc::ClientContext context;
+  EXPECT_THAT(Fields(training_->GetJob(&context, get, &job)), ElementsAre("view"));
+}
+
+TEST_F(TrainingServiceTest, UpdatesAJob) {
+  Import("digits");
+  v1::Job job;
+  ASSERT_TRUE(Create(JobRequest("a"), &job).ok());
+  launcher_.Await(1)->End(WorkerExit::Kind::kFinished);
+  v1::UpdateJobRequest request;
+  request.mutable_job()->set_name("jobs/a");
+  request.mutable_job()->set_display_name("new");
+  request.mutable_update_mask()->add_paths("display_name");
+  grpc::ClientContext first;
+  const grpc::Status status = training_->UpdateJob(&first, request, &job);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(job.display_name(), "new");
+  request.mutable_job()->set_etag("of another state");
+  grpc::ClientContext second;
+  EXPECT_EQ(training_->UpdateJob(&second, request, &job).error_code(), grpc::StatusCode::ABORTED);
+  request.mutable_job()->set_name("jobs/none");
+  grpc::ClientContext third;
+  EXPECT_EQ(training_->UpdateJob(&third, request, &job).error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(TrainingServiceTest, RefusesAJobThatNoAnswerOrEventCouldHold) {
+  Import("digits");
+  v1::CreateJobRequest request = JobRequest("a");
+  v1::Job job;
+  v1::Network& network = *request.mutable_spec()->mutable_network();
+  network.clear_layers();
+  const std::string long_name(1000, 'x');
+  for (int i = 0; i < 3800; ++i) {
+    auto* layer = network.add_layers();
+    layer->set_name(long_name + std::to_string(i));
+    layer->mutable_dense()->set_units(3);
+  }
+  request.mutable_spec()->mutable_statistics()->set_every_steps(0);
+  grpc::Status status = Create(request, &job);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(Fields(status), ElementsAre("spec"));
+  EXPECT_THAT(status.error_message(), HasSubstr("MiB, and no answer may hold more than 3.5"));
+
+  for (auto& layer : *network.mutable_layers()) layer.set_name("l" + layer.name().substr(long_name.size()));
+  request.mutable_spec()->mutable_statistics()->set_every_steps(10);
+  request.mutable_spec()->mutable_statistics()->set_histogram_bins(256);
+  EXPECT_TRUE(Create(request, &job).ok()) << "few values make short counts";
+  for (auto& layer : *network.mutable_layers()) layer.mutable_dense()->set_units(4096);
+  network.mutable_layers(3799)->mutable_dense()->set_units(3);
+  request.set_job_id("b");
+  status = Create(request, &job);
+  EXPECT_THAT(Fields(status), ElementsAre("spec.statistics")) << status.error_message();
+  EXPECT_THAT(status.error_message(), HasSubstr("histogram_bins: 64 would fit"));
+}
+
+TEST_F(TrainingServiceTest, ListsComponentsInPages) {
+  v1::ListComponentsRequest request;
+  v1::ListComponentsResponse response;
+  grpc::ClientContext all_context;
+  ASSERT_TRUE(training_->ListComponents(&all_context, request, &response).ok());
+  std::vector<std::string> all;
+  for (const v1::Component& component : response.components()) all.push_back(component.message());
+  EXPECT_EQ(response.next_page_token(), "") << "one page of the default size holds them";
+  request.set_page_size(7);
+  std::vector<std::string> paged;
+  do {
+    grpc::ClientContext context;
+    ASSERT_TRUE(training_->ListComponents(&context, request, &response).ok());
+    EXPECT_LE(response.components_size(), 7);
+    for (const v1::Component& component : response.components()) paged.push_back(component.message());
+    request.set_page_token(response.next_page_token());
+  } while (!request.page_token().empty());
+  EXPECT_EQ(paged, all);
+  request.set_filter("category = optimizer AND name:sgd");
+  grpc::ClientContext filtered;
+  ASSERT_TRUE(training_->ListComponents(&filtered, request, &response).ok());
+  ASSERT_EQ(response.components_size(), 1);
+  EXPECT_EQ(response.components(0).message(), "traind.v1.Sgd");
+  request.set_filter("kind = layer");
+  grpc::ClientContext wrong;
+  EXPECT_THAT(Fields(training_->ListComponents(&wrong, request, &response)), ElementsAre("filter"));
+}
+
+TEST_F(TrainingServiceTest, ADescriptionHasTheExpandedNetworkWhenAsked) {
+  v1::DescribeNetworkRequest request;
+  request.mutable_network()->add_input_shape(8);
+  auto* layer = request.mutable_network()->add_layers();
+  layer->set_name("a");
+  layer->mutable_dense()->set_units(4);
+  v1::NetworkDescription description;
+  grpc::ClientContext without;
+  ASSERT_TRUE(training_->DescribeNetwork(&without, request, &description).ok());
+  EXPECT_FALSE(description.has_expanded());
+  EXPECT_EQ(description.layers_size(), 1);
+  request.set_expanded(true);
+  grpc::ClientContext with;
+  ASSERT_TRUE(training_->DescribeNetwork(&with, request, &description).ok());
+  EXPECT_EQ(description.expanded().layers_size(), 1);
 }
 
 }  // namespace

@@ -5,11 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "server/store/sqlite_job_store.h"
 #include "tests/server/store/stored.h"
 #include "tests/support/memory_job_store.h"
@@ -37,6 +39,12 @@ std::unique_ptr<JobStore> OpenMemory(const std::string&) { return std::make_uniq
 
 class JobStoreTest : public ::testing::TestWithParam<Implementation> {
  protected:
+  std::optional<StoredRequest> Find(const std::string& request_id, absl::Time now = absl::FromUnixSeconds(2'000'000)) {
+    auto found = store_->FindRequest(request_id, now);
+    EXPECT_TRUE(found.ok()) << found.status();
+    return *found;
+  }
+
   TemporaryFolder folder_;
   const std::unique_ptr<JobStore> store_ = GetParam().open(folder_.path());
 };
@@ -46,7 +54,7 @@ INSTANTIATE_TEST_SUITE_P(All, JobStoreTest,
                          [](const auto& instance) { return instance.param.name; });
 
 TEST_P(JobStoreTest, GivesBackWhatWasStored) {
-  v1::Job job = MakeJob("a", "request-1");
+  v1::Job job = MakeJob("a");
   job.set_last_sequence(1);
   const JobKey key = Create(*store_, job, {Train(1, 10)});
   EXPECT_GT(key, 0);
@@ -58,10 +66,6 @@ TEST_P(JobStoreTest, GivesBackWhatWasStored) {
   EXPECT_EQ(stored->key, key);
   EXPECT_EQ(stored->job.SerializeAsString(), job.SerializeAsString());
   EXPECT_THAT(SequencesOf(*store_, key, {}), ElementsAre(1, 2));
-  auto request = store_->FindRequest("request-1");
-  ASSERT_TRUE(request.ok());
-  EXPECT_EQ(*request, "a");
-  EXPECT_EQ(*store_->FindRequest("request-2"), std::nullopt);
   EXPECT_TRUE(absl::IsNotFound(store_->GetJob("b").status()));
 }
 
@@ -85,12 +89,16 @@ TEST_P(JobStoreTest, AppendLeavesTheRecordAloneAndUpdateReplacesIt) {
 }
 
 TEST_P(JobStoreTest, RefusesATakenIdOrRequestAndLeavesNoTrace) {
-  const JobKey first = Create(*store_, MakeJob("a", "r"));
+  const StoredRequest request = MakeRequest("r", "jobs/a");
+  const StoredRequest same_id = MakeRequest("r", "jobs/b");
+  const JobKey first = Create(*store_, MakeJob("a"), {}, &request);
   EXPECT_TRUE(absl::IsAlreadyExists(store_->CreateJob(MakeJob("a"), {}).status()));
-  EXPECT_TRUE(absl::IsAlreadyExists(store_->CreateJob(MakeJob("b", "r"), {Train(1, 1)}).status()));
+  EXPECT_TRUE(absl::IsAlreadyExists(store_->CreateJob(MakeJob("b"), {Train(1, 1)}, &same_id).status()));
+  EXPECT_TRUE(absl::IsAlreadyExists(store_->PutRequest(same_id)));
+  EXPECT_EQ(Find("r")->resource, "jobs/a");
   EXPECT_TRUE(absl::IsNotFound(store_->GetJob("b").status()));
   // An event number that is taken takes the update of the job along.
-  v1::Job job = MakeJob("a", "r");
+  v1::Job job = MakeJob("a");
   job.set_state(v1::JOB_STATE_RUNNING);
   EXPECT_TRUE(absl::IsAlreadyExists(store_->UpdateJob(first, job, {Train(1, 1), Train(1, 2)})));
   EXPECT_EQ(store_->GetJob("a")->job.state(), v1::JOB_STATE_QUEUED);
@@ -98,12 +106,56 @@ TEST_P(JobStoreTest, RefusesATakenIdOrRequestAndLeavesNoTrace) {
 }
 
 TEST_P(JobStoreTest, DeletesEverythingOfAJobAndNeverGivesAKeyTwice) {
-  const JobKey a = Create(*store_, MakeJob("a", "r"), {Train(1, 1)});
+  const JobKey a = Create(*store_, MakeJob("a"), {Train(1, 1)});
   ASSERT_TRUE(store_->DeleteJob(a).ok());
   EXPECT_TRUE(absl::IsNotFound(store_->GetJob("a").status()));
   EXPECT_THAT(SequencesOf(*store_, a, {}), IsEmpty());
-  EXPECT_EQ(*store_->FindRequest("r"), std::nullopt);
-  EXPECT_GT(Create(*store_, MakeJob("a", "r")), a);
+  EXPECT_GT(Create(*store_, MakeJob("a")), a);
+}
+
+TEST_P(JobStoreTest, RemembersARequestForADayAfterItsJobWasDeleted) {
+  const StoredRequest request = MakeRequest("r", "jobs/a");
+  const JobKey a = Create(*store_, MakeJob("a"), {}, &request);
+  std::optional<StoredRequest> found = Find("r");
+  ASSERT_TRUE(found.has_value());
+  EXPECT_EQ(found->method, "CreateJob");
+  EXPECT_EQ(found->resource, "jobs/a");
+  EXPECT_EQ(found->uid, request.uid);
+  EXPECT_EQ(found->fingerprint, request.fingerprint);
+  EXPECT_EQ(found->create_time, request.create_time);
+  EXPECT_EQ(found->delete_time, absl::InfiniteFuture());
+  EXPECT_FALSE(Find("s").has_value());
+
+  ASSERT_TRUE(store_->DeleteJob(a).ok());
+  found = Find("r");
+  ASSERT_TRUE(found.has_value());
+  EXPECT_LE(found->delete_time, absl::Now());
+  EXPECT_GT(found->delete_time, absl::Now() - absl::Minutes(5));
+  // Another job of the name has nothing to do with it, and the request_id is still taken.
+  const JobKey second = Create(*store_, MakeJob("a"));
+  EXPECT_TRUE(absl::IsAlreadyExists(store_->PutRequest(request)));
+  ASSERT_TRUE(store_->DeleteJob(second).ok());
+  EXPECT_EQ(Find("r")->delete_time, found->delete_time);
+  EXPECT_FALSE(Find("r", absl::Now() + kRequestLifetime + absl::Seconds(1)).has_value());
+  // Whoever comes after a day may have it.
+  StoredRequest later = MakeRequest("r", "models/m");
+  later.create_time = absl::Now() + kRequestLifetime + absl::Seconds(1);
+  EXPECT_TRUE(store_->PutRequest(later).ok());
+  EXPECT_EQ(Find("r")->resource, "models/m");
+}
+
+TEST_P(JobStoreTest, KeepsRequestsOfOtherThings) {
+  StoredRequest request = MakeRequest("r", "models/m");
+  request.method = "UploadModel";
+  ASSERT_TRUE(store_->PutRequest(request).ok());
+  request.uid = "another";
+  EXPECT_TRUE(store_->PutRequest(request).ok()) << "the same call again, after a crash before its model was there";
+  EXPECT_EQ(Find("r")->uid, "another");
+  ASSERT_TRUE(store_->EndRequests("models/m", absl::FromUnixSeconds(2'000'000)).ok());
+  EXPECT_EQ(Find("r")->delete_time, absl::FromUnixSeconds(2'000'000));
+  EXPECT_TRUE(absl::IsAlreadyExists(store_->PutRequest(request)));
+  ASSERT_TRUE(store_->EndRequests("models/n", absl::FromUnixSeconds(2'000'000) + kRequestLifetime).ok());
+  EXPECT_FALSE(Find("r", absl::FromUnixSeconds(2'000'000)).has_value()) << "forgotten when another thing is deleted";
 }
 
 TEST_P(JobStoreTest, ListsNewestFirstInPagesAndByState) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "tests/server/store/stored.h"
 #include "tests/support/temporary_folder.h"
 
@@ -34,9 +35,10 @@ class SqliteJobStoreTest : public ::testing::Test {
 };
 
 TEST_F(SqliteJobStoreTest, KeepsJobsAndEventsOverAReopen) {
-  v1::Job job = MakeJob("a", "request-1");
+  v1::Job job = MakeJob("a");
   job.set_last_sequence(1);
   const JobKey key = Create(*store_, job, {Train(1, 10)});
+  ASSERT_TRUE(store_->PutRequest(MakeRequest("request-1", "jobs/a")).ok());
   job.set_last_sequence(2);
   job.mutable_progress()->set_step(20);
   ASSERT_TRUE(store_->AppendEvents(key, job, {Train(2, 20)}).ok());
@@ -46,9 +48,10 @@ TEST_F(SqliteJobStoreTest, KeepsJobsAndEventsOverAReopen) {
   EXPECT_EQ(stored->key, key);
   EXPECT_EQ(stored->job.SerializeAsString(), job.SerializeAsString());
   EXPECT_THAT(SequencesOf(*store_, key, {}), ElementsAre(1, 2));
-  auto request = store_->FindRequest("request-1");
+  auto request = store_->FindRequest("request-1", absl::Now());
   ASSERT_TRUE(request.ok());
-  EXPECT_EQ(*request, "a");
+  ASSERT_TRUE(request->has_value());
+  EXPECT_EQ((*request)->resource, "jobs/a");
 }
 
 TEST_F(SqliteJobStoreTest, SurvivesAFullDisk) {

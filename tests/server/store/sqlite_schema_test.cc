@@ -4,13 +4,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "server/store/sqlite_job_store.h"
 #include "tests/paths.h"
 #include "tests/server/store/stored.h"
@@ -93,12 +96,39 @@ TEST_F(SqliteSchemaTest, AFileOfVersion010KeepsEveryJobAndEvent) {
   EXPECT_EQ(finished.progress().evaluation_accuracy(), 1.0);
   EXPECT_EQ(finished.spec().network().layers(0).name(), "hidden");
   EXPECT_EQ(finished.resolved_spec().data().dataset(), "datasets/points");
-  EXPECT_EQ(**store->FindRequest(finished.request_id()), "finished");
+  const auto request = store->FindRequest(finished.request_id(), absl::Now());
+  ASSERT_TRUE(request.ok() && request->has_value());
+  EXPECT_EQ((*request)->method, "CreateJob");
+  EXPECT_EQ((*request)->resource, "jobs/finished");
+  EXPECT_EQ((*request)->fingerprint, "") << "not known";
   const v1::Job running = store->GetJob("running")->job;
   EXPECT_EQ(running.state(), v1::JOB_STATE_QUEUED) << "put back by the end of its server";
   EXPECT_EQ(running.attempts(), 1u);
   EXPECT_EQ(running.progress().checkpoint_step(), 55768u);
   EXPECT_EQ(store->GetJob("queued")->job.attempts(), 0u);
+}
+
+TEST_F(SqliteSchemaTest, JobsOfVersion010HaveWhatNewOnesHave) {
+  std::vector<std::string> uids, etags;
+  for (int open = 0; open < 2; ++open) {
+    const auto store = Open();
+    ASSERT_NE(store, nullptr);
+    for (const char* id : {"finished", "running", "queued"}) {
+      const v1::Job job = store->GetJob(id)->job;
+      uids.push_back(job.uid());
+      etags.push_back(job.etag());
+      EXPECT_EQ(job.uid().size(), 36u);
+      EXPECT_EQ(job.dataset(), "datasets/points");
+      EXPECT_EQ(job.display_name(), job.spec().display_name());
+      EXPECT_EQ(job.priority(), job.spec().priority());
+      EXPECT_GE(job.update_time().seconds(), job.create_time().seconds());
+    }
+    EXPECT_EQ(store->GetJob("finished")->job.update_time().seconds(),
+              store->GetJob("finished")->job.end_time().seconds());
+  }
+  EXPECT_THAT(std::set<std::string>(uids.begin(), uids.end()), ::testing::SizeIs(3));
+  EXPECT_TRUE(std::equal(uids.begin(), uids.begin() + 3, uids.begin() + 3)) << "each time the same";
+  EXPECT_TRUE(std::equal(etags.begin(), etags.begin() + 3, etags.begin() + 3));
 }
 
 TEST_F(SqliteSchemaTest, AFileOfVersion010CanBeWrittenOn) {

@@ -10,13 +10,22 @@
 
 namespace traind::server {
 
-inline v1::Job MakeJob(const std::string& id, const std::string& request_id = "") {
+inline v1::Job MakeJob(const std::string& id) {
   v1::Job job;
   job.set_name("jobs/" + id);
+  job.set_uid("uid of " + id);
   job.set_state(v1::JOB_STATE_QUEUED);
-  job.set_request_id(request_id);
   job.mutable_spec()->set_display_name("the job " + id);
   return job;
+}
+
+inline StoredRequest MakeRequest(const std::string& request_id, const std::string& resource) {
+  return {.request_id = request_id,
+          .method = "CreateJob",
+          .resource = resource,
+          .uid = "uid of " + resource,
+          .fingerprint = "0123456789abcdef",
+          .create_time = absl::FromUnixSeconds(1'000'000)};
 }
 
 inline v1::Event Train(int64_t sequence, uint64_t step, double loss = 0.5) {
@@ -34,8 +43,9 @@ inline v1::Event Log(int64_t sequence, const std::string& text) {
   return event;
 }
 
-inline JobKey Create(JobStore& store, const v1::Job& job, const std::vector<v1::Event>& events = {}) {
-  auto key = store.CreateJob(job, events);
+inline JobKey Create(JobStore& store, const v1::Job& job, const std::vector<v1::Event>& events = {},
+                     const StoredRequest* request = nullptr) {
+  auto key = store.CreateJob(job, events, request);
   EXPECT_TRUE(key.ok()) << key.status();
   return key.value_or(0);
 }
