@@ -68,7 +68,7 @@ TEST(FilterTest, ComparesEveryKindOfField) {
            "name < jobs/b",
            "state = RUNNING",
            "state = JOB_STATE_RUNNING",
-           "state:JOB_STATE_RUNNING",
+           "state:RUNNING",
            "state != FAILED",
            "display_name = \"LeNet on \\\"digits\\\"\"",
            "display_name = 'LeNet on \"digits\"'",
