@@ -18,9 +18,11 @@ build=(
   libeigen3-dev                   # linear algebra: headers only
   libspdlog-dev libcli11-dev nlohmann-json3-dev
   libgtest-dev libgmock-dev
+  python3-protobuf python3-grpcio  # tests/api calls the server as a program in Python does; .ci/protolint.py
 )
 demo=(dataset-fashion-mnist)
-dev=(clang-format clang-tidy libomp-dev)  # Clang reads omp.h from its own package.
+# Clang reads omp.h from its own package; the venv holds what Debian does not have of Python's packages (.ci/run).
+dev=(clang-format clang-tidy libomp-dev python3-venv)
 
 case "${1:-}" in
   "") packages=("${build[@]}" "${demo[@]}") ;;
