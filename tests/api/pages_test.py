@@ -1,0 +1,130 @@
+#!/usr/bin/python3
+"""Pages: what was there all the time comes exactly once, whatever comes and goes meanwhile; for every list one page at a
+time gives the whole list.
+
+    tests/api/pages_test.py       TRAIND_API_JOBS=10000 for more jobs than the default
+"""
+import os
+import threading
+import unittest
+
+import service
+
+JOBS = int(os.environ.get("TRAIND_API_JOBS", 2000))
+COLORS = ("red", "green", "blue")
+
+
+def pages(server, method, /, **fields):
+    """The pages of a list, each as the list of its things."""
+    token = ""
+    while True:
+        response = server.call(method, page_token=token, **fields)
+        yield list(getattr(response, response.DESCRIPTOR.fields[0].name))
+        token = response.next_page_token
+        if not token:
+            return
+
+
+def everything(server, method, /, **fields):
+    return [thing for page in pages(server, method, **fields) for thing in page]
+
+
+class Churn(threading.Thread):
+    """Deletes the given jobs, one after the other, and creates another for each, until it is told to stop."""
+
+    def __init__(self, server, victims):
+        super().__init__()
+        self.server, self.victims, self.stopped, self.turns = server, list(victims), threading.Event(), 0
+
+    def run(self):
+        while not self.stopped.is_set() and self.victims:
+            name = self.victims.pop(self.turns * 7 % len(self.victims))
+            self.server.call("CancelJob", name=name)
+            self.server.call("DeleteJob", name=name)
+            self.victims.append(make_job(self.server, f"new-{self.turns}", self.turns).name)
+            self.turns += 1
+
+
+def make_job(server, job_id, number):
+    """A job that waits; its names do not follow the order in which they are made."""
+    return server.call("CreateJob", job_id=job_id,
+                       spec=service.dense_job(display_name=f"{number * 7919 % 1000:03}", priority=number % 3,
+                                              labels={"color": COLORS[number % len(COLORS)]}))
+
+
+class PagesTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.server = server = service.Service("--threads", "1")
+        server.import_points()
+        server.import_points("others")
+        # The only thread is this job's, for longer than the test takes: all others wait.
+        server.call("CreateJob", job_id="running", spec=service.dense_job(steps=10**9, priority=100))
+        cls.jobs = [make_job(server, f"job-{(i * 31) % JOBS}", i) for i in range(JOBS)]
+        cls.stay = {job.name for job in cls.jobs if int(job.display_name) % 3}
+
+    def while_they_come_and_go(self, expected, **fields):
+        victims = [job.name for job in self.jobs if job.name not in self.stay]
+        churn = Churn(self.server, victims)
+        churn.start()
+        try:
+            for _ in range(3):
+                seen = [job.name for job in everything(self.server, "ListJobs", page_size=17, **fields)]
+                self.assertEqual(len(seen), len(set(seen)), "a job came twice")
+                self.assertEqual(expected - set(seen), set(), "a job that stayed was missed")
+        finally:
+            churn.stopped.set()
+            churn.join()
+            type(self).jobs = [job for job in self.jobs if job.name in self.stay]
+            type(self).jobs += [self.server.call("GetJob", name=name) for name in churn.victims]
+        self.assertGreater(churn.turns, 0, "nothing came and went")
+
+    def test_none_missed_none_twice(self):
+        for order in ("", "create_time", "display_name, create_time desc", "priority desc, name"):
+            with self.subTest(order_by=order):
+                self.while_they_come_and_go(self.stay, order_by=order)
+
+    def test_none_missed_none_twice_with_a_filter(self):
+        red = {job.name for job in self.jobs if job.labels["color"] == "red"} & self.stay
+        self.assertTrue(red)
+        self.while_they_come_and_go(red, filter='labels.color = "red" AND state = QUEUED')
+
+    def test_orders_are_those_asked_for(self):
+        def key(job):
+            return -job.priority, job.display_name
+        listed = everything(self.server, "ListJobs", order_by="priority desc, display_name", page_size=100)
+        self.assertEqual([key(job) for job in listed], sorted(key(job) for job in listed))
+
+    def test_a_token_is_of_its_own_list(self):
+        for method in ("ListJobs", "ListDatasets"):
+            token = self.server.call(method, page_size=1, order_by="create_time").next_page_token
+            self.assertTrue(token)
+            for other in ({"filter": 'name != "x"'}, {"order_by": "name"}):
+                with self.subTest(method=method, other=other):
+                    fields = {"order_by": "create_time", **other}
+                    error = service.error_of(self.server.call, method, page_token=token, **fields)
+                    self.assertEqual(error and error.code().name, "INVALID_ARGUMENT")
+                    self.assertIn("page_token", service.violations(error))
+
+    def test_every_list_page_by_page(self):
+        for number in range(3):
+            self.server.upload_file(f"upload-{number}")
+            self.server.upload_model(f"model-{number}")
+            self.server.wait(self.server.call("DescribeDataset", name="datasets/points"))
+        for name in service.methods():
+            if name.startswith("List"):
+                with self.subTest(method=name):
+                    fields = {"parent": "jobs/running"} if name == "ListCheckpoints" else {}
+                    whole = everything(self.server, name, page_size=500, **fields)
+                    self.assertGreater(len(whole), 0)
+                    for size in (1, 7) if len(whole) < 100 else (7,):
+                        single = everything(self.server, name, page_size=size, **fields)
+                        self.assertEqual([self.key(thing) for thing in single], [self.key(thing) for thing in whole])
+
+    def key(self, thing):
+        """A name of its own; components are told apart by their messages."""
+        return getattr(thing, "message", "") or thing.name
+
+
+if __name__ == "__main__":
+    unittest.main()
