@@ -16,6 +16,7 @@ import unittest
 
 import googleapis  # noqa: F401  (Makes what the page imports importable.)
 import service
+from pages_test import filter_fields
 
 GUIDE = service.ROOT / "docs/api.md"
 BLOCKS = re.compile(r"```python\n(.*?)```\n+```text\n(.*?)```", re.S)
@@ -58,6 +59,10 @@ def without_numbers(text):
 
 
 class GuideTest(unittest.TestCase):
+    def test_fields_of_filters_are_those_of_the_protos(self):
+        for method, fields in filter_fields().items():
+            self.assertIn(f"| {method.removeprefix('List')} | {', '.join(fields)} |", GUIDE.read_text())
+
     def test_every_block_prints_what_the_page_says(self):
         server = service.Service()
         write_images(server.root)

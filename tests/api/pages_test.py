@@ -5,10 +5,15 @@ time gives the whole list.
     tests/api/pages_test.py       TRAIND_API_JOBS=10000 for more jobs than the default
 """
 import os
+import re
+import sys
 import threading
 import unittest
 
 import service
+
+sys.path.insert(0, str(service.ROOT / ".ci"))
+from protolint import compiled  # noqa: E402
 
 JOBS = int(os.environ.get("TRAIND_API_JOBS", 2000))
 COLORS = ("red", "green", "blue")
@@ -27,6 +32,20 @@ def pages(server, method, /, **fields):
 
 def everything(server, method, /, **fields):
     return [thing for page in pages(server, method, **fields) for thing in page]
+
+
+def filter_fields():
+    """{"ListJobs": ["name", "uid", ...]}: the fields of each filter, as its comment names them."""
+    found = {}
+    for file in compiled(service.ROOT).file:
+        comments = {tuple(place.path): place.leading_comments + place.trailing_comments
+                    for place in file.source_code_info.location}
+        for m, message in enumerate(file.message_type):
+            for f, field in enumerate(message.field):
+                if field.name == "filter":
+                    over = re.search(r"Over ([\w\s,]+)[.:;]", comments[(4, m, 2, f)])[1]
+                    found[message.name.removesuffix("Request")] = re.split(r",\s*", over)
+    return found
 
 
 class Churn(threading.Thread):
@@ -105,6 +124,15 @@ class PagesTest(unittest.TestCase):
                     error = service.error_of(self.server.call, method, page_token=token, **fields)
                     self.assertEqual(error and error.code().name, "INVALID_ARGUMENT")
                     self.assertIn("page_token", service.violations(error))
+
+    def test_every_documented_field_is_in_filter_and_order(self):
+        for method, fields in filter_fields().items():
+            parent = {"parent": "jobs/running"} if method == "ListCheckpoints" else {}
+            for field in fields:
+                with self.subTest(method=method, field=field):
+                    self.server.call(method, filter="labels:x" if field == "labels" else f"{field}:*", **parent)
+                    if field not in ("labels", "state") and method not in ("ListComponents", "ListOperations"):
+                        self.server.call(method, order_by=f"{field} desc", **parent)
 
     def test_every_list_page_by_page(self):
         for number in range(3):
