@@ -2,35 +2,58 @@
 
 #include <algorithm>
 #include <bit>
-#include <iterator>
-#include <map>
 #include <numeric>
+#include <vector>
 
 #include "core/tensor/buffer.h"
 
 namespace traind::core {
 namespace {
 
-// A set of addresses, as runs [begin, end) that do not touch.
+// A set of addresses, as runs in their order that do not touch.
 class Addresses {
  public:
   void Add(int64_t begin, int64_t end) {
-    auto next = runs_.upper_bound(begin);
-    if (next != runs_.begin() && std::prev(next)->second >= begin) begin = (--next)->first;
-    for (; next != runs_.end() && next->first <= end; next = runs_.erase(next)) end = std::max(end, next->second);
-    runs_.emplace_hint(next, begin, end);
+    const size_t first = RunFrom(begin);
+    size_t last = first;
+    for (; last < runs_.size() && runs_[last].begin <= end; ++last) {
+      begin = std::min(begin, runs_[last].begin);
+      end = std::max(end, runs_[last].end);
+    }
+    const auto at = runs_.begin() + static_cast<int64_t>(first);
+    if (first == last) {
+      runs_.insert(at, {begin, end});
+    } else {
+      *at = {begin, end};
+      runs_.erase(at + 1, runs_.begin() + static_cast<int64_t>(last));
+    }
   }
 
-  // The lowest offset from `offset` on that has `bytes` free behind it.
+  // The lowest offset from `offset` on that has `bytes` > 0 free behind it.
   int64_t FirstFree(int64_t offset, int64_t bytes) const {
-    auto run = runs_.upper_bound(offset);
-    if (run != runs_.begin() && std::prev(run)->second > offset) --run;
-    for (; run != runs_.end() && run->first < offset + bytes; ++run) offset = run->second;
+    for (size_t i = RunFrom(offset); i < runs_.size() && runs_[i].begin < offset + bytes; ++i) {
+      offset = std::max(offset, runs_[i].end);
+    }
     return offset;
   }
 
+  // All addresses below it are in the set.
+  int64_t solid() const { return runs_.empty() || runs_[0].begin > 0 ? 0 : runs_[0].end; }
+
  private:
-  std::map<int64_t, int64_t> runs_;  // Ends by begins.
+  struct Run {
+    int64_t begin;
+    int64_t end;
+  };
+  // The first that ends at `address` or behind it. Most ask for what is behind all runs.
+  size_t RunFrom(int64_t address) const {
+    if (runs_.empty() || runs_.back().end < address) return runs_.size();
+    return static_cast<size_t>(
+        std::partition_point(runs_.begin(), runs_.end(), [&](const Run& run) { return run.end < address; }) -
+        runs_.begin());
+  }
+
+  std::vector<Run> runs_;
 };
 
 // The addresses in use at each time: a segment tree over times. A lifetime is kept at the few nodes whose spans make it
@@ -47,12 +70,13 @@ class Occupancy {
     });
   }
 
-  // The lowest offset where nothing is in use at any time of `lifetime`.
+  // The lowest offset with `bytes` > 0 behind it that are not in use at any time of `lifetime`.
   int64_t FirstFree(const Lifetime& lifetime, int64_t bytes) {
     std::vector<const Addresses*> used;
     Visit({.node = 1, .begin = 0, .end = times_}, lifetime,
           [&](const Node& node, bool filled) { used.push_back(filled ? &node.within : &node.throughout); });
     int64_t offset = 0;
+    for (const Addresses* addresses : used) offset = std::max(offset, addresses->solid());
     for (size_t agreed = 0, i = 0; agreed < used.size(); i = (i + 1) % used.size()) {
       const int64_t free = used[i]->FirstFree(offset, bytes);
       agreed = free == offset ? agreed + 1 : 1;
@@ -104,6 +128,7 @@ ArenaLayout PlaceInArena(absl::Span<const Lifetime> lifetimes) {
   for (int i : by_size) {
     constexpr int64_t kAlignment = Buffer::kAlignment;
     const int64_t bytes = (lifetimes[i].bytes + kAlignment - 1) / kAlignment * kAlignment;
+    if (bytes == 0) continue;  // At 0, with whatever is there.
     const int64_t offset = occupancy.FirstFree(lifetimes[i], bytes);
     occupancy.Add(lifetimes[i], offset, offset + bytes);
     layout.offsets[i] = offset;
