@@ -69,6 +69,8 @@ bool Centres(const v1::DataSpec& data) {
 }
 
 // `joins_sum` and `feeds_relu`: what stands behind the node, or in it.
+// Advice names the components that the lecture recommends: several would do, and no trait says which is the usual one.
+
 void WarnOfWeights(const Node& node, bool last, bool joins_sum, bool feeds_relu, std::vector<std::string>& warnings) {
   for (const ParameterSpec& parameter : node.parameters) {
     const auto initializer = parameter.penalized ? Make<Initializer>(parameter.initializer) : nullptr;
