@@ -1,7 +1,6 @@
 #include "core/graph/graph_builder.h"
 
 #include <algorithm>
-#include <array>
 #include <functional>
 #include <iterator>
 #include <map>
@@ -13,7 +12,6 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "core/base/enum_name.h"
 
 namespace traind::core {
 namespace {
@@ -21,28 +19,12 @@ namespace {
 // The API's most.
 constexpr size_t kMaxName = 128;
 constexpr int kMaxDepth = 8;  // Of blocks in blocks.
-// Far above use: there are three kinds and three groups. Each layer of a block has a copy of the block's list.
-constexpr int kMaxRegularizers = 16;
 constexpr absl::string_view kMadeLayer = "its layer \"";
 
 bool IsName(std::string_view name) {
   return !name.empty() && name.size() <= kMaxName && std::all_of(name.begin(), name.end(), [](unsigned char c) {
     return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.';
   });
-}
-
-// Fills in the default and checks the list.
-void ResolveGroups(v1::Regularizer& regularizer, const FieldErrors& errors) {
-  if (regularizer.groups().empty()) regularizer.add_groups(v1::PARAMETER_GROUP_WEIGHTS);
-  std::array<bool, v1::ParameterGroup_ARRAYSIZE> listed = {};
-  for (int i = 0; i < regularizer.groups_size(); ++i) {
-    const int group = regularizer.groups(i);
-    if (group == v1::PARAMETER_GROUP_UNSPECIFIED || !v1::ParameterGroup_IsValid(group)) {
-      errors.At("groups", i).Add(absl::StrCat("must be WEIGHTS, BIASES or NORMALIZATION, not ", group));
-    } else if (std::exchange(listed[group], true)) {
-      errors.At("groups", i).Add(absl::StrCat(EnumName(regularizer.groups(i)), " is in the list already"));
-    }
-  }
 }
 
 // Weights are what the layer says; the bias beside them is a bias; the shift of a normalization, also called "bias", is
@@ -96,27 +78,6 @@ void CheckRegularizers(v1::Layer& layer, const FieldErrors& errors) {
 }
 
 }  // namespace
-
-GroupPenalties SumOf(google::protobuf::RepeatedPtrField<v1::Regularizer>& regularizers, const FieldErrors& errors) {
-  GroupPenalties sum = {};
-  if (regularizers.size() > kMaxRegularizers) {
-    errors.At("regularizers").Add(absl::StrCat("must be at most ", kMaxRegularizers, ", not ", regularizers.size()));
-    return sum;
-  }
-  for (int i = 0; i < regularizers.size(); ++i) {
-    const FieldErrors at = errors.At("regularizers", i);
-    const int before = errors.count();
-    ResolveGroups(regularizers[i], at);
-    auto regularizer = Registry<Regularizer>::Get().Create(regularizers[i], at);
-    if (errors.count() > before) continue;
-    const PenaltyStrength one = regularizer->strength();
-    for (const int group : regularizers[i].groups()) {
-      sum[group].l1 += one.l1;
-      sum[group].l2 += one.l2;
-    }
-  }
-  return sum;
-}
 
 int CountResidualBlocks(const LayerList& layers, int depth) {
   if (depth > kMaxDepth) return 0;  // The builder reports it.
