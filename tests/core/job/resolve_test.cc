@@ -230,10 +230,10 @@ TEST(ResolveJob, EndsWhenNobodyWaits) {
 TEST(ResolveJob, ReservesNothingForAnEvaluationThatIsNone) {
   const std::string network =
       "network { layers { name: 'a' dense { units: 500 } } layers { name: 'o' dense { units: 10 } } } ";
-  const auto bound = [&](const std::string& data) {
-    return Resolve(network + "data { dataset: 'images' " + data + "}").memory_bound_bytes;
+  const auto plans = [&](const std::string& data) {
+    return Resolve(network + "data { dataset: 'images' " + data + "}").description.training_memory_bytes();
   };
-  EXPECT_LT(bound("evaluation_split: 'none'"), bound(""));
+  EXPECT_LT(plans("evaluation_split: 'none'"), plans(""));
 }
 
 TEST(ResolveProbe, FillsInDefaults) {
