@@ -37,6 +37,7 @@ struct Server::Parts {
   std::unique_ptr<DataFolder> folder;
   std::unique_ptr<JobStore> store;
   std::unique_ptr<EventLog> log;
+  std::unique_ptr<Budget> budget;
   std::unique_ptr<JobManager> jobs;
   std::unique_ptr<TaskRunner> tasks;
   std::unique_ptr<TaskRunner> data_tasks;
@@ -64,18 +65,20 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Laun
   if (!store.ok()) return store.status();
   parts->store = *std::move(store);
   parts->log = std::make_unique<EventLog>(parts->store.get());
+  parts->budget = std::make_unique<Budget>(Capacity{.threads = config.threads, .memory_bytes = config.memory_limit});
   JobManager::Options options;
-  options.capacity = {.threads = config.threads, .memory_bytes = config.memory_limit};
   options.max_restarts = config.max_restarts;
-  auto jobs = JobManager::Start(options, parts->store.get(), parts->log.get(), parts->folder.get(), launcher);
+  auto jobs = JobManager::Start(options, parts->store.get(), parts->log.get(), parts->folder.get(), launcher,
+                                parts->budget.get());
   if (!jobs.ok()) return jobs.status();
   parts->jobs = *std::move(jobs);
-  parts->tasks = std::make_unique<TaskRunner>(launcher, config.max_evaluations);
+  parts->tasks =
+      std::make_unique<TaskRunner>(launcher, parts->budget.get(), Budget::Lane::kModels, config.max_evaluations);
   parts->quick = std::make_unique<Executor>(kQuickThreads);
   // Each evaluation waits on a thread; two more keep imports, uploads and new jobs going.
   const int slow_threads = config.max_evaluations + 2;
   parts->slow = std::make_unique<Executor>(slow_threads);
-  parts->data_tasks = std::make_unique<TaskRunner>(launcher, slow_threads);
+  parts->data_tasks = std::make_unique<TaskRunner>(launcher, parts->budget.get(), Budget::Lane::kData, slow_threads);
   const Backend backend{.store = parts->store.get(),
                         .log = parts->log.get(),
                         .folder = parts->folder.get(),

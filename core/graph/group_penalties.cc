@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/enum_name.h"
 #include "core/graph/graph_builder.h"
 
 namespace traind::core {
@@ -13,7 +14,7 @@ constexpr int kMaxRegularizers = 16;
 
 // Fills in the default and checks the list.
 void ResolveGroups(v1::Regularizer& regularizer, const FieldErrors& errors) {
-  if (regularizer.groups().empty()) regularizer.add_groups(v1::WEIGHTS);
+  if (regularizer.groups().empty()) regularizer.add_groups(v1::PARAMETER_GROUP_WEIGHTS);
   std::array<bool, v1::ParameterGroup_ARRAYSIZE> listed = {};
   for (int i = 0; i < regularizer.groups_size(); ++i) {
     const int group = regularizer.groups(i);

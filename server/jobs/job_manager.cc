@@ -90,7 +90,7 @@ absl::StatusOr<v1::Job> JobManager::FindEarlier(const Creation& creation) {
 }
 
 absl::Status JobManager::CheckNew(const v1::Job& job) {
-  if (absl::Status status = CheckFits(job.threads(), job.memory_bound_bytes(), options_.capacity); !status.ok()) {
+  if (absl::Status status = CheckFits(job.threads(), job.memory_bound_bytes(), capacity()); !status.ok()) {
     return status;
   }
   // The dataset was there when the job was admitted; while files_mu_ is held nothing removes it.
@@ -150,6 +150,7 @@ absl::StatusOr<v1::Job> JobManager::Get(const std::string& id) {
       progress.set_step(std::max(progress.step(), live->heartbeat_step.load()));
     }
   }
+  AddQueueStatus(stored->key, stored->job);
   return std::move(stored->job);
 }
 
@@ -160,6 +161,7 @@ absl::StatusOr<v1::ListJobsResponse> JobManager::List(const v1::ListJobsRequest&
   if (!errors.ok()) return errors.ToStatus();
   Page<v1::Job> page(query);
   const auto add = [&](StoredJob stored) {
+    AddQueueStatus(stored.key, stored.job);
     ApplyView(request.view(), v1::JOB_VIEW_BASIC, stored.job);
     const bool inside = page.Offer(std::move(stored.job), std::make_pair(stored.key, int32_t{0}));
     return inside || !query.own_order();
@@ -279,6 +281,11 @@ absl::Status JobManager::RemoveDataset(const std::string& dataset, const std::fu
     }
   }
   return remove();
+}
+
+void JobManager::AddQueueStatus(JobKey key, v1::Job& job) {
+  if (job.state() != v1::JOB_STATE_QUEUED) return;
+  if (auto status = queue_.Find(key); status.has_value()) *job.mutable_queue() = *std::move(status);
 }
 
 std::shared_ptr<JobManager::LiveJob> JobManager::FindLive(const std::string& id) {

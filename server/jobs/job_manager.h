@@ -27,7 +27,8 @@
 #include "absl/time/time.h"
 #include "server/events/event_log.h"
 #include "server/events/replay.h"
-#include "server/scheduler/scheduler.h"
+#include "server/scheduler/budget.h"
+#include "server/scheduler/queue_view.h"
 #include "server/store/data_folder.h"
 #include "server/store/job_store.h"
 #include "server/workers/worker.h"
@@ -38,8 +39,10 @@ namespace traind::server {
 class JobManager {
  public:
   struct Options {
-    Capacity capacity;
     uint32_t max_restarts = 3;
+    // How long after it was to start a job may still be passed by others (PassableFor): an hour of patience with
+    // estimates.
+    absl::Duration queue_patience = absl::Hours(1);
     absl::Duration retry_interval = absl::Seconds(1);  // Between attempts to store what the disk refused.
   };
   // A job that was admitted: everything the user decides and admission found out.
@@ -55,7 +58,7 @@ class JobManager {
   // Takes up the jobs of the store: RUNNING ones are queued again, CANCELLING ones are CANCELLED. The arguments outlive
   // the manager.
   static absl::StatusOr<std::unique_ptr<JobManager>> Start(const Options& options, JobStore* store, EventLog* log,
-                                                           DataFolder* folder, Launcher* launcher);
+                                                           DataFolder* folder, Launcher* launcher, Budget* budget);
   // Shutdown without patience, if it was not called.
   ~JobManager();
 
@@ -81,7 +84,7 @@ class JobManager {
   // they are killed. Their jobs are QUEUED again for the next server.
   void Shutdown(absl::Duration patience);
 
-  const Capacity& capacity() const { return options_.capacity; }
+  const Capacity& capacity() const { return budget_->capacity(); }
 
  private:
   struct LiveJob {
@@ -93,6 +96,7 @@ class JobManager {
     v1::Job job ABSL_GUARDED_BY(mu);
     LogPosition position ABSL_GUARDED_BY(mu);
     std::unique_ptr<Worker> worker ABSL_GUARDED_BY(mu);
+    absl::Time passable_until ABSL_GUARDED_BY(mu) = absl::InfiniteFuture();  // While it waits.
   };
   using LiveJobs = std::map<JobKey, std::shared_ptr<LiveJob>>;
   struct Ended {
@@ -100,8 +104,15 @@ class JobManager {
     WorkerExit exit;
   };
 
-  JobManager(const Options& options, JobStore* store, EventLog* log, DataFolder* folder, Launcher* launcher)
-      : options_(options), store_(store), log_(log), folder_(folder), launcher_(launcher) {}
+  JobManager(const Options& options, JobStore* store, EventLog* log, DataFolder* folder, Launcher* launcher,
+             Budget* budget)
+      : options_(options),
+        store_(store),
+        log_(log),
+        folder_(folder),
+        launcher_(launcher),
+        budget_(budget),
+        queue_(budget->capacity()) {}
 
   // A call that makes a job, one for each request_id.
   struct Creation {
@@ -125,6 +136,10 @@ class JobManager {
   absl::Status Recover();
   void Supervise();
   void StartWaiting();
+  static JobSnapshot SnapshotOf(const LiveJob& live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
+  void NotePassed(LiveJob& live, const Reservation& reservation);
+  // Fills in why the job waits, if it does.
+  void AddQueueStatus(JobKey key, v1::Job& job);
   void Launch(const std::shared_ptr<LiveJob>& live);
   internal::Task TaskOf(const LiveJob& live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
   // False: the store refused; to be tried again.
@@ -144,6 +159,8 @@ class JobManager {
   EventLog* const log_;
   DataFolder* const folder_;
   Launcher* const launcher_;
+  Budget* const budget_;
+  QueueView queue_;
 
   // Held while a job is created, and while files that jobs may refer to are removed.
   absl::Mutex files_mu_;

@@ -23,14 +23,19 @@ bool IsTransient(const absl::Status& status) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<JobManager>> JobManager::Start(const Options& options, JobStore* store, EventLog* log,
-                                                              DataFolder* folder, Launcher* launcher) {
-  auto manager = std::unique_ptr<JobManager>(new JobManager(options, store, log, folder, launcher));
+                                                              DataFolder* folder, Launcher* launcher, Budget* budget) {
+  auto manager = std::unique_ptr<JobManager>(new JobManager(options, store, log, folder, launcher, budget));
   if (absl::Status status = manager->Recover(); !status.ok()) return status;
+  budget->OnMemoryFreed([raw = manager.get()] {
+    absl::MutexLock lock(&raw->mu_);
+    raw->changed_ = true;
+  });
   manager->supervisor_ = std::thread([raw = manager.get()] { raw->Supervise(); });
   return manager;
 }
 
 JobManager::~JobManager() {
+  budget_->OnMemoryFreed(nullptr);
   if (!supervisor_.joinable()) return;
   Shutdown(absl::ZeroDuration());
 }
@@ -73,7 +78,7 @@ absl::Status JobManager::Recover() {
     }
     if (!moved.ok()) return moved;
     if (IsTerminal(live->job.state())) continue;
-    const absl::Status fits = CheckFits(live->job.threads(), live->job.memory_bound_bytes(), options_.capacity);
+    const absl::Status fits = CheckFits(live->job.threads(), live->job.memory_bound_bytes(), capacity());
     if (!fits.ok()) spdlog::warn("{} waits for a server with more: {}", live->job.name(), std::string(fits.message()));
     absl::MutexLock lock_all(&mu_);
     live_.emplace(live->key, live);
@@ -159,14 +164,35 @@ void JobManager::StartWaiting() {
   std::vector<JobSnapshot> snapshots;
   for (const auto& [key, live] : jobs) {
     absl::MutexLock lock(&live->mu);
-    if (IsTerminal(live->job.state())) continue;
-    snapshots.push_back({.key = key,
-                         .priority = live->job.priority(),
-                         .threads = live->job.threads(),
-                         .memory_bytes = live->job.memory_bound_bytes(),
-                         .has_worker = HasWorker(live->job.state())});
+    if (live->job.state() == v1::JOB_STATE_QUEUED || HasWorker(live->job.state())) {
+      snapshots.push_back(SnapshotOf(*live));
+    }
   }
-  for (JobKey key : Decide(snapshots, options_.capacity)) Launch(jobs.at(key));
+  const Schedule schedule = budget_->StartJobs(snapshots);
+  for (JobKey key : schedule.start) Launch(jobs.at(key));
+  for (const Reservation& reservation : schedule.reservations) {
+    if (reservation.passed) NotePassed(*jobs.at(reservation.key), reservation);
+  }
+  for (JobSnapshot& job : snapshots)
+    job.has_worker |= std::count(schedule.start.begin(), schedule.start.end(), job.key);
+  queue_.Set(std::move(snapshots), budget_->task_memory());
+}
+
+JobSnapshot JobManager::SnapshotOf(const LiveJob& live) {
+  return {.key = live.key,
+          .priority = live.job.priority(),
+          .threads = live.job.threads(),
+          .memory_bytes = live.job.memory_bound_bytes(),
+          .has_worker = HasWorker(live.job.state()),
+          .length = TimeLeft(live.job),
+          .may_be_passed = absl::Now() < live.passable_until,
+          .name = live.job.name()};
+}
+
+void JobManager::NotePassed(LiveJob& live, const Reservation& reservation) {
+  absl::MutexLock lock(&live.mu);
+  if (live.passable_until != absl::InfiniteFuture()) return;
+  live.passable_until = absl::Now() + PassableFor(reservation, options_.queue_patience);
 }
 
 internal::Task JobManager::TaskOf(const LiveJob& live) {
@@ -197,6 +223,7 @@ void JobManager::Launch(const std::shared_ptr<LiveJob>& live) {
     return;
   }
   live->heartbeat_step = live->job.progress().checkpoint_step();
+  live->passable_until = absl::InfiniteFuture();
 
   WorkerCallbacks callbacks;
   callbacks.on_events = [this, live](const std::vector<v1::Event>& events) { return OnEvents(*live, events); };
@@ -210,7 +237,7 @@ void JobManager::Launch(const std::shared_ptr<LiveJob>& live) {
     changed_ = true;
   };
   callbacks.on_exit = ended;
-  auto worker = launcher_->Start(live->job.memory_bound_bytes(), TaskOf(*live), std::move(callbacks));
+  auto worker = launcher_->Start({.memory_bytes = live->job.memory_bound_bytes()}, TaskOf(*live), std::move(callbacks));
   if (worker.ok()) {
     live->worker = *std::move(worker);
     spdlog::info("{} runs, attempt {}", live->job.name(), attempt);

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/job/duration.h"
+#include "server/resources/job_state.h"
 
 namespace traind::server {
 
@@ -31,6 +32,21 @@ void ApplyEvent(const v1::Event& event, v1::JobProgress& progress) {
 
 std::string GoingOn(const v1::Job& job) {
   return absl::StrCat("going on from step ", job.progress().checkpoint_step());
+}
+
+absl::Duration TimeLeft(const v1::Job& job) {
+  const auto duration = [](const google::protobuf::Duration& proto) {
+    return absl::Seconds(proto.seconds()) + absl::Nanoseconds(proto.nanos());
+  };
+  absl::Duration left = absl::InfiniteDuration();
+  if (job.resolved_spec().has_max_duration()) {
+    left = duration(job.resolved_spec().max_duration()) - duration(job.trained());
+  }
+  // Without a worker it is an estimate of another attempt.
+  if (HasWorker(job.state()) && job.progress().has_remaining()) {
+    left = std::min(left, duration(job.progress().remaining()));
+  }
+  return left;
 }
 
 void SetTotals(const v1::JobSpec& resolved, const v1::Dataset& dataset, v1::JobProgress& progress) {

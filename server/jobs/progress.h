@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "absl/time/time.h"
 #include "traind/v1/dataset.pb.h"
 #include "traind/v1/event.pb.h"
 #include "traind/v1/job.pb.h"
@@ -14,6 +15,9 @@ void ApplyEvent(const v1::Event& event, v1::JobProgress& progress);
 
 // "going on from step 7": where a job goes on after its worker has ended.
 std::string GoingOn(const v1::Job& job);
+
+// How long the job will run still, or at most when it does not run; InfiniteDuration: not known.
+absl::Duration TimeLeft(const v1::Job& job);
 
 // Steps of an epoch and of the whole job, for a resolved spec and the dataset it trains on.
 void SetTotals(const v1::JobSpec& resolved, const v1::Dataset& dataset, v1::JobProgress& progress);

@@ -1,16 +1,30 @@
-// Which job starts next: a pure function, so that tests step it by hand. The job manager calls it after every change.
+// Which job starts next: pure functions, so that tests step them by hand. The job manager calls them after every
+// change.
 //
-// Strict order: higher priority first, equal ones by arrival. A job that does not fit what is free blocks everything
-// behind it, so that a large job cannot be starved by small ones that keep slipping past; what that leaves idle is the
-// price. Running jobs are never preempted. A job that would not fit an idle server blocks nobody: after a restart with
-// less it waits for one with more.
+// The order is strict: higher priority first, equal ones by arrival. (Equal shares of owners among equal priorities,
+// when there are accounts, are a matter of this order alone: InOrder in scheduler.cc.) A job that has to wait gets a
+// reservation: the first moment from which what it needs is free for as long as it may run, beside the running jobs and
+// the reservations before it. A job behind it starts earlier only if it disturbs none of these reservations. So small
+// jobs fill gaps, and where the ends are known no job starts later than if none had ever been passed.
+//
+// An end that is not known is taken for later than all that are; those of running jobs come in the order of their keys.
+// A waiting job of unknown length fills a gap only if it fits beside all reservations for ever. Estimates can be wrong,
+// and then a job could be passed again and again: when it has not started long after it was to (PassableFor), nobody
+// behind it starts any more (may_be_passed).
+//
+// Running jobs are never preempted. A job that would not fit an idle server blocks nobody: after a restart with less it
+// waits for one with more.
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "traind/v1/job.pb.h"
 
 namespace traind::server {
 
@@ -20,17 +34,51 @@ struct Capacity {
   int64_t memory_bytes = 0;
 };
 
-// What the scheduler knows of a job that is not terminal.
+// What the scheduler knows of a job that waits or runs.
 struct JobSnapshot {
   int64_t key = 0;  // Order of arrival; a restarted job keeps its place.
   int32_t priority = 0;
   uint32_t threads = 1;
   int64_t memory_bytes = 0;
   bool has_worker = false;
+  // Until it ends, if it runs; otherwise how long it runs at most. InfiniteDuration: not known.
+  absl::Duration length = absl::InfiniteDuration();
+  bool may_be_passed = true;
+  std::string name = {};  // "jobs/{id}".
 };
 
-// The keys of the waiting jobs to start now, in order.
-std::vector<int64_t> Decide(absl::Span<const JobSnapshot> jobs, const Capacity& capacity);
+// When a job that has to wait starts at the latest, if what is known is right.
+struct Reservation {
+  int64_t key = 0;
+  absl::Duration start;  // From now; InfiniteDuration: it depends on an end that is not known.
+  bool passed = false;   // A job behind it starts now.
+};
+
+// How long the job may be passed from now on, if it is passed for the first time: until it should have started, and for
+// `patience` more.
+absl::Duration PassableFor(const Reservation& reservation, absl::Duration patience);
+
+struct Schedule {
+  std::vector<int64_t> start;  // The keys of the jobs to start now, in order.
+  std::vector<Reservation> reservations;
+};
+
+// Reservations are made for the first kMaxReservations jobs that wait; nobody behind them starts.
+inline constexpr size_t kMaxReservations = 100;
+
+// `task_memory` of the capacity is held by tasks for a time that is not known, but shorter than any job's.
+Schedule Decide(absl::Span<const JobSnapshot> jobs, const Capacity& capacity, int64_t task_memory = 0);
+
+// Why each job waits, by key. Takes time linear in the number of jobs.
+std::map<int64_t, v1::QueueStatus> Explain(absl::Span<const JobSnapshot> jobs, const Capacity& capacity,
+                                           int64_t task_memory = 0);
+
+// The jobs that have a worker, by key, and those that wait, in the order in which they are to start.
+struct JobsInOrder {
+  std::vector<const JobSnapshot*> running;
+  std::vector<const JobSnapshot*> waiting;
+};
+JobsInOrder InOrder(absl::Span<const JobSnapshot> jobs);
 
 // RESOURCE_EXHAUSTED when the job would not fit an idle server.
 absl::Status CheckFits(uint32_t threads, int64_t memory_bytes, const Capacity& capacity);

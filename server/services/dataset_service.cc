@@ -125,7 +125,7 @@ absl::Status DatasetService::Import(const v1::ImportDatasetRequest& request, Cal
   *task.mutable_import()->mutable_request() = request;
   task.mutable_import()->set_uid(core::NewUid());
   task.mutable_import()->set_create_time_seconds(absl::ToUnixSeconds(absl::Now()));
-  auto result = backend_.data_tasks->Run(backend_.jobs->capacity().memory_bytes, std::move(task), call);
+  auto result = backend_.data_tasks->Run(TaskRunner::kNotCounted, std::move(task), call);
   if (!result.ok()) return WithUploadNames(result.status(), used);
   if (absl::Status status = call.Check(); !status.ok()) return status;
   if (absl::Status status = backend_.folder->Publish(made, "datasets", id); !status.ok()) return status;
@@ -156,7 +156,7 @@ absl::Status DatasetService::Preview(const v1::PreviewDatasetRequest& request, C
   if (!errors.ok()) return errors.ToStatus();
   task.set_dataset_dir(backend_.folder->Item("datasets", *id));
   task.set_threads(1);
-  auto result = backend_.data_tasks->Run(backend_.jobs->capacity().memory_bytes, std::move(task), call);
+  auto result = backend_.data_tasks->Run(TaskRunner::kNotCounted, std::move(task), call);
   if (!result.ok()) return result.status();
   *response = std::move(*result->mutable_preview());
   return CheckAnswerSize(*response, "ask for fewer rows and columns, or a smaller scale");
@@ -179,7 +179,7 @@ absl::Status DatasetService::Describe(const v1::DescribeDatasetRequest& request,
   task.set_dataset_dir(backend_.folder->Item("datasets", *id));
   task.set_threads(1);
   *task.mutable_describe() = request;
-  auto result = backend_.data_tasks->Run(backend_.jobs->capacity().memory_bytes, std::move(task), call);
+  auto result = backend_.data_tasks->Run(TaskRunner::kNotCounted, std::move(task), call);
   if (!result.ok()) return result.status();
   *response = std::move(*result->mutable_described());
   *response->mutable_dataset() = *std::move(dataset);

@@ -9,21 +9,44 @@
 #include "absl/synchronization/notification.h"
 
 namespace traind::server {
+namespace {
+
+// What a task is taken for whose memory is not counted. Reading a dataset and probing a network of the usual size take
+// less.
+constexpr int64_t kAllowance = int64_t{256} << 20;
+
+}  // namespace
 
 absl::StatusOr<internal::Result> TaskRunner::Run(int64_t memory_bytes, internal::Task task, CallContext& call) {
   {
     absl::MutexLock lock(&mu_);
-    if (running_ >= limit_) {
-      return absl::ResourceExhaustedError(absl::StrCat(
-          "the server runs ", limit_, " probes, evaluations and predictions at a time (--max-evaluations); try again"));
+    if (tasks_ >= limit_) {
+      return absl::ResourceExhaustedError(absl::StrCat("the server has ", limit_,
+                                                       " tasks of this kind that run or wait, as many as it takes "
+                                                       "(--max-evaluations for probes, evaluations and predictions); "
+                                                       "try again"));
     }
-    ++running_;
+    ++tasks_;
   }
   const absl::Cleanup done = [this] {
     absl::MutexLock lock(&mu_);
-    --running_;
+    --tasks_;
   };
 
+  const bool counted = memory_bytes != kNotCounted;
+  const auto lease =
+      budget_->Ask({.threads = task.threads(), .memory_bytes = counted ? memory_bytes : kAllowance, .lane = lane_});
+  call.cancellation().OnCancel([&] { lease->Cancel(); });
+  const auto threads = lease->Await(call.deadline());
+  call.cancellation().OnCancel(nullptr);
+  if (!threads.ok()) return call.Gone();
+  task.set_threads(*threads);
+  return RunWorker({.memory_bytes = counted ? memory_bytes : budget_->capacity().memory_bytes, .background = true},
+                   std::move(task), call);
+}
+
+absl::StatusOr<internal::Result> TaskRunner::RunWorker(const WorkerShare& share, internal::Task task,
+                                                       CallContext& call) {
   WorkerExit exit;
   absl::Notification ended;
   WorkerCallbacks callbacks;
@@ -32,7 +55,7 @@ absl::StatusOr<internal::Result> TaskRunner::Run(int64_t memory_bytes, internal:
     exit = how;
     ended.Notify();
   };
-  auto worker = launcher_->Start(memory_bytes, std::move(task), std::move(callbacks));
+  auto worker = launcher_->Start(share, std::move(task), std::move(callbacks));
   if (!worker.ok()) return worker.status();
   call.cancellation().OnCancel([&] { (*worker)->Kill(); });
   if (!ended.WaitForNotificationWithDeadline(call.deadline())) (*worker)->Kill();

@@ -1,7 +1,6 @@
 // Starts traind-worker processes. Thread-safe.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <utility>
 
@@ -14,7 +13,7 @@ namespace traind::server {
 class ProcessLauncher : public Launcher {
  public:
   explicit ProcessLauncher(WorkerOptions options) : options_(std::move(options)) {}
-  absl::StatusOr<std::unique_ptr<Worker>> Start(int64_t memory_bytes, internal::Task task,
+  absl::StatusOr<std::unique_ptr<Worker>> Start(const WorkerShare& share, internal::Task task,
                                                 WorkerCallbacks callbacks) override;
 
  private:

@@ -18,6 +18,12 @@ namespace traind::server {
 
 inline constexpr int kLastLogLines = 50;
 
+// What a worker may take of the machine.
+struct WorkerShare {
+  int64_t memory_bytes = 0;  // What it was admitted with.
+  bool background = false;   // It computes when nobody else does.
+};
+
 // How a worker ended.
 struct WorkerExit {
   enum class Kind {
@@ -63,9 +69,9 @@ class Worker {
 class Launcher {
  public:
   virtual ~Launcher() = default;
-  // Starts a worker on the task; `memory_bytes` is what it was admitted with. NOT_FOUND: there is no such program.
-  // RESOURCE_EXHAUSTED: there is no room for it. No callback is called then.
-  virtual absl::StatusOr<std::unique_ptr<Worker>> Start(int64_t memory_bytes, internal::Task task,
+  // Starts a worker on the task. NOT_FOUND: there is no such program. RESOURCE_EXHAUSTED: there is no room for it. No
+  // callback is called then.
+  virtual absl::StatusOr<std::unique_ptr<Worker>> Start(const WorkerShare& share, internal::Task task,
                                                         WorkerCallbacks callbacks) = 0;
 };
 

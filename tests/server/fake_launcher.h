@@ -20,7 +20,7 @@ class FakeLauncher : public Launcher {
  public:
   // What the test holds of a worker. Its callbacks stay good after the job manager has dropped the worker.
   struct Process {
-    int64_t memory_bytes = 0;
+    WorkerShare share;
     internal::Task task;
     WorkerCallbacks callbacks;
     absl::Mutex mu;
@@ -53,10 +53,10 @@ class FakeLauncher : public Launcher {
     }
   };
 
-  absl::StatusOr<std::unique_ptr<Worker>> Start(int64_t memory_bytes, internal::Task task,
+  absl::StatusOr<std::unique_ptr<Worker>> Start(const WorkerShare& share, internal::Task task,
                                                 WorkerCallbacks callbacks) override {
     auto process = std::make_shared<Process>();
-    process->memory_bytes = memory_bytes;
+    process->share = share;
     process->task = std::move(task);
     process->callbacks = std::move(callbacks);
     if (RunsAtOnce(process->task)) {

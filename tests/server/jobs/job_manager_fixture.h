@@ -42,7 +42,8 @@ class JobManagerTest : public ::testing::Test {
     folder_ = *DataFolder::Open(path_.path());
     std::filesystem::create_directories(folder_->Item("datasets", "digits"));
     log_ = std::make_unique<EventLog>(store_.get());
-    auto manager = JobManager::Start(options_, store_.get(), log_.get(), folder_.get(), &launcher_);
+    budget_ = std::make_unique<Budget>(capacity_);
+    auto manager = JobManager::Start(options_, store_.get(), log_.get(), folder_.get(), &launcher_, budget_.get());
     ASSERT_TRUE(manager.ok()) << manager.status();
     manager_ = *std::move(manager);
   }
@@ -118,11 +119,12 @@ class JobManagerTest : public ::testing::Test {
 
   TemporaryFolder path_;
   FakeLauncher launcher_;
-  JobManager::Options options_{
-      .capacity = {.threads = 2, .memory_bytes = 1 << 20}, .max_restarts = 2, .retry_interval = absl::Milliseconds(1)};
+  Capacity capacity_{.threads = 2, .memory_bytes = 1 << 20};
+  JobManager::Options options_{.max_restarts = 2, .retry_interval = absl::Milliseconds(1)};
   std::unique_ptr<DataFolder> folder_;
   std::unique_ptr<JobStore> store_ = std::make_unique<MemoryJobStore>();
   std::unique_ptr<EventLog> log_;
+  std::unique_ptr<Budget> budget_;
   std::unique_ptr<JobManager> manager_;
 };
 
