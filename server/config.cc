@@ -100,13 +100,14 @@ ParsedConfig ParseConfig(int argc, const char* const* argv) {
   add("dataset-root", config.dataset_roots, "Folder from which clients may import files; may be given again")
       ->expected(1)
       ->take_all();
-  add("threads", config.threads, "Threads that all jobs share; 0: all cores");
-  add("memory-limit", config.memory_limit, "Memory that all jobs share, like 8GiB; 0: 80 % of what there is")
+  add("threads", config.threads, "Threads that all jobs and tasks share; 0: all cores");
+  add("default-threads", config.default_threads, "Threads of a job that names none; 0: all that there are");
+  add("memory-limit", config.memory_limit, "Memory that all jobs and tasks share, like 8GiB; 0: 80 % of what there is")
       ->transform(CLI::AsSizeValue(false));
   add("max-restarts", config.max_restarts, "How often a job's crashed worker is started again before the job fails");
   add("heartbeat-timeout", heartbeat_seconds, "Seconds without a sign of life after which a worker is killed")
       ->check(CLI::Range(1.0, 86400.0));
-  add("max-evaluations", config.max_evaluations, "Probes, evaluations and predictions at a time, beside the jobs")
+  add("max-evaluations", config.max_evaluations, "Probes, evaluations and predictions that run or wait at a time")
       ->check(CLI::Range(1, 64));
   add("worker", config.worker, "The worker program; default: traind-worker beside traind");
   add("log-level", config.log_level, "How much to log")->check(CLI::IsMember({"debug", "info", "warning", "error"}));
@@ -155,6 +156,10 @@ absl::Status CompleteConfig(Config& config) {
   CPU_ZERO(&cpus);
   const int cores = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
   if (config.threads == 0) config.threads = static_cast<uint32_t>(std::max(1, cores));
+  if (config.default_threads > config.threads) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--default-threads ", config.default_threads, ": there are ", config.threads, " (--threads)"));
+  }
   if (config.memory_limit < 0) return absl::InvalidArgumentError("--memory-limit must not be negative");
   if (config.memory_limit == 0) config.memory_limit = AvailableMemory("/") / 10 * 8;
   return absl::OkStatus();

@@ -18,8 +18,9 @@ struct Config {
   bool insecure = false;
   std::string data_dir = "./traind-data";
   std::vector<std::string> dataset_roots = {"/usr/share/datasets"};
-  uint32_t threads = 0;      // 0: all cores.
-  int64_t memory_limit = 0;  // Bytes for all jobs together; 0: 80 % of the machine's or the container's.
+  uint32_t threads = 0;          // 0: all cores.
+  uint32_t default_threads = 0;  // Of a job that names none; 0: all of `threads`.
+  int64_t memory_limit = 0;      // Bytes for all jobs together; 0: 80 % of the machine's or the container's.
   uint32_t max_restarts = 3;
   absl::Duration heartbeat_timeout = absl::Seconds(60);
   int max_evaluations = 2;

@@ -83,6 +83,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Laun
                         .log = parts->log.get(),
                         .folder = parts->folder.get(),
                         .jobs = parts->jobs.get(),
+                        .default_threads = config.default_threads,
                         .tasks = parts->tasks.get(),
                         .data_tasks = parts->data_tasks.get(),
                         .quick = parts->quick.get(),

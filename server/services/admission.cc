@@ -50,7 +50,7 @@ absl::Status DatasetNotFoundError(const DataFolder& folder, const std::string& n
 }
 
 absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, const DataFolder& folder,
-                                         uint32_t max_threads, const core::StopCheck& stop) {
+                                         uint32_t max_threads, uint32_t default_threads, const core::StopCheck& stop) {
   core::FieldErrors::Root errors;
   const core::FieldErrors scope = errors.scope();
   const core::FieldErrors spec = scope.At("spec");
@@ -72,7 +72,9 @@ absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, co
       return weights.status();
     }
   }
-  auto resolved = core::ResolveJob(request.spec(), dataset.has_value() ? &*dataset : nullptr, max_threads, spec, stop);
+  v1::JobSpec wanted = request.spec();
+  if (!wanted.has_threads() && default_threads > 0) wanted.set_threads(default_threads);
+  auto resolved = core::ResolveJob(wanted, dataset.has_value() ? &*dataset : nullptr, max_threads, spec, stop);
   if (!errors.ok()) return errors.ToStatus();
   if (!resolved.ok()) return resolved.status();
 
@@ -88,7 +90,7 @@ absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, co
   for (v1::LayerAlgorithm& algorithm : resolved->algorithms) *job.add_algorithms() = std::move(algorithm);
   SetTotals(job.resolved_spec(), *dataset, *job.mutable_progress());
   CheckViews(job, spec);
-  core::CheckStatisticsSize(job.resolved_spec(), resolved.description, spec.At("statistics"));
+  core::CheckStatisticsSize(job.resolved_spec(), resolved->description, spec.At("statistics"));
   if (!errors.ok()) return errors.ToStatus();
   return admitted;
 }

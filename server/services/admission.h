@@ -25,7 +25,8 @@ std::optional<v1::Dataset> FindDataset(const DataFolder& folder, const std::stri
 absl::Status DatasetNotFoundError(const DataFolder& folder, const std::string& name);
 
 // Checks everything about a new job, with every violation at once, and finds out what it needs, which `stop` ends.
+// `default_threads` are those of a job that names none; 0: as many as it may have.
 absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, const DataFolder& folder,
-                                         uint32_t max_threads, const core::StopCheck& stop);
+                                         uint32_t max_threads, uint32_t default_threads, const core::StopCheck& stop);
 
 }  // namespace traind::server

@@ -21,6 +21,7 @@ struct Backend {
   EventLog* log;
   DataFolder* folder;
   JobManager* jobs;
+  uint32_t default_threads;  // Of a job that names none; 0: all.
   TaskRunner* tasks;
   TaskRunner* data_tasks;  // Imports and descriptions of datasets: as many as `slow` has threads.
   Executor* quick;

@@ -36,7 +36,8 @@ grpc::ServerUnaryReactor* TrainingService::CreateJob(grpc::CallbackServerContext
                                                      const v1::CreateJobRequest* request, v1::Job* response) {
   return AnswerOn(*backend_.slow, context, [this, request, response](CallContext& call) -> absl::Status {
     const auto admit = [&](const v1::CreateJobRequest& wanted) {
-      return Admit(wanted, *backend_.folder, backend_.jobs->capacity().threads, [&] { return call.Check(); });
+      return Admit(wanted, *backend_.folder, backend_.jobs->capacity().threads, backend_.default_threads,
+                   [&] { return call.Check(); });
     };
     return Show(backend_.jobs->Create(*request, admit), request->view(), response);
   });

@@ -44,6 +44,16 @@ TEST(Config, TakesFlags) {
   EXPECT_EQ(parsed.config.threads, 3u);
 }
 
+TEST(Config, GivesAJobNoMoreThreadsThanThereAre) {
+  Config config = Parse({"--threads", "6", "--default-threads", "2"}).config;
+  ASSERT_TRUE(CompleteConfig(config).ok());
+  EXPECT_EQ(config.default_threads, 2u);
+  config.default_threads = 7;
+  const absl::Status status = CompleteConfig(config);
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("--default-threads 7"));
+}
+
 TEST(Config, FlagsWinOverTheEnvironmentAndThatOverTheFile) {
   TemporaryFolder folder;
   const std::string file = folder.path() + "/traind.toml";

@@ -56,6 +56,7 @@ class ServicesTest : public ::testing::Test {
     config.data_dir = folder_.path() + "/data";
     config.dataset_roots = {root_};
     config.threads = 2;
+    config.default_threads = default_threads_;
     config.memory_limit = int64_t{1} << 30;
     auto server = Server::Start(config, &launcher_);
     ASSERT_TRUE(server.ok()) << server.status();
@@ -121,6 +122,7 @@ class ServicesTest : public ::testing::Test {
   TemporaryFolder folder_;
   const std::string root_ = folder_.path() + "/root";
   std::string examples_;
+  uint32_t default_threads_ = 0;
   FakeLauncher launcher_;
   std::unique_ptr<Server> server_;
   std::unique_ptr<v1::TrainingService::Stub> training_;
