@@ -131,8 +131,6 @@ int Run() {
   // The server ends the worker, through the socket. A signal to all processes of a service must not end it before the
   // server has asked for a checkpoint.
   for (int ignored : {SIGTERM, SIGINT, SIGHUP, SIGPIPE}) signal(ignored, SIG_IGN);
-  // The kernel takes the worker rather than the server when memory is short: halfway to the first choice (1000).
-  std::ofstream("/proc/self/oom_score_adj") << 500;
   if (fcntl(kWorkerSocketFd, F_SETFD, FD_CLOEXEC) != 0) {
     std::fprintf(stderr, "traind-worker is started by traind, which gives it a socket\n");
     return kExitNoServer;
@@ -143,6 +141,9 @@ int Run() {
     std::fprintf(stderr, "no task: %s\n", task.status().ToString().c_str());
     return kExitNoServer;
   }
+  // When memory is short the kernel takes a worker rather than the server, and a task, which can be asked for again,
+  // rather than a job: the first choice is 1000.
+  std::ofstream("/proc/self/oom_score_adj") << (task->has_train() ? 500 : 1000);
   omp_set_num_threads(static_cast<int>(std::max(task->threads(), 1u)));
   internal::Result result = RunTaskSafely(*std::move(task), session);
   if (result.code() != 0) std::fprintf(stderr, "the task failed: %s\n", result.message().c_str());
