@@ -201,9 +201,9 @@ absl::Status Prune(const std::string& dir, const SaveOptions& options) {
     const std::string name = StepName(step);
     const std::string removing = Join(dir, absl::StrCat(kRemovingPrefix, name));
     // The rename takes it away in one step, so that a half-removed one is never seen.
-    const absl::Status status = Rename(Join(dir, name), removing);
-    if (absl::IsNotFound(status)) continue;  // Deleted just now.
-    if (!status.ok()) return status;
+    const absl::Status taken = Rename(Join(dir, name), removing);
+    if (absl::IsNotFound(taken)) continue;  // Deleted just now.
+    if (!taken.ok()) return taken;
     if (absl::Status status = RemoveAll(removing); !status.ok()) return status;
   }
   return absl::OkStatus();

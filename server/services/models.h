@@ -41,8 +41,6 @@ class Models {
   absl::Status Delete(const v1::DeleteModelRequest& request, const CheckUnused& check);
 
  private:
-  class Sink;
-
   // Without its tensors.
   absl::StatusOr<v1::Model> Load(const std::string& id) const;
   // Makes a filled temporary folder the model.

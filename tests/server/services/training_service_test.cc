@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <string>
 #include <thread>
 #include <vector>
@@ -242,34 +243,76 @@ TEST_F(TrainingServiceTest, UpdatesAJob) {
   EXPECT_EQ(training_->UpdateJob(&third, request, &job).error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
-TEST_F(TrainingServiceTest, RefusesAJobThatNoAnswerOrEventCouldHold) {
+TEST_F(TrainingServiceTest, RefusesAJobThatNoAnswerCouldHold) {
   Import("digits");
   v1::CreateJobRequest request = JobRequest("a");
-  v1::Job job;
   v1::Network& network = *request.mutable_spec()->mutable_network();
   network.clear_layers();
-  const std::string long_name(1000, 'x');
-  for (int i = 0; i < 3800; ++i) {
+  // Thirty sums of the same thousand layers.
+  const std::string long_name(120, 'x');
+  for (int i = 0; i < 1030; ++i) {
+    auto* layer = network.add_layers();
+    layer->set_name(long_name + std::to_string(i));
+    if (i < 1000) {
+      layer->mutable_dense()->set_units(3);
+      continue;
+    }
+    layer->mutable_add();
+    for (int input = 0; input < 1000; ++input) layer->add_inputs(network.layers(input).name());
+    layer->add_inputs(network.layers(i - 1).name());
+    if (i == 1000) layer->mutable_inputs()->RemoveLast();
+  }
+  v1::Job job;
+  const grpc::Status status = Create(request, &job);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(Fields(status), ElementsAre("spec"));
+  EXPECT_THAT(status.error_message(), HasSubstr("MiB, and no answer may hold more than 3.5"));
+}
+
+TEST_F(TrainingServiceTest, RefusesAJobOfWhichNoEventCouldHoldAnObservation) {
+  Import("digits");
+  v1::CreateJobRequest request = JobRequest("a");
+  v1::Network& network = *request.mutable_spec()->mutable_network();
+  network.clear_layers();
+  const std::string long_name(120, 'x');
+  for (int i = 0; i < 4800; ++i) {
     auto* layer = network.add_layers();
     layer->set_name(long_name + std::to_string(i));
     layer->mutable_dense()->set_units(3);
   }
-  request.mutable_spec()->mutable_statistics()->set_every_steps(0);
-  grpc::Status status = Create(request, &job);
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_THAT(Fields(status), ElementsAre("spec"));
-  EXPECT_THAT(status.error_message(), HasSubstr("MiB, and no answer may hold more than 3.5"));
-
-  for (auto& layer : *network.mutable_layers()) layer.set_name("l" + layer.name().substr(long_name.size()));
-  request.mutable_spec()->mutable_statistics()->set_every_steps(10);
   request.mutable_spec()->mutable_statistics()->set_histogram_bins(256);
-  EXPECT_TRUE(Create(request, &job).ok()) << "few values make short counts";
-  for (auto& layer : *network.mutable_layers()) layer.mutable_dense()->set_units(4096);
-  network.mutable_layers(3799)->mutable_dense()->set_units(3);
-  request.set_job_id("b");
-  status = Create(request, &job);
+  v1::Job job;
+  const grpc::Status status = Create(request, &job);
   EXPECT_THAT(Fields(status), ElementsAre("spec.statistics")) << status.error_message();
   EXPECT_THAT(status.error_message(), HasSubstr("histogram_bins: 64 would fit"));
+}
+
+// What is admitted can be read with the limits that a client has by itself.
+TEST_F(TrainingServiceTest, TheLargestEventReachesADefaultClient) {
+  Import("digits");
+  v1::Job job;
+  ASSERT_TRUE(Create(JobRequest("a"), &job).ok());
+  constexpr size_t kLargest = (size_t{4} << 20) - 4096;
+  v1::Event event;
+  event.set_step(1);
+  while (event.ByteSizeLong() < kLargest) {
+    event.mutable_statistics()->add_layers()->set_layer(
+        std::string(std::min<size_t>(100'000, kLargest - event.ByteSizeLong()), 'x'));
+  }
+  ASSERT_TRUE(launcher_.Await(1)->Send({event}).ok());
+  launcher_.Await(1)->End(WorkerExit::Kind::kFinished);
+  v1::WatchJobRequest watch;
+  watch.set_name("jobs/a");
+  std::vector<v1::Event> events;
+  const grpc::Status status = Watch(watch, &events);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  int64_t sequence = 0;
+  size_t largest = 0;
+  for (const v1::Event& each : events) {
+    EXPECT_EQ(each.sequence(), ++sequence);
+    largest = std::max(largest, each.ByteSizeLong());
+  }
+  EXPECT_GE(largest, kLargest);
 }
 
 TEST_F(TrainingServiceTest, ListsComponentsInPages) {
