@@ -53,7 +53,7 @@ std::string Repeat(int times, const std::string& text) {
   return all;
 }
 
-// `layer` with "$" for its number, in a row.
+// So many layers like `layer`, in a row.
 std::string Chain(int layers, const std::string& layer) {
   std::string all;
   for (int i = 0; i < layers; ++i) absl::StrAppend(&all, "layers { name: 'l", i, "' ", layer, " } ");
