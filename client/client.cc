@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "client/connection.h"
 #include "client/enum_names.h"
+#include "client/errors.h"
 
 namespace traind::client {
 namespace {
@@ -31,6 +32,32 @@ absl::StatusOr<std::vector<Item>> AllPages(Connection& connection, Connection::M
     request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());
   return all;
+}
+
+// Asks for an operation, waits until it is done and takes what it made.
+template <typename Made, typename Request>
+absl::StatusOr<Made> RunOperation(Connection& connection, Connection::Method<Request, v1::Operation> method,
+                                  Request request) {
+  if (request.request_id().empty()) request.set_request_id(RandomRequestId());
+  const absl::Time end = connection.options().clock->Now() + connection.options().long_call_timeout;
+  absl::StatusOr<v1::Operation> operation = connection.Idempotent(method, request, connection.options().call_timeout);
+  while (operation.ok() && !operation->done()) {
+    if (connection.options().clock->Now() >= end) {
+      return absl::DeadlineExceededError(operation->name() + " is not done yet; it goes on in the server");
+    }
+    v1::WaitOperationRequest wait;
+    wait.set_name(operation->name());
+    operation = connection.Idempotent(&Stub::WaitOperation, wait, connection.options().call_timeout);
+  }
+  if (!operation.ok()) return operation.status();
+  if (operation->has_error()) {
+    return MakeStatus(operation->error().code(), operation->error().message(), operation->error().SerializeAsString());
+  }
+  Made made;
+  if (!operation->response().UnpackTo(&made)) {
+    return absl::InternalError(operation->name() + " has made something else: " + operation->response().type_url());
+  }
+  return made;
 }
 
 }  // namespace
@@ -87,8 +114,8 @@ absl::StatusOr<v1::ListComponentsResponse> Client::ListComponents() {
                                  connection_->options().call_timeout);
 }
 
-absl::StatusOr<v1::Dataset> Client::ImportDataset(const v1::ImportDatasetRequest& request) {
-  return connection_->Once(&Stub::ImportDataset, request, connection_->options().long_call_timeout);
+absl::StatusOr<v1::Dataset> Client::ImportDataset(v1::ImportDatasetRequest request) {
+  return RunOperation<v1::Dataset>(*connection_, &Stub::ImportDataset, std::move(request));
 }
 
 absl::StatusOr<v1::PreviewDatasetResponse> Client::PreviewDataset(const v1::PreviewDatasetRequest& request) {
@@ -104,7 +131,7 @@ absl::StatusOr<v1::Dataset> Client::GetDataset(const std::string& name) {
 absl::StatusOr<v1::DatasetDescription> Client::DescribeDataset(const std::string& name) {
   v1::DescribeDatasetRequest request;
   request.set_name(name);
-  return connection_->Idempotent(&Stub::DescribeDataset, request, connection_->options().long_call_timeout);
+  return RunOperation<v1::DatasetDescription>(*connection_, &Stub::DescribeDataset, std::move(request));
 }
 
 absl::StatusOr<std::vector<v1::Dataset>> Client::ListDatasets() {
@@ -126,12 +153,31 @@ absl::StatusOr<std::vector<v1::Checkpoint>> Client::ListCheckpoints(const std::s
   return std::vector<v1::Checkpoint>(response->checkpoints().begin(), response->checkpoints().end());
 }
 
-absl::StatusOr<v1::EvaluationMetrics> Client::Evaluate(const v1::EvaluateRequest& request) {
-  return connection_->Idempotent(&Stub::Evaluate, request, connection_->options().long_call_timeout);
+absl::StatusOr<v1::EvaluationMetrics> Client::Evaluate(v1::EvaluateRequest request) {
+  return RunOperation<v1::EvaluationMetrics>(*connection_, &Stub::Evaluate, std::move(request));
 }
 
 absl::StatusOr<v1::PredictResponse> Client::Predict(const v1::PredictRequest& request) {
   return connection_->Idempotent(&Stub::Predict, request, connection_->options().long_call_timeout);
+}
+
+absl::StatusOr<v1::PredictResponse> Client::PredictSplit(v1::PredictSplitRequest request) {
+  auto made = RunOperation<v1::PredictSplitResponse>(*connection_, &Stub::PredictSplit, std::move(request));
+  if (!made.ok()) return made.status();
+  v1::ReadPredictionsRequest read;
+  read.set_operation(made->operation());
+  const auto stream = connection_->stub().ReadPredictions(read);
+  v1::PredictResponse all;
+  for (v1::PredictResponse part; stream->Read(&part);) {
+    part.clear_shape();
+    const int64_t first = all.outputs_size() > 0 ? all.first() : part.first();
+    all.MergeFrom(part);
+    all.set_first(first);
+  }
+  if (absl::Status status = stream->Finish(); !status.ok()) return status;
+  all.add_shape(made->examples());
+  all.add_shape(made->outputs());
+  return all;
 }
 
 }  // namespace traind::client

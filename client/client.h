@@ -61,11 +61,11 @@ class Client {
   absl::StatusOr<v1::ListComponentsResponse> ListComponents();
 
   // Datasets.
-  absl::StatusOr<v1::Dataset> ImportDataset(const v1::ImportDatasetRequest& request);
+  absl::StatusOr<v1::Dataset> ImportDataset(v1::ImportDatasetRequest request);  // Waits for the operation.
   absl::StatusOr<v1::Dataset> GetDataset(const std::string& name);
   absl::StatusOr<v1::PreviewDatasetResponse> PreviewDataset(const v1::PreviewDatasetRequest& request);
-  absl::StatusOr<v1::DatasetDescription> DescribeDataset(const std::string& name);
-  absl::StatusOr<std::vector<v1::Dataset>> ListDatasets();  // All pages.
+  absl::StatusOr<v1::DatasetDescription> DescribeDataset(const std::string& name);  // As ImportDataset.
+  absl::StatusOr<std::vector<v1::Dataset>> ListDatasets();                          // All pages.
   absl::Status DeleteDataset(const std::string& name);
   // Sends one file for a later import and returns the finished upload. Its id is made of the file's size and checksum:
   // the same file sent again, also by another process, goes on from what the server has.
@@ -81,8 +81,9 @@ class Client {
   // replaced. ABORTED: another process writes the same file. DATA_LOSS: the checksum is wrong even from the start.
   absl::StatusOr<int64_t> DownloadCheckpoint(const std::string& name, const std::string& path,
                                              const Progress& progress = nullptr);
-  absl::StatusOr<v1::EvaluationMetrics> Evaluate(const v1::EvaluateRequest& request);
+  absl::StatusOr<v1::EvaluationMetrics> Evaluate(v1::EvaluateRequest request);  // As ImportDataset.
   absl::StatusOr<v1::PredictResponse> Predict(const v1::PredictRequest& request);
+  absl::StatusOr<v1::PredictResponse> PredictSplit(v1::PredictSplitRequest request);  // As ImportDataset; in one piece.
 
  private:
   std::shared_ptr<Connection> connection_;

@@ -7,6 +7,7 @@
 #include "client/errors.h"
 #include "traind/v1/dataset_service.grpc.pb.h"
 #include "traind/v1/model_service.grpc.pb.h"
+#include "traind/v1/operation.grpc.pb.h"
 #include "traind/v1/training_service.grpc.pb.h"
 
 namespace traind::client {
@@ -99,10 +100,11 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& server) {
 
 struct Stub::Services {
   explicit Services(const std::shared_ptr<grpc::Channel>& channel)
-      : training(channel), datasets(channel), models(channel) {}
+      : training(channel), datasets(channel), models(channel), operations(channel) {}
   v1::TrainingService::Stub training;
   v1::DatasetService::Stub datasets;
   v1::ModelService::Stub models;
+  v1::OperationService::Stub operations;
 };
 
 Stub::Stub(const std::string& server) : services_(std::make_unique<Services>(MakeChannel(server))) {}
@@ -140,7 +142,7 @@ std::unique_ptr<ReadStream<v1::WatchJobResponse>> Stub::WatchJob(const v1::Watch
       [&](grpc::ClientContext* context) { return services_->training.WatchJob(context, request); });
 }
 
-absl::StatusOr<v1::Dataset> Stub::ImportDataset(const v1::ImportDatasetRequest& request, absl::Time deadline) {
+absl::StatusOr<v1::Operation> Stub::ImportDataset(const v1::ImportDatasetRequest& request, absl::Time deadline) {
   return Call(services_->datasets, &v1::DatasetService::Stub::ImportDataset, request, deadline);
 }
 absl::StatusOr<v1::Upload> Stub::GetUpload(const v1::GetUploadRequest& request, absl::Time deadline) {
@@ -153,8 +155,7 @@ absl::StatusOr<v1::PreviewDatasetResponse> Stub::PreviewDataset(const v1::Previe
 absl::StatusOr<v1::Dataset> Stub::GetDataset(const v1::GetDatasetRequest& request, absl::Time deadline) {
   return Call(services_->datasets, &v1::DatasetService::Stub::GetDataset, request, deadline);
 }
-absl::StatusOr<v1::DatasetDescription> Stub::DescribeDataset(const v1::DescribeDatasetRequest& request,
-                                                             absl::Time deadline) {
+absl::StatusOr<v1::Operation> Stub::DescribeDataset(const v1::DescribeDatasetRequest& request, absl::Time deadline) {
   return Call(services_->datasets, &v1::DatasetService::Stub::DescribeDataset, request, deadline);
 }
 absl::StatusOr<v1::ListDatasetsResponse> Stub::ListDatasets(const v1::ListDatasetsRequest& request,
@@ -176,11 +177,18 @@ absl::StatusOr<v1::ListCheckpointsResponse> Stub::ListCheckpoints(const v1::List
                                                                   absl::Time deadline) {
   return Call(services_->models, &v1::ModelService::Stub::ListCheckpoints, request, deadline);
 }
-absl::StatusOr<v1::EvaluationMetrics> Stub::Evaluate(const v1::EvaluateRequest& request, absl::Time deadline) {
+absl::StatusOr<v1::Operation> Stub::Evaluate(const v1::EvaluateRequest& request, absl::Time deadline) {
   return Call(services_->models, &v1::ModelService::Stub::Evaluate, request, deadline);
 }
 absl::StatusOr<v1::PredictResponse> Stub::Predict(const v1::PredictRequest& request, absl::Time deadline) {
   return Call(services_->models, &v1::ModelService::Stub::Predict, request, deadline);
+}
+absl::StatusOr<v1::Operation> Stub::PredictSplit(const v1::PredictSplitRequest& request, absl::Time deadline) {
+  return Call(services_->models, &v1::ModelService::Stub::PredictSplit, request, deadline);
+}
+std::unique_ptr<ReadStream<v1::PredictResponse>> Stub::ReadPredictions(const v1::ReadPredictionsRequest& request) {
+  return std::make_unique<GrpcReadStream<v1::PredictResponse>>(
+      [&](grpc::ClientContext* context) { return services_->models.ReadPredictions(context, request); });
 }
 std::unique_ptr<ReadStream<v1::DownloadCheckpointResponse>> Stub::DownloadCheckpoint(
     const v1::DownloadCheckpointRequest& request) {
@@ -190,6 +198,10 @@ std::unique_ptr<ReadStream<v1::DownloadCheckpointResponse>> Stub::DownloadCheckp
 std::unique_ptr<WriteStream<v1::UploadModelRequest, v1::Model>> Stub::UploadModel() {
   return std::make_unique<GrpcWriteStream<v1::UploadModelRequest, v1::Model>>(
       [&](grpc::ClientContext* context, v1::Model* model) { return services_->models.UploadModel(context, model); });
+}
+
+absl::StatusOr<v1::Operation> Stub::WaitOperation(const v1::WaitOperationRequest& request, absl::Time deadline) {
+  return Call(services_->operations, &v1::OperationService::Stub::WaitOperation, request, deadline);
 }
 
 }  // namespace traind::client

@@ -10,6 +10,7 @@
 #include "absl/time/time.h"
 #include "traind/v1/dataset_service.pb.h"
 #include "traind/v1/model_service.pb.h"
+#include "traind/v1/operation.pb.h"
 #include "traind/v1/training_service.pb.h"
 
 namespace traind::client {
@@ -52,21 +53,25 @@ class Stub {
   Answer<v1::ListComponentsResponse> ListComponents(const v1::ListComponentsRequest& request, absl::Time deadline);
   std::unique_ptr<ReadStream<v1::WatchJobResponse>> WatchJob(const v1::WatchJobRequest& request);
 
-  Answer<v1::Dataset> ImportDataset(const v1::ImportDatasetRequest& request, absl::Time deadline);
+  Answer<v1::Operation> ImportDataset(const v1::ImportDatasetRequest& request, absl::Time deadline);
   Answer<v1::Upload> GetUpload(const v1::GetUploadRequest& request, absl::Time deadline);
   Answer<v1::Dataset> GetDataset(const v1::GetDatasetRequest& request, absl::Time deadline);
   Answer<v1::PreviewDatasetResponse> PreviewDataset(const v1::PreviewDatasetRequest& request, absl::Time deadline);
-  Answer<v1::DatasetDescription> DescribeDataset(const v1::DescribeDatasetRequest& request, absl::Time deadline);
+  Answer<v1::Operation> DescribeDataset(const v1::DescribeDatasetRequest& request, absl::Time deadline);
   Answer<v1::ListDatasetsResponse> ListDatasets(const v1::ListDatasetsRequest& request, absl::Time deadline);
   Answer<google::protobuf::Empty> DeleteDataset(const v1::DeleteDatasetRequest& request, absl::Time deadline);
   std::unique_ptr<WriteStream<v1::UploadDatasetRequest, v1::Upload>> UploadDataset();
 
   Answer<v1::ListCheckpointsResponse> ListCheckpoints(const v1::ListCheckpointsRequest& request, absl::Time deadline);
-  Answer<v1::EvaluationMetrics> Evaluate(const v1::EvaluateRequest& request, absl::Time deadline);
+  Answer<v1::Operation> Evaluate(const v1::EvaluateRequest& request, absl::Time deadline);
   Answer<v1::PredictResponse> Predict(const v1::PredictRequest& request, absl::Time deadline);
+  Answer<v1::Operation> PredictSplit(const v1::PredictSplitRequest& request, absl::Time deadline);
+  std::unique_ptr<ReadStream<v1::PredictResponse>> ReadPredictions(const v1::ReadPredictionsRequest& request);
   std::unique_ptr<ReadStream<v1::DownloadCheckpointResponse>> DownloadCheckpoint(
       const v1::DownloadCheckpointRequest& request);
   std::unique_ptr<WriteStream<v1::UploadModelRequest, v1::Model>> UploadModel();
+
+  Answer<v1::Operation> WaitOperation(const v1::WaitOperationRequest& request, absl::Time deadline);
 
  private:
   struct Services;  // The generated stubs over one channel.

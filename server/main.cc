@@ -95,8 +95,7 @@ int main(int argc, char** argv) {
 
   WaitForSignal();
   spdlog::info("shutting down: the jobs write checkpoints; a second signal ends at once");
-  // A call that does not end, like the import of a very large file, must not break the promise: what it has not
-  // finished leaves no trace.
+  // A call that does not end must not break the promise: what it has not finished leaves no trace.
   alarm(kLongestShutdownSeconds);
   (*server)->Shutdown(kWorkerPatience);
   spdlog::info("bye");

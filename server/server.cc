@@ -11,6 +11,7 @@
 #include "core/data/dataset_dir.h"
 #include "server/services/dataset_service.h"
 #include "server/services/model_service.h"
+#include "server/services/operation_service.h"
 #include "server/services/training_service.h"
 #include "server/store/sqlite_job_store.h"
 #include "server/store/upload_store.h"
@@ -35,17 +36,18 @@ constexpr absl::Duration kUploadLifetime = absl::Hours(7 * 24);
 // In the order in which they are made; destroyed the other way round.
 struct Server::Parts {
   std::unique_ptr<DataFolder> folder;
-  std::unique_ptr<JobStore> store;
+  std::unique_ptr<SqliteJobStore> store;
   std::unique_ptr<EventLog> log;
   std::unique_ptr<Budget> budget;
   std::unique_ptr<JobManager> jobs;
+  std::unique_ptr<OperationManager> operations;
   std::unique_ptr<TaskRunner> tasks;
-  std::unique_ptr<TaskRunner> data_tasks;
   std::unique_ptr<Executor> quick;
   std::unique_ptr<Executor> slow;
   std::unique_ptr<TrainingService> training;
   std::unique_ptr<DatasetService> datasets;
   std::unique_ptr<ModelService> models;
+  std::unique_ptr<OperationService> operation_service;
   std::unique_ptr<grpc::Server> grpc;
   int port = 0;
 };
@@ -72,25 +74,27 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Laun
                                 parts->budget.get());
   if (!jobs.ok()) return jobs.status();
   parts->jobs = *std::move(jobs);
+  auto operations = OperationManager::Start({}, parts->store.get(), parts->folder.get(), launcher, parts->budget.get());
+  if (!operations.ok()) return operations.status();
+  parts->operations = *std::move(operations);
   parts->tasks =
-      std::make_unique<TaskRunner>(launcher, parts->budget.get(), Budget::Lane::kModels, config.max_evaluations);
+      std::make_unique<TaskRunner>(launcher, parts->budget.get(), Budget::Lane::kCalls, config.max_evaluations);
   parts->quick = std::make_unique<Executor>(kQuickThreads);
-  // Each evaluation waits on a thread; two more keep imports, uploads and new jobs going.
-  const int slow_threads = config.max_evaluations + 2;
-  parts->slow = std::make_unique<Executor>(slow_threads);
-  parts->data_tasks = std::make_unique<TaskRunner>(launcher, parts->budget.get(), Budget::Lane::kData, slow_threads);
+  // Each task waits on a thread; two more keep uploads and new jobs going.
+  parts->slow = std::make_unique<Executor>(config.max_evaluations + 2);
   const Backend backend{.store = parts->store.get(),
                         .log = parts->log.get(),
                         .folder = parts->folder.get(),
                         .jobs = parts->jobs.get(),
                         .default_threads = config.default_threads,
                         .tasks = parts->tasks.get(),
-                        .data_tasks = parts->data_tasks.get(),
+                        .operations = parts->operations.get(),
                         .quick = parts->quick.get(),
                         .slow = parts->slow.get()};
   parts->training = std::make_unique<TrainingService>(backend);
   parts->datasets = std::make_unique<DatasetService>(backend, config.dataset_roots);
   parts->models = std::make_unique<ModelService>(backend);
+  parts->operation_service = std::make_unique<OperationService>(backend);
 
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -99,6 +103,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Laun
   builder.RegisterService(parts->training.get());
   builder.RegisterService(parts->datasets.get());
   builder.RegisterService(parts->models.get());
+  builder.RegisterService(parts->operation_service.get());
   builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
   builder.SetMaxSendMessageSize(-1);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // A port in use is an error, not a lottery.
@@ -115,7 +120,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Laun
   }
   // Health checks may ask for the whole server ("") or for one service by its name.
   for (const char* service : {v1::TrainingService::service_full_name(), v1::DatasetService::service_full_name(),
-                              v1::ModelService::service_full_name()}) {
+                              v1::ModelService::service_full_name(), v1::OperationService::service_full_name()}) {
     server->parts_->grpc->GetHealthCheckService()->SetServingStatus(service, true);
   }
   return server;
@@ -133,6 +138,7 @@ std::shared_ptr<grpc::Channel> Server::InProcessChannel() { return parts_->grpc-
 
 void Server::Shutdown(absl::Duration patience) {
   if (parts_->grpc != nullptr) parts_->grpc->GetHealthCheckService()->SetServingStatus(false);
+  parts_->operations->Shutdown();
   parts_->jobs->Shutdown(patience);
   parts_->log->Close();
   if (parts_->grpc != nullptr) {
@@ -143,6 +149,7 @@ void Server::Shutdown(absl::Duration patience) {
   parts_->slow.reset();
   parts_->quick.reset();
   parts_->grpc.reset();
+  parts_->operations.reset();
   parts_->jobs.reset();
 }
 

@@ -176,7 +176,7 @@ int Evaluate(const Context& context, const ModelOptions& options) {
 }
 
 int Predict(const Context& context, const ModelOptions& options) {
-  v1::PredictRequest request;
+  v1::PredictSplitRequest request;
   SetModel(options, request.mutable_model());
   SetTestTime(options, &request);
   v1::SplitRange& range = *request.mutable_range();
@@ -185,7 +185,7 @@ int Predict(const Context& context, const ModelOptions& options) {
   range.set_first(options.first);
   range.set_count(options.count);
   Client client = context.MakeClient();
-  const absl::StatusOr<v1::PredictResponse> response = client.Predict(request);
+  const absl::StatusOr<v1::PredictResponse> response = client.PredictSplit(request);
   if (!response.ok()) return context.Fail(response.status());
   if (context.json) {
     context.PrintJson(*response);
@@ -328,9 +328,7 @@ void AddModelCommands(CLI::App& app, Context& context) {
     auto options = std::make_shared<ModelOptions>();
     DeclareData(command, *options);
     command.add_option("--first", options->first, "Index of the first example")->capture_default_str();
-    command.add_option("--count", options->count, "How many, at most 1000")
-        ->capture_default_str()
-        ->check(CLI::Range(1, 1000));
+    command.add_option("--count", options->count, "How many; 0: all that follow")->capture_default_str();
     command.callback(
         [&context, options] { context.action = [&context, options] { return Predict(context, *options); }; });
   }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <numeric>
 #include <optional>
 #include <system_error>
 #include <thread>
@@ -74,6 +75,8 @@ struct BatchLoader::State {
   // The batch of `step` into `slot`.
   void Fill(uint64_t step, Maker& maker, Slot* slot) const;
   void FillExample(int64_t index, const Augmenter::Key& key, int64_t view, Maker& maker, float* out) const;
+  // The indices of the examples of a batch, which begins at the epoch's place `first`.
+  const uint32_t* Order(uint64_t epoch, int64_t first, Maker& maker) const;
   void FillTargets(const uint32_t* order, int64_t count, Slot* slot) const;
   void Blend(Maker& maker, Slot* slot) const;
   // In a thread of its own: every step that is `maker`'s, from `first` on.
@@ -128,7 +131,7 @@ absl::Status BatchLoader::State::Reserve(Maker& maker) const {
     maker.pairing.weight.reserve(static_cast<size_t>(options.batch));
   }
   maker.viewed.emplace(stored, views);
-  maker.order.reserve(static_cast<size_t>(split.size()));
+  maker.order.reserve(static_cast<size_t>(options.shuffled ? split.size() : options.batch));
   if (!augments) return absl::OkStatus();
   auto augmenting = Augmenter::Workspace::For(*options.augmenter, split.element_type());
   if (!augmenting.ok()) return augmenting.status();
@@ -188,6 +191,19 @@ void BatchLoader::State::Blend(Maker& maker, Slot* slot) const {
   }
 }
 
+const uint32_t* BatchLoader::State::Order(uint64_t epoch, int64_t first, Maker& maker) const {
+  if (!options.shuffled) {  // A split may be huge: the indices of one batch suffice.
+    maker.order.resize(static_cast<size_t>(options.batch));
+    std::iota(maker.order.begin(), maker.order.end(), static_cast<uint32_t>(first));
+    return maker.order.data();
+  }
+  if (maker.order.empty() || epoch != maker.order_epoch) {
+    sampler.Order(epoch, &maker.order);
+    maker.order_epoch = epoch;
+  }
+  return maker.order.data() + first;
+}
+
 void BatchLoader::State::Fill(uint64_t step, Maker& maker, Slot* slot) const {
   const auto looks = static_cast<uint64_t>(views.count());
   const uint64_t batch = step / looks;
@@ -195,11 +211,7 @@ void BatchLoader::State::Fill(uint64_t step, Maker& maker, Slot* slot) const {
   const uint64_t per_epoch = options.keep_partial ? end / looks : static_cast<uint64_t>(sampler.steps_per_epoch());
   const uint64_t epoch = batch / per_epoch;
   const int64_t first = static_cast<int64_t>(batch % per_epoch) * options.batch;
-  if (maker.order.empty() || epoch != maker.order_epoch) {
-    sampler.Order(epoch, &maker.order);
-    maker.order_epoch = epoch;
-  }
-  const uint32_t* order = maker.order.data() + first;
+  const uint32_t* order = Order(epoch, first, maker);
   const int64_t count = std::min(options.batch, split.size() - first);
   const int64_t elements = preprocessor.output_elements();
   float* examples = slot->examples.data<float>();

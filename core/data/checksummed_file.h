@@ -17,9 +17,9 @@ namespace traind::core {
 
 class ChecksummedFile {
  public:
-  // `progress`, unless null, is called for each piece that was appended.
+  // `progress`, unless null, is called for each piece that was appended, with its bytes.
   static absl::StatusOr<ChecksummedFile> Create(const std::string& path, Crc32* crc,
-                                                const std::function<void()>* progress) {
+                                                const std::function<void(size_t)>* progress) {
     auto file = OutputFile::Create(path);
     if (!file.ok()) return file.status();
     return ChecksummedFile(*std::move(file), crc, progress);
@@ -27,7 +27,7 @@ class ChecksummedFile {
   absl::Status Append(absl::string_view data) {
     crc_->Update(data);
     size_ += static_cast<int64_t>(data.size());
-    if (progress_ != nullptr) (*progress_)();
+    if (progress_ != nullptr) (*progress_)(data.size());
     return file_.Append(data);
   }
   template <class T>
@@ -38,12 +38,12 @@ class ChecksummedFile {
   int64_t size() const { return size_; }
 
  private:
-  ChecksummedFile(OutputFile file, Crc32* crc, const std::function<void()>* progress)
+  ChecksummedFile(OutputFile file, Crc32* crc, const std::function<void(size_t)>* progress)
       : file_(std::move(file)), crc_(crc), progress_(progress) {}
 
   OutputFile file_;
   Crc32* crc_;
-  const std::function<void()>* progress_;
+  const std::function<void(size_t)>* progress_;
   int64_t size_ = 0;
 };
 

@@ -17,6 +17,7 @@
 #include "absl/types/span.h"
 #include "core/base/errors.h"
 #include "core/base/file.h"
+#include "core/base/progress.h"
 #include "core/base/uid.h"
 #include "core/kinds/raw_examples.h"
 #include "core/tensor/tensor.h"
@@ -35,8 +36,8 @@ struct ImportOptions {
   absl::Time create_time = absl::Now();
   std::string uid = NewUid();
   int64_t max_bytes =
-      int64_t{1} << 40;  // Of the dataset on disk; RESOURCE_EXHAUSTED beyond, whatever a file unpacks to.
-  std::function<void()> progress = nullptr;  // Called now and then while data is copied.
+      int64_t{1} << 40;         // Of the dataset on disk; RESOURCE_EXHAUSTED beyond, whatever a file unpacks to.
+  Progress progress = nullptr;  // In bytes, while data is copied.
 };
 
 // INVALID_ARGUMENT for what is wrong with the request itself, whatever its files hold.

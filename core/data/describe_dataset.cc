@@ -62,7 +62,8 @@ struct ByteSums {
 
 class SplitScan {
  public:
-  SplitScan(const Split& split, const std::function<void()>& progress) : split_(split), progress_(progress) {
+  // `progress` is told of the examples of each pass.
+  SplitScan(const Split& split, const std::function<void(int64_t)>& progress) : split_(split), progress_(progress) {
     const int64_t first = split.example_shape()[0];
     channels_ = first <= kMaxChannels ? first : 1;
     elements_ = split.example_elements();
@@ -103,7 +104,7 @@ class SplitScan {
 
  private:
   void Report(int64_t example) const {
-    if (example % kReportEvery == 0) progress_();
+    if (example % kReportEvery == 0) progress_(example);
   }
 
   static void Count(uint8_t value, ByteSums& sums) {
@@ -143,7 +144,7 @@ class SplitScan {
   }
 
   const Split& split_;
-  const std::function<void()>& progress_;
+  const std::function<void(int64_t)>& progress_;
   int64_t channels_ = 1;
   int64_t elements_ = 0;
   int64_t per_channel_ = 0;
@@ -228,7 +229,7 @@ void WarnOfDuplicates(const v1::SplitDescription& split, const std::string& firs
 
 }  // namespace
 
-absl::StatusOr<v1::DatasetDescription> DescribeDataset(const std::string& dir, const std::function<void()>& progress) {
+absl::StatusOr<v1::DatasetDescription> DescribeDataset(const std::string& dir, const Progress& progress) {
   auto dataset = LoadDataset(dir);
   if (!dataset.ok()) return dataset.status();
   v1::DatasetDescription description;
@@ -236,6 +237,11 @@ absl::StatusOr<v1::DatasetDescription> DescribeDataset(const std::string& dir, c
   auto first = OpenSplit(dir, first_name);
   if (!first.ok()) return first.status();
   KeySet first_keys;
+  // Each example is read twice.
+  int64_t total = 0;
+  for (const v1::DatasetSplit& listed : dataset->splits()) total += listed.num_examples();
+  int64_t before = 0;  // In halves of an example.
+  const std::function<void(int64_t)> in_pass = [&](int64_t example) { progress((before + example) / 2, total); };
   for (const v1::DatasetSplit& listed : dataset->splits()) {
     const bool is_first = listed.name() == first_name;
     absl::StatusOr<Split> other;
@@ -243,12 +249,14 @@ absl::StatusOr<v1::DatasetDescription> DescribeDataset(const std::string& dir, c
       other = OpenSplit(dir, listed.name());
       if (!other.ok()) return other.status();
     }
-    SplitScan scan(is_first ? *first : *other, progress);
+    SplitScan scan(is_first ? *first : *other, in_pass);
     v1::SplitDescription& out = *description.add_splits();
     out.set_name(listed.name());
     scan.Measure(&out);
+    before += listed.num_examples();
     int64_t shared = 0;
     KeySet keys = scan.Keys(is_first ? nullptr : &first_keys, &shared);
+    before += listed.num_examples();
     out.set_duplicates(listed.num_examples() - static_cast<int64_t>(keys.size()));
     out.set_shared_with_first(shared);
     if (is_first) first_keys = std::move(keys);

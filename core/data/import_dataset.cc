@@ -68,22 +68,23 @@ void CheckAlike(const std::vector<Input>& inputs) {
   }
 }
 
-absl::Status CopySplit(const ImportOptions& options, const std::string& dir, const Input& input, v1::Dataset* dataset,
+using AppendedBytes = std::function<void(size_t)>;
+
+absl::Status CopySplit(const std::string& dir, const Input& input, const AppendedBytes& progress, v1::Dataset* dataset,
                        int64_t* largest_label) {
-  const std::function<void()>* progress = options.progress == nullptr ? nullptr : &options.progress;
   Crc32 crc;
   const SplitHeader& header = input.reader->header();
   const std::string& name = input.origin.source->name();
   Shape shape = header.shape;
   shape.insert(shape.begin(), header.count);
-  auto examples = ChecksummedFile::Create(ExamplesPath(dir, name), &crc, progress);
+  auto examples = ChecksummedFile::Create(ExamplesPath(dir, name), &crc, &progress);
   if (!examples.ok()) return examples.status();
   absl::Status status = examples->Append(NpyHeader(NpyType(header.type), shape));
   if (status.ok()) status = input.reader->CopyExamples(*examples);
   if (status.ok()) status = examples->Close();
   if (!status.ok()) return status;
 
-  auto labels = ChecksummedFile::Create(LabelsPath(dir, name), &crc, progress);
+  auto labels = ChecksummedFile::Create(LabelsPath(dir, name), &crc, &progress);
   if (!labels.ok()) return labels.status();
   const bool has_labels = header.target_width == 0;
   const Shape label_shape = has_labels ? Shape{header.count} : Shape{header.count, header.target_width};
@@ -127,8 +128,9 @@ void CheckRequest(const v1::ImportDatasetRequest& request, const FieldErrors& er
   }
 }
 
-absl::Status CheckSize(const std::vector<Input>& inputs, int64_t max_bytes) {
-  double bytes = 0;  // Cannot overflow; exact enough for a limit.
+// Of what the dataset takes on disk: cannot overflow, and exact enough for a limit.
+double BytesOf(const std::vector<Input>& inputs) {
+  double bytes = 0;
   for (const Input& input : inputs) {
     const SplitHeader& header = input.reader->header();
     const double per_example =
@@ -136,6 +138,10 @@ absl::Status CheckSize(const std::vector<Input>& inputs, int64_t max_bytes) {
         4.0 * static_cast<double>(std::max<int64_t>(header.target_width, 1));
     bytes += static_cast<double>(header.count) * per_example;
   }
+  return bytes;
+}
+
+absl::Status CheckSize(double bytes, int64_t max_bytes) {
   if (bytes <= static_cast<double>(max_bytes)) return absl::OkStatus();
   return absl::ResourceExhaustedError(absl::StrCat("the dataset needs ", bytes, " bytes; at most ", max_bytes));
 }
@@ -183,13 +189,20 @@ v1::Dataset NewDataset(const v1::ImportDatasetRequest& request, const ImportOpti
   return dataset;
 }
 
-// Copies the splits into `dir` and counts the classes. Where the format knows them, they count, whether each has an
-// example or not.
+// Copies the splits into `dir`, `bytes` in all, and counts the classes. Where the format knows them, they count,
+// whether each has an example or not.
 absl::Status CopySplits(const ImportOptions& options, const std::string& dir, const std::vector<Input>& inputs,
-                        v1::Dataset* dataset) {
+                        double bytes, v1::Dataset* dataset) {
+  const auto total = static_cast<int64_t>(bytes);
+  int64_t done = 0;
+  // The headers of the files, too, are bytes that were done.
+  const AppendedBytes progress = [&](size_t size) {
+    done = std::min(done + static_cast<int64_t>(size), total);
+    if (options.progress != nullptr) options.progress(done, total);
+  };
   int64_t largest_label = -1;
   for (const Input& input : inputs) {
-    absl::Status status = CopySplit(options, dir, input, dataset, &largest_label);
+    absl::Status status = CopySplit(dir, input, progress, dataset, &largest_label);
     if (!status.ok()) return status;
   }
   const std::vector<std::string>& known = inputs.front().reader->header().class_names;
@@ -251,13 +264,14 @@ absl::StatusOr<v1::Dataset> ImportDataset(const v1::ImportDatasetRequest& reques
   const auto inputs = OpenInputs(request, options, root, origins, class_names);
   if (!inputs.ok()) return inputs.status();
   if (!root.ok()) return root.ToStatus();
-  if (absl::Status status = CheckSize(*inputs, options.max_bytes); !status.ok()) return status;
+  const double bytes = BytesOf(*inputs);
+  if (absl::Status status = CheckSize(bytes, options.max_bytes); !status.ok()) return status;
 
   const std::string temporary = TemporaryFor(options.dir);
   if (absl::Status status = CreateFolders(temporary); !status.ok()) return status;
   const absl::Cleanup remove_temporary = [&] { RemoveAll(temporary).IgnoreError(); };
   v1::Dataset dataset = NewDataset(request, options, inputs->front().reader->header(), class_names);
-  if (absl::Status status = CopySplits(options, temporary, *inputs, &dataset); !status.ok()) return status;
+  if (absl::Status status = CopySplits(options, temporary, *inputs, bytes, &dataset); !status.ok()) return status;
   CheckClassNames(request, dataset, root.scope());
   CheckDescription(dataset, root.scope());
   if (!root.ok()) return root.ToStatus();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -19,9 +20,8 @@
 namespace traind::core {
 namespace {
 
-constexpr int64_t kMaxPredictBytes = 4 << 20;  // gRPC's limit for a message.
-constexpr uint64_t kDefaultPredictCount = 10;
-constexpr uint64_t kMaxPredictCount = 1000;
+constexpr int64_t kMaxPredictBytes = 4 << 20;                     // gRPC's limit for a message.
+constexpr int64_t kMaxPredictionBytes = kMaxPredictBytes - 1024;  // The rest of it is for what is not of an example.
 
 template <class Numbers>
 Shape ShapeOf(const Numbers& numbers) {
@@ -33,22 +33,36 @@ bool IsSuchImage(const Shape& given, const Shape& stored) {
   return stored.size() == 3 && given.size() == 3 && given[0] == stored[0];
 }
 
-// The looks of test time at examples of the shape `image`.
-void ResolveLooks(const v1::JobSpec& job, const Shape& image, v1::TestTime* test_time, const FieldErrors& errors) {
+// The looks of test time at examples of the shape `image`; how many there are.
+int64_t ResolveLooks(const v1::JobSpec& job, const Shape& image, v1::TestTime* test_time, const FieldErrors& errors) {
   const auto input = InputPipeline::Make(job.data(), StoredShape(job));
-  if (!input.ok()) return errors.Add(std::string(input.status().message()));  // A fault: the job was checked.
-  ResolveTestTime(test_time, image, input->augmented_shape(), errors);
+  if (input.ok()) return ResolveTestTime(test_time, image, input->augmented_shape(), errors);
+  errors.Add(std::string(input.status().message()));  // A fault: the job was checked.
+  return 1;
+}
+
+// What a network gives, and to whom.
+struct Head {
+  int64_t outputs = 0;
+  std::unique_ptr<Loss> loss;
+};
+
+// Nothing where the job is at fault, which was reported when it was checked.
+std::optional<Head> HeadOf(const v1::JobSpec& job) {
+  FieldErrors::Root reported;
+  v1::Network network = job.network();
+  v1::Loss config = job.loss();
+  const auto graph = Graph::Build(network, reported.scope());
+  auto loss = Registry<Loss>::Get().Create(config, reported.scope());
+  if (graph == nullptr || loss == nullptr) return std::nullopt;
+  return Head{.outputs = Elements(graph->output().output), .loss = std::move(loss)};
 }
 
 // The job's loss can compare the network's outputs with what the dataset has.
 void CheckTargets(const v1::JobSpec& job, const v1::Dataset& dataset, const FieldErrors& errors) {
-  FieldErrors::Root reported;  // When the job was checked.
-  v1::Network network = job.network();
-  v1::Loss config = job.loss();
-  const auto graph = Graph::Build(network, reported.scope());
-  const auto loss = Registry<Loss>::Get().Create(config, reported.scope());
-  if (graph == nullptr || loss == nullptr) return;
-  const int64_t outputs = Elements(graph->output().output);
+  const auto head = HeadOf(job);
+  if (!head.has_value()) return;
+  const auto& [outputs, loss] = *head;
   if (!TakesTargets(*loss, dataset)) {
     errors.Add(absl::StrCat("has ", std::string(NameOfTargets(dataset)), ", which the job's loss does not take"));
   } else if (!OutputsFit(outputs, dataset)) {
@@ -98,12 +112,23 @@ Shape ResolveExamples(const v1::Examples& examples, const Shape& stored, const F
   return stored;
 }
 
+// The answer to `examples` fits a message.
+void CheckAnswer(const v1::JobSpec& job, int64_t examples, int64_t looks, const FieldErrors& errors) {
+  const auto head = HeadOf(job);
+  if (!head.has_value()) return;
+  const int64_t bytes = PredictionBytes(head->outputs, head->loss->output_meaning(), looks > 1);
+  if (bytes > kMaxPredictionBytes) {
+    errors.Add(absl::StrCat("has a network of ", head->outputs, " outputs: an answer holds less than one example"));
+  } else if (examples > kMaxPredictionBytes / bytes) {
+    errors.Add(absl::StrCat("has ", examples, " examples, of which an answer of 4 MiB holds ",
+                            kMaxPredictionBytes / bytes, "; send several calls"));
+  }
+}
+
 // `range` has no dataset where `dataset` is null.
 void ResolveRange(v1::SplitRange* range, const v1::JobSpec& job, const v1::Dataset* dataset,
                   const FieldErrors& errors) {
   if (range->split().empty()) range->set_split(job.data().evaluation_split());
-  if (range->count() == 0) range->set_count(kDefaultPredictCount);
-  CheckCount(range->count(), 1, kMaxPredictCount, errors.At("count"));
   if (dataset == nullptr) return;
   range->set_dataset(dataset->name());
   const v1::DatasetSplit* split = RequireSplit(*dataset, range->split(), errors.At("split"));
@@ -112,7 +137,8 @@ void ResolveRange(v1::SplitRange* range, const v1::JobSpec& job, const v1::Datas
   if (range->first() >= examples) {
     return errors.At("first").Add(absl::StrCat("must be below the split's ", examples, " examples"));
   }
-  range->set_count(std::min(range->count(), examples - range->first()));
+  const uint64_t rest = examples - range->first();
+  range->set_count(range->count() == 0 ? rest : std::min(range->count(), rest));
 }
 
 }  // namespace
@@ -121,7 +147,7 @@ const std::string& DatasetOf(const v1::EvaluateRequest& request, const v1::JobSp
   return request.data().dataset().empty() ? job.data().dataset() : request.data().dataset();
 }
 
-const std::string& DatasetOf(const v1::PredictRequest& request, const v1::JobSpec& job) {
+const std::string& DatasetOf(const v1::PredictSplitRequest& request, const v1::JobSpec& job) {
   return request.range().dataset().empty() ? job.data().dataset() : request.range().dataset();
 }
 
@@ -146,21 +172,38 @@ v1::JobSpec ResolveEvaluation(const v1::EvaluateRequest& request, const v1::JobS
 }
 
 v1::PredictRequest ResolvePrediction(const v1::PredictRequest& request, const v1::JobSpec& job,
-                                     const v1::Dataset* dataset, const FieldErrors& errors) {
+                                     const FieldErrors& errors) {
   v1::PredictRequest resolved = request;
-  const Shape stored = StoredShape(job);
-  Shape image = stored;
+  Shape image = StoredShape(job);
   if (request.has_examples()) {
-    image = ResolveExamples(request.examples(), stored, errors.At("examples"));
-  } else if (request.has_range()) {
-    ResolveRange(resolved.mutable_range(), job, dataset, errors.At("range"));
-    if (dataset != nullptr) image = SeenAs(ShapeOf(dataset->example_shape()), stored);
+    image = ResolveExamples(request.examples(), image, errors.At("examples"));
   } else {
-    errors.At("input").Add("must be one of: examples, range");
+    errors.At("examples").Add("is required");
   }
   if (!request.has_test_time()) *resolved.mutable_test_time() = job.evaluation().test_time();
-  ResolveLooks(job, image, resolved.mutable_test_time(), errors.At("test_time"));
+  const int64_t looks = ResolveLooks(job, image, resolved.mutable_test_time(), errors.At("test_time"));
+  if (request.examples().shape_size() > 0) {
+    CheckAnswer(job, request.examples().shape(0), looks, errors.At("examples").At("shape"));
+  }
   return resolved;
+}
+
+v1::PredictSplitRequest ResolvePredictSplit(const v1::PredictSplitRequest& request, const v1::JobSpec& job,
+                                            const v1::Dataset* dataset, const FieldErrors& errors) {
+  v1::PredictSplitRequest resolved = request;
+  const Shape stored = StoredShape(job);
+  ResolveRange(resolved.mutable_range(), job, dataset, errors.At("range"));
+  if (!request.has_test_time()) *resolved.mutable_test_time() = job.evaluation().test_time();
+  const Shape image = dataset == nullptr ? stored : SeenAs(ShapeOf(dataset->example_shape()), stored);
+  const int64_t looks = ResolveLooks(job, image, resolved.mutable_test_time(), errors.At("test_time"));
+  CheckAnswer(job, 1, looks, errors.At("model"));
+  return resolved;
+}
+
+int64_t PredictionBytes(int64_t outputs, OutputMeaning meaning, bool several_looks) {
+  constexpr int64_t kClassAndLabel = 2 * 10;  // The longest int64 of protobuf.
+  const int64_t floats = 1 + (meaning == OutputMeaning::kLogits ? 1 : 0) + (several_looks ? 1 : 0);
+  return floats * outputs * static_cast<int64_t>(sizeof(float)) + kClassAndLabel;
 }
 
 }  // namespace traind::core

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/base/errors.h"
+#include "core/kinds/loss.h"
 #include "core/tensor/tensor.h"
 #include "traind/v1/dataset.pb.h"
 #include "traind/v1/job.pb.h"
@@ -15,17 +16,23 @@
 
 namespace traind::core {
 
-// The dataset that is read, by the request or else by the job; for a PredictRequest with a range.
+// The dataset that is read, by the request or else by the job.
 const std::string& DatasetOf(const v1::EvaluateRequest& request, const v1::JobSpec& job);
-const std::string& DatasetOf(const v1::PredictRequest& request, const v1::JobSpec& job);
+const std::string& DatasetOf(const v1::PredictSplitRequest& request, const v1::JobSpec& job);
 
 // What to evaluate with: the job's spec where the request says nothing else.
 v1::JobSpec ResolveEvaluation(const v1::EvaluateRequest& request, const v1::JobSpec& job, const v1::Dataset* dataset,
                               const FieldErrors& errors);
 
-// The request with every default filled in; `range.count` ends with the split.
+// The request with every default filled in.
 v1::PredictRequest ResolvePrediction(const v1::PredictRequest& request, const v1::JobSpec& job,
-                                     const v1::Dataset* dataset, const FieldErrors& errors);
+                                     const FieldErrors& errors);
+// The same; `range.count` ends with the split.
+v1::PredictSplitRequest ResolvePredictSplit(const v1::PredictSplitRequest& request, const v1::JobSpec& job,
+                                            const v1::Dataset* dataset, const FieldErrors& errors);
+
+// The most bytes that one example takes in a PredictResponse.
+int64_t PredictionBytes(int64_t outputs, OutputMeaning meaning, bool several_looks);
 
 // The shape that examples of the shape `given` are taken to have by a model of examples like `stored`: that one, when
 // they are as many numbers and no images of another size.

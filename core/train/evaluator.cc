@@ -31,7 +31,7 @@ absl::StatusOr<std::unique_ptr<Evaluator>> Evaluator::Make(const Model& model, P
                                                   *std::move(views), *std::move(plan), options.batch));
 }
 
-absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const std::function<void()>& progress) {
+absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const Progress& progress) {
   if (absl::Status status = plan_->RefreshParameters(); !status.ok()) return status;
   BatchLoader::Options options = BatchLoader::Evaluation(batch_);
   options.threads = PrefetchThreads(spec_.data());
@@ -55,7 +55,7 @@ absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const std::function<void()>
       if (!status.ok()) return status;
       last = average.Add(plan_->output(), batch->count);
     }
-    progress();
+    progress(examples, split_.size());
     if (!last) continue;
     loss += loss_.Compute(average.output(), TargetsOf(*batch), batch->count, outputs, nullptr);
     if (batch->labels) correct += CountCorrect(average.output(), batch->labels, batch->count, outputs);
@@ -74,13 +74,14 @@ absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const std::function<void()>
   return metrics;
 }
 
-absl::StatusOr<v1::EvaluationMetrics> Evaluate(const InferenceRequest& request, const std::function<void()>& progress) {
+absl::StatusOr<v1::EvaluationMetrics> Evaluate(const InferenceRequest& request, const Progress& progress) {
   auto trained = TrainedModel::Make(request);
   if (!trained.ok()) return trained.status();
   auto evaluator = Evaluator::Make(trained->model, PlanOptionsFor(request.spec, {}), request.dataset_dir, request.spec,
                                    trained->input);
   if (!evaluator.ok()) return evaluator.status();
-  if (absl::Status status = (*evaluator)->Verify(progress); !status.ok()) return status;
+  const auto begins = [&] { progress(0, (*evaluator)->examples()); };
+  if (absl::Status status = (*evaluator)->Verify(begins); !status.ok()) return status;
   if (absl::Status status = LoadWeights(request.weights_path, /*allow_missing=*/false, *trained->model.store);
       !status.ok()) {
     return status;

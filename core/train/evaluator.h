@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "core/base/progress.h"
 #include "core/data/input_pipeline.h"
 #include "core/train/model.h"
 #include "traind/v1/event.pb.h"
@@ -23,8 +24,9 @@ class Evaluator {
 
   // Split::Verify of what is evaluated.
   absl::Status Verify(const std::function<void()>& progress) const { return split_.Verify(progress); }
-  // One pass over the split with the parameters as they are now. `progress` is called after each batch.
-  absl::StatusOr<v1::EvaluationMetrics> Run(const std::function<void()>& progress);
+  int64_t examples() const { return split_.size(); }
+  // One pass over the split with the parameters as they are now. `progress` is in examples.
+  absl::StatusOr<v1::EvaluationMetrics> Run(const Progress& progress);
 
  private:
   Evaluator(const Model& model, Split split, const v1::JobSpec& spec, const Preprocessor& preprocessor, Views views,

@@ -21,11 +21,14 @@ namespace traind::core {
 namespace {
 
 constexpr int64_t kMaxBatch = 128;  // A larger one gains little, and takes memory.
+constexpr int64_t kMaxPartBytes =
+    1 << 20;  // Of the predictions of a split; an example larger than that is a part alone.
 
 // The examples that are asked about, before any preprocessing: of a split, or floats of the request.
 struct Given {
   RawExamples examples;
-  std::optional<Split> split;  // That they are in.
+  std::optional<Split> split;  // That they are in,
+  int64_t first = 0;           // from this one on.
 };
 
 absl::StatusOr<Given> OfRequest(const v1::Examples& numbers) {
@@ -48,44 +51,11 @@ absl::StatusOr<Given> OfSplit(const std::string& dataset_dir, const v1::SplitRan
   if (range.first() >= size || range.count() > size - range.first()) {
     return absl::OutOfRangeError(absl::StrCat("range: the split has only ", size, " examples"));
   }
+  const auto first = static_cast<int64_t>(range.first());
   RawExamples examples = AsStored(*split);
   examples.count = static_cast<int64_t>(range.count());
-  examples.at = [at = std::move(examples.at), first = static_cast<int64_t>(range.first())](int64_t index) {
-    return at(first + index);
-  };
-  return Given{std::move(examples), *std::move(split)};
-}
-
-// The outputs for all examples, and their spread over the looks where there are several.
-absl::Status Run(const TrainedModel& trained, Plan& plan, int64_t batch_size, const RawExamples& examples,
-                 const Views& views, int64_t samples, v1::PredictResponse* response) {
-  const Preprocessor& preprocessor = trained.input.preprocessor();
-  const int64_t inputs = preprocessor.output_elements();
-  const int64_t outputs = plan.outputs();
-  LookAverage average(trained.model.loss->output_meaning(), views.count() * samples, batch_size, outputs);
-  ViewedExamples viewed(examples, views);
-  for (int64_t begin = 0; begin < examples.count; begin += batch_size) {
-    const int64_t n = std::min(batch_size, examples.count - begin);
-    std::vector<float> batch(batch_size * inputs);  // The last one is filled up with zeros.
-    for (int64_t look = 0; look < views.count() * samples; ++look) {
-      for (int64_t i = 0; look % samples == 0 && i < n; ++i) {
-        preprocessor.Apply(examples.type, viewed.At(begin + i, look / samples), batch.data() + i * inputs);
-      }
-      const absl::Status ran = plan.Run({.examples = batch.data(), .count = n, .step = static_cast<uint64_t>(look)});
-      if (!ran.ok()) return ran;
-      average.Add(plan.output(), n);
-    }
-    response->mutable_outputs()->Add(average.output(), average.output() + n * outputs);
-    if (average.spread().empty()) continue;
-    response->mutable_spread()->Add(average.spread().begin(), average.spread().begin() + n * outputs);
-  }
-  return absl::OkStatus();
-}
-
-void AddLabels(const Split& split, const v1::SplitRange& range, int64_t count, v1::PredictResponse* response) {
-  if (!split.has_labels()) return;
-  const auto labels = split.labels().subspan(range.first(), static_cast<size_t>(count));
-  response->mutable_labels()->Add(labels.begin(), labels.end());
+  examples.at = [at = std::move(examples.at), first](int64_t index) { return at(first + index); };
+  return Given{std::move(examples), *std::move(split), first};
 }
 
 // The class of each example, with the probabilities where the outputs are logits.
@@ -101,36 +71,143 @@ void AddClasses(OutputMeaning meaning, int64_t outputs, v1::PredictResponse* res
   }
 }
 
-}  // namespace
+// Gathers predictions into parts of `part_examples` and hands each part on.
+class Parts {
+ public:
+  Parts(const Given& given, OutputMeaning meaning, int64_t outputs, int64_t part_examples, const PredictionSink& sink)
+      : given_(given), meaning_(meaning), outputs_(outputs), part_examples_(part_examples), sink_(sink) {}
 
-absl::StatusOr<v1::PredictResponse> Predict(const InferenceRequest& request, const v1::PredictRequest& input) {
+  // The next `n` examples.
+  absl::Status Add(const LookAverage& average, int64_t n) {
+    for (int64_t begin = 0; begin < n;) {
+      const int64_t taken = std::min(n - begin, part_examples_ - count_);
+      const int64_t first = begin * outputs_;
+      const int64_t end = first + taken * outputs_;
+      part_.mutable_outputs()->Add(average.output() + first, average.output() + end);
+      if (!average.spread().empty()) {
+        part_.mutable_spread()->Add(average.spread().begin() + first, average.spread().begin() + end);
+      }
+      begin += taken;
+      count_ += taken;
+      if (count_ < part_examples_) continue;
+      if (absl::Status status = Flush(); !status.ok()) return status;
+    }
+    return absl::OkStatus();
+  }
+
+  // Hands on what is left.
+  absl::Status Flush() {
+    if (count_ == 0) return absl::OkStatus();
+    part_.add_shape(count_);
+    part_.add_shape(outputs_);
+    AddClasses(meaning_, outputs_, &part_);
+    if (given_.split.has_value()) {
+      const int64_t first = given_.first + done_;
+      part_.set_first(first);
+      if (given_.split->has_labels()) {
+        const auto labels = given_.split->labels().subspan(static_cast<size_t>(first), static_cast<size_t>(count_));
+        part_.mutable_labels()->Add(labels.begin(), labels.end());
+      }
+    }
+    done_ += std::exchange(count_, 0);
+    const absl::Status status = sink_(part_);
+    part_.Clear();
+    return status;
+  }
+
+ private:
+  const Given& given_;
+  const OutputMeaning meaning_;
+  const int64_t outputs_;
+  const int64_t part_examples_;
+  const PredictionSink& sink_;
+  v1::PredictResponse part_;
+  int64_t count_ = 0;  // Examples in it,
+  int64_t done_ = 0;   // and in those before.
+};
+
+// The outputs for all examples, and their spread over the looks where there are several.
+absl::Status Run(const TrainedModel& trained, Plan& plan, int64_t batch_size, const RawExamples& examples,
+                 const Views& views, int64_t samples, Parts& parts, const Progress& progress) {
+  const Preprocessor& preprocessor = trained.input.preprocessor();
+  const int64_t inputs = preprocessor.output_elements();
+  LookAverage average(trained.model.loss->output_meaning(), views.count() * samples, batch_size, plan.outputs());
+  ViewedExamples viewed(examples, views);
+  for (int64_t begin = 0; begin < examples.count; begin += batch_size) {
+    const int64_t n = std::min(batch_size, examples.count - begin);
+    std::vector<float> batch(batch_size * inputs);  // The last one is filled up with zeros.
+    for (int64_t look = 0; look < views.count() * samples; ++look) {
+      for (int64_t i = 0; look % samples == 0 && i < n; ++i) {
+        preprocessor.Apply(examples.type, viewed.At(begin + i, look / samples), batch.data() + i * inputs);
+      }
+      const absl::Status ran = plan.Run({.examples = batch.data(), .count = n, .step = static_cast<uint64_t>(look)});
+      if (!ran.ok()) return ran;
+      average.Add(plan.output(), n);
+      progress(begin, examples.count);
+    }
+    if (absl::Status status = parts.Add(average, n); !status.ok()) return status;
+    progress(begin + n, examples.count);
+  }
+  return parts.Flush();
+}
+
+// Returns how many outputs an example has. `one_part`: all predictions are handed on at once.
+absl::StatusOr<int64_t> Predict(const InferenceRequest& request, Given given, const v1::TestTime& test_time,
+                                bool one_part, const PredictionSink& sink, const Progress& progress) {
   auto trained = TrainedModel::Make(request);
   if (!trained.ok()) return trained.status();
-  auto given = input.has_range() ? OfSplit(request.dataset_dir, input.range()) : OfRequest(input.examples());
-  if (!given.ok()) return given.status();
-  Shape& shape = given->examples.shape;
+  Shape& shape = given.examples.shape;
   shape = SeenAs(shape, StoredShape(request.spec));
-  const auto views = trained->input.LooksAt(shape, input.test_time());
+  const auto views = trained->input.LooksAt(shape, test_time);
   if (!views.ok()) return views.status();
 
   const Model& model = trained->model;
   PlanOptions options = PlanOptionsFor(request.spec, {});
   // No more at once than the job was admitted with.
-  options.batch = std::min({given->examples.count, kMaxBatch, options.batch});
-  options.sampling = input.test_time().dropout_samples() > 0;
+  options.batch = std::min({given.examples.count, kMaxBatch, options.batch});
+  options.sampling = test_time.dropout_samples() > 0;
   auto plan = Plan::Make(*model.graph, *model.store, options);
   if (!plan.ok()) return plan.status();
   absl::Status status = LoadWeights(request.weights_path, /*allow_missing=*/false, *model.store);
   if (status.ok()) status = (*plan)->RefreshParameters();
   if (!status.ok()) return status;
 
-  v1::PredictResponse response;
-  response.add_shape(given->examples.count);
-  response.add_shape((*plan)->outputs());
-  status = Run(*trained, **plan, options.batch, given->examples, *views, SamplesOf(input.test_time()), &response);
+  const OutputMeaning meaning = model.loss->output_meaning();
+  const int64_t samples = SamplesOf(test_time);
+  const int64_t bytes = PredictionBytes((*plan)->outputs(), meaning, views->count() * samples > 1);
+  Parts parts(given, meaning, (*plan)->outputs(),
+              one_part ? given.examples.count : std::max<int64_t>(1, kMaxPartBytes / bytes), sink);
+  status = Run(*trained, **plan, options.batch, given.examples, *views, samples, parts, progress);
   if (!status.ok()) return status;
-  if (given->split) AddLabels(*given->split, input.range(), given->examples.count, &response);
-  AddClasses(model.loss->output_meaning(), (*plan)->outputs(), &response);
+  return (*plan)->outputs();
+}
+
+}  // namespace
+
+absl::StatusOr<v1::PredictResponse> Predict(const InferenceRequest& request, const v1::PredictRequest& input) {
+  auto given = OfRequest(input.examples());
+  if (!given.ok()) return given.status();
+  v1::PredictResponse response;
+  const auto keep = [&response](const v1::PredictResponse& part) {
+    response = part;
+    return absl::OkStatus();
+  };
+  auto outputs =
+      Predict(request, *std::move(given), input.test_time(), /*one_part=*/true, keep, [](int64_t, int64_t) {});
+  if (!outputs.ok()) return outputs.status();
+  return response;
+}
+
+absl::StatusOr<v1::PredictSplitResponse> PredictSplit(const InferenceRequest& request,
+                                                      const v1::PredictSplitRequest& input, const PredictionSink& sink,
+                                                      const Progress& progress) {
+  auto given = OfSplit(request.dataset_dir, input.range());
+  if (!given.ok()) return given.status();
+  auto outputs = Predict(request, *std::move(given), input.test_time(), /*one_part=*/false, sink, progress);
+  if (!outputs.ok()) return outputs.status();
+  v1::PredictSplitResponse response;
+  response.set_examples(static_cast<int64_t>(input.range().count()));
+  response.set_outputs(*outputs);
   return response;
 }
 

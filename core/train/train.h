@@ -11,6 +11,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "core/base/progress.h"
 #include "traind/v1/event.pb.h"
 #include "traind/v1/job.pb.h"
 #include "traind/v1/model_service.pb.h"
@@ -79,15 +80,24 @@ absl::StatusOr<v1::ProbeNetworkResponse> Probe(const v1::ProbeNetworkRequest& re
 // A trained model at work: network, loss and preprocessing from the job's resolved spec.
 struct InferenceRequest {
   v1::JobSpec spec;                // Resolved; its data says what evaluation reads.
-  std::string dataset_dir;         // May be empty for Predict with examples.
+  std::string dataset_dir;         // May be empty for Predict.
   std::string weights_path;        // safetensors.
   std::string preprocessing_path;  // safetensors of the fitted preprocessing; empty when the job has none.
   uint32_t threads = 1;
 };
-// Of the evaluation split, which DATA_LOSS refuses when it is not what was imported. `progress` is called now and then.
+// Of the evaluation split, which DATA_LOSS refuses when it is not what was imported. `progress` is in examples.
 absl::StatusOr<v1::EvaluationMetrics> Evaluate(
-    const InferenceRequest& request, const std::function<void()>& progress = [] {});
+    const InferenceRequest& request, const Progress& progress = [](int64_t, int64_t) {});
 // `input` is resolved (core/job/resolve_inference.h).
 absl::StatusOr<v1::PredictResponse> Predict(const InferenceRequest& request, const v1::PredictRequest& input);
+
+// Takes the predictions of a split, part by part and in order. An error ends the work, which returns it.
+using PredictionSink = std::function<absl::Status(const v1::PredictResponse& part)>;
+// Of a split or a part of it, in parts below 1 MiB (of one example where that alone is more), which have equally many
+// examples but for the last. `input` is resolved, `progress` in examples. The response lacks `operation` and
+// `size_bytes`.
+absl::StatusOr<v1::PredictSplitResponse> PredictSplit(
+    const InferenceRequest& request, const v1::PredictSplitRequest& input, const PredictionSink& sink,
+    const Progress& progress = [](int64_t, int64_t) {});
 
 }  // namespace traind::core

@@ -263,7 +263,7 @@ absl::Status Trainer::NotFinite(Plan::Input input) {
 }
 
 absl::Status Trainer::Evaluate() {
-  auto metrics = evaluator_->Run([this] { sink_.Heartbeat(step_); });
+  auto metrics = evaluator_->Run([this](int64_t, int64_t) { sink_.Heartbeat(step_); });
   if (!metrics.ok()) return metrics.status();
   // A NaN is never better, and anything is better than the NaN before the first evaluation.
   metrics->set_best(std::isnan(manifest_.best_evaluation_loss()) ? !std::isnan(metrics->loss())

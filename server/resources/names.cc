@@ -84,8 +84,8 @@ absl::Status NotFoundError(absl::string_view type, absl::string_view name, absl:
                       name);
 }
 
-absl::Status AlreadyExistsError(absl::string_view type, absl::string_view name) {
-  return WithResource(absl::AlreadyExistsError(absl::StrCat(name, " exists already")), type, name);
+absl::Status AlreadyExistsError(absl::string_view type, absl::string_view name, absl::string_view how) {
+  return WithResource(absl::AlreadyExistsError(absl::StrCat(name, " ", how)), type, name);
 }
 
 }  // namespace traind::server

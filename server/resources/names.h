@@ -41,6 +41,8 @@ absl::Status FieldError(absl::string_view field, absl::string_view description);
 // `type` is the message's name: "Job"; `name` the resource's: "jobs/a".
 // `known` (may be empty) says what there is instead.
 absl::Status NotFoundError(absl::string_view type, absl::string_view name, absl::string_view known = "");
-absl::Status AlreadyExistsError(absl::string_view type, absl::string_view name);
+// `how` says why the name is taken.
+absl::Status AlreadyExistsError(absl::string_view type, absl::string_view name,
+                                absl::string_view how = "exists already");
 
 }  // namespace traind::server

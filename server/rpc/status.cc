@@ -7,7 +7,6 @@
 #include "core/base/errors.h"
 #include "core/base/utf8.h"
 #include "traind/rpc/error_details.pb.h"
-#include "traind/rpc/status.pb.h"
 
 namespace traind::server {
 namespace {
@@ -45,22 +44,27 @@ std::string Shortened(const std::string& bad_request, size_t room) {
 
 }  // namespace
 
-grpc::Status ToGrpcStatus(const absl::Status& status) {
-  if (status.ok()) return grpc::Status::OK;
-  const std::string message = Shortened(AsUtf8(std::string(status.message())));
+rpc::Status ToRichStatus(const absl::Status& status) {
   rpc::Status rich;
   rich.set_code(static_cast<int>(status.code()));
-  rich.set_message(message);  // Clients compare both with the call's own.
+  rich.set_message(Shortened(AsUtf8(std::string(status.message()))));
+  const size_t room = kMaxDetailsBytes - rich.message().size();
   status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
     auto* detail = rich.add_details();
     detail->set_type_url(std::string(url));
     const bool violations = url == absl::string_view(core::kBadRequestUrl.data(), core::kBadRequestUrl.size());
-    detail->set_value(violations ? Shortened(std::string(payload), kMaxDetailsBytes - message.size())
-                                 : std::string(payload));
+    detail->set_value(violations ? Shortened(std::string(payload), room) : std::string(payload));
   });
+  return rich;
+}
+
+grpc::Status ToGrpcStatus(const absl::Status& status) {
+  if (status.ok()) return grpc::Status::OK;
+  const rpc::Status rich = ToRichStatus(status);
   const auto code = static_cast<grpc::StatusCode>(status.code());
-  if (rich.details().empty()) return {code, message};
-  return {code, message, rich.SerializeAsString()};
+  // Clients compare code and message with the call's own.
+  if (rich.details().empty()) return {code, rich.message()};
+  return {code, rich.message(), rich.SerializeAsString()};
 }
 
 }  // namespace traind::server

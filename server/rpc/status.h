@@ -4,6 +4,7 @@
 #include <grpcpp/support/status.h>
 
 #include "absl/status/status.h"
+#include "traind/rpc/status.pb.h"
 
 namespace traind::server {
 
@@ -11,5 +12,8 @@ namespace traind::server {
 // (BadRequest with the violations, ResourceInfo with the resource). Details past a client's default limit for trailers
 // (8 KiB) are cut at a violation's end.
 grpc::Status ToGrpcStatus(const absl::Status& status);
+
+// The google.rpc.Status of an error, as it travels in the trailers of a call and in an operation; cut in the same way.
+rpc::Status ToRichStatus(const absl::Status& status);
 
 }  // namespace traind::server

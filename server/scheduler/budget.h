@@ -40,6 +40,9 @@ class Budget {
     kData,    // Import, description.
   };
   static constexpr size_t kLanes = 3;
+  // What a task is taken for whose memory is not counted. Reading a dataset and probing a network of the usual size
+  // take less.
+  static constexpr int64_t kUncounted = int64_t{256} << 20;
   struct Need {
     uint32_t threads = 1;      // At most; one is enough for every task.
     int64_t memory_bytes = 0;  // More than there is at all counts as all there is.

@@ -15,10 +15,6 @@
 
 namespace traind::server {
 
-// The absolute path of a file that a client named, with all symbolic links resolved: `path` itself or relative to one
-// of the roots. PERMISSION_DENIED outside of all roots, whether there is such a file or not.
-absl::StatusOr<std::string> ResolveDataPath(const std::vector<std::string>& roots, const std::string& path);
-
 class DatasetService final : public v1::DatasetService::CallbackService {
  public:
   DatasetService(const Backend& backend, std::vector<std::string> dataset_roots)
@@ -28,7 +24,7 @@ class DatasetService final : public v1::DatasetService::CallbackService {
         datasets_(backend.folder, backend.jobs) {}
 
   grpc::ServerUnaryReactor* ImportDataset(grpc::CallbackServerContext* context, const v1::ImportDatasetRequest* request,
-                                          v1::Dataset* response) override;
+                                          v1::Operation* response) override;
   grpc::ServerReadReactor<v1::UploadDatasetRequest>* UploadDataset(grpc::CallbackServerContext* context,
                                                                    v1::Upload* response) override;
   grpc::ServerUnaryReactor* GetUpload(grpc::CallbackServerContext* context, const v1::GetUploadRequest* request,
@@ -50,19 +46,12 @@ class DatasetService final : public v1::DatasetService::CallbackService {
                                            v1::PreviewDatasetResponse* response) override;
   grpc::ServerUnaryReactor* DescribeDataset(grpc::CallbackServerContext* context,
                                             const v1::DescribeDatasetRequest* request,
-                                            v1::DatasetDescription* response) override;
+                                            v1::Operation* response) override;
 
  private:
-  using UsedUploads = std::vector<std::pair<std::string, std::string>>;  // Path of the file, id of the upload.
-
-  absl::Status Import(const v1::ImportDatasetRequest& request, CallContext& call, v1::Dataset* response);
   absl::Status Preview(const v1::PreviewDatasetRequest& request, CallContext& call,
                        v1::PreviewDatasetResponse* response);
-  absl::Status Describe(const v1::DescribeDatasetRequest& request, CallContext& call, v1::DatasetDescription* response);
-  // The path of a file of the request; `used` gets what is an upload.
-  absl::StatusOr<std::string> Resolve(const v1::DataFile& file, UsedUploads* used);
-  // The status with the uploads' names in place of where the server keeps them.
-  static absl::Status WithUploadNames(const absl::Status& status, const UsedUploads& used);
+  absl::StatusOr<OperationManager::NewOperation> AdmitDescription(const v1::DescribeDatasetRequest& request) const;
   absl::StatusOr<v1::ListUploadsResponse> List(const v1::ListUploadsRequest& request) const;
 
   const Backend backend_;

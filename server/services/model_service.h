@@ -39,22 +39,15 @@ class ModelService final : public v1::ModelService::CallbackService {
   grpc::ServerUnaryReactor* DeleteModel(grpc::CallbackServerContext* context, const v1::DeleteModelRequest* request,
                                         google::protobuf::Empty* response) override;
   grpc::ServerUnaryReactor* Evaluate(grpc::CallbackServerContext* context, const v1::EvaluateRequest* request,
-                                     v1::EvaluationMetrics* response) override;
+                                     v1::Operation* response) override;
   grpc::ServerUnaryReactor* Predict(grpc::CallbackServerContext* context, const v1::PredictRequest* request,
                                     v1::PredictResponse* response) override;
+  grpc::ServerUnaryReactor* PredictSplit(grpc::CallbackServerContext* context, const v1::PredictSplitRequest* request,
+                                         v1::Operation* response) override;
+  grpc::ServerWriteReactor<v1::PredictResponse>* ReadPredictions(grpc::CallbackServerContext* context,
+                                                                 const v1::ReadPredictionsRequest* request) override;
 
  private:
-  // Weights with the network they belong to.
-  struct Trained {
-    std::string weights_path;
-    std::string preprocessing_path;
-    v1::JobSpec spec;  // Resolved.
-    int64_t memory_bound_bytes = 0;
-  };
-  absl::StatusOr<Trained> FindTrained(const v1::ModelRef& ref) const;
-  absl::Status Evaluate(const v1::EvaluateRequest& request, CallContext& call, v1::EvaluationMetrics* response) const;
-  absl::Status Predict(const v1::PredictRequest& request, CallContext& call, v1::PredictResponse* response) const;
-
   const Backend backend_;
   const Checkpoints checkpoints_;
   Models models_;

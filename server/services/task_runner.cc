@@ -9,22 +9,14 @@
 #include "absl/synchronization/notification.h"
 
 namespace traind::server {
-namespace {
-
-// What a task is taken for whose memory is not counted. Reading a dataset and probing a network of the usual size take
-// less.
-constexpr int64_t kAllowance = int64_t{256} << 20;
-
-}  // namespace
 
 absl::StatusOr<internal::Result> TaskRunner::Run(int64_t memory_bytes, internal::Task task, CallContext& call) {
   {
     absl::MutexLock lock(&mu_);
     if (tasks_ >= limit_) {
       return absl::ResourceExhaustedError(absl::StrCat("the server has ", limit_,
-                                                       " tasks of this kind that run or wait, as many as it takes "
-                                                       "(--max-evaluations for probes, evaluations and predictions); "
-                                                       "try again"));
+                                                       " probes, predictions and previews that run or wait, as many as "
+                                                       "it takes (--max-evaluations); try again"));
     }
     ++tasks_;
   }
@@ -34,8 +26,8 @@ absl::StatusOr<internal::Result> TaskRunner::Run(int64_t memory_bytes, internal:
   };
 
   const bool counted = memory_bytes != kNotCounted;
-  const auto lease =
-      budget_->Ask({.threads = task.threads(), .memory_bytes = counted ? memory_bytes : kAllowance, .lane = lane_});
+  const auto lease = budget_->Ask(
+      {.threads = task.threads(), .memory_bytes = counted ? memory_bytes : Budget::kUncounted, .lane = lane_});
   call.cancellation().OnCancel([&] { lease->Cancel(); });
   const auto threads = lease->Await(call.deadline());
   call.cancellation().OnCancel(nullptr);

@@ -1,5 +1,5 @@
-// One-shot tasks in a worker process of their own: probe, evaluate, predict, import, describe. A crash costs the caller
-// an error, never the server. They take their threads and memory from the budget that jobs take theirs from, and run at
+// Tasks whose caller waits, each in a worker process of its own: probe, predict, preview. A crash costs the caller an
+// error, never the server. They take their threads and memory from the budget that jobs take theirs from, and run at
 // the lowest priority of the operating system. Thread-safe.
 #pragma once
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "core/base/file.h"
 #include "core/checkpoint/checkpoint_dir.h"
 #include "server/resources/names.h"
@@ -19,6 +20,7 @@ absl::StatusOr<Weights> FindWeights(const DataFolder& folder, const std::string&
     if (absl::IsNotFound(sum.status())) return NotFoundError("Model", name);
     if (!sum.ok()) return sum.status();
     if (!weights.file.ParseFromString(*sum)) return absl::DataLossError(name + " is damaged");
+    weights.name = name;
     weights.path = dir + "/" + weights.file.name();
     return weights;
   }
@@ -28,6 +30,7 @@ absl::StatusOr<Weights> FindWeights(const DataFolder& folder, const std::string&
                          checkpoint.status().message());
   }
   if (!checkpoint.ok()) return checkpoint.status();
+  weights.name = absl::StrCat("jobs/", parsed->job, "/checkpoints/", checkpoint->manifest.step());
   weights.path = checkpoint->weights_path();
   weights.file = checkpoint->weights_file();
   weights.job = parsed->job;

@@ -15,6 +15,7 @@ namespace traind::server {
 inline constexpr char kModelSumFile[] = "weights.pb";
 
 struct Weights {
+  std::string name;                // With the number of a checkpoint's step.
   std::string path;                // safetensors.
   v1::CheckpointFile file;         // Its size and checksum.
   std::string job;                 // Id of the checkpoint's job; empty for a model.

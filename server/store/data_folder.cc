@@ -29,7 +29,7 @@ absl::StatusOr<std::unique_ptr<DataFolder>> DataFolder::Open(const std::string& 
   std::error_code error;
   const std::string absolute = fs::absolute(path, error).lexically_normal().string();
   if (error) return core::ErrnoStatus(error.value(), "find", path);
-  for (const char* name : {"datasets", "jobs", "models", "uploads"}) {
+  for (const char* name : {"datasets", "jobs", "models", "operations", "uploads"}) {
     if (absl::Status status = core::CreateFolders(absl::StrCat(absolute, "/", name)); !status.ok()) return status;
   }
   const std::string lock_path = absolute + "/lock";
@@ -90,17 +90,24 @@ absl::Status DataFolder::Publish(const std::string& temporary, absl::string_view
   return status;
 }
 
-absl::Status DataFolder::KeepInitialWeights(const std::string& file, absl::string_view job) {
-  const std::string folder = Item("jobs", job);
+absl::StatusOr<std::string> DataFolder::KeepFile(const std::string& file, absl::string_view collection,
+                                                 absl::string_view id, absl::string_view name) {
+  const std::string folder = Item(collection, id);
   if (absl::Status status = core::CreateFolders(folder); !status.ok()) return status;
+  const std::string kept = absl::StrCat(folder, "/", name);
   std::error_code error;
-  fs::create_hard_link(file, InitialWeights(job), error);
+  fs::create_hard_link(file, kept, error);
   if (error == std::errc::no_such_file_or_directory) {
-    return absl::UnavailableError("the initial weights were removed just now; try again");
+    return absl::UnavailableError("the weights were removed just now; try again");
   }
-  if (error) return core::ErrnoStatus(error.value(), "link", InitialWeights(job));
+  if (error) return core::ErrnoStatus(error.value(), "link", kept);
   if (absl::Status status = core::SyncFolder(folder); !status.ok()) return status;
-  return core::SyncFolder(path_ + "/jobs");
+  if (absl::Status status = core::SyncFolder(absl::StrCat(path_, "/", collection)); !status.ok()) return status;
+  return kept;
+}
+
+absl::Status DataFolder::KeepInitialWeights(const std::string& file, absl::string_view job) {
+  return KeepFile(file, "jobs", job, fs::path(InitialWeights(job)).filename().string()).status();
 }
 
 absl::Status DataFolder::Remove(absl::string_view collection, absl::string_view id) {

@@ -4,6 +4,7 @@
 //   datasets/{id}/        core/data/dataset_dir.h
 //   jobs/{id}/            checkpoints/, initial_weights.safetensors
 //   models/{id}/          weights.safetensors, weights.pb (v1::CheckpointFile), model.pb (server/services/models.h)
+//   operations/{id}/      server/operations/operation_work.h
 //   uploads/{id}/         upload_store.h; removed at a start when nothing came for a week
 //   trash/                what is being removed: emptied at every start
 // Thread-safe.
@@ -28,7 +29,7 @@ class DataFolder {
 
   const std::string& path() const { return path_; }
   std::string Database() const { return path_ + "/traind.db"; }
-  // The folder of one thing; `collection` is "datasets", "jobs", "models" or "uploads".
+  // The folder of one thing; `collection` is "datasets", "jobs", "models", "operations" or "uploads".
   std::string Item(absl::string_view collection, absl::string_view id) const;
   std::string CheckpointDir(absl::string_view job) const { return Item("jobs", job) + "/checkpoints"; }
   std::string InitialWeights(absl::string_view job) const { return Item("jobs", job) + "/initial_weights.safetensors"; }
@@ -42,6 +43,10 @@ class DataFolder {
   // Makes a filled temporary folder the item, atomically and durably. ALREADY_EXISTS: there is one.
   absl::Status Publish(const std::string& temporary, absl::string_view collection, absl::string_view id);
 
+  // Keeps `file` in the item's folder, whatever happens to where it comes from; its new path. UNAVAILABLE: it was
+  // removed just now.
+  absl::StatusOr<std::string> KeepFile(const std::string& file, absl::string_view collection, absl::string_view id,
+                                       absl::string_view name);
   // Keeps `file` as the job's initial weights, whatever happens to the checkpoint it belongs to.
   absl::Status KeepInitialWeights(const std::string& file, absl::string_view job);
 

@@ -37,12 +37,7 @@ absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::Open(const Optio
 
 absl::Status SqliteJobStore::PrepareStatements() {
   absl::MutexLock lock(&read_mu_);
-  struct Entry {
-    sqlite3* connection;
-    Statement* statement;
-    const char* sql;
-  };
-  const Entry entries[] = {
+  const PreparedStatement statements[] = {
       {writer_.get(), &insert_job_,
        "INSERT INTO jobs (id, state, last_sequence, progress, record) VALUES (?1, ?2, ?3, ?4, ?5)"},
       {writer_.get(), &insert_request_,
@@ -73,7 +68,12 @@ absl::Status SqliteJobStore::PrepareStatements() {
        "SELECT payload FROM events WHERE job = ?1 AND kind = ?2 AND step = ?3 ORDER BY sequence DESC LIMIT 1"},
       {reader_.get(), &last_steps_, "SELECT kind, MAX(step) FROM events WHERE job = ?1 GROUP BY kind"},
   };
-  for (const Entry& entry : entries) {
+  const absl::Status status = PrepareAll(statements);
+  return status.ok() ? PrepareOperationStatements() : status;
+}
+
+absl::Status SqliteJobStore::PrepareAll(absl::Span<const PreparedStatement> entries) {
+  for (const PreparedStatement& entry : entries) {
     auto statement = Statement::Prepare(entry.connection, entry.sql);
     if (!statement.ok()) return statement.status();
     *entry.statement = *std::move(statement);

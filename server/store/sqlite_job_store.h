@@ -1,4 +1,4 @@
-// The jobs and events in one SQLite file (WAL, synchronous=FULL).
+// The jobs, their events and the operations in one SQLite file (WAL, synchronous=FULL).
 //
 // One thread does all writing. Changes that arrive while a commit is under way share the next one, so that many events
 // cost one fsync; each has a savepoint of its own, and one that is refused does not harm its neighbours.
@@ -16,12 +16,14 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/types/span.h"
 #include "server/store/job_store.h"
+#include "server/store/operation_store.h"
 #include "server/store/sqlite.h"
 
 namespace traind::server {
 
-class SqliteJobStore final : public JobStore {
+class SqliteJobStore final : public JobStore, public OperationStore {
  public:
   struct Options {
     std::string path;
@@ -49,7 +51,19 @@ class SqliteJobStore final : public JobStore {
   absl::StatusOr<std::optional<v1::Event>> FindEvent(JobKey key, v1::EventKind kind, uint64_t step) override;
   absl::StatusOr<std::vector<std::optional<uint64_t>>> LastSteps(JobKey key) override;
 
+  absl::StatusOr<OperationKey> CreateOperation(const internal::OperationRecord& record,
+                                               const StoredRequest* request = nullptr) override;
+  absl::Status UpdateOperation(OperationKey key, const internal::OperationRecord& record) override;
+  absl::Status DeleteOperation(OperationKey key, absl::Time now) override;
+  absl::StatusOr<StoredOperation> GetOperation(const std::string& id) override;
+  absl::Status ListOperations(OperationKey before, const std::function<bool(StoredOperation)>& add) override;
+
  private:
+  struct PreparedStatement {
+    sqlite3* connection;
+    Statement* statement;
+    const char* sql;
+  };
   // What the writer thread runs inside a transaction.
   using Change = std::function<absl::Status()>;
   struct Pending {
@@ -60,6 +74,8 @@ class SqliteJobStore final : public JobStore {
 
   SqliteJobStore(Connection writer, Connection reader) : writer_(std::move(writer)), reader_(std::move(reader)) {}
   absl::Status PrepareStatements();
+  absl::Status PrepareOperationStatements() ABSL_EXCLUSIVE_LOCKS_REQUIRED(read_mu_);
+  static absl::Status PrepareAll(absl::Span<const PreparedStatement> entries);
   absl::Status Commit(Change change);
   void WriterLoop();
   // Runs the changes in one transaction and sets their status; false when the transaction as a whole failed.
@@ -74,6 +90,7 @@ class SqliteJobStore final : public JobStore {
   const Connection writer_;  // Used by the writer thread only, as its statements.
   Statement insert_job_, update_job_, update_progress_, insert_event_, job_name_;
   Statement insert_request_, mark_requests_, forget_requests_;
+  Statement insert_operation_, update_operation_, operation_name_;
 
   absl::Mutex read_mu_;
   const Connection reader_ ABSL_PT_GUARDED_BY(read_mu_);
@@ -84,6 +101,8 @@ class SqliteJobStore final : public JobStore {
   Statement read_events_ ABSL_GUARDED_BY(read_mu_);
   Statement find_event_ ABSL_GUARDED_BY(read_mu_);
   Statement last_steps_ ABSL_GUARDED_BY(read_mu_);
+  Statement get_operation_ ABSL_GUARDED_BY(read_mu_);
+  Statement list_operations_ ABSL_GUARDED_BY(read_mu_);
 
   absl::Mutex mu_;
   std::vector<Pending*> pending_ ABSL_GUARDED_BY(mu_);

@@ -47,8 +47,7 @@ constexpr Migration kMigrations[] = {
       );
     )sql"},
     // Requests of every kind (server/resources/request_id.h), times in seconds since 1970; delete_time is NULL while
-    // the
-    // resource is there. Of those that schema 1 kept the fingerprint is not known.
+    // the resource is there. Of those that schema 1 kept the fingerprint is not known.
     {3, R"sql(
       CREATE TABLE request_ids (
         request_id TEXT PRIMARY KEY,
@@ -65,6 +64,14 @@ constexpr Migration kMigrations[] = {
         SELECT request_id, 'CreateJob', 'jobs/' || id, '', '', CAST(strftime('%s', 'now') AS INTEGER), NULL
         FROM requests JOIN jobs ON jobs.key = requests.job;
       DROP TABLE requests;
+    )sql"},
+    // operations.record is an internal::OperationRecord.
+    {4, R"sql(
+      CREATE TABLE operations (
+        key INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        record BLOB NOT NULL
+      );
     )sql"},
 };
 

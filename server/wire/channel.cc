@@ -40,6 +40,13 @@ absl::StatusOr<std::string> EncodeFrame(const google::protobuf::MessageLite& mes
   return frame;
 }
 
+std::optional<size_t> FrameSize(absl::string_view bytes) {
+  if (bytes.size() < kFrameHeaderBytes) return std::nullopt;
+  size_t size = 0;
+  for (size_t i = 0; i < kFrameHeaderBytes; ++i) size |= size_t{static_cast<unsigned char>(bytes[i])} << (8 * i);
+  return size;
+}
+
 void FrameDecoder::Append(const char* data, size_t size) {
   // Spent bytes are dropped once they are the larger part, so that each byte is moved at most once or so.
   if (begin_ > buffer_.size() / 2) {
@@ -51,11 +58,9 @@ void FrameDecoder::Append(const char* data, size_t size) {
 
 absl::StatusOr<bool> FrameDecoder::Next(google::protobuf::MessageLite& message) {
   const size_t available = buffer_.size() - begin_;
-  if (available < kFrameHeaderBytes) return false;
-  size_t size = 0;
-  for (size_t i = 0; i < kFrameHeaderBytes; ++i) {
-    size |= size_t{static_cast<unsigned char>(buffer_[begin_ + i])} << (8 * i);
-  }
+  const std::optional<size_t> announced = FrameSize(absl::string_view(buffer_).substr(begin_));
+  if (!announced.has_value()) return false;
+  const size_t size = *announced;
   if (size > kLargestFrame) {
     return absl::DataLossError(
         absl::StrCat("byte ", offset_, ": a frame of ", size, " bytes, more than the largest of ", kLargestFrame));

@@ -5,11 +5,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "google/protobuf/message_lite.h"
 
 namespace traind::server {
@@ -42,6 +44,9 @@ absl::StatusOr<std::pair<UniqueFd, UniqueFd>> SocketPair();
 
 // The frame of a message. INVALID_ARGUMENT when it is larger than kLargestFrame.
 absl::StatusOr<std::string> EncodeFrame(const google::protobuf::MessageLite& message);
+
+// What the header of a frame says of the size of its message; nothing where `bytes` are too few for a header.
+std::optional<size_t> FrameSize(absl::string_view bytes);
 
 // Cuts a stream of bytes into messages. Thread-compatible.
 class FrameDecoder {

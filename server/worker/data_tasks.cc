@@ -10,12 +10,13 @@
 
 namespace traind::server {
 
-internal::Result RunImport(const internal::Task& task, const std::function<void()>& progress) {
+internal::Result RunImport(const internal::Task& task, const core::Progress& progress) {
   core::ImportOptions options;
   options.dir = task.dataset_dir();
   options.create_time = absl::FromUnixSeconds(task.import().create_time_seconds());
   if (!task.import().uid().empty()) options.uid = task.import().uid();
   if (task.import().max_bytes() > 0) options.max_bytes = task.import().max_bytes();
+  options.uid = task.import().uid();
   options.progress = progress;
   options.resolve = [&task](const v1::DataFile& wanted) -> absl::StatusOr<std::string> {
     for (const internal::ResolvedFile& file : task.import().files()) {
@@ -30,7 +31,7 @@ internal::Result RunImport(const internal::Task& task, const std::function<void(
   return result;
 }
 
-internal::Result RunDescribe(const internal::Task& task, const std::function<void()>& progress) {
+internal::Result RunDescribe(const internal::Task& task, const core::Progress& progress) {
   auto description = core::DescribeDataset(task.dataset_dir(), progress);
   if (!description.ok()) return Failure(description.status());
   internal::Result result;

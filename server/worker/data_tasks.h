@@ -2,14 +2,14 @@
 // in the result.
 #pragma once
 
-#include <functional>
-
+#include "core/base/progress.h"
 #include "traind/internal/worker.pb.h"
 
 namespace traind::server {
 
-// `progress` is called now and then. The files that are read are only those of the task.
-internal::Result RunImport(const internal::Task& task, const std::function<void()>& progress);
-internal::Result RunDescribe(const internal::Task& task, const std::function<void()>& progress);
+// `progress` is in bytes for an import, in examples for a description. The files that are read are only those of the
+// task.
+internal::Result RunImport(const internal::Task& task, const core::Progress& progress);
+internal::Result RunDescribe(const internal::Task& task, const core::Progress& progress);
 
 }  // namespace traind::server

@@ -22,6 +22,7 @@
 #include "server/wire/channel.h"
 #include "server/wire/result.h"
 #include "server/worker/data_tasks.h"
+#include "server/worker/predict_task.h"
 #include "server/worker/session.h"
 #include "traind/internal/worker.pb.h"
 
@@ -75,6 +76,10 @@ core::InferenceRequest InferenceOf(const internal::Task& task, v1::JobSpec spec,
           .threads = task.threads()};
 }
 
+core::Progress ProgressIn(const char* unit, WorkerSession& session) {
+  return [unit, &session](int64_t done, int64_t total) { session.Progress(done, total, unit); };
+}
+
 internal::Result RunTask(internal::Task task, WorkerSession& session) {
   internal::Result result;
   switch (task.kind_case()) {
@@ -88,14 +93,17 @@ internal::Result RunTask(internal::Task task, WorkerSession& session) {
     }
     case internal::Task::kEvaluate: {
       auto evaluated = core::Evaluate(InferenceOf(task, task.evaluate().spec(), task.evaluate().preprocessing_path()),
-                                      [&session] { session.Heartbeat(0); });
+                                      ProgressIn("examples", session));
       if (!evaluated.ok()) return Failure(evaluated.status());
       *result.mutable_evaluation() = *std::move(evaluated);
       return result;
     }
     case internal::Task::kPredict: {
-      auto predicted = core::Predict(InferenceOf(task, task.predict().spec(), task.predict().preprocessing_path()),
-                                     task.predict().request());
+      const auto inference = InferenceOf(task, task.predict().spec(), task.predict().preprocessing_path());
+      if (task.predict().has_split()) {
+        return RunPredictSplit(inference, task.predict(), ProgressIn("examples", session));
+      }
+      auto predicted = core::Predict(inference, task.predict().request());
       if (!predicted.ok()) return Failure(predicted.status());
       *result.mutable_predict() = *std::move(predicted);
       return result;
@@ -107,9 +115,9 @@ internal::Result RunTask(internal::Task task, WorkerSession& session) {
       return result;
     }
     case internal::Task::kImport:
-      return RunImport(task, [&session] { session.Heartbeat(0); });
+      return RunImport(task, ProgressIn("bytes", session));
     case internal::Task::kDescribe:
-      return RunDescribe(task, [&session] { session.Heartbeat(0); });
+      return RunDescribe(task, ProgressIn("examples", session));
     case internal::Task::KIND_NOT_SET:
       break;
   }

@@ -123,6 +123,18 @@ void WorkerSession::Heartbeat(uint64_t step) {
   reports_.fetch_add(1, std::memory_order_relaxed);
 }
 
+void WorkerSession::Progress(int64_t done, int64_t total, absl::string_view unit) {
+  Heartbeat(0);
+  const absl::Time now = absl::Now();
+  if (now - last_progress_ < options_.progress_interval && done < total) return;
+  last_progress_ = now;
+  internal::ToServer message;
+  message.mutable_progress()->set_done(done);
+  message.mutable_progress()->set_total(total);
+  message.mutable_progress()->set_unit(std::string(unit));
+  Send(message).IgnoreError();  // The reader sees the end.
+}
+
 absl::Status WorkerSession::Finish(internal::Result result) {
   internal::ToServer message;
   *message.mutable_result() = std::move(result);

@@ -3,7 +3,7 @@
 //
 // Two threads of its own: one reads; one sends a heartbeat at most every `heartbeat_interval`, and only when the
 // computation lives (see ProgressWatch), so that a step costs no system call and a hung computation falls silent.
-// Emit, Flush, Heartbeat and Finish belong to one thread, the one that made the session.
+// Emit, Flush, Heartbeat, Progress and Finish belong to one thread, the one that made the session.
 #pragma once
 
 #include <pthread.h>
@@ -16,6 +16,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "core/train/train.h"
@@ -49,6 +50,7 @@ class ProgressWatch {
 struct WorkerSessionOptions {
   absl::Duration heartbeat_interval = absl::Milliseconds(500);
   absl::Duration longest_silence = absl::Minutes(30);
+  absl::Duration progress_interval = absl::Milliseconds(250);  // Between two that are sent, at least.
   // Called once, on the reading thread, when the server is gone or speaks nonsense: nobody wants the result any more.
   std::function<void(const absl::Status&)> on_lost = nullptr;
 };
@@ -68,6 +70,8 @@ class WorkerSession : public core::EventSink {
   void Emit(v1::Event event) override;
   absl::Status Flush() override;
   void Heartbeat(uint64_t step) override;
+  // Says how far a task is that is no training; counts as a heartbeat. Cheap: some of the calls a second are sent.
+  void Progress(int64_t done, int64_t total, absl::string_view unit);
   // Sends the result; nothing is sent after it.
   absl::Status Finish(internal::Result result);
 
@@ -84,7 +88,8 @@ class WorkerSession : public core::EventSink {
   std::atomic<uint64_t> step_{0};
   std::atomic<uint64_t> reports_{0};
   std::atomic<bool> waits_for_server_{false};
-  uint64_t emitted_ = 0;  // Of the main thread.
+  uint64_t emitted_ = 0;  // Of the main thread, as last_progress_.
+  absl::Time last_progress_ = absl::InfinitePast();
 
   absl::Mutex send_mutex_;  // Held while a message is written.
   bool finished_ ABSL_GUARDED_BY(send_mutex_) = false;

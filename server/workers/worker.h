@@ -13,6 +13,7 @@
 #include "absl/status/statusor.h"
 #include "traind/internal/worker.pb.h"
 #include "traind/v1/event.pb.h"
+#include "traind/v1/operation.pb.h"
 
 namespace traind::server {
 
@@ -48,6 +49,7 @@ struct WorkerCallbacks {
   // the worker with kRejected. All that had arrived is in one call, so that the store can commit it as a group.
   std::function<absl::Status(std::vector<v1::Event>)> on_events;
   std::function<void(uint64_t step)> on_heartbeat;
+  std::function<void(const v1::OperationProgress&)> on_progress;
   std::function<void(std::string_view line)> on_log;  // A line of stdout or stderr, without its end.
   // Exactly once, last, when nothing of the worker runs any more; also when the worker's destructor ends it.
   std::function<void(const WorkerExit&)> on_exit;

@@ -197,6 +197,8 @@ bool WorkerProcess::Supervisor::ReadSocket() {
     if (!complete.ok() || !*complete) break;
     if (message.has_heartbeat()) {
       step = message.heartbeat().step();
+    } else if (message.has_progress() && !result_.has_value()) {
+      if (callbacks_.on_progress) callbacks_.on_progress(message.progress());
     } else if (message.has_event() && !result_.has_value()) {
       events.push_back(std::move(*message.mutable_event()));
     } else if (message.has_result() && !result_.has_value()) {

@@ -49,6 +49,17 @@ grpc::Status Answer(const Method<Arguments...>& method, std::type_identity_t<Arg
   return method ? method(arguments...) : grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "the test has no answer");
 }
 
+// As an operation that is done at once.
+template <typename Request, typename Made>
+grpc::Status AnswerDone(const Method<const Request&, Made*>& method, const Request& request, v1::Operation* operation) {
+  Made made;
+  const grpc::Status status = Answer(method, request, &made);
+  operation->set_name("operations/o");
+  operation->set_done(true);
+  operation->mutable_response()->PackFrom(made);
+  return status;
+}
+
 struct FakeTraining : v1::TrainingService::Service {
   Method<const v1::CreateJobRequest&, v1::Job*> create_job;
   Method<const v1::GetJobRequest&, v1::Job*> get_job;
@@ -95,12 +106,12 @@ struct FakeDatasets : v1::DatasetService::Service {
     return Answer(upload, reader, result);
   }
   grpc::Status ImportDataset(grpc::ServerContext*, const v1::ImportDatasetRequest* request,
-                             v1::Dataset* dataset) override {
-    return Answer(import_dataset, *request, dataset);
+                             v1::Operation* operation) override {
+    return AnswerDone(import_dataset, *request, operation);
   }
   grpc::Status DescribeDataset(grpc::ServerContext*, const v1::DescribeDatasetRequest* request,
-                               v1::DatasetDescription* description) override {
-    return Answer(describe_dataset, *request, description);
+                               v1::Operation* operation) override {
+    return AnswerDone(describe_dataset, *request, operation);
   }
   grpc::Status PreviewDataset(grpc::ServerContext*, const v1::PreviewDatasetRequest* request,
                               v1::PreviewDatasetResponse* response) override {

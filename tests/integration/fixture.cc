@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
+#include "tests/support/operations.h"
 
 namespace traind::integration {
 
@@ -99,6 +100,7 @@ void IntegrationTest::RestartServer() {
   training_ = v1::TrainingService::NewStub(channel);
   datasets_ = v1::DatasetService::NewStub(channel);
   models_ = v1::ModelService::NewStub(channel);
+  operations_ = v1::OperationService::NewStub(channel);
 }
 
 void IntegrationTest::TearDown() {
@@ -124,11 +126,53 @@ void IntegrationTest::ImportPoints() {
     source.mutable_labels()->set_path(files / (name + "_y.npy"));
   }
   v1::Dataset dataset;
-  const grpc::Status status = datasets_->ImportDataset(NewContext().get(), request, &dataset);
+  const grpc::Status status = Import(request, &dataset);
   ASSERT_TRUE(status.ok()) << status.error_message();
   ASSERT_EQ(dataset.splits_size(), 2);
   EXPECT_EQ(dataset.splits(0).num_examples(), kTrainExamples);
   EXPECT_EQ(dataset.num_classes(), kClasses);
+}
+
+grpc::Status IntegrationTest::Import(const v1::ImportDatasetRequest& request, v1::Dataset* dataset) {
+  v1::Operation operation;
+  const grpc::Status begun = datasets_->ImportDataset(NewContext().get(), request, &operation);
+  return Await(*operations_, begun, operation, dataset);
+}
+
+grpc::Status IntegrationTest::Describe(const v1::DescribeDatasetRequest& request, v1::DatasetDescription* description) {
+  v1::Operation operation;
+  const grpc::Status begun = datasets_->DescribeDataset(NewContext().get(), request, &operation);
+  return Await(*operations_, begun, operation, description);
+}
+
+grpc::Status IntegrationTest::Evaluate(const v1::EvaluateRequest& request, v1::EvaluationMetrics* metrics) {
+  v1::Operation operation;
+  const grpc::Status begun = models_->Evaluate(NewContext().get(), request, &operation);
+  return Await(*operations_, begun, operation, metrics);
+}
+
+grpc::Status IntegrationTest::PredictSplit(const v1::PredictSplitRequest& request,
+                                           v1::PredictSplitResponse* predicted) {
+  v1::Operation operation;
+  const grpc::Status begun = models_->PredictSplit(NewContext().get(), request, &operation);
+  return Await(*operations_, begun, operation, predicted);
+}
+
+v1::PredictResponse IntegrationTest::ReadPredictions(const std::string& operation, int64_t first) {
+  v1::ReadPredictionsRequest request;
+  request.set_operation(operation);
+  request.set_first(first);
+  const auto context = NewContext();
+  const auto stream = models_->ReadPredictions(context.get(), request);
+  v1::PredictResponse whole;
+  for (v1::PredictResponse part; stream->Read(&part);) {
+    EXPECT_LT(part.ByteSizeLong(), size_t{1} << 20);
+    whole.clear_shape();
+    whole.MergeFrom(part);
+  }
+  const grpc::Status status = stream->Finish();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  return whole;
 }
 
 v1::JobSpec IntegrationTest::PointsJob(uint64_t steps) {

@@ -20,6 +20,7 @@
 #include "tests/support/temporary_folder.h"
 #include "traind/v1/dataset_service.grpc.pb.h"
 #include "traind/v1/model_service.grpc.pb.h"
+#include "traind/v1/operation.grpc.pb.h"
 #include "traind/v1/training_service.grpc.pb.h"
 
 namespace traind::integration {
@@ -74,6 +75,13 @@ class IntegrationTest : public ::testing::Test {
   // Creates the job; fails the test when the call does.
   v1::Job Submit(const v1::JobSpec& spec, const std::string& job_id = "");
   v1::Job Get(const std::string& name);
+  // Each makes the call and waits for its operation: the error of one or the other.
+  grpc::Status Import(const v1::ImportDatasetRequest& request, v1::Dataset* dataset);
+  grpc::Status Describe(const v1::DescribeDatasetRequest& request, v1::DatasetDescription* description);
+  grpc::Status Evaluate(const v1::EvaluateRequest& request, v1::EvaluationMetrics* metrics);
+  grpc::Status PredictSplit(const v1::PredictSplitRequest& request, v1::PredictSplitResponse* predicted);
+  // The predictions of an operation, put together; the shape is that of the last part.
+  v1::PredictResponse ReadPredictions(const std::string& operation, int64_t first = 0);
   // Polls until `condition` holds: for what no event tells.
   void AwaitJob(const std::string& name, const std::function<bool(const v1::Job&)>& condition);
   // The bytes of the safetensors file, checked against the checksum that comes with them.
@@ -86,6 +94,7 @@ class IntegrationTest : public ::testing::Test {
   std::unique_ptr<v1::TrainingService::Stub> training_;
   std::unique_ptr<v1::DatasetService::Stub> datasets_;
   std::unique_ptr<v1::ModelService::Stub> models_;
+  std::unique_ptr<v1::OperationService::Stub> operations_;
 };
 
 // The test data: points around one corner for each class, the same numbers every time. Row-major [n, kFeatures].

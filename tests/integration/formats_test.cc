@@ -12,6 +12,7 @@
 #include "gtest/gtest.h"
 #include "tests/integration/fixture.h"
 #include "tests/support/image_bytes.h"
+#include "tests/support/operations.h"
 
 namespace traind::integration {
 namespace {
@@ -52,8 +53,7 @@ class FormatsTest : public IntegrationTest {
   v1::Dataset ImportColours(int each) {
     WriteBytes(Files() / "colours.tar", RedAndBlue(each));
     v1::Dataset dataset;
-    const grpc::Status status =
-        datasets_->ImportDataset(NewContext().get(), Request("colours", "colours.tar", v1::FORMAT_IMAGES), &dataset);
+    const grpc::Status status = Import(Request("colours", "colours.tar", v1::FORMAT_IMAGES), &dataset);
     EXPECT_TRUE(status.ok()) << status.error_message();
     return dataset;
   }
@@ -78,7 +78,7 @@ TEST_F(FormatsTest, ATarOfImagesIsImportedDescribedAndLearnt) {
   v1::DescribeDatasetRequest request;
   request.set_name("datasets/colours");
   v1::DatasetDescription description;
-  const grpc::Status described = datasets_->DescribeDataset(NewContext().get(), request, &description);
+  const grpc::Status described = Describe(request, &description);
   ASSERT_TRUE(described.ok()) << described.error_message();
   ASSERT_EQ(description.splits_size(), 1);
   EXPECT_THAT(description.splits(0).class_counts(), ElementsAre(32, 32));
@@ -103,7 +103,7 @@ TEST_F(FormatsTest, ATarOfImagesIsImportedDescribedAndLearnt) {
   evaluate.mutable_data()->set_dataset("datasets/colours");
   evaluate.mutable_data()->set_evaluation_split("train");
   v1::EvaluationMetrics metrics;
-  const grpc::Status evaluated = models_->Evaluate(NewContext().get(), evaluate, &metrics);
+  const grpc::Status evaluated = Evaluate(evaluate, &metrics);
   ASSERT_TRUE(evaluated.ok()) << evaluated.error_message();
   EXPECT_EQ(metrics.accuracy(), 1);
 }
@@ -167,25 +167,26 @@ TEST_F(FormatsTest, LooksAreAveragedAtTestTime) {
   evaluate.mutable_test_time()->set_flips(true);
   evaluate.mutable_test_time()->set_dropout_samples(8);
   v1::EvaluationMetrics metrics;
-  grpc::Status status = models_->Evaluate(NewContext().get(), evaluate, &metrics);
+  grpc::Status status = Evaluate(evaluate, &metrics);
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_GT(metrics.spread(), 0);
-  v1::PredictRequest predict;
+  v1::PredictSplitRequest predict;
   *predict.mutable_model() = evaluate.model();
   *predict.mutable_test_time() = evaluate.test_time();
   predict.mutable_range()->set_count(3);
-  v1::PredictResponse predicted;
-  status = models_->Predict(NewContext().get(), predict, &predicted);
+  v1::PredictSplitResponse made;
+  status = PredictSplit(predict, &made);
   ASSERT_TRUE(status.ok()) << status.error_message();
+  const v1::PredictResponse predicted = ReadPredictions(made.operation());
   ASSERT_EQ(predicted.spread_size(), 3 * 2);
   for (const float spread : predicted.spread()) EXPECT_GT(spread, 0);
 
   evaluate.mutable_test_time()->set_dropout_samples(2000);
-  status = models_->Evaluate(NewContext().get(), evaluate, &metrics);
+  status = Evaluate(evaluate, &metrics);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(status.error_details(), AllOf(HasSubstr("test_time.dropout_samples"), Not(HasSubstr("evaluation."))));
   *predict.mutable_test_time() = evaluate.test_time();
-  status = models_->Predict(NewContext().get(), predict, &predicted);
+  status = PredictSplit(predict, &made);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(status.error_details(), HasSubstr("test_time.dropout_samples")) << status.error_message();
 }
@@ -198,23 +199,21 @@ TEST_F(FormatsTest, CifarComesByUploadAndAFolderFromTheServer) {
   v1::ImportDatasetRequest request = Request("cifar", "", v1::FORMAT_CIFAR10);
   request.mutable_splits(0)->mutable_examples()->set_upload("uploads/batch");
   v1::Dataset dataset;
-  const grpc::Status status = datasets_->ImportDataset(NewContext().get(), request, &dataset);
+  const grpc::Status status = Import(request, &dataset);
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_EQ(dataset.splits(0).num_examples(), 5);
   EXPECT_EQ(dataset.class_names(4), "deer");
 
   fs::create_directories(Files() / "pets/cat");
   WriteBytes(Files() / "pets/cat/1.jpg", Jpeg(16, 16, 1, std::string(256, 'c')));
-  const grpc::Status folder =
-      datasets_->ImportDataset(NewContext().get(), Request("pets", "pets", v1::FORMAT_IMAGES), &dataset);
+  const grpc::Status folder = Import(Request("pets", "pets", v1::FORMAT_IMAGES), &dataset);
   ASSERT_TRUE(folder.ok()) << folder.error_message();
   EXPECT_THAT(dataset.class_names(), ElementsAre("cat"));
 
   fs::create_directories(folder_ / "secret/cat");
   WriteBytes(folder_ / "secret/cat/1.jpg", "secret");
   fs::create_directory_symlink(folder_ / "secret", Files() / "link");
-  const grpc::Status outside =
-      datasets_->ImportDataset(NewContext().get(), Request("out", "link", v1::FORMAT_IMAGES), &dataset);
+  const grpc::Status outside = Import(Request("out", "link", v1::FORMAT_IMAGES), &dataset);
   EXPECT_EQ(outside.error_code(), grpc::StatusCode::PERMISSION_DENIED) << outside.error_message();
 }
 
@@ -222,8 +221,7 @@ TEST_F(FormatsTest, ABadImageIsNamedAndNothingIsLeft) {
   StartServer();
   WriteBytes(Files() / "bad.tar", TarMember("cat/1.png", SolidPng(9, 9, 1, 2, 3).substr(0, 60)) + TarEnd());
   v1::Dataset dataset;
-  const grpc::Status status =
-      datasets_->ImportDataset(NewContext().get(), Request("bad", "bad.tar", v1::FORMAT_IMAGES), &dataset);
+  const grpc::Status status = Import(Request("bad", "bad.tar", v1::FORMAT_IMAGES), &dataset);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(status.error_message(), HasSubstr("splits[0].examples: "));
   EXPECT_THAT(status.error_message(), HasSubstr("bad.tar: cat/1.png, byte "));
@@ -236,7 +234,7 @@ TEST_F(FormatsTest, ABadImageIsNamedAndNothingIsLeft) {
   ASSERT_TRUE(Upload("batch", batch, 0, batch.size(), &upload).ok());
   v1::ImportDatasetRequest request = Request("bad", "", v1::FORMAT_CIFAR10);
   request.mutable_splits(0)->mutable_examples()->set_upload("uploads/batch");
-  const grpc::Status uploaded = datasets_->ImportDataset(NewContext().get(), request, &dataset);
+  const grpc::Status uploaded = Import(request, &dataset);
   EXPECT_EQ(uploaded.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   for (const std::string& text : {uploaded.error_message(), uploaded.error_details()}) {
     EXPECT_THAT(text, AllOf(HasSubstr("uploads/batch"), Not(HasSubstr(folder_.path())))) << text;
@@ -268,10 +266,21 @@ class SlowImportTest : public FormatsTest {
     fs::create_directories(Files());
     WriteSlowFile(Files() / "slow.gz");
   }
-  pid_t AwaitWorker() {
-    const absl::Time deadline = absl::Now() + kPatience;
-    while (server_->Workers().empty() && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(10));
-    return server_->Workers().empty() ? -1 : server_->Workers().front();
+  v1::Operation Begin() {
+    v1::Operation operation;
+    const grpc::Status status =
+        datasets_->ImportDataset(NewContext().get(), Request("slow", "slow.gz", v1::FORMAT_CIFAR10), &operation);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return operation;
+  }
+  // A worker other than `last`.
+  pid_t AwaitWorker(pid_t last = -1) {
+    for (const absl::Time deadline = absl::Now() + kPatience; absl::Now() < deadline;) {
+      const std::vector<pid_t> workers = server_->Workers();
+      if (!workers.empty() && workers.front() != last) return workers.front();
+      absl::SleepFor(absl::Milliseconds(10));
+    }
+    return -1;
   }
   void ExpectNoDataset() {
     v1::GetDatasetRequest get;
@@ -287,33 +296,50 @@ class SlowImportTest : public FormatsTest {
   }
 };
 
-TEST_F(SlowImportTest, AWorkerThatIsKilledLeavesNoDataset) {
-  grpc::Status status;
-  std::thread import([&] {
-    v1::Dataset dataset;
-    status = datasets_->ImportDataset(NewContext().get(), Request("slow", "slow.gz", v1::FORMAT_CIFAR10), &dataset);
-  });
-  const pid_t worker = AwaitWorker();
-  EXPECT_GT(worker, 0);
-  if (worker > 0) kill(worker, SIGKILL);
-  import.join();
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
-  EXPECT_THAT(status.error_message(), HasSubstr("SIGKILL"));
+TEST_F(SlowImportTest, AWorkerThatIsKilledAgainAndAgainLeavesNoDataset) {
+  const v1::Operation begun = Begin();
+  pid_t last = -1;
+  for (int attempt = 1; attempt <= 4; ++attempt) {
+    const pid_t worker = AwaitWorker(last);
+    ASSERT_GT(worker, 0);
+    kill(worker, SIGKILL);
+    last = worker;
+  }
+  v1::Dataset dataset;
+  const grpc::Status status = Await(*operations_, grpc::Status::OK, begun, &dataset);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INTERNAL);
+  EXPECT_THAT(status.error_message(), HasSubstr("worker 4 of at most 4 was killed by signal 9 (SIGKILL)"));
   ExpectNoDataset();
 }
 
-TEST_F(SlowImportTest, ACallerThatGoesEndsTheWorker) {
-  const auto context = NewContext();
-  grpc::Status status;
-  std::thread import([&] {
-    v1::Dataset dataset;
-    status = datasets_->ImportDataset(context.get(), Request("slow", "slow.gz", v1::FORMAT_CIFAR10), &dataset);
-  });
+TEST_F(SlowImportTest, ItIsCancelled) {
+  const v1::Operation begun = Begin();
   EXPECT_GT(AwaitWorker(), 0);
-  context->TryCancel();
-  import.join();
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED);
+  v1::CancelOperationRequest request;
+  request.set_name(begun.name());
+  v1::Operation operation;
+  ASSERT_TRUE(operations_->CancelOperation(NewContext().get(), request, &operation).ok());
+  v1::Dataset dataset;
+  EXPECT_EQ(Await(*operations_, grpc::Status::OK, operation, &dataset).error_code(), grpc::StatusCode::CANCELLED);
   ExpectNoDataset();
+}
+
+// A stopped server kills it, and the next one begins it anew.
+TEST_F(SlowImportTest, ItOutlivesItsServer) {
+  const v1::Operation begun = Begin();
+  EXPECT_GT(AwaitWorker(), 0);
+  EXPECT_EQ(server_->Terminate(absl::Seconds(30)), 0);
+  RestartServer();
+  EXPECT_GT(AwaitWorker(), 0);
+  v1::GetOperationRequest get;
+  get.set_name(begun.name());
+  v1::Operation operation;
+  ASSERT_TRUE(operations_->GetOperation(NewContext().get(), get, &operation).ok());
+  v1::OperationMetadata metadata;
+  ASSERT_TRUE(operation.metadata().UnpackTo(&metadata));
+  EXPECT_EQ(metadata.state(), v1::OPERATION_STATE_RUNNING);
+  EXPECT_EQ(metadata.attempts(), 2u);
+  EXPECT_THAT(Leftovers(), testing::SizeIs(1)) << "the folder of this attempt";
 }
 
 }  // namespace

@@ -136,7 +136,7 @@ TEST_F(ModelsTest, EvaluateAndPredictAgreeWithFloat64) {
   v1::EvaluateRequest evaluate;
   evaluate.mutable_model()->set_model("jobs/trained/checkpoints/latest");
   v1::EvaluationMetrics metrics;
-  grpc::Status status = models_->Evaluate(NewContext().get(), evaluate, &metrics);
+  grpc::Status status = Evaluate(evaluate, &metrics);
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_EQ(metrics.examples(), kTestExamples);
   EXPECT_NEAR(metrics.loss(), loss, 1e-5);
@@ -160,12 +160,18 @@ TEST_F(ModelsTest, EvaluateAndPredictAgreeWithFloat64) {
   EXPECT_THAT(predicted.classes(), ::testing::ElementsAreArray(classes));
 
   // The same through a range of the split, which knows its labels.
-  predict.mutable_range()->set_split("test");
-  predict.mutable_range()->set_first(10);
-  predict.mutable_range()->set_count(5);
-  v1::PredictResponse range;
-  status = models_->Predict(NewContext().get(), predict, &range);
+  v1::PredictSplitRequest split;
+  *split.mutable_model() = evaluate.model();
+  split.mutable_range()->set_split("test");
+  split.mutable_range()->set_first(10);
+  split.mutable_range()->set_count(5);
+  v1::PredictSplitResponse made;
+  status = PredictSplit(split, &made);
   ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(made.examples(), 5);
+  EXPECT_EQ(made.outputs(), kClasses);
+  const v1::PredictResponse range = ReadPredictions(made.operation());
+  EXPECT_EQ(range.first(), 10);
   ASSERT_EQ(range.outputs_size(), 5 * kClasses);
   for (int i = 0; i < 5 * kClasses; ++i) EXPECT_NEAR(range.outputs(i), predicted.outputs(10 * kClasses + i), 1e-5);
   EXPECT_THAT(range.labels(), ::testing::ElementsAre(2, 3, 0, 1, 2));
@@ -232,7 +238,7 @@ TEST_F(ModelsTest, FullCycleWithAResumedUpload) {
     source.mutable_labels()->set_upload("uploads/" + split + "-y");
   }
   v1::Dataset dataset;
-  const grpc::Status imported = datasets_->ImportDataset(NewContext().get(), request, &dataset);
+  const grpc::Status imported = Import(request, &dataset);
   ASSERT_TRUE(imported.ok()) << imported.error_message();
   EXPECT_EQ(dataset.splits(0).num_examples(), kTrainExamples);
 
@@ -240,7 +246,7 @@ TEST_F(ModelsTest, FullCycleWithAResumedUpload) {
   v1::EvaluateRequest evaluate;
   evaluate.mutable_model()->set_model("jobs/cycle/checkpoints/best");
   v1::EvaluationMetrics metrics;
-  const grpc::Status status = models_->Evaluate(NewContext().get(), evaluate, &metrics);
+  const grpc::Status status = Evaluate(evaluate, &metrics);
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_GT(metrics.accuracy(), 0.9);
 }

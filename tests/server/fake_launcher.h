@@ -60,8 +60,10 @@ class FakeLauncher : public Launcher {
     process->task = std::move(task);
     process->callbacks = std::move(callbacks);
     if (RunsAtOnce(process->task)) {
+      const auto no_progress = [](int64_t, int64_t) {};
       WorkerExit exit;
-      exit.result = process->task.has_import() ? RunImport(process->task, [] {}) : RunDescribe(process->task, [] {});
+      exit.result =
+          process->task.has_import() ? RunImport(process->task, no_progress) : RunDescribe(process->task, no_progress);
       exit.status = StatusOf(exit.result);
       exit.kind = exit.status.ok() ? WorkerExit::Kind::kFinished : WorkerExit::Kind::kTaskFailed;
       process->End(exit);

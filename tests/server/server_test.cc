@@ -53,7 +53,7 @@ TEST_F(ServerTest, AnswersHealthChecksAndReflection) {
   EXPECT_EQ(Call("/grpc.health.v1.Health/Check", "\x0a\x19traind.v1.TrainingService"), "\x08\x01");
   // ServerReflectionRequest{list_services: "*"}
   const std::string services = Call("/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", "\x3a\x01*");
-  for (const char* name : {"TrainingService", "DatasetService", "ModelService"}) {
+  for (const char* name : {"TrainingService", "DatasetService", "ModelService", "OperationService"}) {
     EXPECT_THAT(services, HasSubstr(std::string("traind.v1.") + name));
   }
   EXPECT_THAT(services, HasSubstr("grpc.health.v1.Health"));

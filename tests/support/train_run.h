@@ -62,6 +62,20 @@ inline std::map<std::string, std::vector<float>> Weights(const TrainRequest& req
   return tensors;
 }
 
+// What PredictSplit makes of the range, its parts put together; the shape is that of the last part.
+inline absl::StatusOr<v1::PredictResponse> PredictWhole(const InferenceRequest& request,
+                                                        const v1::PredictSplitRequest& input) {
+  v1::PredictResponse whole;
+  const auto add = [&whole](const v1::PredictResponse& part) {
+    whole.clear_shape();
+    whole.MergeFrom(part);
+    return absl::OkStatus();
+  };
+  auto made = PredictSplit(request, input, add);
+  if (!made.ok()) return made.status();
+  return whole;
+}
+
 // What holds of every report on finite values.
 inline void ExpectSound(const v1::StatisticsReport& report) {
   EXPECT_GT(report.layers_size(), 0);

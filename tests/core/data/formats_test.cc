@@ -51,7 +51,7 @@ class FormatsTest : public ::testing::Test {
     return *std::move(split);
   }
   v1::DatasetDescription Describe() {
-    auto description = DescribeDataset(out_ / "d", [] {});
+    auto description = DescribeDataset(out_ / "d", [](int64_t, int64_t) {});
     EXPECT_TRUE(description.ok()) << description.status();
     return description.ok() ? *description : v1::DatasetDescription();
   }

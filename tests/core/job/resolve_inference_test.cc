@@ -57,18 +57,24 @@ auto Resolved(Resolve resolve, const std::string& text, const v1::JobSpec& job, 
 v1::JobSpec Evaluation(const std::string& text, const v1::JobSpec& job, Violations* violations = nullptr) {
   return Resolved<v1::EvaluateRequest>(ResolveEvaluation, text, job, violations);
 }
-v1::PredictRequest Prediction(const std::string& text, const v1::JobSpec& job, Violations* violations = nullptr) {
-  return Resolved<v1::PredictRequest>(ResolvePrediction, text, job, violations);
+v1::PredictSplitRequest SplitPrediction(const std::string& text, const v1::JobSpec& job,
+                                        Violations* violations = nullptr) {
+  return Resolved<v1::PredictSplitRequest>(ResolvePredictSplit, text, job, violations);
 }
 std::vector<std::string> BadFields(const std::string& evaluation, const v1::JobSpec& job) {
   Violations violations;
   Evaluation(evaluation, job, &violations);
   return violations.fields;
 }
-std::vector<std::string> BadPrediction(const std::string& prediction, const v1::JobSpec& job) {
+std::vector<std::string> BadSplit(const std::string& prediction, const v1::JobSpec& job) {
   Violations violations;
-  Prediction(prediction, job, &violations);
+  SplitPrediction(prediction, job, &violations);
   return violations.fields;
+}
+std::vector<std::string> BadPrediction(const v1::PredictRequest& request, const v1::JobSpec& job) {
+  FieldErrors::Root errors;
+  ResolvePrediction(request, job, errors.scope());
+  return ViolationsOf(errors).fields;
 }
 
 TEST(ResolveEvaluation, IsTheJobsWhereNothingIsSaid) {
@@ -124,36 +130,60 @@ TEST(ResolveEvaluation, AnotherDatasetMustSuitTheModel) {
   EXPECT_THAT(violations.text, testing::HasSubstr("has float targets, which the job's loss does not take"));
 }
 
-TEST(ResolvePrediction, FillsInTheDefaultsOfARange) {
-  const v1::PredictRequest request = Prediction("range {}", Crops());
+TEST(ResolvePredictSplit, FillsInTheDefaults) {
+  const v1::PredictSplitRequest request = SplitPrediction("", Crops());
   EXPECT_EQ(request.range().dataset(), "datasets/images");
   EXPECT_EQ(request.range().split(), "test");
   EXPECT_EQ(request.range().first(), 0u);
-  EXPECT_EQ(request.range().count(), 10u);
+  EXPECT_EQ(request.range().count(), 10000u) << "all of them";
   EXPECT_TRUE(request.test_time().five_crops()) << "the job's";
 }
 
-TEST(ResolvePrediction, ARangeEndsWithTheSplit) {
-  EXPECT_EQ(Prediction("range { first: 9995 count: 100 }", Crops()).range().count(), 5u);
-  EXPECT_THAT(BadPrediction("range { first: 10000 }", Crops()), ElementsAre("range.first"));
-  EXPECT_EQ(Prediction("range { count: 1000 }", Crops()).range().count(), 1000u);
+TEST(ResolvePredictSplit, ARangeEndsWithTheSplit) {
+  EXPECT_EQ(SplitPrediction("range { first: 9995 count: 100 }", Crops()).range().count(), 5u);
+  EXPECT_EQ(SplitPrediction("range { first: 9990 }", Crops()).range().count(), 10u);
+  EXPECT_EQ(SplitPrediction("range { count: 1000 }", Crops()).range().count(), 1000u);
+  EXPECT_THAT(BadSplit("range { first: 10000 }", Crops()), ElementsAre("range.first"));
+}
+
+TEST(ResolvePredictSplit, ReportsAllViolationsAtOnce) {
+  EXPECT_THAT(BadSplit("range { split: 'nosuch' } test_time { fractional_samples: 1001 }", Crops()),
+              ElementsAre("range.split", "test_time.fractional_samples"));
 }
 
 TEST(ResolvePrediction, ReportsAllViolationsAtOnce) {
-  EXPECT_THAT(BadPrediction("range { split: 'nosuch' count: 1001 } test_time { fractional_samples: 1001 }", Crops()),
-              ElementsAre("range.count", "range.split", "test_time.fractional_samples"));
-  EXPECT_THAT(BadPrediction("test_time { dropout_samples: 1001 }", Crops()),
-              ElementsAre("input", "test_time.dropout_samples"));
-  EXPECT_THAT(
-      BadPrediction("examples { shape: [1, 3] values: [1, 2, 3] } test_time { dropout_samples: 1001 }", Crops()),
-      ElementsAre("examples.shape", "test_time.dropout_samples"));
+  EXPECT_THAT(BadPrediction(Parse<v1::PredictRequest>("test_time { dropout_samples: 1001 }"), Crops()),
+              ElementsAre("examples", "test_time.dropout_samples"));
+  EXPECT_THAT(BadPrediction(Parse<v1::PredictRequest>(
+                                "examples { shape: [1, 3] values: [1, 2, 3] } test_time { dropout_samples: 1001 }"),
+                            Crops()),
+              ElementsAre("examples.shape", "test_time.dropout_samples"));
+}
+
+// 12 examples of 50,000 outputs, each with its probability, take 4.8 MB.
+TEST(ResolvePrediction, TheAnswerFitsAMessage) {
+  const auto job = [](int outputs) {
+    return Job("network { layers { name: 'logits' dense { units: " + std::to_string(outputs) +
+               " } } } batch_size: 32 data { dataset: 'images' }");
+  };
+  const auto numbers = [](int examples) {
+    v1::PredictRequest request;
+    request.mutable_examples()->add_shape(examples);
+    request.mutable_examples()->add_shape(784);
+    request.mutable_examples()->mutable_values()->Resize(784 * examples, 0.5f);
+    return request;
+  };
+  EXPECT_THAT(BadPrediction(numbers(10), job(50'000)), IsEmpty());
+  EXPECT_THAT(BadPrediction(numbers(12), job(50'000)), ElementsAre("examples.shape"));
+  EXPECT_THAT(BadSplit("", job(50'000)), IsEmpty());
+  EXPECT_THAT(BadSplit("", job(600'000)), ElementsAre("model")) << "no answer holds an example";
 }
 
 TEST(ResolvePrediction, ExamplesAreImagesOfAnySizeOrRowsOfNumbers) {
   const auto numbers = [](const std::string& shape, int values) {
     v1::PredictRequest request = FromText<v1::PredictRequest>("examples { shape: [" + shape + "] }");
     request.mutable_examples()->mutable_values()->Resize(values, 0.5f);
-    return BadPrediction(request.DebugString(), Crops());
+    return BadPrediction(request, Crops());
   };
   EXPECT_THAT(numbers("2, 784", 2 * 784), IsEmpty());
   EXPECT_THAT(numbers("1, 1, 28, 28", 784), IsEmpty());

@@ -133,14 +133,14 @@ TEST_P(AugmentedTraining, PredictAveragesTheLooks) {
                            .weights_path = newest->weights_path(),
                            .preprocessing_path = "",
                            .threads = 2};
-  v1::PredictRequest input;
+  v1::PredictSplitRequest input;
   input.mutable_range()->set_split("test");
   input.mutable_range()->set_count(5);
   auto* test_time = input.mutable_test_time();
   test_time->add_scales(10);
   test_time->set_five_crops(true);
   test_time->set_flips(true);
-  const auto averaged = Predict(request, input);
+  const auto averaged = PredictWhole(request, input);
   ASSERT_TRUE(averaged.ok()) << averaged.status();
   ASSERT_EQ(averaged->spread_size(), 15);
 
@@ -214,10 +214,10 @@ TEST_P(AugmentedTraining, TheAxesAreThoseOfTheCrops) {
   const auto evaluated = Evaluate(request);
   ASSERT_TRUE(evaluated.ok()) << evaluated.status();
   EXPECT_EQ(evaluated->loss(), undisturbed.Last(v1::Event::kEvaluation).evaluation().loss());
-  v1::PredictRequest range;
+  v1::PredictSplitRequest range;
   range.mutable_range()->set_split("test");
   range.mutable_range()->set_count(5);
-  const auto predicted = Predict(request, range);
+  const auto predicted = PredictWhole(request, range);
   ASSERT_TRUE(predicted.ok()) << predicted.status();
   ASSERT_EQ(predicted->outputs_size(), 15);
   // The same images as numbers, in their own shape and as rows of numbers.

@@ -208,10 +208,10 @@ TEST_F(TrainTest, EvaluateAndPredictAgreeWithTraining) {
   EXPECT_EQ(metrics->loss(), reported.loss());
   EXPECT_EQ(metrics->accuracy(), reported.accuracy());
 
-  v1::PredictRequest input;
+  v1::PredictSplitRequest input;
   input.mutable_range()->set_split("test");
   input.mutable_range()->set_count(80);
-  const auto predicted = Predict(inference, input);
+  const auto predicted = PredictWhole(inference, input);
   ASSERT_TRUE(predicted.ok()) << predicted.status();
   ASSERT_EQ(predicted->classes_size(), 80);
   int right = 0;
@@ -275,10 +275,10 @@ TEST_F(TrainTest, PreprocessingThatIsFittedIsToldOnceAndKept) {
     const auto metrics = Evaluate(inference);
     ASSERT_TRUE(metrics.ok()) << metrics.status();
     EXPECT_EQ(metrics->loss(), undisturbed.Last(v1::Event::kEvaluation).evaluation().loss());
-    v1::PredictRequest from_split;
+    v1::PredictSplitRequest from_split;
     from_split.mutable_range()->set_split("test");
     from_split.mutable_range()->set_count(80);
-    const auto predicted = Predict(inference, from_split);
+    const auto predicted = PredictWhole(inference, from_split);
     ASSERT_TRUE(predicted.ok()) << predicted.status();
     int right = 0;
     for (int i = 0; i < 80; ++i) right += predicted->classes(i) == predicted->labels(i);
@@ -353,7 +353,7 @@ TEST_F(TrainTest, AResumeAndAnEvaluationRefuseItToo) {
   ASSERT_FALSE(resumed.steps.empty());
   EXPECT_EQ(resumed.steps, std::vector<uint64_t>(resumed.steps.size(), 3)) << "the step it goes on from";
   int reports = 0;
-  const absl::Status refused = Evaluate(inference, [&] { ++reports; }).status();
+  const absl::Status refused = Evaluate(inference, [&](int64_t, int64_t) { ++reports; }).status();
   EXPECT_EQ(refused.code(), absl::StatusCode::kDataLoss) << refused;
   EXPECT_THAT(std::string(refused.message()), HasSubstr("datasets/images, split \"test\""));
   EXPECT_GT(reports, 0);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/base/checksum.h"
+#include "server/services/import_request.h"
 #include "tests/server/services/services_fixture.h"
 
 namespace traind::server {
@@ -36,54 +37,79 @@ TEST_F(DatasetServiceTest, AnImportIsTheWorkOfAWorkerThatMayDie) {
   launcher_.HoldDataTasks();
   grpc::Status status;
   std::thread call([&] {
-    grpc::ClientContext context;
     v1::Dataset dataset;
-    status = datasets_->ImportDataset(&context, ImportRequest("digits"), &dataset);
+    status = ImportAll(ImportRequest("digits"), &dataset);
   });
-  auto worker = launcher_.Await(1);
-  ASSERT_EQ(worker->task.import().files_size(), 4);
-  EXPECT_EQ(worker->task.import().files(1).file().path(), "labels.npy");
-  EXPECT_EQ(worker->task.import().files(1).path(), std::filesystem::canonical(root_ + "/labels.npy"));
-  // Half a dataset.
-  std::filesystem::create_directories(worker->task.dataset_dir());
-  std::ofstream(worker->task.dataset_dir() + "/train.examples.npy") << "half";
-  worker->End(WorkerExit::Kind::kCrashed, "killed by signal 11 (SIGSEGV)");
+  for (size_t n = 1; n <= 4; ++n) {
+    auto worker = launcher_.Await(n);
+    ASSERT_EQ(worker->task.import().files_size(), 4);
+    EXPECT_EQ(worker->task.import().files(1).file().path(), "labels.npy");
+    EXPECT_EQ(worker->task.import().files(1).path(), std::filesystem::canonical(root_ + "/labels.npy"));
+    // Half a dataset.
+    std::filesystem::create_directories(worker->task.dataset_dir());
+    std::ofstream(worker->task.dataset_dir() + "/train.examples.npy") << "half";
+    worker->End(WorkerExit::Kind::kCrashed, "killed by signal 11 (SIGSEGV)");
+  }
   call.join();
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INTERNAL);
   EXPECT_THAT(status.error_message(), HasSubstr("killed by signal 11 (SIGSEGV)"));
   EXPECT_FALSE(std::filesystem::exists(folder_.path() + "/data/datasets/digits"));
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path() + "/data/trash"));
 }
 
-TEST_F(DatasetServiceTest, ACallerWhoGoesEndsTheImport) {
+TEST_F(DatasetServiceTest, ADatasetThatIsReadStays) {
+  Import("digits");
   launcher_.HoldDataTasks();
+  v1::DescribeDatasetRequest request;
+  request.set_name("datasets/digits");
+  v1::Operation operation;
   grpc::ClientContext context;
-  grpc::Status status;
-  std::thread call([&] {
-    v1::Dataset dataset;
-    status = datasets_->ImportDataset(&context, ImportRequest("digits"), &dataset);
-  });
+  ASSERT_TRUE(datasets_->DescribeDataset(&context, request, &operation).ok());
   auto worker = launcher_.Await(1);
-  context.TryCancel();
-  call.join();
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::CANCELLED);
-  absl::MutexLock lock(&worker->mu);
-  const auto killed = [&worker]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(worker->mu) { return worker->killed; };
-  worker->mu.Await(absl::Condition(&killed));
+  v1::DeleteDatasetRequest remove;
+  remove.set_name("datasets/digits");
+  google::protobuf::Empty empty;
+  grpc::ClientContext early;
+  const grpc::Status refused = datasets_->DeleteDataset(&early, remove, &empty);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_EQ(refused.error_message(), operation.name() + " uses datasets/digits");
+  worker->End(WorkerExit::Kind::kFinished);
+  v1::DatasetDescription description;
+  ASSERT_TRUE(Await(*operations_, grpc::Status::OK, operation, &description).ok());
+  grpc::ClientContext late;
+  EXPECT_TRUE(datasets_->DeleteDataset(&late, remove, &empty).ok());
 }
 
 TEST_F(DatasetServiceTest, ViolationsOfAnImportComeFromTheWorker) {
   v1::ImportDatasetRequest request = ImportRequest("digits");
   request.mutable_splits(1)->set_format(v1::FORMAT_CIFAR10);
   request.mutable_splits(1)->clear_labels();
-  grpc::ClientContext context;
   v1::Dataset dataset;
-  const grpc::Status status = datasets_->ImportDataset(&context, request, &dataset);
+  const grpc::Status status = ImportAll(request, &dataset);
   EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(Fields(status), ElementsAre("splits[1].examples"));
   request.mutable_splits(1)->set_name("train");
-  grpc::ClientContext again;
-  EXPECT_THAT(Fields(datasets_->ImportDataset(&again, request, &dataset)), ElementsAre("splits[1].name"));
+  (*request.mutable_labels())["Team"] = "vision";
+  grpc::ClientContext context;
+  v1::Operation operation;
+  EXPECT_EQ(datasets_->ImportDataset(&context, request, &operation).error_code(), grpc::StatusCode::INVALID_ARGUMENT)
+      << "at once";
+}
+
+TEST_F(DatasetServiceTest, AnImportGivesLabelsAndAUid) {
+  v1::ImportDatasetRequest request = ImportRequest("digits");
+  (*request.mutable_labels())["team"] = "vision";
+  v1::Dataset dataset;
+  ASSERT_TRUE(ImportAll(request, &dataset).ok());
+  EXPECT_EQ(dataset.labels().at("team"), "vision");
+  EXPECT_EQ(dataset.uid().size(), 36u);
+  v1::GetDatasetRequest get;
+  get.set_name("datasets/digits");
+  v1::Dataset stored;
+  grpc::ClientContext context;
+  ASSERT_TRUE(datasets_->GetDataset(&context, get, &stored).ok());
+  EXPECT_EQ(stored.uid(), dataset.uid());
+  EXPECT_EQ(stored.labels().at("team"), "vision");
 }
 
 TEST_F(DatasetServiceTest, DescribesDatasets) {
@@ -92,7 +118,9 @@ TEST_F(DatasetServiceTest, DescribesDatasets) {
   request.set_name("datasets/digits");
   v1::DatasetDescription description;
   grpc::ClientContext context;
-  const grpc::Status status = datasets_->DescribeDataset(&context, request, &description);
+  v1::Operation operation;
+  const grpc::Status begun = datasets_->DescribeDataset(&context, request, &operation);
+  const grpc::Status status = Await(*operations_, begun, operation, &description);
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_EQ(description.dataset().name(), "datasets/digits");
   ASSERT_EQ(description.splits_size(), 2);
@@ -101,7 +129,7 @@ TEST_F(DatasetServiceTest, DescribesDatasets) {
   EXPECT_EQ(description.splits(1).shared_with_first(), kExamples);
   request.set_name("datasets/none");
   grpc::ClientContext missing;
-  EXPECT_EQ(datasets_->DescribeDataset(&missing, request, &description).error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(datasets_->DescribeDataset(&missing, request, &operation).error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
 TEST_F(DatasetServiceTest, ImportsListsAndDeletesDatasets) {
@@ -118,10 +146,8 @@ TEST_F(DatasetServiceTest, ImportsListsAndDeletesDatasets) {
   } while (!request.page_token().empty());
   EXPECT_THAT(names, ElementsAre("datasets/a", "datasets/b", "datasets/c"));
 
-  grpc::ClientContext again;
   v1::Dataset dataset;
-  EXPECT_EQ(datasets_->ImportDataset(&again, ImportRequest("a"), &dataset).error_code(),
-            grpc::StatusCode::ALREADY_EXISTS);
+  EXPECT_EQ(ImportAll(ImportRequest("a"), &dataset).error_code(), grpc::StatusCode::ALREADY_EXISTS);
   v1::DeleteDatasetRequest remove;
   remove.set_name("datasets/a");
   google::protobuf::Empty empty;
@@ -179,9 +205,9 @@ TEST_F(DatasetServiceTest, GoesOnWithABrokenUpload) {
   v1::ImportDatasetRequest request = ImportRequest("digits");
   for (auto& split : *request.mutable_splits()) split.mutable_examples()->set_upload("uploads/examples");
   v1::Dataset dataset;
-  grpc::ClientContext importing;
-  const grpc::Status imported = datasets_->ImportDataset(&importing, request, &dataset);
+  const grpc::Status imported = ImportAll(request, &dataset);
   EXPECT_TRUE(imported.ok()) << imported.error_message();
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() + "/data/uploads/examples")) << "it has served its purpose";
 }
 
 TEST_F(DatasetServiceTest, RefusesWrongUploads) {

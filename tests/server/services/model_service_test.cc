@@ -2,12 +2,11 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
 #include <filesystem>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "core/base/checksum.h"
 #include "core/checkpoint/checkpoint_dir.h"
 #include "tests/server/services/services_fixture.h"
 
@@ -29,18 +28,7 @@ class ModelServiceTest : public ServicesTest {
  protected:
   grpc::Status Upload(const std::string& id, const std::string& bytes, v1::Model* model,
                       const v1::UploadModelHeader& header = {}) {
-    grpc::ClientContext context;
-    auto stream = models_->UploadModel(&context, model);
-    v1::UploadModelRequest request;
-    *request.mutable_header() = header;
-    request.mutable_header()->set_model_id(id);
-    request.mutable_header()->set_size_bytes(static_cast<int64_t>(bytes.size()));
-    request.mutable_header()->set_crc32(core::Crc32Hex(bytes));
-    stream->Write(request);
-    request.set_chunk(bytes);
-    stream->Write(request);
-    stream->WritesDone();
-    return stream->Finish();
+    return UploadModel(id, bytes, model, header);
   }
   grpc::Status Get(const std::string& name, v1::Model* model) {
     v1::GetModelRequest request;
@@ -284,42 +272,63 @@ TEST_F(ModelServiceTest, NamesEveryViolationOfAnEvaluationAndAPredictionAtOnce) 
   evaluate.set_batch_size(1000);
   evaluate.mutable_data()->set_evaluation_split("nosuch");
   evaluate.mutable_test_time()->set_dropout_samples(5000);
-  v1::EvaluationMetrics metrics;
+  v1::Operation operation;
   grpc::ClientContext first;
-  const grpc::Status evaluated = models_->Evaluate(&first, evaluate, &metrics);
+  const grpc::Status evaluated = models_->Evaluate(&first, evaluate, &operation);
   EXPECT_EQ(evaluated.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   EXPECT_THAT(Fields(evaluated), ElementsAre("data.evaluation_split", "batch_size", "test_time.dropout_samples"));
 
+  v1::PredictSplitRequest split;
+  *split.mutable_model() = evaluate.model();
+  *split.mutable_test_time() = evaluate.test_time();
+  split.mutable_range()->set_dataset("none");
+  grpc::ClientContext second;
+  EXPECT_THAT(Fields(models_->PredictSplit(&second, split, &operation)),
+              ElementsAre("range.dataset", "test_time.dropout_samples"));
   v1::PredictRequest predict;
   *predict.mutable_model() = evaluate.model();
   *predict.mutable_test_time() = evaluate.test_time();
-  predict.mutable_range()->set_dataset("none");
-  predict.mutable_range()->set_count(1001);
   v1::PredictResponse predicted;
-  grpc::ClientContext second;
-  EXPECT_THAT(Fields(models_->Predict(&second, predict, &predicted)),
-              ElementsAre("range.dataset", "range.count", "test_time.dropout_samples"));
-  predict.clear_input();
   grpc::ClientContext third;
-  EXPECT_THAT(Fields(models_->Predict(&third, predict, &predicted)), ElementsAre("input", "test_time.dropout_samples"));
+  EXPECT_THAT(Fields(models_->Predict(&third, predict, &predicted)),
+              ElementsAre("examples", "test_time.dropout_samples"));
 
   EXPECT_EQ(launcher_.started(), 1u) << "that of the job";
 
   // What the worker gets is resolved.
-  predict.mutable_range()->set_first(15);
-  predict.clear_test_time();
-  std::thread good([&] {
-    grpc::ClientContext context;
-    models_->Predict(&context, predict, &predicted);
-  });
-  const auto worker = launcher_.Await(2);
-  const v1::PredictRequest& resolved = worker->task.predict().request();
+  split.mutable_range()->Clear();
+  split.mutable_range()->set_first(15);
+  split.clear_test_time();
+  grpc::ClientContext fourth;
+  ASSERT_TRUE(models_->PredictSplit(&fourth, split, &operation).ok());
+  const v1::PredictSplitRequest resolved = launcher_.Await(2)->task.predict().split();
   EXPECT_EQ(resolved.range().dataset(), "datasets/digits");
   EXPECT_EQ(resolved.range().split(), "test");
   EXPECT_EQ(resolved.range().count(), static_cast<uint64_t>(kExamples - 15));
   EXPECT_EQ(resolved.test_time().fractional_samples(), 1u);
-  worker->End(WorkerExit::Kind::kFinished);
-  good.join();
+}
+
+// A call whose caller waits no longer costs no worker.
+TEST_F(ModelServiceTest, APredictionEndsAtItsCallersDeadline) {
+  Import("digits");
+  v1::Job job;
+  ASSERT_TRUE(Create(JobRequest("j"), &job).ok());
+  launcher_.Await(1)->End(WorkerExit::Kind::kFinished);
+  v1::Model model;
+  ASSERT_TRUE(Upload("m", OneTensor(), &model).ok());
+  v1::PredictRequest predict;
+  predict.mutable_model()->set_model("models/m");
+  predict.mutable_model()->set_job("jobs/j");
+  for (const int n : {1, 16}) predict.mutable_examples()->add_shape(n);
+  predict.mutable_examples()->mutable_values()->Resize(16, 0.5f);
+  v1::PredictResponse predicted;
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(300));
+  EXPECT_EQ(models_->Predict(&context, predict, &predicted).error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+  const auto worker = launcher_.Await(2);
+  absl::MutexLock lock(&worker->mu);
+  const auto killed = [&worker]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(worker->mu) { return worker->killed; };
+  worker->mu.Await(absl::Condition(&killed));
 }
 
 }  // namespace

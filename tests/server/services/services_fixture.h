@@ -11,9 +11,11 @@
 #include <utility>
 #include <vector>
 
+#include "core/base/checksum.h"
 #include "server/server.h"
 #include "tests/server/fake_launcher.h"
 #include "tests/support/file_formats.h"
+#include "tests/support/operations.h"
 #include "tests/support/temporary_folder.h"
 #include "traind/rpc/error_details.pb.h"
 #include "traind/rpc/status.pb.h"
@@ -65,6 +67,7 @@ class ServicesTest : public ::testing::Test {
     training_ = v1::TrainingService::NewStub(channel);
     datasets_ = v1::DatasetService::NewStub(channel);
     models_ = v1::ModelService::NewStub(channel);
+    operations_ = v1::OperationService::NewStub(channel);
   }
 
   v1::ImportDatasetRequest ImportRequest(const std::string& id) {
@@ -78,12 +81,33 @@ class ServicesTest : public ::testing::Test {
     }
     return request;
   }
-  void Import(const std::string& id) {
+  // The whole of an import: the call, and the wait for its operation.
+  grpc::Status ImportAll(const v1::ImportDatasetRequest& request, v1::Dataset* dataset) {
     grpc::ClientContext context;
+    v1::Operation operation;
+    const grpc::Status begun = datasets_->ImportDataset(&context, request, &operation);
+    return Await(*operations_, begun, operation, dataset);
+  }
+  void Import(const std::string& id) {
     v1::Dataset dataset;
-    const grpc::Status status = datasets_->ImportDataset(&context, ImportRequest(id), &dataset);
+    const grpc::Status status = ImportAll(ImportRequest(id), &dataset);
     ASSERT_TRUE(status.ok()) << status.error_message();
     EXPECT_EQ(dataset.name(), "datasets/" + id);
+  }
+  grpc::Status UploadModel(const std::string& id, const std::string& bytes, v1::Model* model,
+                           const v1::UploadModelHeader& header = {}) {
+    grpc::ClientContext context;
+    auto stream = models_->UploadModel(&context, model);
+    v1::UploadModelRequest request;
+    *request.mutable_header() = header;
+    request.mutable_header()->set_model_id(id);
+    request.mutable_header()->set_size_bytes(static_cast<int64_t>(bytes.size()));
+    request.mutable_header()->set_crc32(core::Crc32Hex(bytes));
+    stream->Write(request);
+    request.set_chunk(bytes);
+    stream->Write(request);
+    stream->WritesDone();
+    return stream->Finish();
   }
   static v1::CreateJobRequest JobRequest(const std::string& id) {
     v1::CreateJobRequest request;
@@ -128,6 +152,7 @@ class ServicesTest : public ::testing::Test {
   std::unique_ptr<v1::TrainingService::Stub> training_;
   std::unique_ptr<v1::DatasetService::Stub> datasets_;
   std::unique_ptr<v1::ModelService::Stub> models_;
+  std::unique_ptr<v1::OperationService::Stub> operations_;
 };
 
 }  // namespace traind::server

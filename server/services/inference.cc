@@ -1,0 +1,125 @@
+#include "server/services/inference.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/errors.h"
+#include "core/checkpoint/checkpoint_dir.h"
+#include "core/job/resolve_inference.h"
+#include "server/resources/names.h"
+#include "server/services/admission.h"
+#include "server/services/weights.h"
+
+namespace traind::server {
+namespace {
+
+// Weights with the network they belong to.
+struct Trained {
+  std::string name;  // Of the weights: "jobs/{id}/checkpoints/{step}" with the step's number, or "models/{id}".
+  std::string weights_path;
+  std::string preprocessing_path;
+  v1::JobSpec spec;  // Resolved.
+  int64_t memory_bound_bytes = 0;
+};
+
+absl::StatusOr<Trained> FindTrained(const v1::ModelRef& ref, const Backend& backend) {
+  auto weights = FindWeights(*backend.folder, ref.model(), /*allow_job=*/false, "model.model");
+  if (!weights.ok()) return weights.status();
+  if (weights->job.empty() && ref.job().empty()) {
+    return FieldError("model.job", "is required for an uploaded model: its network and preprocessing are the job's");
+  }
+  Trained trained{.name = weights->name,
+                  .weights_path = weights->path,
+                  .preprocessing_path = weights->preprocessing_path,
+                  .spec = std::move(weights->spec)};
+  std::string job_id = weights->job;
+  if (!ref.job().empty()) {
+    auto id = ParseName("jobs", ref.job(), "model.job");
+    if (!id.ok()) return id.status();
+    job_id = *std::move(id);
+  }
+  auto job = backend.store->GetJob(job_id);
+  if (!job.ok()) return job.status();
+  trained.memory_bound_bytes = job->job.memory_bound_bytes();
+  if (job_id == weights->job) return trained;
+  // The network of one job with the weights of another, or of a model: preprocessing goes with the network.
+  trained.spec = job->job.resolved_spec();
+  trained.preprocessing_path.clear();
+  if (trained.spec.data().preprocessing_size() == 0) return trained;
+  auto fitted = core::FindCheckpoint(backend.folder->CheckpointDir(job_id), "latest");
+  if (absl::IsNotFound(fitted.status())) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(ref.job(), " has no checkpoint yet, and so no fitted preprocessing"));
+  }
+  if (!fitted.ok()) return fitted.status();
+  trained.preprocessing_path = fitted->preprocessing_path();
+  return trained;
+}
+
+// An operation on the weights that reads the dataset.
+OperationManager::NewOperation NewOperationOf(const Trained& trained, const v1::Dataset& dataset,
+                                              const DataFolder& folder) {
+  OperationManager::NewOperation operation;
+  operation.target = trained.name;
+  operation.uses = {trained.name, dataset.name()};
+  operation.memory_bytes = trained.memory_bound_bytes;
+  operation.task.set_dataset_dir(absl::StrCat(folder.path(), "/", dataset.name()));
+  operation.task.set_weights_path(trained.weights_path);
+  return operation;
+}
+
+}  // namespace
+
+absl::StatusOr<OperationManager::NewOperation> AdmitEvaluation(const v1::EvaluateRequest& request,
+                                                               const Backend& backend) {
+  auto trained = FindTrained(request.model(), backend);
+  if (!trained.ok()) return trained.status();
+  core::FieldErrors::Root errors;
+  const auto dataset =
+      FindDataset(*backend.folder, core::DatasetOf(request, trained->spec), errors.scope("data").At("dataset"));
+  v1::JobSpec spec =
+      core::ResolveEvaluation(request, trained->spec, dataset.has_value() ? &*dataset : nullptr, errors.scope());
+  if (!errors.ok()) return errors.ToStatus();
+  auto operation = NewOperationOf(*trained, *dataset, *backend.folder);
+  operation.task.mutable_evaluate()->set_preprocessing_path(trained->preprocessing_path);
+  *operation.task.mutable_evaluate()->mutable_spec() = std::move(spec);
+  return operation;
+}
+
+absl::StatusOr<OperationManager::NewOperation> AdmitPredictSplit(const v1::PredictSplitRequest& request,
+                                                                 const Backend& backend) {
+  auto trained = FindTrained(request.model(), backend);
+  if (!trained.ok()) return trained.status();
+  core::FieldErrors::Root errors;
+  const auto dataset =
+      FindDataset(*backend.folder, core::DatasetOf(request, trained->spec), errors.scope("range").At("dataset"));
+  v1::PredictSplitRequest resolved =
+      core::ResolvePredictSplit(request, trained->spec, dataset.has_value() ? &*dataset : nullptr, errors.scope());
+  if (!errors.ok()) return errors.ToStatus();
+  auto operation = NewOperationOf(*trained, *dataset, *backend.folder);
+  internal::PredictTask& predict = *operation.task.mutable_predict();
+  predict.set_preprocessing_path(trained->preprocessing_path);
+  *predict.mutable_spec() = std::move(trained->spec);
+  *predict.mutable_split() = std::move(resolved);
+  return operation;
+}
+
+absl::StatusOr<Prediction> AdmitPrediction(const v1::PredictRequest& request, const Backend& backend) {
+  auto trained = FindTrained(request.model(), backend);
+  if (!trained.ok()) return trained.status();
+  core::FieldErrors::Root errors;
+  v1::PredictRequest resolved = core::ResolvePrediction(request, trained->spec, errors.scope());
+  if (!errors.ok()) return errors.ToStatus();
+  Prediction prediction{.memory_bytes = trained->memory_bound_bytes};
+  prediction.task.set_weights_path(trained->weights_path);
+  prediction.task.set_threads(backend.jobs->capacity().threads);
+  internal::PredictTask& predict = *prediction.task.mutable_predict();
+  predict.set_preprocessing_path(trained->preprocessing_path);
+  *predict.mutable_spec() = std::move(trained->spec);
+  *predict.mutable_request() = std::move(resolved);
+  return prediction;
+}
+
+}  // namespace traind::server
