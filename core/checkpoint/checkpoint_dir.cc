@@ -340,6 +340,26 @@ absl::Status VerifyCheckpoint(const CheckpointFiles& checkpoint) {
   return absl::OkStatus();
 }
 
+absl::Status LinkCheckpoint(const CheckpointFiles& checkpoint, const std::string& dir) {
+  const uint64_t step = checkpoint.manifest.step();
+  const std::string folder = Join(dir, StepName(step));
+  if (absl::Status status = CreateFolders(folder); !status.ok()) return status;
+  std::vector<std::string> names = {kManifestFile, kManifestChecksumFile};
+  for (const v1::CheckpointFile& file : checkpoint.manifest.files()) names.push_back(file.name());
+  for (const std::string& name : names) {
+    const std::string path = Join(checkpoint.dir, name);
+    std::error_code error;
+    std::filesystem::create_hard_link(path, Join(folder, name), error);
+    if (error) return ErrnoStatus(error.value(), "link", path);
+  }
+  // One of the same step may have taken its place between two links.
+  if (auto linked = ReadManifest(dir, static_cast<int64_t>(step)); !linked.ok()) {
+    return absl::NotFoundError(absl::StrCat("the checkpoint was replaced: ", linked.status().message()));
+  }
+  if (absl::Status status = SyncFolder(folder); !status.ok()) return status;
+  return SyncFolder(dir);
+}
+
 absl::StatusOr<LoadedCheckpoint> LoadNewestCheckpoint(const std::string& dir) {
   if (absl::Status status = RemoveLeftovers(dir); !status.ok()) return status;
   auto steps = ListSteps(dir);

@@ -72,6 +72,11 @@ absl::Status RememberDeletedBest(const std::string& dir, uint64_t step);
 // Reads every file and compares sizes and checksums: DATA_LOSS names the first that differs.
 absl::Status VerifyCheckpoint(const CheckpointFiles& checkpoint);
 
+// Makes the checkpoint the first one in the folder of another job (created if absent), durable and sharing the bytes:
+// either folder may be pruned afterwards. NOT_FOUND: it was pruned or replaced just now. `dir` is not to be used after
+// an error.
+absl::Status LinkCheckpoint(const CheckpointFiles& checkpoint, const std::string& dir);
+
 struct LoadedCheckpoint {
   CheckpointFiles files;
   Safetensors weights;

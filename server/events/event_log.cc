@@ -23,7 +23,7 @@ void EventLog::Publish(JobKey key, const std::vector<v1::Event>& events) {
   }
   for (const auto& [id, wake] : channel.watchers) wake();
   if (terminal) {
-    // The job's last word: from here on the store serves it.
+    // The job's last word for now: from here on the store serves it.
     channel.recent.clear();
     channel.bytes = 0;
     if (channel.watchers.empty()) channels_.erase(key);
@@ -57,7 +57,7 @@ absl::StatusOr<JobStore::EventBatch> EventLog::Read(JobKey key, const JobStore::
     absl::MutexLock lock(&mu_);
     const auto found = channels_.find(key);
     if (found != channels_.end()) {
-      if (found->second.deleted) return absl::AbortedError("the job was deleted while it was watched");
+      if (found->second.deleted) return absl::NotFoundError("the job was deleted while it was watched");
       const auto& recent = found->second.recent;
       if (!recent.empty() && options.after_sequence + 1 >= recent.front()->sequence()) {
         JobStore::EventBatch batch;

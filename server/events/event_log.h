@@ -23,7 +23,8 @@ class EventLog {
   // `store` outlives this. `cache_bytes` bounds the events kept for one job.
   explicit EventLog(JobStore* store, int64_t cache_bytes = 1 << 20) : store_(store), cache_bytes_(cache_bytes) {}
 
-  // Announces events just stored, in order. After the event of a terminal state nothing more comes for the job.
+  // Announces events just stored, in order. After the event of a terminal state nothing more comes for the job, unless
+  // a person makes it live again.
   void Publish(JobKey key, const std::vector<v1::Event>& events);
   // The job was deleted: its watchers are woken and find nothing.
   void Remove(JobKey key);
@@ -31,7 +32,7 @@ class EventLog {
   void Close();
   bool closed() const;
 
-  // As JobStore::ReadEvents. ABORTED: the job was deleted.
+  // As JobStore::ReadEvents. NOT_FOUND: the job was deleted.
   absl::StatusOr<JobStore::EventBatch> Read(JobKey key, const JobStore::ReadOptions& options);
 
   // Calls `wake` after each Publish, Remove and Close for the job, until Unsubscribe has returned. `wake` must be quick

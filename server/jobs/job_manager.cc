@@ -1,4 +1,4 @@
-// The calls of clients; job_supervisor.cc has what happens by itself.
+// The calls of clients, but for the verbs (job_verbs.cc); job_supervisor.cc has what happens by itself.
 #include "server/jobs/job_manager.h"
 
 #include <algorithm>
@@ -8,7 +8,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
-#include "core/base/enum_name.h"
 #include "core/base/errors.h"
 #include "core/base/labels.h"
 #include "google/protobuf/util/time_util.h"
@@ -28,8 +27,6 @@ std::string MadeUpId() {
   std::random_device random;
   return absl::StrFormat("job-%08x%04x", random(), random() & 0xffff);
 }
-
-absl::Status ShuttingDown() { return absl::UnavailableError("the server is shutting down"); }
 
 const Collection& JobCollection() {
   static const Collection kCollection{
@@ -74,7 +71,7 @@ absl::StatusOr<v1::Job> JobManager::Make(const Creation& creation,
   if (!absl::IsNotFound(earlier.status())) return earlier;
   if (absl::Status status = CheckNew(job); !status.ok()) return status;
   if (creation.validate_only) return job;
-  if (shutting_down()) return ShuttingDown();
+  if (absl::Status status = CheckServing(); !status.ok()) return status;
   if (absl::Status status = PlaceFiles(*admitted); !status.ok()) return status;
   return Enqueue(std::move(job), creation);
 }
@@ -106,6 +103,7 @@ absl::Status JobManager::PlaceFiles(const NewJob& admitted) {
   const absl::string_view id = IdOf(admitted.job.name());
   // The files of a deleted job may be left over: the new one must not go on from its checkpoints.
   if (absl::Status status = folder_->Remove("jobs", id); !status.ok()) return status;
+  if (!admitted.checkpoints.empty()) return PlaceCheckpoints(admitted.checkpoints, id);
   if (admitted.weights_file.empty()) return absl::OkStatus();
   return folder_->KeepInitialWeights(admitted.weights_file, id);
 }
@@ -114,7 +112,10 @@ absl::StatusOr<v1::Job> JobManager::Enqueue(v1::Job job, const Creation& creatio
   job.set_state(v1::JOB_STATE_QUEUED);
   LogPosition position;
   v1::Event queued;
+  queued.set_step(job.progress().step());
   queued.mutable_state()->set_state(v1::JOB_STATE_QUEUED);
+  if (!job.forked_from().empty()) job.set_state_reason(absl::StrCat("forked from ", job.forked_from()));
+  queued.mutable_state()->set_reason(job.state_reason());
   auto events = Sequence({queued}, absl::Now(), nullptr, position);
   if (!events.ok()) return events.status();
   BeginRecord(job, events->front().time());
@@ -135,9 +136,7 @@ absl::StatusOr<v1::Job> JobManager::Enqueue(v1::Job job, const Creation& creatio
     live->position = std::move(position);
     log_->Publish(*key, *events);
   }
-  absl::MutexLock lock(&mu_);
-  live_.emplace(*key, std::move(live));
-  changed_ = true;
+  MakeLive(live);
   return job;
 }
 
@@ -189,8 +188,7 @@ absl::StatusOr<v1::Job> JobManager::Update(const v1::UpdateJobRequest& request) 
   if (const std::shared_ptr<LiveJob> live = FindLive(*id); live != nullptr) {
     absl::MutexLock lock(&live->mu);
     if (absl::Status status = Change(request, live->key, live->job); !status.ok()) return status;
-    absl::MutexLock lock_all(&mu_);
-    changed_ = true;
+    Wake();
     return live->job;
   }
   auto stored = store_->GetJob(*id);
@@ -222,56 +220,6 @@ absl::Status JobManager::WithJob(const std::string& id, const std::function<absl
   return stored.ok() ? use(stored->job) : stored.status();
 }
 
-absl::StatusOr<v1::Job> JobManager::Cancel(const std::string& id) {
-  if (shutting_down()) return ShuttingDown();
-  std::shared_ptr<LiveJob> live = FindLive(id);
-  if (live == nullptr) {
-    absl::MutexLock files(&files_mu_);  // The job may be about to become live.
-    live = FindLive(id);
-  }
-  if (live == nullptr) {
-    auto stored = store_->GetJob(id);
-    if (!stored.ok()) return stored.status();
-    if (stored->job.state() == v1::JOB_STATE_CANCELLED) return std::move(stored->job);
-    return absl::FailedPreconditionError(
-        absl::StrCat(stored->job.name(), " is ", core::EnumName(stored->job.state()), " already"));
-  }
-  absl::MutexLock lock(&live->mu);
-  switch (live->job.state()) {
-    case v1::JOB_STATE_QUEUED:
-      if (absl::Status status = Move(*live, v1::JOB_STATE_CANCELLED, "cancelled by a client"); !status.ok())
-        return status;
-      Forget(live->key);
-      break;
-    case v1::JOB_STATE_RUNNING:
-      if (absl::Status status = Move(*live, v1::JOB_STATE_CANCELLING, "cancelled by a client"); !status.ok())
-        return status;
-      if (live->worker != nullptr) live->worker->Stop(internal::Stop::REASON_CANCEL);
-      break;
-    case v1::JOB_STATE_CANCELLING:
-    case v1::JOB_STATE_CANCELLED:
-      break;
-    default:
-      return absl::FailedPreconditionError(
-          absl::StrCat(live->job.name(), " is ", core::EnumName(live->job.state()), " already"));
-  }
-  return live->job;
-}
-
-absl::Status JobManager::Delete(const std::string& id) {
-  absl::MutexLock files(&files_mu_);
-  auto stored = store_->GetJob(id);
-  if (!stored.ok()) return stored.status();
-  if (!IsTerminal(stored->job.state())) {
-    return absl::FailedPreconditionError(absl::StrCat(stored->job.name(), " is ", core::EnumName(stored->job.state()),
-                                                      "; cancel it and wait for its end first"));
-  }
-  // Rows first: a crash in between leaves files without a job, which the next start removes.
-  if (absl::Status status = store_->DeleteJob(stored->key); !status.ok()) return status;
-  log_->Remove(stored->key);
-  return folder_->Remove("jobs", id);
-}
-
 absl::Status JobManager::RemoveDataset(const std::string& dataset, const std::function<absl::Status()>& remove) {
   absl::MutexLock files(&files_mu_);
   for (const auto& [key, live] : live_jobs()) {
@@ -301,15 +249,31 @@ JobManager::LiveJobs JobManager::live_jobs() {
   return live_;
 }
 
-void JobManager::Forget(JobKey key) {
+void JobManager::Forget(LiveJob& live) {
+  live.forgotten = true;
   absl::MutexLock lock(&mu_);
-  live_.erase(key);
+  live_.erase(live.key);
+  changed_ = true;
+}
+
+void JobManager::MakeLive(const std::shared_ptr<LiveJob>& live) {
+  absl::MutexLock lock(&mu_);
+  live_.emplace(live->key, live);
+  changed_ = true;
+}
+
+void JobManager::Wake() {
+  absl::MutexLock lock(&mu_);
   changed_ = true;
 }
 
 bool JobManager::shutting_down() {
   absl::MutexLock lock(&mu_);
   return shutting_down_;
+}
+
+absl::Status JobManager::CheckServing() {
+  return shutting_down() ? absl::UnavailableError("the server is shutting down") : absl::OkStatus();
 }
 
 }  // namespace traind::server

@@ -1,10 +1,14 @@
-// The jobs of this server: creates, runs, restarts, cancels and deletes them. Every change of a job's state goes
-// through here, by the table in job_state.h, and is in the store together with its STATE event before anybody sees
-// it. Jobs that are not terminal are held in memory, all others in the store only.
+// The jobs of this server: creates, runs, restarts, steers and deletes them. Every change of a job's state goes through
+// here, by the tables in job_state.h and job_verb.h, and is in the store together with its STATE event before anybody
+// sees it. Jobs that are not terminal are held in memory, all others in the store only; a terminal one that is to train
+// on (Resume, Extend) comes back from there.
 //
 // Restarts: a worker that crashes, hangs or cannot be started is started again from its last checkpoint, at most
-// max_restarts times in the life of the job (the count is never reset); then the job is FAILED. A stop of the server is
-// no crash and is not counted.
+// max_restarts times; then the job is FAILED. Resume and Extend begin the count anew. A stop of the server is no crash
+// and is not counted.
+//
+// A wish to end early (Stop, max_duration) is in the record, Job.stop_reason, until the job has ended: whatever crashes
+// meanwhile, the next worker is told again.
 //
 // One supervisor thread starts jobs, handles the ends of workers and disposes of them. Thread-safe; every call may
 // block on the disk.
@@ -25,8 +29,10 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "core/checkpoint/checkpoint_dir.h"
 #include "server/events/event_log.h"
 #include "server/events/replay.h"
+#include "server/resources/job_verb.h"
 #include "server/scheduler/budget.h"
 #include "server/scheduler/queue_view.h"
 #include "server/store/data_folder.h"
@@ -50,13 +56,19 @@ class JobManager {
     v1::Job job;               // spec, resolved_spec, algorithms, threads, memory_bound_bytes, warnings, request_id and
                                // progress totals; the name, or empty to have one made up.
     std::string weights_file;  // Where the initial weights are; empty: none.
+    std::vector<core::CheckpointFiles> checkpoints;  // Of another job, to begin with.
   };
 
   // Checks a request and finds out what its job needs. Called without a lock.
   using Admission = std::function<absl::StatusOr<NewJob>(const v1::CreateJobRequest&)>;
+  // The same for a fork.
+  using ForkAdmission = std::function<absl::StatusOr<NewJob>(const v1::ForkJobRequest&)>;
+  // Checks what a job becomes by more training: its record with the new specs, totals and warnings. Called without a
+  // lock.
+  using Extension = std::function<absl::StatusOr<v1::Job>(v1::Job)>;
 
-  // Takes up the jobs of the store: RUNNING ones are queued again, CANCELLING ones are CANCELLED. The arguments outlive
-  // the manager.
+  // Takes up the jobs of the store as job_state.h has it: those that ran are queued again, those that were being paused
+  // or cancelled are PAUSED or CANCELLED. The arguments outlive the manager.
   static absl::StatusOr<std::unique_ptr<JobManager>> Start(const Options& options, JobStore* store, EventLog* log,
                                                            DataFolder* folder, Launcher* launcher, Budget* budget);
   // Shutdown without patience, if it was not called.
@@ -72,8 +84,22 @@ class JobManager {
   absl::StatusOr<v1::ListJobsResponse> List(const v1::ListJobsRequest& request);
   // INVALID_ARGUMENT, with every violation. ABORTED: the job has another etag. A new priority counts at once.
   absl::StatusOr<v1::Job> Update(const v1::UpdateJobRequest& request);
-  absl::StatusOr<v1::Job> Cancel(const std::string& id);
-  absl::Status Delete(const std::string& id);
+
+  // The verbs, by the table in job_verb.h; the answer is the job as it is then. An `etag` that is not empty must be the
+  // job's (ABORTED). FAILED_PRECONDITION: not in this state, or its dataset is gone. UNAVAILABLE: the server is
+  // shutting down. RESOURCE_EXHAUSTED: a job that is to go on no longer fits.
+  absl::StatusOr<v1::Job> Cancel(const std::string& id, const std::string& etag = "");
+  absl::StatusOr<v1::Job> Pause(const std::string& id, const std::string& etag = "");
+  absl::StatusOr<v1::Job> Resume(const std::string& id, const std::string& etag = "");
+  // Also FAILED_PRECONDITION when the job waits and has trained nothing yet.
+  absl::StatusOr<v1::Job> Stop(const std::string& id, const std::string& etag = "");
+  // With validate_only the job as it would be. FAILED_PRECONDITION also when its max_duration is over. The errors of
+  // `extend` come as they are.
+  absl::StatusOr<v1::Job> Extend(const std::string& id, const v1::ExtendJobRequest& request, const Extension& extend);
+  absl::Status Delete(const std::string& id, const std::string& etag = "");
+  // Create, for a job that begins with a checkpoint of another one: its folder holds that before the job is stored.
+  absl::StatusOr<v1::Job> Fork(const v1::ForkJobRequest& request, const ForkAdmission& admit);
+
   // Runs `remove` unless a job that is not terminal uses the dataset (FAILED_PRECONDITION); no job that uses it is
   // created meanwhile.
   absl::Status RemoveDataset(const std::string& dataset, const std::function<absl::Status()>& remove);
@@ -97,11 +123,22 @@ class JobManager {
     LogPosition position ABSL_GUARDED_BY(mu);
     std::unique_ptr<Worker> worker ABSL_GUARDED_BY(mu);
     absl::Time passable_until ABSL_GUARDED_BY(mu) = absl::InfiniteFuture();  // While it waits.
+    absl::Time attempt_time ABSL_GUARDED_BY(mu);                             // When the newest worker was started.
+    // Terminal or deleted: whoever waited for `mu` finds the job in the store, or not at all.
+    bool forgotten ABSL_GUARDED_BY(mu) = false;
   };
   using LiveJobs = std::map<JobKey, std::shared_ptr<LiveJob>>;
   struct Ended {
     std::shared_ptr<LiveJob> job;
     WorkerExit exit;
+    absl::Time time;
+  };
+  // What a person asked of a job.
+  struct Wish {
+    JobVerb verb;
+    const std::string& id;
+    const std::string& etag;
+    const v1::Job* extended = nullptr;  // The job as it shall be; of kExtend.
   };
 
   JobManager(const Options& options, JobStore* store, EventLog* log, DataFolder* folder, Launcher* launcher,
@@ -128,18 +165,39 @@ class JobManager {
   absl::Status CheckNew(const v1::Job& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
   // Makes the job's folder what a new job finds.
   absl::Status PlaceFiles(const NewJob& admitted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
+  absl::Status PlaceCheckpoints(const std::vector<core::CheckpointFiles>& checkpoints, absl::string_view id)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
   // Stores the job and makes it live.
   absl::StatusOr<v1::Job> Enqueue(v1::Job job, const Creation& creation) ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
   // Stores what the request changes in a job's record; `job` becomes that.
   absl::Status Change(const v1::UpdateJobRequest& request, JobKey key, v1::Job& job)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
+  absl::StatusOr<v1::Job> Act(const Wish& wish);
+  absl::StatusOr<v1::Job> Apply(LiveJob& live, const Wish& wish) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
+  // Whether a job that rests can go on: its dataset is there, and the server has room for it.
+  absl::Status CheckGoesOn(const v1::Job& job);
+  // With files_mu_ held, too. The job that was.
+  absl::StatusOr<v1::Job> Erase(LiveJob& live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
+  // Of a job that is to be queued again.
+  absl::Status PrepareToGoOn(LiveJob& live, const Wish& wish) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
+  // A job as the store has it; its position is still to be read, and it is not among the live ones.
+  static std::shared_ptr<LiveJob> Load(StoredJob stored);
+  absl::Status ReadPosition(LiveJob& live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
+  void MakeLive(const std::shared_ptr<LiveJob>& live);
   absl::Status Recover();
+  absl::Status RecoverJob(StoredJob stored);
+  // Of the last attempt under a server that was killed: from the newest change of the record to the newest event.
+  absl::StatusOr<absl::Duration> LostTime(const LiveJob& live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
   void Supervise();
   void StartWaiting();
   static JobSnapshot SnapshotOf(const LiveJob& live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
   void NotePassed(LiveJob& live, const Reservation& reservation);
   // Fills in why the job waits, if it does.
   void AddQueueStatus(JobKey key, v1::Job& job);
+  // Tells the jobs that are to end early, and those whose max_duration is over, to end. When to look again.
+  absl::Time StopWhatIsDue();
+  // The supervisor looks again after the retry interval.
+  void TryAgain();
   void Launch(const std::shared_ptr<LiveJob>& live);
   internal::Task TaskOf(const LiveJob& live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
   // False: the store refused; to be tried again.
@@ -151,8 +209,12 @@ class JobManager {
                     const std::function<void(v1::Job&)>& change = nullptr) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
   std::shared_ptr<LiveJob> FindLive(const std::string& id);
   LiveJobs live_jobs();
-  void Forget(JobKey key);
+  void Forget(LiveJob& live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
+  // The supervisor has something to look at.
+  void Wake();
   bool shutting_down();
+  // UNAVAILABLE when the server is shutting down.
+  absl::Status CheckServing();
 
   const Options options_;
   JobStore* const store_;
@@ -171,7 +233,7 @@ class JobManager {
   bool changed_ ABSL_GUARDED_BY(mu_) = true;  // The supervisor has something to look at.
   bool shutting_down_ ABSL_GUARDED_BY(mu_) = false;
   bool workers_gone_ ABSL_GUARDED_BY(mu_) = false;  // For Shutdown: a worker ended since it last looked.
-  bool retry_start_ ABSL_GUARDED_BY(mu_) = false;   // A start could not be stored.
+  bool retry_start_ ABSL_GUARDED_BY(mu_) = false;   // A start, or a wish to end, could not be stored.
   bool quit_ ABSL_GUARDED_BY(mu_) = false;
   std::thread supervisor_;
 };

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/enum_name.h"
+#include "google/protobuf/util/time_util.h"
 #include "server/jobs/job_manager.h"
 #include "server/jobs/progress.h"
 #include "server/jobs/worker_verdict.h"
@@ -13,6 +14,9 @@
 #include "spdlog/spdlog.h"
 
 namespace traind::server {
+
+using google::protobuf::util::TimeUtil;
+
 namespace {
 
 // Worth trying again: the disk is full or failed for a moment.
@@ -57,32 +61,60 @@ absl::Status JobManager::Recover() {
     jobs.push_back(std::move(job));
     return true;
   };
-  if (absl::Status status =
-          store_->ListJobs(0, {v1::JOB_STATE_QUEUED, v1::JOB_STATE_RUNNING, v1::JOB_STATE_CANCELLING}, add);
-      !status.ok()) {
-    return status;
-  }
+  const std::vector<v1::JobState> live = {v1::JOB_STATE_QUEUED, v1::JOB_STATE_RUNNING, v1::JOB_STATE_CANCELLING,
+                                          v1::JOB_STATE_PAUSED, v1::JOB_STATE_PAUSING, v1::JOB_STATE_STOPPING};
+  if (absl::Status status = store_->ListJobs(0, live, add); !status.ok()) return status;
   for (StoredJob& stored : jobs) {
-    auto live = std::make_shared<LiveJob>(stored.key, std::string(IdOf(stored.job.name())));
-    auto last_steps = store_->LastSteps(stored.key);
-    if (!last_steps.ok()) return last_steps.status();
-    absl::MutexLock lock(&live->mu);
-    live->job = std::move(stored.job);
-    live->position.last_sequence = live->job.last_sequence();
-    live->position.last_steps = *std::move(last_steps);
-    absl::Status moved;
-    if (live->job.state() == v1::JOB_STATE_RUNNING) {
-      moved = Move(*live, v1::JOB_STATE_QUEUED, absl::StrCat("the server was started again; ", GoingOn(live->job)));
-    } else if (live->job.state() == v1::JOB_STATE_CANCELLING) {
-      moved = Move(*live, v1::JOB_STATE_CANCELLED, "the server ended while the job was being cancelled");
-    }
-    if (!moved.ok()) return moved;
-    if (IsTerminal(live->job.state())) continue;
-    const absl::Status fits = CheckFits(live->job.threads(), live->job.memory_bound_bytes(), capacity());
-    if (!fits.ok()) spdlog::warn("{} waits for a server with more: {}", live->job.name(), std::string(fits.message()));
-    absl::MutexLock lock_all(&mu_);
-    live_.emplace(live->key, live);
+    if (absl::Status status = RecoverJob(std::move(stored)); !status.ok()) return status;
   }
+  return absl::OkStatus();
+}
+
+absl::Status JobManager::RecoverJob(StoredJob stored) {
+  const std::shared_ptr<LiveJob> live = Load(std::move(stored));
+  absl::MutexLock lock(&live->mu);
+  const v1::Job& job = live->job;
+  absl::Status status = ReadPosition(*live);
+  if (!status.ok()) return status;
+  const auto lost = LostTime(*live);
+  if (!lost.ok()) return lost.status();
+  const auto add_lost = [&](v1::Job& record) { AddTrained(*lost, record); };
+  if (job.state() == v1::JOB_STATE_RUNNING || job.state() == v1::JOB_STATE_STOPPING) {
+    status = Move(*live, v1::JOB_STATE_QUEUED, absl::StrCat("the server was started again; ", GoingOn(job)), add_lost);
+  } else if (job.state() == v1::JOB_STATE_PAUSING) {
+    status = Move(*live, v1::JOB_STATE_PAUSED,
+                  absl::StrCat("the server ended while the job was being paused; ", WouldGoOn(job)), add_lost);
+  } else if (job.state() == v1::JOB_STATE_CANCELLING) {
+    return Move(*live, v1::JOB_STATE_CANCELLED, "the server ended while the job was being cancelled", add_lost);
+  }
+  if (!status.ok()) return status;
+  const absl::Status fits = CheckFits(job.threads(), job.memory_bound_bytes(), capacity());
+  if (!fits.ok()) spdlog::warn("{} waits for a server with more: {}", job.name(), std::string(fits.message()));
+  MakeLive(live);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<absl::Duration> JobManager::LostTime(const LiveJob& live) {
+  if (!HasWorker(live.job.state()) || !live.job.has_update_time()) return absl::ZeroDuration();
+  auto newest = store_->ReadEvents(live.key, {.after_sequence = live.job.last_sequence() - 1});
+  if (!newest.ok()) return newest.status();
+  if (newest->events.empty()) return absl::ZeroDuration();
+  const int64_t nanos = TimeUtil::TimestampToNanoseconds(newest->events.back()->time()) -
+                        TimeUtil::TimestampToNanoseconds(live.job.update_time());
+  return absl::Nanoseconds(std::max<int64_t>(nanos, 0));
+}
+
+std::shared_ptr<JobManager::LiveJob> JobManager::Load(StoredJob stored) {
+  auto live = std::make_shared<LiveJob>(stored.key, std::string(IdOf(stored.job.name())));
+  absl::MutexLock lock(&live->mu);
+  live->job = std::move(stored.job);
+  return live;
+}
+
+absl::Status JobManager::ReadPosition(LiveJob& live) {
+  auto last_steps = store_->LastSteps(live.key);
+  if (!last_steps.ok()) return last_steps.status();
+  live.position = {.last_sequence = live.job.last_sequence(), .last_steps = *std::move(last_steps), .differences = {}};
   return absl::OkStatus();
 }
 
@@ -97,6 +129,7 @@ void JobManager::Shutdown(absl::Duration patience) {
     absl::MutexLock lock(&live->mu);
     if (live->worker == nullptr) continue;
     live->worker->Stop(live->job.state() == v1::JOB_STATE_CANCELLING ? internal::Stop::REASON_CANCEL
+                       : live->job.state() == v1::JOB_STATE_PAUSING  ? internal::Stop::REASON_PAUSE
                                                                      : internal::Stop::REASON_SHUTDOWN);
   }
   const auto running = [this] {
@@ -131,18 +164,16 @@ void JobManager::Shutdown(absl::Duration patience) {
 }
 
 void JobManager::Supervise() {
+  absl::Time next_due = absl::InfiniteFuture();
   while (true) {
     std::deque<Ended> ended;
     bool quit = false;
     {
       absl::MutexLock lock(&mu_);
       const auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) { return changed_; };
-      // A failed store is tried again; otherwise only a change wakes this thread.
-      if (ended_.empty() && !retry_start_) {
-        mu_.Await(absl::Condition(&has_work));
-      } else {
-        mu_.AwaitWithTimeout(absl::Condition(&has_work), options_.retry_interval);
-      }
+      // A failed store is tried again; otherwise a change wakes this thread, or the end of a job's time.
+      const bool retry = !ended_.empty() || retry_start_;
+      mu_.AwaitWithDeadline(absl::Condition(&has_work), retry ? absl::Now() + options_.retry_interval : next_due);
       changed_ = false;
       retry_start_ = false;
       ended.swap(ended_);
@@ -155,7 +186,10 @@ void JobManager::Supervise() {
       workers_gone_ = true;
     }
     if (quit) return;
-    if (!shutting_down()) StartWaiting();
+    next_due = absl::InfiniteFuture();
+    if (shutting_down()) continue;
+    StartWaiting();
+    next_due = StopWhatIsDue();
   }
 }
 
@@ -195,6 +229,35 @@ void JobManager::NotePassed(LiveJob& live, const Reservation& reservation) {
   live.passable_until = absl::Now() + PassableFor(reservation, options_.queue_patience);
 }
 
+absl::Time JobManager::StopWhatIsDue() {
+  absl::Time next_due = absl::InfiniteFuture();
+  for (const auto& [key, live] : live_jobs()) {
+    absl::MutexLock lock(&live->mu);
+    if (live->job.state() != v1::JOB_STATE_RUNNING) continue;
+    const absl::Time due = live->attempt_time + MaxDurationLeft(live->job);
+    std::string reason = live->job.stop_reason();
+    if (reason.empty() && due > absl::Now()) {
+      next_due = std::min(next_due, due);
+      continue;
+    }
+    if (reason.empty()) reason = TimeIsOver(live->job);
+    const absl::Status moved =
+        Move(*live, v1::JOB_STATE_STOPPING, reason, [&](v1::Job& job) { job.set_stop_reason(reason); });
+    if (moved.ok()) {
+      if (live->worker != nullptr) live->worker->Stop(internal::Stop::REASON_FINISH);
+    } else {
+      spdlog::error("{} cannot be told to end yet: {}", live->job.name(), moved.ToString());
+      TryAgain();
+    }
+  }
+  return next_due;
+}
+
+void JobManager::TryAgain() {
+  absl::MutexLock lock(&mu_);
+  retry_start_ = true;
+}
+
 internal::Task JobManager::TaskOf(const LiveJob& live) {
   internal::Task task;
   const v1::JobSpec& spec = live.job.resolved_spec();
@@ -205,6 +268,7 @@ internal::Task JobManager::TaskOf(const LiveJob& live) {
   *task.mutable_train()->mutable_spec() = spec;
   task.mutable_train()->set_checkpoint_dir(folder_->CheckpointDir(live.id));
   *task.mutable_train()->mutable_algorithms() = live.job.algorithms();
+  task.mutable_train()->set_forked_from(live.job.forked_from());
   return task;
 }
 
@@ -217,13 +281,12 @@ void JobManager::Launch(const std::shared_ptr<LiveJob>& live) {
                                   [&](v1::Job& job) { job.set_attempts(attempt); });
   if (!moved.ok()) {
     spdlog::error("{} cannot be started: {}", live->job.name(), moved.ToString());
-    // The supervisor tries again after the interval.
-    absl::MutexLock lock_all(&mu_);
-    retry_start_ = true;
+    TryAgain();
     return;
   }
   live->heartbeat_step = live->job.progress().checkpoint_step();
   live->passable_until = absl::InfiniteFuture();
+  live->attempt_time = absl::Now();
 
   WorkerCallbacks callbacks;
   callbacks.on_events = [this, live](const std::vector<v1::Event>& events) { return OnEvents(*live, events); };
@@ -233,7 +296,7 @@ void JobManager::Launch(const std::shared_ptr<LiveJob>& live) {
   };
   const auto ended = [this, live](const WorkerExit& exit) {
     absl::MutexLock lock_all(&mu_);
-    ended_.push_back({live, exit});
+    ended_.push_back({live, exit, absl::Now()});
     changed_ = true;
   };
   callbacks.on_exit = ended;
@@ -259,6 +322,7 @@ bool JobManager::HandleExit(const Ended& ended) {
   const absl::Status moved = Move(live, verdict.state, verdict.reason, [&](v1::Job& job) {
     if (verdict.state == v1::JOB_STATE_FAILED) *job.mutable_error() = verdict.error;
     if (verdict.restart) job.set_restarts(job.restarts() + 1);
+    AddTrained(ended.time - live.attempt_time, job);
   });
   if (!moved.ok()) {
     spdlog::error("the end of {} cannot be stored yet: {}", live.job.name(), moved.ToString());
@@ -267,7 +331,7 @@ bool JobManager::HandleExit(const Ended& ended) {
   worker = std::move(live.worker);
   spdlog::info("{} is {}{}{}", live.job.name(), core::EnumName(verdict.state), verdict.reason.empty() ? "" : ": ",
                verdict.reason);
-  if (IsTerminal(verdict.state)) Forget(live.key);
+  if (IsTerminal(verdict.state)) Forget(live);
   return true;
 }
 
@@ -322,7 +386,8 @@ absl::Status JobManager::Move(LiveJob& live, v1::JobState to, std::string reason
     event.set_epoch(static_cast<double>(event.step()) / static_cast<double>(job.progress().steps_per_epoch()));
   }
   event.mutable_state()->set_state(to);
-  event.mutable_state()->set_reason(std::move(reason));
+  event.mutable_state()->set_reason(reason);
+  job.set_state_reason(std::move(reason));
   event.mutable_state()->set_attempt(job.attempts());
   if (job.has_error()) *event.mutable_state()->mutable_error() = job.error();
   LogPosition position = live.position;
@@ -330,7 +395,10 @@ absl::Status JobManager::Move(LiveJob& live, v1::JobState to, std::string reason
   if (!events.ok()) return events.status();
   ApplyEvent(events->front(), *job.mutable_progress());
   if (to == v1::JOB_STATE_RUNNING && !job.has_start_time()) *job.mutable_start_time() = events->front().time();
-  if (IsTerminal(to)) *job.mutable_end_time() = events->front().time();
+  if (IsTerminal(to)) {
+    *job.mutable_end_time() = events->front().time();
+    job.clear_stop_reason();
+  }
   job.set_last_sequence(position.last_sequence);
   Touch(job, events->front().time());
   if (absl::Status status = store_->UpdateJob(live.key, job, *events); !status.ok()) return status;

@@ -4,9 +4,20 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/job/duration.h"
+#include "google/protobuf/util/time_util.h"
 #include "server/resources/job_state.h"
 
 namespace traind::server {
+
+using google::protobuf::util::TimeUtil;
+
+namespace {
+
+absl::Duration ToDuration(const google::protobuf::Duration& duration) {
+  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+}
+
+}  // namespace
 
 void ApplyEvent(const v1::Event& event, v1::JobProgress& progress) {
   if (!event.has_state() && !event.has_log()) progress.set_step(std::max(progress.step(), event.step()));
@@ -31,20 +42,34 @@ void ApplyEvent(const v1::Event& event, v1::JobProgress& progress) {
 }
 
 std::string GoingOn(const v1::Job& job) {
-  return absl::StrCat("going on from step ", job.progress().checkpoint_step());
+  return absl::StrCat("going on from step ", job.progress().checkpoint_step(),
+                      job.stop_reason().empty() ? "" : absl::StrCat(", to end early: ", job.stop_reason()));
+}
+
+std::string WouldGoOn(const v1::Job& job) {
+  return absl::StrCat("a resume goes on from step ", job.progress().checkpoint_step());
+}
+
+void AddTrained(absl::Duration attempt, v1::Job& job) {
+  const absl::Duration trained = ToDuration(job.trained()) + attempt;
+  *job.mutable_trained() = TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(trained));
+}
+
+absl::Duration MaxDurationLeft(const v1::Job& job) {
+  if (!job.resolved_spec().has_max_duration()) return absl::InfiniteDuration();
+  return ToDuration(job.resolved_spec().max_duration()) - ToDuration(job.trained());
+}
+
+std::string TimeIsOver(const v1::Job& job) {
+  return absl::StrCat("max_duration of ", absl::FormatDuration(ToDuration(job.resolved_spec().max_duration())),
+                      " is over");
 }
 
 absl::Duration TimeLeft(const v1::Job& job) {
-  const auto duration = [](const google::protobuf::Duration& proto) {
-    return absl::Seconds(proto.seconds()) + absl::Nanoseconds(proto.nanos());
-  };
-  absl::Duration left = absl::InfiniteDuration();
-  if (job.resolved_spec().has_max_duration()) {
-    left = duration(job.resolved_spec().max_duration()) - duration(job.trained());
-  }
+  absl::Duration left = MaxDurationLeft(job);
   // Without a worker it is an estimate of another attempt.
   if (HasWorker(job.state()) && job.progress().has_remaining()) {
-    left = std::min(left, duration(job.progress().remaining()));
+    left = std::min(left, ToDuration(job.progress().remaining()));
   }
   return left;
 }

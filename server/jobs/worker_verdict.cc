@@ -29,15 +29,29 @@ std::string HowItFailed(const v1::Job& job, const WorkerExit& exit, uint32_t max
                       absl::StartsWith(what, "killed") ? " was " : ": ", what);
 }
 
+// Why a job SUCCEEDED before its last step; empty: it did not.
+std::string WhyEarly(const v1::Job& job, const WorkerExit& exit) {
+  const std::string& of_worker = exit.result.reason();
+  if (job.stop_reason().empty() || exit.result.step() >= job.progress().total_steps()) return of_worker;
+  return absl::StrCat(job.stop_reason(), of_worker.empty() ? "" : "; ", of_worker);
+}
+
+// A worker that was to leave a checkpoint and end, so that the job rests in `state`, however it ended.
+WorkerVerdict AtRest(v1::JobState state, const WorkerExit& exit) {
+  if (exit.kind == Kind::kStopped) return {.state = state};
+  return {.state = state, .reason = absl::StrCat("the worker ended while it was stopping: ", exit.description)};
+}
+
 }  // namespace
 
 WorkerVerdict JudgeExit(const v1::Job& job, const WorkerExit& exit, bool shutting_down, uint32_t max_restarts) {
-  if (exit.kind == Kind::kFinished) return {.state = v1::JOB_STATE_SUCCEEDED};
+  if (exit.kind == Kind::kFinished) return {.state = v1::JOB_STATE_SUCCEEDED, .reason = WhyEarly(job, exit)};
   if (exit.kind == Kind::kTaskFailed) return Failed(exit.status.code(), std::string(exit.status.message()), exit);
-  if (job.state() == v1::JOB_STATE_CANCELLING) {
-    if (exit.kind == Kind::kStopped) return {.state = v1::JOB_STATE_CANCELLED};
-    return {.state = v1::JOB_STATE_CANCELLED,
-            .reason = absl::StrCat("the worker ended while it was stopping: ", exit.description)};
+  if (job.state() == v1::JOB_STATE_CANCELLING) return AtRest(v1::JOB_STATE_CANCELLED, exit);
+  if (job.state() == v1::JOB_STATE_PAUSING) {
+    WorkerVerdict verdict = AtRest(v1::JOB_STATE_PAUSED, exit);
+    absl::StrAppend(&verdict.reason, verdict.reason.empty() ? "" : "; ", WouldGoOn(job));
+    return verdict;
   }
   if (exit.kind == Kind::kStopped || shutting_down) {
     return {.state = v1::JOB_STATE_QUEUED, .reason = "the server is shutting down"};

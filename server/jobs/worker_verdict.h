@@ -16,7 +16,7 @@ struct WorkerVerdict {
   bool restart = false;                       // The job is QUEUED because its worker failed, which counts.
 };
 
-// `job` is RUNNING or CANCELLING, and `exit` the end of its worker.
+// `job` has a worker by its state, and `exit` is the end of that worker.
 WorkerVerdict JudgeExit(const v1::Job& job, const WorkerExit& exit, bool shutting_down, uint32_t max_restarts);
 
 }  // namespace traind::server

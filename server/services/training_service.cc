@@ -11,6 +11,7 @@
 #include "server/resources/paging.h"
 #include "server/rpc/unary_call.h"
 #include "server/services/admission.h"
+#include "server/services/continuation.h"
 #include "server/services/watch_call.h"
 
 namespace traind::server {
@@ -73,11 +74,57 @@ grpc::ServerUnaryReactor* TrainingService::UpdateJob(grpc::CallbackServerContext
   });
 }
 
+template <class Request>
+grpc::ServerUnaryReactor* TrainingService::Steer(absl::StatusOr<v1::Job> (JobManager::*verb)(const std::string&,
+                                                                                             const std::string&),
+                                                 grpc::CallbackServerContext* context, const Request* request,
+                                                 v1::Job* response) {
+  return AnswerOn(*backend_.quick, context, [this, verb, request, response](CallContext&) -> absl::Status {
+    auto id = ParseName("jobs", request->name(), "name");
+    return id.ok() ? Show((backend_.jobs->*verb)(*id, request->etag()), v1::JOB_VIEW_UNSPECIFIED, response)
+                   : id.status();
+  });
+}
+
 grpc::ServerUnaryReactor* TrainingService::CancelJob(grpc::CallbackServerContext* context,
                                                      const v1::CancelJobRequest* request, v1::Job* response) {
-  return AnswerOn(*backend_.quick, context, [this, request, response](CallContext&) -> absl::Status {
+  return Steer(&JobManager::Cancel, context, request, response);
+}
+
+grpc::ServerUnaryReactor* TrainingService::PauseJob(grpc::CallbackServerContext* context,
+                                                    const v1::PauseJobRequest* request, v1::Job* response) {
+  return Steer(&JobManager::Pause, context, request, response);
+}
+
+grpc::ServerUnaryReactor* TrainingService::ResumeJob(grpc::CallbackServerContext* context,
+                                                     const v1::ResumeJobRequest* request, v1::Job* response) {
+  return Steer(&JobManager::Resume, context, request, response);
+}
+
+grpc::ServerUnaryReactor* TrainingService::StopJob(grpc::CallbackServerContext* context,
+                                                   const v1::StopJobRequest* request, v1::Job* response) {
+  return Steer(&JobManager::Stop, context, request, response);
+}
+
+grpc::ServerUnaryReactor* TrainingService::ExtendJob(grpc::CallbackServerContext* context,
+                                                     const v1::ExtendJobRequest* request, v1::Job* response) {
+  return AnswerOn(*backend_.slow, context, [this, request, response](CallContext&) -> absl::Status {
     auto id = ParseName("jobs", request->name(), "name");
-    return id.ok() ? Show(backend_.jobs->Cancel(*id), v1::JOB_VIEW_UNSPECIFIED, response) : id.status();
+    if (!id.ok()) return id.status();
+    const auto extend = [this, request](v1::Job job) {
+      return ExtendedJob(std::move(job), *request, *backend_.folder);
+    };
+    return Show(backend_.jobs->Extend(*id, *request, extend), v1::JOB_VIEW_UNSPECIFIED, response);
+  });
+}
+
+grpc::ServerUnaryReactor* TrainingService::ForkJob(grpc::CallbackServerContext* context,
+                                                   const v1::ForkJobRequest* request, v1::Job* response) {
+  return AnswerOn(*backend_.slow, context, [this, request, response](CallContext&) -> absl::Status {
+    const auto admit = [this](const v1::ForkJobRequest& wanted) {
+      return AdmitFork(wanted, *backend_.store, *backend_.folder, backend_.jobs->capacity().threads);
+    };
+    return Show(backend_.jobs->Fork(*request, admit), request->view(), response);
   });
 }
 
@@ -85,7 +132,7 @@ grpc::ServerUnaryReactor* TrainingService::DeleteJob(grpc::CallbackServerContext
                                                      const v1::DeleteJobRequest* request, google::protobuf::Empty*) {
   return AnswerOn(*backend_.slow, context, [this, request](CallContext&) -> absl::Status {
     auto id = ParseName("jobs", request->name(), "name");
-    return id.ok() ? backend_.jobs->Delete(*id) : id.status();
+    return id.ok() ? backend_.jobs->Delete(*id, request->etag()) : id.status();
   });
 }
 

@@ -24,6 +24,16 @@ class TrainingService final : public v1::TrainingService::CallbackService {
                                       v1::Job* response) override;
   grpc::ServerUnaryReactor* CancelJob(grpc::CallbackServerContext* context, const v1::CancelJobRequest* request,
                                       v1::Job* response) override;
+  grpc::ServerUnaryReactor* PauseJob(grpc::CallbackServerContext* context, const v1::PauseJobRequest* request,
+                                     v1::Job* response) override;
+  grpc::ServerUnaryReactor* ResumeJob(grpc::CallbackServerContext* context, const v1::ResumeJobRequest* request,
+                                      v1::Job* response) override;
+  grpc::ServerUnaryReactor* StopJob(grpc::CallbackServerContext* context, const v1::StopJobRequest* request,
+                                    v1::Job* response) override;
+  grpc::ServerUnaryReactor* ExtendJob(grpc::CallbackServerContext* context, const v1::ExtendJobRequest* request,
+                                      v1::Job* response) override;
+  grpc::ServerUnaryReactor* ForkJob(grpc::CallbackServerContext* context, const v1::ForkJobRequest* request,
+                                    v1::Job* response) override;
   grpc::ServerUnaryReactor* DeleteJob(grpc::CallbackServerContext* context, const v1::DeleteJobRequest* request,
                                       google::protobuf::Empty* response) override;
   grpc::ServerUnaryReactor* DescribeNetwork(grpc::CallbackServerContext* context,
@@ -36,6 +46,11 @@ class TrainingService final : public v1::TrainingService::CallbackService {
                                            v1::ListComponentsResponse* response) override;
 
  private:
+  // CancelJob, PauseJob, ResumeJob and StopJob.
+  template <class Request>
+  grpc::ServerUnaryReactor* Steer(absl::StatusOr<v1::Job> (JobManager::*verb)(const std::string&, const std::string&),
+                                  grpc::CallbackServerContext* context, const Request* request, v1::Job* response);
+
   const Backend backend_;
 };
 

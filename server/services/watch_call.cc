@@ -38,11 +38,12 @@ class WatchCall final : public StreamCall<v1::WatchJobResponse> {
     if (!subscription_.has_value()) {
       if (absl::Status status = Begin(); !status.ok()) return status;
     }
-    while (!terminal_sent_) {
+    while (!ended_) {
       ForgetWakeUps();
       if (absl::Status status = context().Check(); !status.ok()) return status;
       if (log_.closed()) return absl::UnavailableError("the server is shutting down; watch again later");
       auto batch = log_.Read(key_, read_);
+      if (absl::IsNotFound(batch.status())) return Deleted();
       if (!batch.ok()) return batch.status();
       const bool more = batch->last_scanned > read_.after_sequence;
       read_.after_sequence = batch->last_scanned;
@@ -50,7 +51,9 @@ class WatchCall final : public StreamCall<v1::WatchJobResponse> {
         response.Clear();
         for (const auto& event : batch->events) AddEvent(*event, response);
         const v1::Event& last = *batch->events.back();
-        terminal_sent_ = last.has_state() && IsTerminal(last.state().state());
+        if (last.has_state() && IsTerminal(last.state().state())) {
+          if (absl::Status status = LookForEnd(); !status.ok()) return status;
+        }
         return Next::kWrite;
       }
       if (more) continue;  // All of them were of other kinds.
@@ -77,12 +80,14 @@ class WatchCall final : public StreamCall<v1::WatchJobResponse> {
     if (!errors.ok()) return errors.ToStatus();
     auto id = ParseName("jobs", request_.name(), "name");
     if (!id.ok()) return id.status();
-    auto job = store_.GetJob(*id);
+    id_ = *std::move(id);
+    auto job = store_.GetJob(id_);
     if (!job.ok()) return job.status();
+    if (!request_.uid().empty() && request_.uid() != job->job.uid()) return Deleted();
     // Subscribe first, then look how far the log is: what comes in between wakes the stream.
     key_ = job->key;
     subscription_ = log_.Subscribe(key_, [this] { Wake(); });
-    job = store_.GetJob(*id);
+    job = FindJob();
     if (!job.ok()) return job.status();
     CheckLayers(job->job.resolved_spec().network(), errors.scope());
     if (!errors.ok()) return errors.ToStatus();
@@ -91,8 +96,28 @@ class WatchCall final : public StreamCall<v1::WatchJobResponse> {
       return absl::OutOfRangeError(absl::StrCat("after_sequence is ", read_.after_sequence, ", the newest event of ",
                                                 request_.name(), " is ", job->job.last_sequence()));
     }
-    terminal_sent_ = IsTerminal(job->job.state()) && read_.after_sequence == job->job.last_sequence();
+    ended_ = IsEnd(job->job);
     return absl::OkStatus();
+  }
+
+  // NOT_FOUND when it was deleted, also when there is a later one of its name.
+  absl::StatusOr<StoredJob> FindJob() {
+    auto job = store_.GetJob(id_);
+    if (job.ok() && job->key != key_) return Deleted();
+    return job;
+  }
+
+  absl::Status Deleted() const { return NotFoundError("Job", request_.name(), "it was deleted"); }
+
+  // A terminal event is the end only as long as nobody has made the job live again after it.
+  absl::Status LookForEnd() {
+    const auto job = FindJob();
+    ended_ = job.ok() && IsEnd(job->job);
+    return absl::IsNotFound(job.status()) ? absl::OkStatus() : job.status();  // The next read says it, too.
+  }
+
+  bool IsEnd(const v1::Job& job) const {
+    return IsTerminal(job.state()) && read_.after_sequence == job.last_sequence();
   }
 
   void CheckLayers(const v1::Network& network, const core::FieldErrors& scope) const {
@@ -141,10 +166,11 @@ class WatchCall final : public StreamCall<v1::WatchJobResponse> {
   absl::flat_hash_set<std::string> layers_;
 
   // Of Advance alone.
+  std::string id_;
   JobKey key_ = 0;
   std::optional<int64_t> subscription_;
   JobStore::ReadOptions read_;
-  bool terminal_sent_ = false;
+  bool ended_ = false;  // The job is terminal, and its newest event was sent.
 
   absl::Mutex mu_;
   bool waiting_ ABSL_GUARDED_BY(mu_) = false;  // The next wake-up resumes the call.

@@ -61,7 +61,8 @@ class Worker {
  public:
   virtual ~Worker() = default;
   // Asks a training worker to finish its step, write a checkpoint and end; other tasks pay no heed. The exit is
-  // kStopped, or kFinished when it was done just then. Returns at once; more than one call is one.
+  // kStopped, or kFinished when it was done just then. REASON_FINISH asks for a good end: evaluated, and kFinished.
+  // Returns at once. The first call counts, but any other reason still comes through after REASON_FINISH.
   virtual void Stop(internal::Stop::Reason reason) = 0;
   // Ends it at once: the exit is kCrashed unless the result was already there.
   virtual void Kill() = 0;

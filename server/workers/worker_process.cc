@@ -69,8 +69,11 @@ class WorkerProcess::Supervisor {
   }
 
   void Stop(internal::Stop::Reason reason) {
-    int unset = 0;
-    if (!stop_reason_.compare_exchange_strong(unset, reason)) return;
+    int before = stop_reason_;
+    do {
+      const bool counts = before == internal::Stop::REASON_UNSPECIFIED || before == internal::Stop::REASON_FINISH;
+      if (!counts || before == reason) return;
+    } while (!stop_reason_.compare_exchange_weak(before, reason));
     const uint64_t one = 1;
     // Cannot fail: the counter of an eventfd takes one increment.
     [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof(one));
@@ -87,6 +90,7 @@ class WorkerProcess::Supervisor {
   void Deliver(std::vector<v1::Event> events, std::optional<uint64_t> step);
   void WriteOutbox();
   void Queue(const internal::ToWorker& message);
+  void SendStop();
   void ReadLog();
   void Fail(WorkerExit::Kind kind, absl::Status status);
   std::string Reap();
@@ -104,7 +108,7 @@ class WorkerProcess::Supervisor {
   FrameDecoder decoder_;
   std::string outbox_;  // Frames, or the rest of one, that the socket did not take yet.
   uint64_t durable_events_ = 0;
-  bool stop_sent_ = false;
+  int sent_stop_ = 0;  // The reason that the worker was told last.
   bool socket_open_ = true;
   bool log_open_ = true;
   absl::Time deadline_;
@@ -125,7 +129,7 @@ void WorkerProcess::Supervisor::Run() {
         pollfd{.fd = worker_.pidfd.get(), .events = POLLIN, .revents = 0},
         pollfd{.fd = socket_open_ ? worker_.socket.get() : -1, .events = socket_events, .revents = 0},
         pollfd{.fd = log_open_ ? worker_.log.get() : -1, .events = POLLIN, .revents = 0},
-        pollfd{.fd = stop_sent_ ? -1 : wake_.get(), .events = POLLIN, .revents = 0}};
+        pollfd{.fd = wake_.get(), .events = POLLIN, .revents = 0}};
     // Rounded up, so that a wake-up by time is always past the deadline.
     const int64_t wait_ms = absl::ToInt64Milliseconds(std::min(deadline_ - absl::Now(), absl::Hours(1))) + 1;
     const int ready = poll(fds.data(), fds.size(), static_cast<int>(std::max<int64_t>(wait_ms, 0)));
@@ -135,12 +139,7 @@ void WorkerProcess::Supervisor::Run() {
     exited = fds[0].revents != 0;
     if (fds[1].revents & (POLLIN | POLLHUP | POLLERR)) ReadSocket();
     if (fds[2].revents != 0) ReadLog();
-    if (fds[3].revents != 0) {
-      internal::ToWorker message;
-      message.mutable_stop()->set_reason(static_cast<internal::Stop::Reason>(stop_reason_.load()));
-      Queue(message);
-      stop_sent_ = true;
-    }
+    if (fds[3].revents != 0) SendStop();
   }
   // All that it sent and printed before its end still counts.
   while (ReadSocket()) {
@@ -251,6 +250,17 @@ void WorkerProcess::Supervisor::WriteOutbox() {
     }
   }
   outbox_.erase(0, sent);
+}
+
+void WorkerProcess::Supervisor::SendStop() {
+  uint64_t wakes = 0;
+  // The counter is not zero, or nothing would have woken this thread.
+  [[maybe_unused]] const ssize_t taken = read(wake_.get(), &wakes, sizeof(wakes));
+  const int reason = stop_reason_;
+  if (std::exchange(sent_stop_, reason) == reason) return;
+  internal::ToWorker message;
+  message.mutable_stop()->set_reason(static_cast<internal::Stop::Reason>(reason));
+  Queue(message);
 }
 
 void WorkerProcess::Supervisor::ReadLog() {

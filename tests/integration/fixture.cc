@@ -51,8 +51,8 @@ void Watcher::Follow() {
       EXPECT_GT(response.events_size(), 0);
       for (const v1::Event& event : response.events()) {
         EXPECT_EQ(event.sequence(), static_cast<int64_t>(events_.size()) + 1) << "an event is missing or came twice";
-        EXPECT_FALSE(terminal) << "an event after the terminal one";
         const v1::JobState state = event.state().state();
+        EXPECT_TRUE(!terminal || state == v1::JOB_STATE_QUEUED) << "an event after the terminal one";
         terminal = event.has_state() && (state == v1::JOB_STATE_SUCCEEDED || state == v1::JOB_STATE_FAILED ||
                                          state == v1::JOB_STATE_CANCELLED);
         events_.push_back(event);
@@ -214,6 +214,20 @@ v1::Job IntegrationTest::Get(const std::string& name) {
   const grpc::Status status = training_->GetJob(NewContext().get(), request, &job);
   EXPECT_TRUE(status.ok()) << status.error_message();
   return job;
+}
+
+v1::Job IntegrationTest::Extend(const std::string& name, uint64_t steps) {
+  v1::ExtendJobRequest request;
+  request.set_name(name);
+  request.set_steps(steps);
+  return Answer(&Training::ExtendJob, request);
+}
+
+v1::Job IntegrationTest::Fork(const std::string& from, const std::string& job_id) {
+  v1::ForkJobRequest request;
+  request.set_name(from);
+  request.set_job_id(job_id);
+  return Answer(&Training::ForkJob, request);
 }
 
 void IntegrationTest::AwaitJob(const std::string& name, const std::function<bool(const v1::Job&)>& condition) {

@@ -82,6 +82,25 @@ class IntegrationTest : public ::testing::Test {
   grpc::Status PredictSplit(const v1::PredictSplitRequest& request, v1::PredictSplitResponse* predicted);
   // The predictions of an operation, put together; the shape is that of the last part.
   v1::PredictResponse ReadPredictions(const std::string& operation, int64_t first = 0);
+  // PauseJob and its like: Steer(&Training::PauseJob, "jobs/a"). Fails the test when the call does.
+  using Training = v1::TrainingService::Stub;
+  template <class Request>
+  v1::Job Steer(grpc::Status (Training::*verb)(grpc::ClientContext*, const Request&, v1::Job*),
+                const std::string& name) {
+    Request request;
+    request.set_name(name);
+    return Answer(verb, request);
+  }
+  template <class Request>
+  v1::Job Answer(grpc::Status (Training::*method)(grpc::ClientContext*, const Request&, v1::Job*),
+                 const Request& request) {
+    v1::Job job;
+    const grpc::Status status = (training_.get()->*method)(NewContext().get(), request, &job);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return job;
+  }
+  v1::Job Extend(const std::string& name, uint64_t steps);
+  v1::Job Fork(const std::string& from, const std::string& job_id);
   // Polls until `condition` holds: for what no event tells.
   void AwaitJob(const std::string& name, const std::function<bool(const v1::Job&)>& condition);
   // The bytes of the safetensors file, checked against the checksum that comes with them.

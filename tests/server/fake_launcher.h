@@ -51,6 +51,11 @@ class FakeLauncher : public Launcher {
       mu.Await(absl::Condition(&asked));
       return stop;
     }
+    // What the manager has asked for last.
+    internal::Stop::Reason Asked() {
+      absl::MutexLock lock(&mu);
+      return stop;
+    }
   };
 
   absl::StatusOr<std::unique_ptr<Worker>> Start(const WorkerShare& share, internal::Task task,

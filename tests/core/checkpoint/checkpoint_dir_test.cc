@@ -110,6 +110,21 @@ TEST_F(CheckpointDirTest, WithoutPreprocessingThereIsNoFile) {
   EXPECT_EQ(loaded->files.preprocessing_path(), "");
 }
 
+TEST_F(CheckpointDirTest, ALinkedCheckpointOutlivesTheOneThatItIsOf) {
+  ASSERT_TRUE(Save(7, {}, 3, 1.25).ok());
+  const std::string other = folder_ / "jobs/b/checkpoints";
+  auto files = FindCheckpoint(dir_, "latest");
+  ASSERT_TRUE(files.ok()) << files.status();
+  ASSERT_TRUE(LinkCheckpoint(*files, other).ok());
+  std::filesystem::remove_all(dir_);
+  auto loaded = LoadNewestCheckpoint(other);
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(loaded->files.manifest.step(), 7u);
+  EXPECT_THAT(loaded->weights.Load("fc.weight")->values, ElementsAre(7, 3));
+  EXPECT_TRUE(loaded->preprocessing.has_value());
+  EXPECT_EQ(LinkCheckpoint(*files, folder_ / "jobs/c/checkpoints").code(), absl::StatusCode::kNotFound) << "it is gone";
+}
+
 TEST_F(CheckpointDirTest, AnEmptyFolderHasNone) {
   EXPECT_THAT(Steps(), IsEmpty());
   EXPECT_EQ(LoadNewestCheckpoint(dir_).status().code(), absl::StatusCode::kNotFound);

@@ -94,7 +94,7 @@ TEST_F(EventLogTest, TellsWatchersOfADeletedJob) {
   const int64_t subscription = log_.Subscribe(key_, [&] { ++woken; });
   log_.Remove(key_);
   EXPECT_EQ(woken, 1);
-  EXPECT_TRUE(absl::IsAborted(log_.Read(key_, {}).status()));
+  EXPECT_TRUE(absl::IsNotFound(log_.Read(key_, {}).status()));
   log_.Unsubscribe(key_, subscription);
 }
 

@@ -24,6 +24,8 @@ v1::Job JobIn(v1::JobState state, uint32_t restarts = 1) {
   job.set_attempts(3);
   job.set_restarts(restarts);
   job.mutable_progress()->set_checkpoint_step(40);
+  job.mutable_progress()->set_total_steps(100);
+  if (state == v1::JOB_STATE_STOPPING) job.set_stop_reason("stopped by a client");
   return job;
 }
 
@@ -33,6 +35,13 @@ WorkerExit Exit(Kind kind, std::string description = "", absl::Status status = a
   exit.description = std::move(description);
   exit.status = std::move(status);
   exit.last_log_lines = {"the last words"};
+  return exit;
+}
+
+WorkerExit Finished(uint64_t step, std::string reason = "") {
+  WorkerExit exit = Exit(Kind::kFinished);
+  exit.result.set_step(step);
+  exit.result.set_reason(std::move(reason));
   return exit;
 }
 
@@ -63,6 +72,28 @@ TEST(WorkerVerdict, OfEveryEnd) {
        "the worker ended while it was stopping: exit code 3"},
       {v1::JOB_STATE_CANCELLING, 2, Exit(Kind::kHung, "killed by signal 9 (SIGKILL)"), kShuttingDown,
        v1::JOB_STATE_CANCELLED, "the worker ended while it was stopping: killed by signal 9 (SIGKILL)"},
+      // One that was being paused rests however its worker ends.
+      {v1::JOB_STATE_PAUSING, 1, Exit(Kind::kStopped), kServing, v1::JOB_STATE_PAUSED, "a resume goes on from step 40"},
+      {v1::JOB_STATE_PAUSING, 2, Exit(Kind::kCrashed, "exit code 3"), kShuttingDown, v1::JOB_STATE_PAUSED,
+       "the worker ended while it was stopping: exit code 3; a resume goes on from step 40"},
+      {v1::JOB_STATE_PAUSING, 1, Exit(Kind::kFinished), kServing, v1::JOB_STATE_SUCCEEDED, ""},
+      {v1::JOB_STATE_PAUSING, 1, Exit(Kind::kTaskFailed, "exit code 0", error), kServing, v1::JOB_STATE_FAILED,
+       "the loss is not finite"},
+      // One that is to end early does so, if need be with another worker.
+      {v1::JOB_STATE_STOPPING, 1, Exit(Kind::kFinished), kServing, v1::JOB_STATE_SUCCEEDED, "stopped by a client"},
+      {v1::JOB_STATE_STOPPING, 1, Finished(60, "after step 60 of 100"), kServing, v1::JOB_STATE_SUCCEEDED,
+       "stopped by a client; after step 60 of 100"},
+      {v1::JOB_STATE_STOPPING, 1, Finished(100), kServing, v1::JOB_STATE_SUCCEEDED, ""},
+      {v1::JOB_STATE_RUNNING, 1, Finished(60, "no better for 3 evaluations"), kServing, v1::JOB_STATE_SUCCEEDED,
+       "no better for 3 evaluations"},
+      {v1::JOB_STATE_STOPPING, 1, Exit(Kind::kStopped), kShuttingDown, v1::JOB_STATE_QUEUED,
+       "the server is shutting down"},
+      {v1::JOB_STATE_STOPPING, 1, Exit(Kind::kCrashed, "exit code 3"), kServing, v1::JOB_STATE_QUEUED,
+       "worker 3 of at most 4: exit code 3; going on from step 40, to end early: stopped by a client", true},
+      {v1::JOB_STATE_STOPPING, 2, Exit(Kind::kCrashed, "exit code 3"), kServing, v1::JOB_STATE_FAILED,
+       "worker 3 of at most 3: exit code 3; it was restarted 2 times"},
+      {v1::JOB_STATE_STOPPING, 1, Exit(Kind::kTaskFailed, "exit code 0", error), kServing, v1::JOB_STATE_FAILED,
+       "the loss is not finite"},
       // The end of the server is no fault of the worker.
       {v1::JOB_STATE_RUNNING, 1, Exit(Kind::kStopped), kServing, v1::JOB_STATE_QUEUED, "the server is shutting down"},
       {v1::JOB_STATE_RUNNING, 2, Exit(Kind::kCrashed, "exit code 3"), kShuttingDown, v1::JOB_STATE_QUEUED,

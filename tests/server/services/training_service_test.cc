@@ -97,6 +97,72 @@ TEST_F(TrainingServiceTest, WatchesAJobToItsEndAndResumes) {
   EXPECT_EQ(Watch(request, &rest).error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
+TEST_F(TrainingServiceTest, WatchesAJobOnPastItsFormerEnds) {
+  Import("digits");
+  v1::Job job;
+  ASSERT_TRUE(Create(JobRequest("a"), &job).ok());
+  launcher_.Await(1)->End(WorkerExit::Kind::kTaskFailed);
+  v1::WatchJobRequest request;
+  request.set_name("jobs/a");
+  std::vector<v1::Event> failed;
+  ASSERT_TRUE(Watch(request, &failed).ok());
+  EXPECT_EQ(failed.back().state().state(), v1::JOB_STATE_FAILED);
+
+  v1::ResumeJobRequest resume;
+  resume.set_name("jobs/a");
+  grpc::ClientContext context;
+  ASSERT_TRUE(training_->ResumeJob(&context, resume, &job).ok());
+  EXPECT_EQ(job.state(), v1::JOB_STATE_QUEUED);
+  std::vector<v1::Event> from_the_beginning, from_the_end;
+  grpc::Status first, second;
+  std::thread one([&] { first = Watch(request, &from_the_beginning); });
+  v1::WatchJobRequest later = request;
+  later.set_after_sequence(failed.back().sequence());
+  std::thread two([&] { second = Watch(later, &from_the_end); });
+  Finish(2, 5);
+  one.join();
+  two.join();
+  ASSERT_TRUE(first.ok()) << first.error_message();
+  ASSERT_TRUE(second.ok()) << second.error_message();
+  for (const auto* events : {&from_the_beginning, &from_the_end}) {
+    ASSERT_FALSE(events->empty());
+    EXPECT_EQ(events->back().state().state(), v1::JOB_STATE_SUCCEEDED);
+  }
+  EXPECT_EQ(from_the_beginning.size(), failed.size() + from_the_end.size());
+}
+
+TEST_F(TrainingServiceTest, AWatcherOfADeletedJobNeverSeesItsNamesake) {
+  Import("digits");
+  v1::Job job;
+  ASSERT_TRUE(Create(JobRequest("a"), &job).ok());
+  v1::PauseJobRequest pause;
+  pause.set_name("jobs/a");
+  grpc::ClientContext pausing;
+  launcher_.Await(1);
+  ASSERT_TRUE(training_->PauseJob(&pausing, pause, &job).ok());
+  launcher_.Await(1)->End(WorkerExit::Kind::kStopped);
+  v1::WatchJobRequest request;
+  request.set_name("jobs/a");
+  grpc::ClientContext watching;
+  auto stream = training_->WatchJob(&watching, request);
+  v1::WatchJobResponse response;
+  for (bool paused = false; !paused;) {
+    ASSERT_TRUE(stream->Read(&response));
+    for (const v1::Event& event : response.events()) paused |= event.state().state() == v1::JOB_STATE_PAUSED;
+  }
+  v1::DeleteJobRequest remove;
+  remove.set_name("jobs/a");
+  google::protobuf::Empty empty;
+  grpc::ClientContext deleting;
+  ASSERT_TRUE(training_->DeleteJob(&deleting, remove, &empty).ok());
+  ASSERT_TRUE(Create(JobRequest("a"), &job).ok());
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::NOT_FOUND);
+  request.set_uid("00000000-0000-4000-8000-000000000000");
+  std::vector<v1::Event> events;
+  EXPECT_EQ(Watch(request, &events).error_code(), grpc::StatusCode::NOT_FOUND) << "the uid is another job's";
+}
+
 TEST_F(TrainingServiceTest, ServesManyWatchersAndThoseWhoLeave) {
   Import("digits");
   v1::Job job;

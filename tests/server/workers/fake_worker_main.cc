@@ -47,6 +47,16 @@ void AwaitAck(Channel& channel, uint64_t count) {
   }
 }
 
+// The reason of the next Stop.
+uint64_t AwaitStop(Channel& channel) {
+  internal::ToWorker message;
+  do {
+    const auto received = channel.Receive(message);
+    if (!received.ok() || !*received) std::exit(91);
+  } while (!message.has_stop());
+  return static_cast<uint64_t>(message.stop().reason());
+}
+
 void SendRaw(const std::string& bytes) {
   if (send(kWorkerSocketFd, bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) std::exit(92);
 }
@@ -180,12 +190,16 @@ int Run() {
        }},
       {"await stop",
        [&] {
-         internal::ToWorker message;
-         do {
-           const auto got = channel.Receive(message);
-           if (!got.ok() || !*got) std::exit(91);
-         } while (!message.has_stop());
-         internal::ToServer result = ResultOf(static_cast<uint64_t>(message.stop().reason()));
+         internal::ToServer result = ResultOf(AwaitStop(channel));
+         result.mutable_result()->set_stopped(true);
+         if (!channel.Send(result).ok()) std::exit(93);
+       }},
+      {"await two stops",
+       [&] {
+         internal::ToServer heard;
+         heard.mutable_heartbeat()->set_step(AwaitStop(channel));
+         if (!channel.Send(heard).ok()) std::exit(93);
+         internal::ToServer result = ResultOf(AwaitStop(channel));
          result.mutable_result()->set_stopped(true);
          if (!channel.Send(result).ok()) std::exit(93);
        }},

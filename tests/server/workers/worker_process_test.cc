@@ -228,6 +228,16 @@ TEST(WorkerProcess, AnEventThatIsNotStoredEndsTheWorker) {
   EXPECT_EQ(run.batches(), 1);
 }
 
+TEST(WorkerProcess, AStopComesThroughAfterTheWishToFinish) {
+  Attempt run("await two stops");
+  run.process().Stop(internal::Stop::REASON_FINISH);
+  run.process().Stop(internal::Stop::REASON_FINISH);
+  run.Await([&] { return run.heartbeat() == internal::Stop::REASON_FINISH; });
+  run.process().Stop(internal::Stop::REASON_CANCEL);
+  EXPECT_EQ(run.exit().kind, WorkerExit::Kind::kStopped) << run.exit().status;
+  EXPECT_EQ(run.exit().result.step(), static_cast<uint64_t>(internal::Stop::REASON_CANCEL));
+}
+
 TEST(WorkerProcess, StopIsHeardOnceWithItsReason) {
   Attempt run("await stop");
   run.process().Stop(internal::Stop::REASON_SHUTDOWN);

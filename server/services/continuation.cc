@@ -1,0 +1,89 @@
+#include "server/services/continuation.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "core/checkpoint/checkpoint_dir.h"
+#include "core/job/extend.h"
+#include "core/job/fork.h"
+#include "server/resources/names.h"
+#include "server/services/admission.h"
+
+namespace traind::server {
+namespace {
+
+// The job's newest checkpoint; one without any begins anew, as its workers do.
+absl::StatusOr<v1::CheckpointManifest> NewestManifest(const DataFolder& folder, const v1::Job& job) {
+  auto newest = core::FindCheckpoint(folder.CheckpointDir(IdOf(job.name())), "latest");
+  if (absl::IsNotFound(newest.status())) return v1::CheckpointManifest();
+  if (!newest.ok()) return newest.status();
+  return std::move(newest->manifest);
+}
+
+absl::StatusOr<core::CheckpointFiles> FindForkPoint(const DataFolder& folder, const WeightsName& name) {
+  auto checkpoint = core::FindCheckpoint(folder.CheckpointDir(name.job), name.checkpoint);
+  if (!absl::IsNotFound(checkpoint.status())) return checkpoint;
+  if (name.checkpoint != "latest" && name.checkpoint != "best") {
+    return NotFoundError("Checkpoint", absl::StrCat("jobs/", name.job, "/checkpoints/", name.checkpoint),
+                         checkpoint.status().message());
+  }
+  return absl::FailedPreconditionError(absl::StrCat("jobs/", name.job, ": ", checkpoint.status().message()));
+}
+
+// What CreateJob would be asked for. A fork does not initialize: the weights are the checkpoint's.
+v1::CreateJobRequest CreationOf(const v1::ForkJobRequest& request, const v1::Job& parent) {
+  v1::CreateJobRequest creation;
+  *creation.mutable_spec() = request.has_spec() ? request.spec() : parent.spec();
+  creation.mutable_spec()->clear_initial_weights();
+  creation.set_job_id(request.job_id());
+  creation.set_request_id(request.request_id());
+  creation.set_view(request.view());
+  return creation;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Job> ExtendedJob(v1::Job job, const v1::ExtendJobRequest& request, const DataFolder& folder) {
+  const auto newest = NewestManifest(folder, job);
+  if (!newest.ok()) return newest.status();
+  auto extended = core::ExtendSpec(job, request, *newest);
+  if (!extended.ok()) return extended.status();
+  *job.mutable_spec() = std::move(extended->spec);
+  *job.mutable_resolved_spec() = std::move(extended->resolved_spec);
+  job.mutable_progress()->set_total_steps(extended->total_steps);
+  for (std::string& warning : extended->warnings) job.add_warnings(std::move(warning));
+  return job;
+}
+
+absl::StatusOr<JobManager::NewJob> AdmitFork(const v1::ForkJobRequest& request, JobStore& store,
+                                             const DataFolder& folder, uint32_t max_threads) {
+  const auto name = ParseWeightsName(request.name(), /*allow_job=*/true, "name");
+  if (!name.ok()) return name.status();
+  if (name->job.empty()) return FieldError("name", "must be a job or a checkpoint of one");
+  const auto parent = store.GetJob(name->job);
+  if (!parent.ok()) return parent.status();
+  auto checkpoint = FindForkPoint(folder, *name);
+  if (!checkpoint.ok()) return checkpoint.status();
+  auto admitted = Admit(CreationOf(request, parent->job), folder, max_threads);
+  if (!admitted.ok()) return admitted.status();
+
+  v1::Job& job = admitted->job;
+  const uint64_t step = checkpoint->manifest.step();
+  job.set_forked_from(absl::StrCat(parent->job.name(), "/checkpoints/", step));
+  core::FieldErrors::Root errors;
+  for (std::string& warning : core::CheckFork(job.resolved_spec(), job.progress().steps_per_epoch(), job.forked_from(),
+                                              checkpoint->manifest, errors.scope("spec"))) {
+    job.add_warnings(std::move(warning));
+  }
+  if (!errors.ok()) return errors.ToStatus();
+  job.mutable_progress()->set_step(step);
+  job.mutable_progress()->set_checkpoint_step(step);
+  if (const auto best = core::BestStepNeeded(job.resolved_spec(), checkpoint->manifest); best.has_value()) {
+    auto files = core::FindCheckpoint(folder.CheckpointDir(name->job), absl::StrCat(*best));
+    if (files.ok()) admitted->checkpoints.push_back(*std::move(files));  // Else the worker says that it is missing.
+  }
+  admitted->checkpoints.push_back(*std::move(checkpoint));
+  return admitted;
+}
+
+}  // namespace traind::server
