@@ -22,9 +22,10 @@ class ExtendTest : public testing::Test {
  protected:
   void Make(const std::string& more, uint64_t step = 40) {
     ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
-        absl::StrCat("network { layers { name: 'logits' dense { units: 3 } } } data { dataset: 'flowers' } ",
-                     "batch_size: 12 optimizer { learning_rate: 0.1 } ", more),
+        "network { layers { name: 'logits' dense { units: 3 } } } data { dataset: 'flowers' } batch_size: 12 "
+        "optimizer { learning_rate: 0.1 }",
         job_.mutable_spec()));
+    ASSERT_TRUE(google::protobuf::TextFormat::MergeFromString(more, job_.mutable_spec()));
     if (job_.spec().duration_case() == v1::JobSpec::DURATION_NOT_SET) job_.mutable_spec()->set_epochs(4);
     FieldErrors::Root errors;
     const auto dataset = FindTestDataset("flowers");

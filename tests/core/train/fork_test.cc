@@ -171,7 +171,7 @@ TEST_F(ForkedTrainingTest, OfRestoredWeightsItGoesOnWithTheLastOnes) {
   const TrainRequest parent = Request("parent", more);
   Recorder ignored;
   EXPECT_EQ(Run(parent, ignored).step, 12u);
-  const TrainRequest fork = Fork(parent, 12, "fork", "evaluation { every_steps: 4 }");
+  const TrainRequest fork = Fork(parent, 12, "fork", "evaluation { every_steps: 4 } checkpoint { keep_last: 9 }");
   const TrainRequest plain = Request("plain", "evaluation { every_steps: 4 }");
   Recorder recorder, undisturbed;
   Run(fork, recorder);

@@ -48,7 +48,7 @@ class JobLife : public testing::Test {
                                                               &spec));
     EXPECT_TRUE(google::protobuf::TextFormat::MergeFromString(more, &spec));
     if (spec.duration_case() == v1::JobSpec::DURATION_NOT_SET) spec.set_steps(30);
-    return RequestOf(name, spec, dataset_, folder_.path());
+    return RequestOf(name, spec, dataset_, folder_.path(), /*threads=*/1);
   }
 
   static TrainResult Run(const TrainRequest& request, Recorder& recorder, uint64_t stop_after = 0) {
