@@ -1,63 +1,78 @@
 #include "client/client.h"
 
-#include <random>
+#include <algorithm>
+#include <type_traits>
 #include <utility>
 
-#include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
+#include "absl/strings/str_cat.h"
 #include "client/connection.h"
-#include "client/enum_names.h"
-#include "client/errors.h"
 
 namespace traind::client {
 namespace {
 
-// 128 random bits: two calls never share them.
-std::string RandomRequestId() {
-  std::random_device device;
-  return absl::StrFormat("%08x%08x%08x%08x", device(), device(), device(), device());
+// The API's most.
+constexpr int64_t kLargestPage = 500;
+
+template <typename Request>
+Request Named(const std::string& name) {
+  Request request;
+  request.set_name(name);
+  return request;
+}
+
+template <typename Request>
+Request Tagged(const std::string& name, const std::string& etag) {
+  Request request = Named<Request>(name);
+  request.set_etag(etag);
+  return request;
+}
+
+// Makes the call and repeats it when `repeat`.
+template <typename Request, typename Response>
+absl::StatusOr<Response> CallWith(Connection& connection, bool repeat, Connection::Method<Request, Response> method,
+                                  const Request& request) {
+  const absl::Duration timeout = connection.options().call_timeout;
+  return repeat ? connection.Idempotent(method, request, timeout) : connection.Once(method, request, timeout);
+}
+
+// A call that is safe to repeat because its request id makes it so.
+template <typename Request, typename Response>
+absl::StatusOr<Response> Make(Connection& connection, Connection::Method<Request, Response> method, Request request) {
+  if (request.request_id().empty()) request.set_request_id(NewRequestId());
+  return CallWith(connection, true, method, request);
+}
+
+template <typename Request>
+absl::StatusOr<v1::Job> Steer(Connection& connection, Connection::Method<Request, v1::Job> method,
+                              const std::string& name, const std::string& etag) {
+  // The etag of a change that was made and not heard of would make the second call ABORTED.
+  return CallWith(connection, etag.empty(), method, Tagged<Request>(name, etag));
+}
+
+template <typename Request>
+absl::Status Delete(Connection& connection, Connection::Method<Request, google::protobuf::Empty> method,
+                    const std::string& name, const std::string& etag) {
+  return CallWith(connection, false, method, Tagged<Request>(name, etag)).status();
 }
 
 // Follows the page tokens of a List method. `items` takes the repeated field out of a response.
-template <typename Item, typename Request, typename Response, typename Items>
-absl::StatusOr<std::vector<Item>> AllPages(Connection& connection, Connection::Method<Request, Response> method,
-                                           Request request, Items items) {
+template <typename Request, typename Response, typename Items>
+auto AllPages(Connection& connection, Connection::Method<Request, Response> method, Request request,
+              const ListOptions& options, Items items) {
+  using Item = typename std::decay_t<decltype(items(std::declval<Response&>()))>::value_type;
+  using All = absl::StatusOr<std::vector<Item>>;
   std::vector<Item> all;
-  // The API's most.
-  request.set_page_size(500);
+  request.set_filter(options.filter);
+  if constexpr (requires { request.set_order_by(options.order_by); }) request.set_order_by(options.order_by);
   do {
-    absl::StatusOr<Response> page = connection.Idempotent(method, request, connection.options().call_timeout);
-    if (!page.ok()) return page.status();
-    for (Item& item : *items(*page)) all.push_back(std::move(item));
+    const int64_t wanted = options.limit - static_cast<int64_t>(all.size());
+    request.set_page_size(static_cast<int32_t>(options.limit > 0 ? std::min(wanted, kLargestPage) : kLargestPage));
+    absl::StatusOr<Response> page = CallWith(connection, true, method, request);
+    if (!page.ok()) return All(page.status());
+    for (Item& item : items(*page)) all.push_back(std::move(item));
     request.set_page_token(page->next_page_token());
-  } while (!request.page_token().empty());
-  return all;
-}
-
-// Asks for an operation, waits until it is done and takes what it made.
-template <typename Made, typename Request>
-absl::StatusOr<Made> RunOperation(Connection& connection, Connection::Method<Request, v1::Operation> method,
-                                  Request request) {
-  if (request.request_id().empty()) request.set_request_id(RandomRequestId());
-  const absl::Time end = connection.options().clock->Now() + connection.options().long_call_timeout;
-  absl::StatusOr<v1::Operation> operation = connection.Idempotent(method, request, connection.options().call_timeout);
-  while (operation.ok() && !operation->done()) {
-    if (connection.options().clock->Now() >= end) {
-      return absl::DeadlineExceededError(operation->name() + " is not done yet; it goes on in the server");
-    }
-    v1::WaitOperationRequest wait;
-    wait.set_name(operation->name());
-    operation = connection.Idempotent(&Stub::WaitOperation, wait, connection.options().call_timeout);
-  }
-  if (!operation.ok()) return operation.status();
-  if (operation->has_error()) {
-    return MakeStatus(operation->error().code(), operation->error().message(), operation->error().SerializeAsString());
-  }
-  Made made;
-  if (!operation->response().UnpackTo(&made)) {
-    return absl::InternalError(operation->name() + " has made something else: " + operation->response().type_url());
-  }
-  return made;
+  } while (!request.page_token().empty() && (options.limit == 0 || static_cast<int64_t>(all.size()) < options.limit));
+  return All(std::move(all));
 }
 
 }  // namespace
@@ -65,36 +80,51 @@ absl::StatusOr<Made> RunOperation(Connection& connection, Connection::Method<Req
 Client::Client(ClientOptions options) : connection_(std::make_shared<Connection>(std::move(options))) {}
 
 absl::StatusOr<v1::Job> Client::CreateJob(v1::CreateJobRequest request) {
-  if (request.request_id().empty()) request.set_request_id(RandomRequestId());
-  return connection_->Idempotent(&Stub::CreateJob, request, connection_->options().call_timeout);
+  return Make(*connection_, &Stub::CreateJob, std::move(request));
 }
 
 absl::StatusOr<v1::Job> Client::GetJob(const std::string& name, v1::JobView view) {
-  v1::GetJobRequest request;
-  request.set_name(name);
+  v1::GetJobRequest request = Named<v1::GetJobRequest>(name);
   request.set_view(view);
-  return connection_->Idempotent(&Stub::GetJob, request, connection_->options().call_timeout);
+  return CallWith(*connection_, true, &Stub::GetJob, request);
 }
 
-absl::StatusOr<std::vector<v1::Job>> Client::ListJobs(const std::vector<v1::JobState>& states) {
-  v1::ListJobsRequest request;
-  std::vector<std::string> wanted;
-  for (const v1::JobState state : states) wanted.push_back("state = " + EnumName(state));
-  request.set_filter(absl::StrJoin(wanted, " OR "));
-  return AllPages<v1::Job>(*connection_, &Stub::ListJobs, request,
-                           [](v1::ListJobsResponse& response) { return response.mutable_jobs(); });
+absl::StatusOr<std::vector<v1::Job>> Client::ListJobs(const ListOptions& options) {
+  return AllPages(
+      *connection_, &Stub::ListJobs, v1::ListJobsRequest(), options,
+      [](v1::ListJobsResponse & page) -> auto& { return *page.mutable_jobs(); });
 }
 
-absl::StatusOr<v1::Job> Client::CancelJob(const std::string& name) {
-  v1::CancelJobRequest request;
-  request.set_name(name);
-  return connection_->Idempotent(&Stub::CancelJob, request, connection_->options().call_timeout);
+absl::StatusOr<v1::Job> Client::UpdateJob(const v1::UpdateJobRequest& request) {
+  return CallWith(*connection_, request.job().etag().empty(), &Stub::UpdateJob, request);
 }
 
-absl::Status Client::DeleteJob(const std::string& name) {
-  v1::DeleteJobRequest request;
-  request.set_name(name);
-  return connection_->Once(&Stub::DeleteJob, request, connection_->options().call_timeout).status();
+absl::StatusOr<v1::Job> Client::CancelJob(const std::string& name, const std::string& etag) {
+  return Steer(*connection_, &Stub::CancelJob, name, etag);
+}
+
+absl::StatusOr<v1::Job> Client::PauseJob(const std::string& name, const std::string& etag) {
+  return Steer(*connection_, &Stub::PauseJob, name, etag);
+}
+
+absl::StatusOr<v1::Job> Client::ResumeJob(const std::string& name, const std::string& etag) {
+  return Steer(*connection_, &Stub::ResumeJob, name, etag);
+}
+
+absl::StatusOr<v1::Job> Client::StopJob(const std::string& name, const std::string& etag) {
+  return Steer(*connection_, &Stub::StopJob, name, etag);
+}
+
+absl::StatusOr<v1::Job> Client::ExtendJob(const v1::ExtendJobRequest& request) {
+  return CallWith(*connection_, request.validate_only(), &Stub::ExtendJob, request);
+}
+
+absl::StatusOr<v1::Job> Client::ForkJob(v1::ForkJobRequest request) {
+  return Make(*connection_, &Stub::ForkJob, std::move(request));
+}
+
+absl::Status Client::DeleteJob(const std::string& name, const std::string& etag) {
+  return Delete(*connection_, &Stub::DeleteJob, name, etag);
 }
 
 std::unique_ptr<JobWatch> Client::WatchJob(const v1::WatchJobRequest& request) {
@@ -102,82 +132,165 @@ std::unique_ptr<JobWatch> Client::WatchJob(const v1::WatchJobRequest& request) {
 }
 
 absl::StatusOr<v1::NetworkDescription> Client::DescribeNetwork(const v1::DescribeNetworkRequest& request) {
-  return connection_->Idempotent(&Stub::DescribeNetwork, request, connection_->options().call_timeout);
+  return CallWith(*connection_, true, &Stub::DescribeNetwork, request);
 }
 
 absl::StatusOr<v1::ProbeNetworkResponse> Client::ProbeNetwork(const v1::ProbeNetworkRequest& request) {
   return connection_->Idempotent(&Stub::ProbeNetwork, request, connection_->options().long_call_timeout);
 }
 
-absl::StatusOr<v1::ListComponentsResponse> Client::ListComponents() {
-  return connection_->Idempotent(&Stub::ListComponents, v1::ListComponentsRequest(),
-                                 connection_->options().call_timeout);
+absl::StatusOr<std::vector<v1::Component>> Client::ListComponents(const ListOptions& options) {
+  return AllPages(
+      *connection_, &Stub::ListComponents, v1::ListComponentsRequest(), options,
+      [](v1::ListComponentsResponse & page) -> auto& { return *page.mutable_components(); });
 }
 
-absl::StatusOr<v1::Dataset> Client::ImportDataset(v1::ImportDatasetRequest request) {
-  return RunOperation<v1::Dataset>(*connection_, &Stub::ImportDataset, std::move(request));
+absl::StatusOr<v1::Operation> Client::ImportDataset(v1::ImportDatasetRequest request) {
+  return Make(*connection_, &Stub::ImportDataset, std::move(request));
+}
+
+absl::StatusOr<v1::Operation> Client::DescribeDataset(v1::DescribeDatasetRequest request) {
+  return Make(*connection_, &Stub::DescribeDataset, std::move(request));
+}
+
+absl::StatusOr<v1::Dataset> Client::GetDataset(const std::string& name) {
+  return CallWith(*connection_, true, &Stub::GetDataset, Named<v1::GetDatasetRequest>(name));
+}
+
+absl::StatusOr<std::vector<v1::Dataset>> Client::ListDatasets(const ListOptions& options) {
+  return AllPages(
+      *connection_, &Stub::ListDatasets, v1::ListDatasetsRequest(), options,
+      [](v1::ListDatasetsResponse & page) -> auto& { return *page.mutable_datasets(); });
+}
+
+absl::StatusOr<v1::Dataset> Client::UpdateDataset(const v1::UpdateDatasetRequest& request) {
+  return CallWith(*connection_, request.dataset().etag().empty(), &Stub::UpdateDataset, request);
+}
+
+absl::Status Client::DeleteDataset(const std::string& name, const std::string& etag) {
+  return Delete(*connection_, &Stub::DeleteDataset, name, etag);
 }
 
 absl::StatusOr<v1::PreviewDatasetResponse> Client::PreviewDataset(const v1::PreviewDatasetRequest& request) {
   return connection_->Idempotent(&Stub::PreviewDataset, request, connection_->options().long_call_timeout);
 }
 
-absl::StatusOr<v1::Dataset> Client::GetDataset(const std::string& name) {
-  v1::GetDatasetRequest request;
-  request.set_name(name);
-  return connection_->Idempotent(&Stub::GetDataset, request, connection_->options().call_timeout);
+absl::StatusOr<v1::Upload> Client::GetUpload(const std::string& name) {
+  return CallWith(*connection_, true, &Stub::GetUpload, Named<v1::GetUploadRequest>(name));
 }
 
-absl::StatusOr<v1::DatasetDescription> Client::DescribeDataset(const std::string& name) {
-  v1::DescribeDatasetRequest request;
-  request.set_name(name);
-  return RunOperation<v1::DatasetDescription>(*connection_, &Stub::DescribeDataset, std::move(request));
+absl::StatusOr<std::vector<v1::Upload>> Client::ListUploads(const ListOptions& options) {
+  return AllPages(
+      *connection_, &Stub::ListUploads, v1::ListUploadsRequest(), options,
+      [](v1::ListUploadsResponse & page) -> auto& { return *page.mutable_uploads(); });
 }
 
-absl::StatusOr<std::vector<v1::Dataset>> Client::ListDatasets() {
-  return AllPages<v1::Dataset>(*connection_, &Stub::ListDatasets, v1::ListDatasetsRequest(),
-                               [](v1::ListDatasetsResponse& response) { return response.mutable_datasets(); });
+absl::Status Client::DeleteUpload(const std::string& name, const std::string& etag) {
+  return Delete(*connection_, &Stub::DeleteUpload, name, etag);
 }
 
-absl::Status Client::DeleteDataset(const std::string& name) {
-  v1::DeleteDatasetRequest request;
-  request.set_name(name);
-  return connection_->Once(&Stub::DeleteDataset, request, connection_->options().call_timeout).status();
+absl::StatusOr<v1::Checkpoint> Client::GetCheckpoint(const std::string& name) {
+  return CallWith(*connection_, true, &Stub::GetCheckpoint, Named<v1::GetCheckpointRequest>(name));
 }
 
-absl::StatusOr<std::vector<v1::Checkpoint>> Client::ListCheckpoints(const std::string& job) {
+absl::StatusOr<std::vector<v1::Checkpoint>> Client::ListCheckpoints(const std::string& job,
+                                                                    const ListOptions& options) {
   v1::ListCheckpointsRequest request;
   request.set_parent(job);
-  auto response = connection_->Idempotent(&Stub::ListCheckpoints, request, connection_->options().call_timeout);
-  if (!response.ok()) return response.status();
-  return std::vector<v1::Checkpoint>(response->checkpoints().begin(), response->checkpoints().end());
+  return AllPages(
+      *connection_, &Stub::ListCheckpoints, std::move(request), options,
+      [](v1::ListCheckpointsResponse & page) -> auto& { return *page.mutable_checkpoints(); });
 }
 
-absl::StatusOr<v1::EvaluationMetrics> Client::Evaluate(v1::EvaluateRequest request) {
-  return RunOperation<v1::EvaluationMetrics>(*connection_, &Stub::Evaluate, std::move(request));
+absl::Status Client::DeleteCheckpoint(const std::string& name, const std::string& etag) {
+  return Delete(*connection_, &Stub::DeleteCheckpoint, name, etag);
+}
+
+absl::StatusOr<v1::Model> Client::GetModel(const std::string& name) {
+  return CallWith(*connection_, true, &Stub::GetModel, Named<v1::GetModelRequest>(name));
+}
+
+absl::StatusOr<std::vector<v1::Model>> Client::ListModels(const ListOptions& options) {
+  return AllPages(
+      *connection_, &Stub::ListModels, v1::ListModelsRequest(), options,
+      [](v1::ListModelsResponse & page) -> auto& { return *page.mutable_models(); });
+}
+
+absl::StatusOr<v1::Model> Client::UpdateModel(const v1::UpdateModelRequest& request) {
+  return CallWith(*connection_, request.model().etag().empty(), &Stub::UpdateModel, request);
+}
+
+absl::Status Client::DeleteModel(const std::string& name, const std::string& etag) {
+  return Delete(*connection_, &Stub::DeleteModel, name, etag);
+}
+
+absl::StatusOr<v1::Operation> Client::Evaluate(v1::EvaluateRequest request) {
+  return Make(*connection_, &Stub::Evaluate, std::move(request));
 }
 
 absl::StatusOr<v1::PredictResponse> Client::Predict(const v1::PredictRequest& request) {
   return connection_->Idempotent(&Stub::Predict, request, connection_->options().long_call_timeout);
 }
 
-absl::StatusOr<v1::PredictResponse> Client::PredictSplit(v1::PredictSplitRequest request) {
-  auto made = RunOperation<v1::PredictSplitResponse>(*connection_, &Stub::PredictSplit, std::move(request));
-  if (!made.ok()) return made.status();
-  v1::ReadPredictionsRequest read;
-  read.set_operation(made->operation());
-  const auto stream = connection_->stub().ReadPredictions(read);
-  v1::PredictResponse all;
-  for (v1::PredictResponse part; stream->Read(&part);) {
-    part.clear_shape();
-    const int64_t first = all.outputs_size() > 0 ? all.first() : part.first();
-    all.MergeFrom(part);
-    all.set_first(first);
+absl::StatusOr<v1::Operation> Client::PredictSplit(v1::PredictSplitRequest request) {
+  return Make(*connection_, &Stub::PredictSplit, std::move(request));
+}
+
+std::unique_ptr<PredictionReader> Client::ReadPredictions(const std::string& operation, int64_t first) {
+  v1::ReadPredictionsRequest request;
+  request.set_operation(operation);
+  request.set_first(first);
+  return std::make_unique<PredictionReader>(connection_, std::move(request));
+}
+
+absl::StatusOr<v1::Operation> Client::GetOperation(const std::string& name) {
+  return CallWith(*connection_, true, &Stub::GetOperation, Named<v1::GetOperationRequest>(name));
+}
+
+absl::StatusOr<std::vector<v1::Operation>> Client::ListOperations(const ListOptions& options) {
+  return AllPages(
+      *connection_, &Stub::ListOperations, v1::ListOperationsRequest(), options,
+      [](v1::ListOperationsResponse & page) -> auto& { return *page.mutable_operations(); });
+}
+
+absl::StatusOr<v1::Operation> Client::WaitOperation(const std::string& name, const WaitOptions& options) {
+  // What an answer may take beyond the wait that was asked for.
+  constexpr absl::Duration kGrace = absl::Seconds(10);
+  Clock& clock = *connection_->options().clock;
+  const absl::Time end = clock.Now() + options.timeout;
+  Backoff backoff(connection_->options().stream_retry, connection_->NextSeed());
+  v1::WaitOperationRequest request = Named<v1::WaitOperationRequest>(name);
+  absl::StatusOr<v1::Operation> operation = GetOperation(name);
+  while (true) {
+    if (operation.ok()) {
+      backoff.Reset();
+      if (options.observer) options.observer(*operation);
+      if (operation->done() || (options.interrupt != nullptr && options.interrupt->HasBeenNotified())) return operation;
+    } else {
+      // The server was too busy to answer; the operation does not mind.
+      const bool late = absl::IsDeadlineExceeded(operation.status());
+      const absl::Status failure = late ? absl::UnavailableError(operation.status().message()) : operation.status();
+      if (absl::Status status = connection_->WaitAfter(failure, backoff, options.interrupt); !status.ok())
+        return status;
+      if (options.interrupt != nullptr && options.interrupt->HasBeenNotified()) return failure;
+    }
+    const absl::Duration wait = std::min(options.interval, end - clock.Now());
+    if (wait <= absl::ZeroDuration()) {
+      return absl::DeadlineExceededError(absl::StrCat(name, " is not done yet; it goes on at the server"));
+    }
+    request.mutable_timeout()->set_seconds(absl::ToInt64Seconds(wait));
+    request.mutable_timeout()->set_nanos(
+        static_cast<int32_t>(absl::ToInt64Nanoseconds(wait - absl::Seconds(absl::ToInt64Seconds(wait)))));
+    operation = connection_->Once(&Stub::WaitOperation, request, wait + kGrace);
   }
-  if (absl::Status status = stream->Finish(); !status.ok()) return status;
-  all.add_shape(made->examples());
-  all.add_shape(made->outputs());
-  return all;
+}
+
+absl::StatusOr<v1::Operation> Client::CancelOperation(const std::string& name) {
+  return CallWith(*connection_, true, &Stub::CancelOperation, Named<v1::CancelOperationRequest>(name));
+}
+
+absl::Status Client::DeleteOperation(const std::string& name) {
+  return CallWith(*connection_, false, &Stub::DeleteOperation, Named<v1::DeleteOperationRequest>(name)).status();
 }
 
 }  // namespace traind::client

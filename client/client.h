@@ -1,9 +1,10 @@
-// The C++ client of traind: jobs, datasets and models over gRPC, with absl::Status in and out and no gRPC type in
-// sight.
+// The C++ client of traind: jobs, datasets, models and operations over gRPC, with absl::Status in and out and no gRPC
+// type in sight.
 //
 // Calls that are safe to repeat are retried on UNAVAILABLE with growing, jittered waits; the others are made once.
-// A watch and a transfer go on after a broken connection where they stopped. Errors that name fields carry them as
-// a payload: see client/errors.h. Names are full ones, "jobs/{id}"; client/names.h makes them from what people type.
+// Whatever makes something gets a request id of its own when it has none, so that a retry never makes a second one.
+// A watch, a wait and a transfer go on after a broken connection where they stopped. Errors that name fields carry them
+// as a payload: see client/errors.h. Names are full ones, "jobs/{id}"; client/names.h makes them from what people type.
 //
 // Client is thread-safe and cheap to copy; copies share the connection.
 #pragma once
@@ -16,12 +17,15 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "client/clock.h"
 #include "client/job_watch.h"
+#include "client/prediction_reader.h"
 #include "client/retry.h"
 #include "traind/v1/dataset_service.pb.h"
 #include "traind/v1/model_service.pb.h"
+#include "traind/v1/operation.pb.h"
 #include "traind/v1/training_service.pb.h"
 
 namespace traind::client {
@@ -29,9 +33,10 @@ namespace traind::client {
 struct ClientOptions {
   std::string server = "127.0.0.1:50051";
   absl::Duration call_timeout = absl::Seconds(30);       // Of one call, its retries included.
-  absl::Duration long_call_timeout = absl::Minutes(15);  // The same for imports, evaluation, prediction and probes.
+  absl::Duration long_call_timeout = absl::Minutes(15);  // The same for probes, previews and predictions.
   RetryPolicy call_retry;
-  // Of watches and transfers, counted from the last progress: a little over two minutes, time for a server to restart.
+  // Of watches, waits and transfers, counted from the last progress: a little over two minutes, time for a server to
+  // restart.
   RetryPolicy stream_retry = {.max_attempts = 30};
   RetryObserver on_retry;        // Told of every retry; called by the thread that makes the call.
   Clock* clock = Clock::Real();  // Must outlive the client.
@@ -40,50 +45,94 @@ struct ClientOptions {
 // Bytes safe on the other side, of all; called at least at the beginning and the end.
 using Progress = std::function<void(int64_t done, int64_t total)>;
 
+// What of a collection is listed, and in which order; the page tokens are followed. See docs/api.md for the languages.
+struct ListOptions {
+  std::string filter;    // "state = RUNNING AND labels.team = vision". Empty: all.
+  std::string order_by;  // "create_time desc". Empty: as the method says.
+  int64_t limit = 0;     // The first so many. 0: all.
+};
+
+struct WaitOptions {
+  // Told of the operation now and then; called by the thread that waits.
+  std::function<void(const v1::Operation&)> observer;
+  absl::Duration interval = absl::Seconds(1);  // Between two calls of the observer.
+  absl::Duration timeout = absl::InfiniteDuration();
+  const absl::Notification* interrupt = nullptr;  // Ends the wait, not the operation. Must outlive the call.
+};
+
 class Connection;
 
 class Client {
  public:
   explicit Client(ClientOptions options);
 
-  // Jobs. CreateJob gives the request an id of its own when it has none, so that a retry never makes a second job.
+  // Jobs.
   absl::StatusOr<v1::Job> CreateJob(v1::CreateJobRequest request);
   absl::StatusOr<v1::Job> GetJob(const std::string& name, v1::JobView view = v1::JOB_VIEW_UNSPECIFIED);
-  absl::StatusOr<std::vector<v1::Job>> ListJobs(const std::vector<v1::JobState>& states);  // All pages.
-  absl::StatusOr<v1::Job> CancelJob(const std::string& name);
-  absl::Status DeleteJob(const std::string& name);
+  absl::StatusOr<std::vector<v1::Job>> ListJobs(const ListOptions& options = {});  // Newest first.
+  absl::StatusOr<v1::Job> UpdateJob(const v1::UpdateJobRequest& request);
+  // With an etag the job must have it, and the call is made once.
+  absl::StatusOr<v1::Job> CancelJob(const std::string& name, const std::string& etag = "");
+  absl::StatusOr<v1::Job> PauseJob(const std::string& name, const std::string& etag = "");
+  absl::StatusOr<v1::Job> ResumeJob(const std::string& name, const std::string& etag = "");
+  absl::StatusOr<v1::Job> StopJob(const std::string& name, const std::string& etag = "");
+  absl::StatusOr<v1::Job> ExtendJob(const v1::ExtendJobRequest& request);  // Once, but with validate_only.
+  absl::StatusOr<v1::Job> ForkJob(v1::ForkJobRequest request);
+  absl::Status DeleteJob(const std::string& name, const std::string& etag = "");
   // The job's events after request.after_sequence. Connects at the first JobWatch::Next.
   std::unique_ptr<JobWatch> WatchJob(const v1::WatchJobRequest& request);
 
   // Networks.
   absl::StatusOr<v1::NetworkDescription> DescribeNetwork(const v1::DescribeNetworkRequest& request);
   absl::StatusOr<v1::ProbeNetworkResponse> ProbeNetwork(const v1::ProbeNetworkRequest& request);
-  absl::StatusOr<v1::ListComponentsResponse> ListComponents();
+  absl::StatusOr<std::vector<v1::Component>> ListComponents(const ListOptions& options = {});  // No order_by.
 
-  // Datasets.
-  absl::StatusOr<v1::Dataset> ImportDataset(v1::ImportDatasetRequest request);  // Waits for the operation.
+  // Datasets. What comes as an operation goes on without this client: see WaitOperation and ResultOf (operation.h).
+  absl::StatusOr<v1::Operation> ImportDataset(v1::ImportDatasetRequest request);      // Makes a v1::Dataset.
+  absl::StatusOr<v1::Operation> DescribeDataset(v1::DescribeDatasetRequest request);  // A v1::DatasetDescription.
   absl::StatusOr<v1::Dataset> GetDataset(const std::string& name);
+  absl::StatusOr<std::vector<v1::Dataset>> ListDatasets(const ListOptions& options = {});  // By name.
+  absl::StatusOr<v1::Dataset> UpdateDataset(const v1::UpdateDatasetRequest& request);
+  absl::Status DeleteDataset(const std::string& name, const std::string& etag = "");
   absl::StatusOr<v1::PreviewDatasetResponse> PreviewDataset(const v1::PreviewDatasetRequest& request);
-  absl::StatusOr<v1::DatasetDescription> DescribeDataset(const std::string& name);  // As ImportDataset.
-  absl::StatusOr<std::vector<v1::Dataset>> ListDatasets();                          // All pages.
-  absl::Status DeleteDataset(const std::string& name);
   // Sends one file for a later import and returns the finished upload. Its id is made of the file's size and checksum:
   // the same file sent again, also by another process, goes on from what the server has.
   absl::StatusOr<v1::Upload> UploadFile(const std::string& path, const Progress& progress = nullptr);
+  absl::StatusOr<v1::Upload> GetUpload(const std::string& name);
+  absl::StatusOr<std::vector<v1::Upload>> ListUploads(const ListOptions& options = {});  // By name.
+  absl::Status DeleteUpload(const std::string& name, const std::string& etag = "");
 
-  // Models.
-  absl::StatusOr<std::vector<v1::Checkpoint>> ListCheckpoints(const std::string& job);
-  // Sends a safetensors file. The API has no way to go on with a broken one: it fails and can be called again.
-  absl::StatusOr<v1::Model> UploadModel(const std::string& model_id, const std::string& path,
+  // Checkpoints and models.
+  absl::StatusOr<v1::Checkpoint> GetCheckpoint(const std::string& name);
+  absl::StatusOr<std::vector<v1::Checkpoint>> ListCheckpoints(const std::string& job,
+                                                              const ListOptions& options = {});  // Oldest first.
+  absl::Status DeleteCheckpoint(const std::string& name, const std::string& etag = "");
+  absl::StatusOr<v1::Model> GetModel(const std::string& name);
+  absl::StatusOr<std::vector<v1::Model>> ListModels(const ListOptions& options = {});  // By name, without tensors.
+  absl::StatusOr<v1::Model> UpdateModel(const v1::UpdateModelRequest& request);
+  absl::Status DeleteModel(const std::string& name, const std::string& etag = "");
+  // Sends a safetensors file; size and checksum of the header are those of the file. A broken one begins anew.
+  absl::StatusOr<v1::Model> UploadModel(v1::UploadModelHeader header, const std::string& path,
                                         const Progress& progress = nullptr);
   // Writes the weights as one safetensors file and returns its size. They go to "<path>.part", which a later call
   // continues, and get their name when the checksum was right and the bytes are durable; an older file at `path` is
   // replaced. ABORTED: another process writes the same file. DATA_LOSS: the checksum is wrong even from the start.
   absl::StatusOr<int64_t> DownloadCheckpoint(const std::string& name, const std::string& path,
                                              const Progress& progress = nullptr);
-  absl::StatusOr<v1::EvaluationMetrics> Evaluate(v1::EvaluateRequest request);  // As ImportDataset.
+  absl::StatusOr<v1::Operation> Evaluate(v1::EvaluateRequest request);  // Makes a v1::EvaluationMetrics.
   absl::StatusOr<v1::PredictResponse> Predict(const v1::PredictRequest& request);
-  absl::StatusOr<v1::PredictResponse> PredictSplit(v1::PredictSplitRequest request);  // As ImportDataset; in one piece.
+  absl::StatusOr<v1::Operation> PredictSplit(v1::PredictSplitRequest request);  // A v1::PredictSplitResponse.
+  // What a PredictSplit has made, from its example `first` on. Connects at the first PredictionReader::Next.
+  std::unique_ptr<PredictionReader> ReadPredictions(const std::string& operation, int64_t first = 0);
+
+  // Operations.
+  absl::StatusOr<v1::Operation> GetOperation(const std::string& name);
+  absl::StatusOr<std::vector<v1::Operation>> ListOperations(const ListOptions& options = {});  // Newest first, always.
+  // The operation when it is done, whether well or not; as it is when the wait was interrupted. Outlasts broken
+  // connections and restarts of the server. DEADLINE_EXCEEDED: the timeout. NOT_FOUND: also when it is deleted.
+  absl::StatusOr<v1::Operation> WaitOperation(const std::string& name, const WaitOptions& options = {});
+  absl::StatusOr<v1::Operation> CancelOperation(const std::string& name);
+  absl::Status DeleteOperation(const std::string& name);
 
  private:
   std::shared_ptr<Connection> connection_;

@@ -16,6 +16,7 @@ JobWatch::JobWatch(std::shared_ptr<Connection> connection, const v1::WatchJobReq
 absl::StatusOr<std::optional<v1::Event>> JobWatch::Next() {
   const bool filtered = request_.kinds_size() > 0 || request_.layers_size() > 0;
   while (true) {
+    if (absl::Status status = Identify(); !status.ok()) return status;
     while (!received_.empty()) {
       v1::Event event = std::move(received_.front());
       received_.pop_front();
@@ -53,15 +54,28 @@ absl::StatusOr<std::optional<v1::Event>> JobWatch::Next() {
   }
 }
 
+absl::Status JobWatch::Identify() {
+  while (request_.uid().empty() && !identified_) {
+    v1::GetJobRequest get;
+    get.set_name(request_.name());
+    get.set_view(v1::JOB_VIEW_BASIC);
+    const absl::StatusOr<v1::Job> job = connection_->Once(&Stub::GetJob, get, connection_->options().call_timeout);
+    if (job.ok()) {
+      request_.set_uid(job->uid());
+      identified_ = true;
+    } else if (absl::Status failure = WaitAfter(job.status()); !failure.ok()) {
+      return failure;
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::Status JobWatch::WaitAfter(const absl::Status& failure) {
   if (cancelled_.HasBeenNotified()) return absl::CancelledError("the watch was cancelled");
-  if (!IsBroken(failure)) return failure;
-  const std::optional<absl::Duration> delay = backoff_.Next();
-  if (!delay) return failure;
-  const ClientOptions& options = connection_->options();
-  if (options.on_retry) options.on_retry(failure, *delay);
-  options.clock->Sleep(*delay, &cancelled_);
-  return absl::OkStatus();
+  if (absl::IsNotFound(failure) && !request_.uid().empty()) {
+    return absl::NotFoundError(absl::StrCat(request_.name(), " was deleted"));
+  }
+  return connection_->WaitAfter(failure, backoff_, &cancelled_);
 }
 
 void JobWatch::Cancel() {

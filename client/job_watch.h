@@ -25,7 +25,8 @@ class JobWatch {
   JobWatch(std::shared_ptr<Connection> connection, const v1::WatchJobRequest& request);
 
   // Waits for the next event. Nothing: the event before was the terminal one. A broken connection is opened again after
-  // the last event seen; only when that fails for the whole retry policy is it an error. CANCELLED after Cancel.
+  // the last event seen, of the same job and no later one of its name; only when that fails for the whole retry policy
+  // is it an error. CANCELLED after Cancel. NOT_FOUND: there is no such job, or it was deleted meanwhile.
   // DATA_LOSS: the server left events out of an unfiltered stream.
   absl::StatusOr<std::optional<v1::Event>> Next();
 
@@ -35,11 +36,14 @@ class JobWatch {
   int64_t last_sequence() const { return last_sequence_; }
 
  private:
+  // Learns the job's uid when the request has none.
+  absl::Status Identify();
   // Waits before the next connection; the error to return when there is none.
   absl::Status WaitAfter(const absl::Status& failure);
 
   const std::shared_ptr<Connection> connection_;
   v1::WatchJobRequest request_;
+  bool identified_ = false;  // Asked for the uid; a server of before 0.3 has none.
   Backoff backoff_;
   int64_t last_sequence_;
   std::deque<v1::Event> received_;

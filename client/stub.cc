@@ -119,8 +119,26 @@ absl::StatusOr<v1::Job> Stub::GetJob(const v1::GetJobRequest& request, absl::Tim
 absl::StatusOr<v1::ListJobsResponse> Stub::ListJobs(const v1::ListJobsRequest& request, absl::Time deadline) {
   return Call(services_->training, &v1::TrainingService::Stub::ListJobs, request, deadline);
 }
+absl::StatusOr<v1::Job> Stub::UpdateJob(const v1::UpdateJobRequest& request, absl::Time deadline) {
+  return Call(services_->training, &v1::TrainingService::Stub::UpdateJob, request, deadline);
+}
 absl::StatusOr<v1::Job> Stub::CancelJob(const v1::CancelJobRequest& request, absl::Time deadline) {
   return Call(services_->training, &v1::TrainingService::Stub::CancelJob, request, deadline);
+}
+absl::StatusOr<v1::Job> Stub::PauseJob(const v1::PauseJobRequest& request, absl::Time deadline) {
+  return Call(services_->training, &v1::TrainingService::Stub::PauseJob, request, deadline);
+}
+absl::StatusOr<v1::Job> Stub::ResumeJob(const v1::ResumeJobRequest& request, absl::Time deadline) {
+  return Call(services_->training, &v1::TrainingService::Stub::ResumeJob, request, deadline);
+}
+absl::StatusOr<v1::Job> Stub::StopJob(const v1::StopJobRequest& request, absl::Time deadline) {
+  return Call(services_->training, &v1::TrainingService::Stub::StopJob, request, deadline);
+}
+absl::StatusOr<v1::Job> Stub::ExtendJob(const v1::ExtendJobRequest& request, absl::Time deadline) {
+  return Call(services_->training, &v1::TrainingService::Stub::ExtendJob, request, deadline);
+}
+absl::StatusOr<v1::Job> Stub::ForkJob(const v1::ForkJobRequest& request, absl::Time deadline) {
+  return Call(services_->training, &v1::TrainingService::Stub::ForkJob, request, deadline);
 }
 absl::StatusOr<google::protobuf::Empty> Stub::DeleteJob(const v1::DeleteJobRequest& request, absl::Time deadline) {
   return Call(services_->training, &v1::TrainingService::Stub::DeleteJob, request, deadline);
@@ -148,23 +166,33 @@ absl::StatusOr<v1::Operation> Stub::ImportDataset(const v1::ImportDatasetRequest
 absl::StatusOr<v1::Upload> Stub::GetUpload(const v1::GetUploadRequest& request, absl::Time deadline) {
   return Call(services_->datasets, &v1::DatasetService::Stub::GetUpload, request, deadline);
 }
-absl::StatusOr<v1::PreviewDatasetResponse> Stub::PreviewDataset(const v1::PreviewDatasetRequest& request,
-                                                                absl::Time deadline) {
-  return Call(services_->datasets, &v1::DatasetService::Stub::PreviewDataset, request, deadline);
+absl::StatusOr<v1::ListUploadsResponse> Stub::ListUploads(const v1::ListUploadsRequest& request, absl::Time deadline) {
+  return Call(services_->datasets, &v1::DatasetService::Stub::ListUploads, request, deadline);
+}
+absl::StatusOr<google::protobuf::Empty> Stub::DeleteUpload(const v1::DeleteUploadRequest& request,
+                                                           absl::Time deadline) {
+  return Call(services_->datasets, &v1::DatasetService::Stub::DeleteUpload, request, deadline);
 }
 absl::StatusOr<v1::Dataset> Stub::GetDataset(const v1::GetDatasetRequest& request, absl::Time deadline) {
   return Call(services_->datasets, &v1::DatasetService::Stub::GetDataset, request, deadline);
-}
-absl::StatusOr<v1::Operation> Stub::DescribeDataset(const v1::DescribeDatasetRequest& request, absl::Time deadline) {
-  return Call(services_->datasets, &v1::DatasetService::Stub::DescribeDataset, request, deadline);
 }
 absl::StatusOr<v1::ListDatasetsResponse> Stub::ListDatasets(const v1::ListDatasetsRequest& request,
                                                             absl::Time deadline) {
   return Call(services_->datasets, &v1::DatasetService::Stub::ListDatasets, request, deadline);
 }
+absl::StatusOr<v1::Dataset> Stub::UpdateDataset(const v1::UpdateDatasetRequest& request, absl::Time deadline) {
+  return Call(services_->datasets, &v1::DatasetService::Stub::UpdateDataset, request, deadline);
+}
 absl::StatusOr<google::protobuf::Empty> Stub::DeleteDataset(const v1::DeleteDatasetRequest& request,
                                                             absl::Time deadline) {
   return Call(services_->datasets, &v1::DatasetService::Stub::DeleteDataset, request, deadline);
+}
+absl::StatusOr<v1::Operation> Stub::DescribeDataset(const v1::DescribeDatasetRequest& request, absl::Time deadline) {
+  return Call(services_->datasets, &v1::DatasetService::Stub::DescribeDataset, request, deadline);
+}
+absl::StatusOr<v1::PreviewDatasetResponse> Stub::PreviewDataset(const v1::PreviewDatasetRequest& request,
+                                                                absl::Time deadline) {
+  return Call(services_->datasets, &v1::DatasetService::Stub::PreviewDataset, request, deadline);
 }
 std::unique_ptr<WriteStream<v1::UploadDatasetRequest, v1::Upload>> Stub::UploadDataset() {
   return std::make_unique<GrpcWriteStream<v1::UploadDatasetRequest, v1::Upload>>(
@@ -173,9 +201,28 @@ std::unique_ptr<WriteStream<v1::UploadDatasetRequest, v1::Upload>> Stub::UploadD
       });
 }
 
+absl::StatusOr<v1::Checkpoint> Stub::GetCheckpoint(const v1::GetCheckpointRequest& request, absl::Time deadline) {
+  return Call(services_->models, &v1::ModelService::Stub::GetCheckpoint, request, deadline);
+}
 absl::StatusOr<v1::ListCheckpointsResponse> Stub::ListCheckpoints(const v1::ListCheckpointsRequest& request,
                                                                   absl::Time deadline) {
   return Call(services_->models, &v1::ModelService::Stub::ListCheckpoints, request, deadline);
+}
+absl::StatusOr<google::protobuf::Empty> Stub::DeleteCheckpoint(const v1::DeleteCheckpointRequest& request,
+                                                               absl::Time deadline) {
+  return Call(services_->models, &v1::ModelService::Stub::DeleteCheckpoint, request, deadline);
+}
+absl::StatusOr<v1::Model> Stub::GetModel(const v1::GetModelRequest& request, absl::Time deadline) {
+  return Call(services_->models, &v1::ModelService::Stub::GetModel, request, deadline);
+}
+absl::StatusOr<v1::ListModelsResponse> Stub::ListModels(const v1::ListModelsRequest& request, absl::Time deadline) {
+  return Call(services_->models, &v1::ModelService::Stub::ListModels, request, deadline);
+}
+absl::StatusOr<v1::Model> Stub::UpdateModel(const v1::UpdateModelRequest& request, absl::Time deadline) {
+  return Call(services_->models, &v1::ModelService::Stub::UpdateModel, request, deadline);
+}
+absl::StatusOr<google::protobuf::Empty> Stub::DeleteModel(const v1::DeleteModelRequest& request, absl::Time deadline) {
+  return Call(services_->models, &v1::ModelService::Stub::DeleteModel, request, deadline);
 }
 absl::StatusOr<v1::Operation> Stub::Evaluate(const v1::EvaluateRequest& request, absl::Time deadline) {
   return Call(services_->models, &v1::ModelService::Stub::Evaluate, request, deadline);
@@ -200,8 +247,22 @@ std::unique_ptr<WriteStream<v1::UploadModelRequest, v1::Model>> Stub::UploadMode
       [&](grpc::ClientContext* context, v1::Model* model) { return services_->models.UploadModel(context, model); });
 }
 
+absl::StatusOr<v1::Operation> Stub::GetOperation(const v1::GetOperationRequest& request, absl::Time deadline) {
+  return Call(services_->operations, &v1::OperationService::Stub::GetOperation, request, deadline);
+}
+absl::StatusOr<v1::ListOperationsResponse> Stub::ListOperations(const v1::ListOperationsRequest& request,
+                                                                absl::Time deadline) {
+  return Call(services_->operations, &v1::OperationService::Stub::ListOperations, request, deadline);
+}
 absl::StatusOr<v1::Operation> Stub::WaitOperation(const v1::WaitOperationRequest& request, absl::Time deadline) {
   return Call(services_->operations, &v1::OperationService::Stub::WaitOperation, request, deadline);
+}
+absl::StatusOr<v1::Operation> Stub::CancelOperation(const v1::CancelOperationRequest& request, absl::Time deadline) {
+  return Call(services_->operations, &v1::OperationService::Stub::CancelOperation, request, deadline);
+}
+absl::StatusOr<google::protobuf::Empty> Stub::DeleteOperation(const v1::DeleteOperationRequest& request,
+                                                              absl::Time deadline) {
+  return Call(services_->operations, &v1::OperationService::Stub::DeleteOperation, request, deadline);
 }
 
 }  // namespace traind::client

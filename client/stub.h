@@ -46,7 +46,13 @@ class Stub {
   Answer<v1::Job> CreateJob(const v1::CreateJobRequest& request, absl::Time deadline);
   Answer<v1::Job> GetJob(const v1::GetJobRequest& request, absl::Time deadline);
   Answer<v1::ListJobsResponse> ListJobs(const v1::ListJobsRequest& request, absl::Time deadline);
+  Answer<v1::Job> UpdateJob(const v1::UpdateJobRequest& request, absl::Time deadline);
   Answer<v1::Job> CancelJob(const v1::CancelJobRequest& request, absl::Time deadline);
+  Answer<v1::Job> PauseJob(const v1::PauseJobRequest& request, absl::Time deadline);
+  Answer<v1::Job> ResumeJob(const v1::ResumeJobRequest& request, absl::Time deadline);
+  Answer<v1::Job> StopJob(const v1::StopJobRequest& request, absl::Time deadline);
+  Answer<v1::Job> ExtendJob(const v1::ExtendJobRequest& request, absl::Time deadline);
+  Answer<v1::Job> ForkJob(const v1::ForkJobRequest& request, absl::Time deadline);
   Answer<google::protobuf::Empty> DeleteJob(const v1::DeleteJobRequest& request, absl::Time deadline);
   Answer<v1::NetworkDescription> DescribeNetwork(const v1::DescribeNetworkRequest& request, absl::Time deadline);
   Answer<v1::ProbeNetworkResponse> ProbeNetwork(const v1::ProbeNetworkRequest& request, absl::Time deadline);
@@ -55,14 +61,23 @@ class Stub {
 
   Answer<v1::Operation> ImportDataset(const v1::ImportDatasetRequest& request, absl::Time deadline);
   Answer<v1::Upload> GetUpload(const v1::GetUploadRequest& request, absl::Time deadline);
+  Answer<v1::ListUploadsResponse> ListUploads(const v1::ListUploadsRequest& request, absl::Time deadline);
+  Answer<google::protobuf::Empty> DeleteUpload(const v1::DeleteUploadRequest& request, absl::Time deadline);
   Answer<v1::Dataset> GetDataset(const v1::GetDatasetRequest& request, absl::Time deadline);
-  Answer<v1::PreviewDatasetResponse> PreviewDataset(const v1::PreviewDatasetRequest& request, absl::Time deadline);
-  Answer<v1::Operation> DescribeDataset(const v1::DescribeDatasetRequest& request, absl::Time deadline);
   Answer<v1::ListDatasetsResponse> ListDatasets(const v1::ListDatasetsRequest& request, absl::Time deadline);
+  Answer<v1::Dataset> UpdateDataset(const v1::UpdateDatasetRequest& request, absl::Time deadline);
   Answer<google::protobuf::Empty> DeleteDataset(const v1::DeleteDatasetRequest& request, absl::Time deadline);
+  Answer<v1::Operation> DescribeDataset(const v1::DescribeDatasetRequest& request, absl::Time deadline);
+  Answer<v1::PreviewDatasetResponse> PreviewDataset(const v1::PreviewDatasetRequest& request, absl::Time deadline);
   std::unique_ptr<WriteStream<v1::UploadDatasetRequest, v1::Upload>> UploadDataset();
 
+  Answer<v1::Checkpoint> GetCheckpoint(const v1::GetCheckpointRequest& request, absl::Time deadline);
   Answer<v1::ListCheckpointsResponse> ListCheckpoints(const v1::ListCheckpointsRequest& request, absl::Time deadline);
+  Answer<google::protobuf::Empty> DeleteCheckpoint(const v1::DeleteCheckpointRequest& request, absl::Time deadline);
+  Answer<v1::Model> GetModel(const v1::GetModelRequest& request, absl::Time deadline);
+  Answer<v1::ListModelsResponse> ListModels(const v1::ListModelsRequest& request, absl::Time deadline);
+  Answer<v1::Model> UpdateModel(const v1::UpdateModelRequest& request, absl::Time deadline);
+  Answer<google::protobuf::Empty> DeleteModel(const v1::DeleteModelRequest& request, absl::Time deadline);
   Answer<v1::Operation> Evaluate(const v1::EvaluateRequest& request, absl::Time deadline);
   Answer<v1::PredictResponse> Predict(const v1::PredictRequest& request, absl::Time deadline);
   Answer<v1::Operation> PredictSplit(const v1::PredictSplitRequest& request, absl::Time deadline);
@@ -71,7 +86,11 @@ class Stub {
       const v1::DownloadCheckpointRequest& request);
   std::unique_ptr<WriteStream<v1::UploadModelRequest, v1::Model>> UploadModel();
 
+  Answer<v1::Operation> GetOperation(const v1::GetOperationRequest& request, absl::Time deadline);
+  Answer<v1::ListOperationsResponse> ListOperations(const v1::ListOperationsRequest& request, absl::Time deadline);
   Answer<v1::Operation> WaitOperation(const v1::WaitOperationRequest& request, absl::Time deadline);
+  Answer<v1::Operation> CancelOperation(const v1::CancelOperationRequest& request, absl::Time deadline);
+  Answer<google::protobuf::Empty> DeleteOperation(const v1::DeleteOperationRequest& request, absl::Time deadline);
 
  private:
   struct Services;  // The generated stubs over one channel.

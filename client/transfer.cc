@@ -20,16 +20,6 @@ void Report(const Progress& progress, int64_t done, int64_t total) {
   if (progress) progress(done, total);
 }
 
-// Waits before another try after a broken stream; the error when there is none.
-absl::Status WaitAfter(const absl::Status& failure, Backoff& backoff, const ClientOptions& options) {
-  if (!IsBroken(failure)) return failure;
-  const std::optional<absl::Duration> delay = backoff.Next();
-  if (!delay) return failure;
-  if (options.on_retry) options.on_retry(failure, *delay);
-  options.clock->Sleep(*delay, nullptr);
-  return absl::OkStatus();
-}
-
 // A local file on its way out.
 struct Source {
   File file;
@@ -90,7 +80,7 @@ class Download {
         continue;
       }
       if (status.ok()) return part_.Sync();
-      if (status = WaitAfter(status, backoff_, connection_.options()); !status.ok()) return status;
+      if (status = connection_.WaitAfter(status, backoff_); !status.ok()) return status;
     }
   }
 
@@ -190,25 +180,30 @@ absl::StatusOr<v1::Upload> Client::UploadFile(const std::string& path, const Pro
       if (upload.ok()) return upload;
       status = upload.status();
     }
-    if (status = WaitAfter(status, backoff, options); !status.ok()) return status;
+    if (status = connection_->WaitAfter(status, backoff); !status.ok()) return status;
   }
 }
 
-absl::StatusOr<v1::Model> Client::UploadModel(const std::string& model_id, const std::string& path,
+absl::StatusOr<v1::Model> Client::UploadModel(v1::UploadModelHeader header, const std::string& path,
                                               const Progress& progress) {
   const absl::StatusOr<Source> source = OpenSource(path);
   if (!source.ok()) return source.status();
-  auto stream = connection_->stub().UploadModel();
-  v1::UploadModelRequest request;
-  v1::UploadModelHeader& header = *request.mutable_header();
-  header.set_model_id(model_id);
   header.set_size_bytes(source->size);
   header.set_crc32(source->crc32);
-  Report(progress, 0, source->size);
-  if (stream->Write(request)) {
-    if (absl::Status status = WriteChunks(*source, 0, *stream, progress); !status.ok()) return status;
+  if (header.request_id().empty()) header.set_request_id(NewRequestId());
+  v1::UploadModelRequest request;
+  *request.mutable_header() = std::move(header);
+  Backoff backoff(connection_->options().stream_retry, connection_->NextSeed());
+  while (true) {
+    Report(progress, 0, source->size);
+    auto stream = connection_->stub().UploadModel();
+    if (stream->Write(request)) {
+      if (absl::Status status = WriteChunks(*source, 0, *stream, progress); !status.ok()) return status;
+    }
+    absl::StatusOr<v1::Model> model = stream->Finish();
+    if (model.ok()) return model;
+    if (absl::Status status = connection_->WaitAfter(model.status(), backoff); !status.ok()) return status;
   }
-  return stream->Finish();
 }
 
 absl::StatusOr<int64_t> Client::DownloadCheckpoint(const std::string& name, const std::string& path,

@@ -19,8 +19,8 @@ constexpr char kFooter[] =
     "  trainctl components                      what a job file can be made of\n"
     "  trainctl COMMAND --help                  each command, with examples\n"
     "\n"
-    "Exit codes: 0 done (run, watch: the job SUCCEEDED), 1 the server refused or was not reached, 2 wrong command\n"
-    "line or job file, 3 the job FAILED, 4 the job was CANCELLED, 130 Ctrl-C: detached, the job goes on.";
+    "Exit codes: 0 done (run, watch, wait: SUCCEEDED), 1 the server refused or was not reached, 2 wrong command line\n"
+    "or job file, 3 the job FAILED, 4 it was CANCELLED, 130 Ctrl-C: detached, the work goes on at the server.";
 
 // " dataset import" where that was chosen: an error points at the --help of that command.
 std::string CommandPath(const CLI::App& app) {
@@ -63,10 +63,16 @@ int RunTrainctl(const std::vector<std::string>& arguments, const Console& consol
   app.add_flag("--json", context.json, "Print JSON, one object per line, with the field names of the API");
   app.add_flag("--no-color", context.no_color, "No colours; the environment variable NO_COLOR does the same");
   app.add_flag("-q,--quiet", context.quiet, "Print names only, no hints and no progress");
+  AddSubmitCommands(app, context);
   AddJobCommands(app, context);
+  AddVerbCommands(app, context);
+  AddWaitCommand(app, context);
   AddNetworkCommands(app, context);
   AddDatasetCommands(app, context);
+  AddUploadCommands(app, context);
   AddModelCommands(app, context);
+  AddCheckpointCommands(app, context);
+  AddOperationCommands(app, context);
   AddCompletionCommand(app, context);
 
   // CLI11 reports through exceptions; they end here.

@@ -4,20 +4,29 @@
 
 #include <CLI/CLI.hpp>
 #include <string>
-#include <vector>
 
 #include "client/cli/context.h"
 
 namespace traind::client {
 
-void AddJobCommands(CLI::App& app, Context& context);         // run, submit, watch, list, get, cancel, delete.
+void AddSubmitCommands(CLI::App& app, Context& context);  // run, submit, fork.
+void AddJobCommands(CLI::App& app, Context& context);     // watch, list, get.
+void AddVerbCommands(CLI::App& app, Context& context);    // pause, resume, stop, extend, cancel, delete, update, label.
+void AddWaitCommand(CLI::App& app, Context& context);     // wait.
 void AddNetworkCommands(CLI::App& app, Context& context);     // describe, probe, components.
 void AddDatasetCommands(CLI::App& app, Context& context);     // dataset ...
 void AddPreviewCommand(CLI::App& dataset, Context& context);  // dataset preview, for AddDatasetCommands.
+void AddUploadCommands(CLI::App& app, Context& context);      // upload ...
 void AddModelCommands(CLI::App& app, Context& context);       // model ...
+void AddPredictCommands(CLI::App& model, Context& context);   // model eval, model predict, for AddModelCommands.
+void AddCheckpointCommands(CLI::App& app, Context& context);  // checkpoint ...
+void AddOperationCommands(CLI::App& app, Context& context);   // operations, operation ...
 void AddCompletionCommand(CLI::App& app, Context& context);   // completion.
 
-// --set of a command that reads a job file.
-void AddSet(CLI::App& command, std::vector<std::string>& assignments);
+// What two commands do. Each returns the exit code.
+int ListCheckpoints(const Context& context, const std::string& job, const ListOptions& options);
+int WaitForOperation(const Context& context, const std::string& name);
+int CancelOperation(const Context& context, const std::string& name);
+int DeleteOperation(const Context& context, const std::string& name);
 
 }  // namespace traind::client

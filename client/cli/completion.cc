@@ -39,8 +39,14 @@ std::string Names(const std::vector<const CLI::App*>& apps) {
 
 // The shell command that lists what an argument can be; empty: a file or free text.
 std::string Lister(const std::string& argument) {
-  if (argument == "JOB" || argument == "WEIGHTS") return "trainctl -q list 2>/dev/null";
+  // The newest ones: a server may hold many thousands.
+  constexpr char kJobs[] = "trainctl -q list --limit 500 2>/dev/null";
+  if (argument == "JOB" || argument == "WEIGHTS" || argument == "CHECKPOINT") return kJobs;
+  if (argument == "NAME") return absl::StrCat(kJobs, "; trainctl -q operations --limit 500 2>/dev/null");
+  if (argument == "OPERATION") return "trainctl -q operations --limit 500 2>/dev/null";
   if (argument == "DATASET") return "trainctl -q dataset list 2>/dev/null";
+  if (argument == "MODEL") return "trainctl -q model list 2>/dev/null";
+  if (argument == "UPLOAD") return "trainctl -q upload list 2>/dev/null";
   if (argument == "COMPONENT") return "trainctl -q components 2>/dev/null";
   if (argument == "SHELL") return "echo bash zsh fish";
   return "";

@@ -4,7 +4,9 @@
 
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "client/cli/flags.h"
 #include "client/cli/styled.h"
 #include "client/cli/text.h"
 
@@ -15,6 +17,15 @@ namespace {
 std::string NoServer(const std::string& server, absl::string_view reason) {
   return absl::StrCat("no traind server answers at ", server, " (", reason,
                       ")\nstart one with `traind`, or name another with --server or TRAIND_SERVER");
+}
+
+// "--sort: there is no field "age""; a field that no option sets stands in the file, or goes by its own name.
+std::string Explain(const FieldViolation& violation, const JobFile* file) {
+  const bool of_file = file != nullptr && absl::StrContains(violation.field, '.');
+  const std::string flag = of_file ? "" : FlagOf(violation.field);
+  if (!flag.empty()) return absl::StrCat(flag, ": ", violation.description);
+  if (file != nullptr) return file->Explain(violation);
+  return violation.field.empty() ? violation.description : absl::StrCat(violation.field, ": ", violation.description);
 }
 
 }  // namespace
@@ -48,9 +59,7 @@ int Context::Fail(const absl::Status& status, const JobFile* file) const {
   };
   if (!violations.empty()) {
     for (const FieldViolation& violation : violations) {
-      const std::string line =
-          violation.field.empty() ? violation.description : absl::StrCat(violation.field, ": ", violation.description);
-      say(file != nullptr ? file->Explain(violation) : line);
+      say(Explain(violation, file));
     }
   } else if (absl::IsUnavailable(status)) {
     say(NoServer(server, Printable(status.message())));
@@ -62,18 +71,31 @@ int Context::Fail(const absl::Status& status, const JobFile* file) const {
   return kFailed;
 }
 
-void Context::PrintJson(const google::protobuf::Message& message) const {
+absl::StatusOr<std::string> Context::ToJson(const google::protobuf::Message& message) {
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
   options.always_print_primitive_fields = true;
   std::string text;
   const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
-  if (!status.ok()) {
+  // An extension whose message this program was not linked with.
+  if (!status.ok()) return absl::InternalError(absl::StrCat("this cannot be printed as JSON: ", status.ToString()));
+  return text;
+}
+
+void Context::PrintJson(const google::protobuf::Message& message) const {
+  absl::StatusOr<std::string> text = ToJson(message);
+  if (!text.ok()) {
     unprinted = true;
-    text = nlohmann::json({{"error", {{"message", status.ToString()}}}}).dump();
-    err() << "error: this cannot be printed as JSON: " << status.ToString() << "\n";
+    err() << "error: " << text.status().message() << "\n";
+    text = nlohmann::json({{"error", {{"message", std::string(text.status().message())}}}}).dump();
   }
-  out() << text << std::endl;  // Flushed: a reader of a stream wants each line at once.
+  out() << *text << std::endl;  // Flushed: a reader of a stream wants each line at once.
+}
+
+void Context::Say(absl::string_view key, absl::string_view value) const {
+  constexpr int kKeyWidth = 14;
+  constexpr int kWide = 10000;  // Nothing is cut: the terminal may wrap.
+  out() << StyledLine().Add(PadRight(key, kKeyWidth), Style::kDim).Add(Printable(value)).Render(kWide, color()) << "\n";
 }
 
 void Context::Note(absl::string_view text) const {

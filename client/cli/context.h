@@ -19,9 +19,9 @@ enum ExitCode : int {
   kOk = 0,
   kFailed = 1,        // The server refused, or could not be reached; a file could not be read or written.
   kUsage = 2,         // The command line or a job file is wrong; nothing was asked of the server.
-  kJobFailed = 3,     // run, watch: the job ended FAILED.
-  kJobCancelled = 4,  // run, watch: the job ended CANCELLED.
-  kDetached = 130,    // run, watch: Ctrl-C; the job goes on.
+  kJobFailed = 3,     // run, watch, wait: the job or operation ended FAILED.
+  kJobCancelled = 4,  // The same with CANCELLED.
+  kDetached = 130,    // Ctrl-C; the job or operation goes on.
 };
 
 // Where trainctl writes. The streams must outlive it.
@@ -51,11 +51,15 @@ struct Context {
   bool color() const { return console.color && !no_color; }
 
   Client MakeClient(RetryObserver on_retry = nullptr) const;
-  // Says what went wrong, with the place in `file` for each field that the error names, and gives the exit code.
+  // Says what went wrong, with the option or the place in `file` for each field that the error names, and gives the
+  // exit code.
   int Fail(const absl::Status& status, const JobFile* file = nullptr) const;
-  // One line of JSON with the proto's field names. What cannot be printed so, an extension whose message this program
-  // was not linked with, makes the command fail when it ends.
+  // One line of JSON with the proto's field names. INTERNAL: an extension whose message this program was not linked with.
+  static absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message);
+  // Writes it. What cannot be printed so makes the command fail when it ends.
   void PrintJson(const google::protobuf::Message& message) const;
+  // A line "key  value" of a resource that is shown by itself.
+  void Say(absl::string_view key, absl::string_view value) const;
   // Something beside the result: to the error stream, not with --quiet or --json.
   void Note(absl::string_view text) const;
   void Warnings(const google::protobuf::RepeatedPtrField<std::string>& warnings) const;

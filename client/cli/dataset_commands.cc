@@ -6,7 +6,9 @@
 #include "absl/strings/str_join.h"
 #include "client/cli/commands.h"
 #include "client/cli/dataset_view.h"
+#include "client/cli/flags.h"
 #include "client/cli/job_view.h"
+#include "client/cli/label_command.h"
 #include "client/cli/styled.h"
 #include "client/cli/text.h"
 #include "client/enum_names.h"
@@ -39,14 +41,15 @@ void PrintDataset(const Context& context, const v1::Dataset& dataset) {
     say(absl::StrCat(" ", split.name()),
         absl::StrCat(FormatCount(static_cast<double>(split.num_examples())), " examples  ", split.checksum()));
   }
+  if (!dataset.labels().empty()) say("tagged", FormatLabels(dataset.labels()));
   say("size", FormatBytes(dataset.size_bytes()));
-  say("imported", absl::FormatTime("%Y-%m-%d %H:%M", ToTime(dataset.create_time()), absl::LocalTimeZone()));
+  say("imported", FormatMinute(dataset.create_time()));
 }
 
 namespace {
 
-int ListDatasets(const Context& context) {
-  const absl::StatusOr<std::vector<v1::Dataset>> datasets = context.MakeClient().ListDatasets();
+int ListDatasets(const Context& context, const ListOptions& options) {
+  const absl::StatusOr<std::vector<v1::Dataset>> datasets = context.MakeClient().ListDatasets(options);
   if (!datasets.ok()) return context.Fail(datasets.status());
   Table table({{.title = "dataset"},
                {.title = "example"},
@@ -54,7 +57,8 @@ int ListDatasets(const Context& context) {
                {.title = "classes", .right = true},
                {.title = "splits"},
                {.title = "size", .right = true, .rank = 1},
-               {.title = "imported", .rank = 3}});
+               {.title = "imported", .rank = 3},
+               {.title = "labels", .rank = 4}});
   for (const v1::Dataset& dataset : *datasets) {
     if (context.json || context.quiet) {
       PrintDataset(context, dataset);
@@ -70,7 +74,8 @@ int ListDatasets(const Context& context) {
                {.text = dataset.num_classes() > 0 ? absl::StrCat(dataset.num_classes()) : "-"},
                {.text = absl::StrJoin(splits, ", ")},
                {.text = FormatBytes(dataset.size_bytes())},
-               {.text = absl::FormatTime("%Y-%m-%d %H:%M", ToTime(dataset.create_time()), absl::LocalTimeZone())}});
+               {.text = FormatMinute(dataset.create_time())},
+               {.text = Printable(FormatLabels(dataset.labels())), .style = Style::kDim}});
   }
   if (context.json || context.quiet) return kOk;
   if (datasets->empty()) {
@@ -81,49 +86,86 @@ int ListDatasets(const Context& context) {
   return kOk;
 }
 
-int Get(const Context& context, const std::string& name) {
+int GetDataset(const Context& context, const std::string& name) {
   const absl::StatusOr<v1::Dataset> dataset = context.MakeClient().GetDataset(name);
   if (!dataset.ok()) return context.Fail(dataset.status());
   PrintDataset(context, *dataset);
   return kOk;
 }
 
-int Delete(const Context& context, const std::string& name) {
+int DeleteDataset(const Context& context, const std::string& name) {
   if (absl::Status status = context.MakeClient().DeleteDataset(name); !status.ok()) return context.Fail(status);
   context.Note(absl::StrCat(name, " deleted"));
   return kOk;
 }
 
+void AddDatasetList(CLI::App& dataset, Context& context) {
+  CLI::App& command = *dataset.add_subcommand("list", "List the datasets by name");
+  command.footer(
+      "Examples:\n"
+      "  trainctl dataset list\n"
+      "  trainctl dataset list --label team=vision --filter 'num_classes = 10' --sort size_bytes,desc");
+  auto flags = std::make_shared<ListFlags>();
+  AddListFlags(
+      command, *flags,
+      {.fields = "name, uid, labels, num_classes, target_width, size_bytes, create_time, update_time", .labels = true});
+  command.callback([&context, flags] {
+    context.action = [&context, flags] { return ListDatasets(context, ToListOptions(*flags)); };
+  });
+}
+
+void AddDescribe(CLI::App& dataset, Context& context) {
+  CLI::App& command =
+      *dataset.add_subcommand("describe", "Read a whole dataset: classes, means, duplicates, and what to beware of");
+  command.footer(
+      "Example:\n"
+      "  trainctl dataset describe fashion\n"
+      "The server reads all of it; that takes a while for a large one. Ctrl-C detaches: the work goes on.");
+  auto name = std::make_shared<std::string>();
+  auto async = std::make_shared<bool>(false);
+  command.add_option("DATASET", *name, "Name of the dataset")->required();
+  AddAsync(command, *async);
+  command.callback([&context, name, async] {
+    context.action = [&context, name, async] { return DescribeDataset(context, DatasetName(*name), *async); };
+  });
+}
+
+void AddDatasetLabel(CLI::App& dataset, Context& context) {
+  CLI::App& command = *dataset.add_subcommand("label", "Set and remove labels of datasets");
+  command.footer(
+      "Examples:\n"
+      "  trainctl dataset label fashion team=vision stage=draft\n"
+      "  trainctl dataset label fashion digits stage-    without the label");
+  AddLabelWords(command, context, "DATASET", DatasetName, [&context](const std::string& name, const auto& changes) {
+    Client client = context.MakeClient();
+    return ShowLabels(context, ChangeLabels<v1::Dataset>(
+                                   name, changes, [&](const std::string& of) { return client.GetDataset(of); },
+                                   [&](const v1::Dataset& changed) {
+                                     v1::UpdateDatasetRequest request;
+                                     *request.mutable_dataset() = changed;
+                                     request.mutable_update_mask()->add_paths("labels");
+                                     return client.UpdateDataset(request);
+                                   }));
+  });
+}
+
 }  // namespace
 
 void AddDatasetCommands(CLI::App& app, Context& context) {
-  CLI::App& dataset = *app.add_subcommand("dataset", "Bring datasets in, look at them, remove them");
+  CLI::App& dataset = *app.add_subcommand("dataset", "Bring datasets in, look at them, label and remove them");
   dataset.require_subcommand(1);
   dataset.footer("Examples:\n  trainctl dataset import --help\n  trainctl dataset list");
   AddImportCommands(dataset, context);
-  {
-    CLI::App& command = *dataset.add_subcommand("list", "List the datasets by name");
-    command.footer("Example:\n  trainctl dataset list");
-    command.callback([&context] { context.action = [&context] { return ListDatasets(context); }; });
-  }
-  const auto add_simple = [&](const char* verb, const char* help, const char* footer,
-                              int (*run)(const Context&, const std::string&)) {
-    CLI::App& command = *dataset.add_subcommand(verb, help);
-    command.footer(footer);
-    auto name = std::make_shared<std::string>();
-    command.add_option("DATASET", *name, "Name of the dataset")->required();
-    command.callback([&context, name, run] {
-      context.action = [&context, name, run] { return run(context, FullName("datasets", *name)); };
-    });
-  };
-  add_simple("get", "Show one dataset: shapes, splits, classes", "Example:\n  trainctl dataset get fashion", Get);
-  add_simple(
-      "describe", "Read a whole dataset: classes, means, duplicates, and what to beware of",
-      "Example:\n  trainctl dataset describe fashion\nThe server reads all of it; that takes a while for a large one.",
-      DescribeDataset);
+  AddDatasetList(dataset, context);
+  AddVerb(dataset, context,
+          {"get", "Show datasets: shapes, splits, classes", "Example:\n  trainctl dataset get fashion", "DATASET",
+           DatasetName, GetDataset});
+  AddDescribe(dataset, context);
   AddPreviewCommand(dataset, context);
-  add_simple("delete", "Remove a dataset that no living job needs", "Example:\n  trainctl dataset delete fashion",
-             Delete);
+  AddDatasetLabel(dataset, context);
+  AddVerb(dataset, context,
+          {"delete", "Remove datasets that no living job needs", "Example:\n  trainctl dataset delete fashion digits",
+           "DATASET", DatasetName, DeleteDataset});
 }
 
 }  // namespace traind::client

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/dataset_view.h"
-#include "client/cli/job_view.h"
+#include "client/cli/operation_view.h"
 #include "client/cli/styled.h"
 #include "client/cli/text.h"
 
@@ -54,17 +54,11 @@ void PrintClasses(const Context& context, const v1::Dataset& dataset, const v1::
 
 }  // namespace
 
-int DescribeDataset(const Context& context, const std::string& name) {
-  if (context.console.err_is_terminal) context.Note("the server reads the dataset ...");
-  const absl::StatusOr<v1::DatasetDescription> description = context.MakeClient().DescribeDataset(name);
-  if (!description.ok()) return context.Fail(description.status());
-  if (context.json) {
-    context.PrintJson(*description);
-    return kOk;
-  }
-  PrintDataset(context, description->dataset());
-  if (context.quiet) return kOk;
-  for (const v1::SplitDescription& split : description->splits()) {
+void PrintDescription(const Context& context, const v1::DatasetDescription& description) {
+  if (context.json) return context.PrintJson(description);
+  PrintDataset(context, description.dataset());
+  if (context.quiet) return;
+  for (const v1::SplitDescription& split : description.splits()) {
     const auto say = [&](absl::string_view key, const std::string& value) {
       Say(context, StyledLine().Add(absl::StrCat("  ", PadRight(key, 12)), Style::kDim).Add(value));
     };
@@ -76,17 +70,24 @@ int DescribeDataset(const Context& context, const std::string& name) {
     say("std", Numbers(split.std()));
     say("range", absl::StrCat(FormatNumber(split.min()), " to ", FormatNumber(split.max())));
     say("duplicates", FormatCount(static_cast<double>(split.duplicates())));
-    if (&split != &description->splits(0)) {
-      say(absl::StrCat("in ", description->splits(0).name()),
+    if (&split != &description.splits(0)) {
+      say(absl::StrCat("in ", description.splits(0).name()),
           FormatCount(static_cast<double>(split.shared_with_first())));
     }
-    PrintClasses(context, description->dataset(), split);
+    PrintClasses(context, description.dataset(), split);
   }
-  if (!description->warnings().empty()) Say(context, StyledLine());
-  for (const std::string& warning : description->warnings()) {
+  if (!description.warnings().empty()) Say(context, StyledLine());
+  for (const std::string& warning : description.warnings()) {
     Say(context, StyledLine().Add("warning: ", Style::kWarning).Add(Printable(warning)));
   }
-  return kOk;
+}
+
+int DescribeDataset(const Context& context, const std::string& name, bool async) {
+  v1::DescribeDatasetRequest request;
+  request.set_name(name);
+  Client client = context.MakeClient();
+  return FinishOperation(context, client, client.DescribeDataset(request), async,
+                         [&](const v1::Operation& done) { return ShowResult(context, client, done); });
 }
 
 }  // namespace traind::client

@@ -11,6 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "client/cli/dataset_view.h"
+#include "client/cli/flags.h"
+#include "client/cli/labels.h"
+#include "client/cli/operation_view.h"
 #include "client/cli/progress_bar.h"
 #include "client/enum_names.h"
 #include "client/names.h"
@@ -22,12 +25,14 @@ struct ImportOptions {
   std::string name;
   std::vector<std::string> splits;
   std::vector<std::string> class_names;
+  std::vector<std::string> labels;
   std::string examples_array, labels_array;
   std::string format;
   std::string image_size;  // "32x32".
   bool grayscale = false;
   std::string label_column;
   std::vector<std::string> target_columns, feature_columns;
+  bool async = false;
 };
 
 // "train=EXAMPLES,LABELS", "train=BOTH.npz", or, of a format with the labels inside, "train=FILE,FILE,...".
@@ -98,6 +103,7 @@ int Import(const Context& context, const ImportOptions& options, bool upload) {
   v1::ImportDatasetRequest request;
   request.set_dataset_id(options.name);
   for (const std::string& name : options.class_names) request.add_class_names(name);
+  SetLabels(options.labels, *request.mutable_labels());
   v1::SplitSource source;
   const absl::Status filled = FillSource(options, &source);
   if (!filled.ok()) {
@@ -140,14 +146,12 @@ int Import(const Context& context, const ImportOptions& options, bool upload) {
     }
     if (!status.ok()) return context.Fail(status);
   }
-  const absl::StatusOr<v1::Dataset> dataset = client.ImportDataset(request);
-  if (!dataset.ok()) return context.Fail(dataset.status());
-  PrintDataset(context, *dataset);
-  return kOk;
+  return FinishOperation(context, client, client.ImportDataset(request), options.async,
+                         [&](const v1::Operation& done) { return ShowResult(context, client, done); });
 }
 
 void AddOptions(CLI::App& command, ImportOptions& options) {
-  command.add_option("NAME", options.name, "Name for the dataset: a-z, 0-9 and -")->required();
+  command.add_option("ID", options.name, "Name for the dataset: a-z, 0-9 and -")->required();
   command.add_option("--split", options.splits, "A split and its files; can be repeated")
       ->required()
       ->type_name("NAME=FILE,...")
@@ -171,6 +175,8 @@ void AddOptions(CLI::App& command, ImportOptions& options) {
   command.add_option("--feature-columns", options.feature_columns, "Of CSV; default all other columns")
       ->delimiter(',')
       ->type_name("COLUMN,...");
+  AddLabel(command, options.labels);
+  AddAsync(command, options.async);
 }
 
 constexpr const char* kImportExamples =
@@ -182,7 +188,9 @@ constexpr const char* kImportExamples =
     "  trainctl dataset import cifar10 --format cifar10 --split test=test_batch.bin \\\n"
     "      --split train=data_batch_1.bin,data_batch_2.bin,data_batch_3.bin,data_batch_4.bin,data_batch_5.bin\n"
     "  trainctl dataset import pets --image-size 64x64 --split train=pets/train --split test=pets/test\n"
-    "Paths are on the server, relative to its --dataset-root; `dataset upload` sends files from here.\n";
+    "Paths are on the server, relative to its --dataset-root; `dataset upload` sends files from here. Ctrl-C "
+    "detaches:\n"
+    "the import goes on; with --async trainctl does not wait at all.\n";
 constexpr const char* kUploadExamples =
     "Examples:\n"
     "  trainctl dataset upload digits --split train=x.npy,y.npy --split test=xt.npy,yt.npy\n"

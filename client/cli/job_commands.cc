@@ -1,4 +1,5 @@
-
+// `trainctl watch`, `list` and `get`.
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -8,7 +9,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/commands.h"
+#include "client/cli/flags.h"
 #include "client/cli/job_view.h"
+#include "client/cli/labels.h"
 #include "client/cli/styled.h"
 #include "client/cli/text.h"
 #include "client/cli/watch.h"
@@ -19,23 +22,6 @@
 
 namespace traind::client {
 namespace {
-
-struct SubmitOptions {
-  std::string file;
-  std::string job_id;
-  std::vector<std::string> assignments;
-  bool validate_only = false;
-};
-
-constexpr char kJobFileHelp[] =
-    "A job file is a traind.v1.JobSpec in protobuf text format:\n"
-    "  network {\n"
-    "    layers { name: \"hidden\" dense { units: 100 } activation { relu {} } }\n"
-    "    layers { name: \"logits\" dense { units: 10 } }\n"
-    "  }\n"
-    "  data { dataset: \"fashion\" preprocessing { scale {} } }\n"
-    "  optimizer { sgd { momentum: 0.9 } learning_rate: 0.05 }\n"
-    "  epochs: 5\n";
 
 // An option that takes names of an enum's values in lower or upper case, separated by commas. The first value, which is
 // UNSPECIFIED, has no name here.
@@ -57,167 +43,142 @@ void AddEnums(CLI::App& command, const std::string& option, std::vector<int>& va
       ->type_name(type);
 }
 
-void DeclareSubmit(CLI::App& command, SubmitOptions& options) {
-  command.add_option("FILE", options.file, "Job file; - reads the standard input")->required();
-  command.add_option("--job-id", options.job_id, "Name of the job: a-z, 0-9 and -; default: the server makes one up");
-  AddSet(command, options.assignments);
+// "state = RUNNING OR state = QUEUED"; empty for no states.
+std::string StateCondition(const std::vector<int>& states) {
+  std::vector<std::string> wanted;
+  for (const int state : states) wanted.push_back("state = " + EnumName(static_cast<v1::JobState>(state)));
+  const std::string condition = absl::StrJoin(wanted, " OR ");
+  return wanted.size() > 1 ? absl::StrCat("(", condition, ")") : condition;
 }
 
-// Creates the job, or checks it. `job` is set when the code is kOk.
-int Submit(const Context& context, const SubmitOptions& options, v1::Job* job) {
-  const absl::StatusOr<JobFile> file = ReadJobFile(options.file, options.assignments);
-  if (!file.ok()) {
-    context.Fail(file.status());
-    return kUsage;
-  }
-  if (file->is_network()) {
-    context.Fail(absl::InvalidArgumentError(absl::StrCat(
-        options.file, " is a network alone; a job file has it inside `network { ... }`, beside `data { ... }`")));
-    return kUsage;
-  }
-  v1::CreateJobRequest request;
-  *request.mutable_spec() = file->spec();
-  request.set_job_id(options.job_id);
-  request.set_validate_only(options.validate_only);
-  absl::StatusOr<v1::Job> created = context.MakeClient().CreateJob(request);
-  if (!created.ok()) return context.Fail(created.status(), &*file);
-  *job = *std::move(created);
-  context.Warnings(job->warnings());
-  return kOk;
+// Why the job is where it is, in one line.
+std::string Why(const v1::Job& job) {
+  if (job.has_error()) return Printable(job.error().message());
+  if (job.state() == v1::JOB_STATE_QUEUED) return Printable(DescribeQueue(job.queue()));
+  const bool tells = job.state() != v1::JOB_STATE_RUNNING && job.state() != v1::JOB_STATE_SUCCEEDED;
+  return tells ? Printable(job.state_reason()) : "";
 }
 
-int SubmitCommand(const Context& context, const SubmitOptions& options) {
-  v1::Job job;
-  if (const int code = Submit(context, options, &job); code != kOk) return code;
-  if (context.json) {
-    context.PrintJson(job);
-  } else if (options.validate_only) {
-    context.out() << options.file << " is valid: " << job.threads() << " threads, at most "
-                  << FormatBytes(job.memory_bound_bytes()) << "\n";
-  } else if (context.quiet) {
-    context.out() << ShortName(job.name()) << "\n";
-  } else {
-    context.out() << job.name() << " " << EnumName(job.state()) << "\n";
-    context.Note(absl::StrCat("  trainctl watch ", ShortName(job.name()), "   see it train"));
-  }
-  return kOk;
-}
-
-int RunCommand(const Context& context, const SubmitOptions& options, const WatchOptions& watch) {
-  v1::Job job;
-  if (const int code = Submit(context, options, &job); code != kOk) return code;
-  context.Note(absl::StrCat(job.name(), " submitted; Ctrl-C detaches"));
-  return WatchJob(context, job.name(), watch);
-}
-
-int ListCommand(const Context& context, const std::vector<int>& states) {
-  std::vector<v1::JobState> filter;
-  for (const int state : states) filter.push_back(static_cast<v1::JobState>(state));
-  const absl::StatusOr<std::vector<v1::Job>> jobs = context.MakeClient().ListJobs(filter);
-  if (!jobs.ok()) return context.Fail(jobs.status());
+Table JobTable(const std::vector<v1::Job>& jobs) {
+  const bool priorities = std::any_of(jobs.begin(), jobs.end(), [](const v1::Job& job) { return job.priority() != 0; });
+  const bool labels = std::any_of(jobs.begin(), jobs.end(), [](const v1::Job& job) { return !job.labels().empty(); });
   Table table({{.title = "job"},
                {.title = "state"},
                {.title = "step", .right = true},
                {.title = "loss", .right = true},
                {.title = "accuracy", .right = true, .rank = 1},
-               {.title = "created", .rank = 2},
-               {.title = "took", .right = true, .rank = 3},
-               {.title = "description", .rank = 4}});
-  for (const v1::Job& job : *jobs) {
-    if (context.json) context.PrintJson(job);
-    if (context.quiet && !context.json) context.out() << ShortName(job.name()) << "\n";
+               {.title = priorities ? "priority" : "", .right = true, .rank = 2},
+               {.title = "created", .rank = 3},
+               {.title = "took", .right = true, .rank = 4},
+               {.title = labels ? "labels" : "", .rank = 5},
+               {.title = "description", .rank = 6},
+               {.title = "", .rank = 7}});
+  for (const v1::Job& job : jobs) {
     const v1::JobProgress& progress = job.progress();
-    const JobView view(job);
     table.Add({{.text = ShortName(job.name()), .style = Style::kBold},
-               {.text = EnumName(job.state())},
+               {.text = EnumName(job.state()), .style = StateStyle(job.state())},
                {.text = absl::StrCat(progress.step(), "/", progress.total_steps())},
                {.text = progress.step() > 0 ? FormatNumber(progress.loss()) : "-"},
                {.text = progress.has_evaluation_accuracy() ? FormatPercent(progress.evaluation_accuracy()) : "-"},
-               {.text = absl::FormatTime("%Y-%m-%d %H:%M", ToTime(job.create_time()), absl::LocalTimeZone())},
-               {.text = job.has_start_time() && job.has_end_time() ? FormatElapsed(view.Elapsed(absl::Now())) : "-"},
-               {.text = Printable(job.spec().display_name())}});
+               {.text = priorities ? absl::StrCat(job.priority()) : ""},
+               {.text = FormatMinute(job.create_time())},
+               {.text = job.has_start_time() ? FormatElapsed(JobView(job).Elapsed(absl::Now())) : "-"},
+               {.text = Printable(FormatLabels(job.labels())), .style = Style::kDim},
+               {.text = Printable(DisplayName(job))},
+               {.text = Why(job), .style = Style::kDim}});
+  }
+  return table;
+}
+
+int ListCommand(const Context& context, const ListOptions& options) {
+  const absl::StatusOr<std::vector<v1::Job>> jobs = context.MakeClient().ListJobs(options);
+  if (!jobs.ok()) return context.Fail(jobs.status());
+  for (const v1::Job& job : *jobs) {
+    if (context.json) {
+      context.PrintJson(job);
+    } else if (context.quiet) {
+      context.out() << ShortName(job.name()) << "\n";
+    }
   }
   if (context.json || context.quiet) return kOk;
-  if (jobs->empty()) {
-    context.Note("no jobs; `trainctl run FILE` makes one");
+  if (!jobs->empty()) {
+    context.out() << JobTable(*jobs).Render(context.console.width, context.color());
   } else {
-    context.out() << table.Render(context.console.width, context.color());
+    context.Note(options.filter.empty() ? "no jobs; `trainctl run FILE` makes one" : "no such jobs");
   }
   return kOk;
 }
 
-void PrintJob(const Context& context, const v1::Job& job) {
-  const JobView view(job);
-  const auto say = [&](absl::string_view key, absl::string_view value) {
-    context.out()
-        << StyledLine().Add(PadRight(key, 14), Style::kDim).Add(Printable(value)).Render(10000, context.color())
-        << "\n";
-  };
-  const v1::JobProgress& progress = job.progress();
-  say("name", job.name());
-  if (!job.spec().display_name().empty()) say("description", job.spec().display_name());
-  say("state", EnumName(job.state()));
-  if (job.has_error()) say("error", job.error().message());
-  for (const std::string& line : job.error().last_log_lines()) say("", "| " + line);
-  say("progress", absl::StrCat("step ", progress.step(), " of ", progress.total_steps(), ", ",
-                               progress.steps_per_epoch(), " steps per epoch"));
-  if (progress.step() > 0) say("training loss", FormatNumber(progress.loss()));
-  if (progress.has_evaluation_loss()) {
-    say("evaluation",
-        absl::StrCat(
-            "loss ", FormatNumber(progress.evaluation_loss()),
-            progress.has_evaluation_accuracy() ? ", accuracy " + FormatPercent(progress.evaluation_accuracy()) : ""));
-  }
-  say("checkpoint", absl::StrCat("of step ", progress.checkpoint_step()));
-  say("dataset", job.spec().data().dataset());
-  say("resources", absl::StrCat(job.threads(), " threads, at most ", FormatBytes(job.memory_bound_bytes())));
-  say("workers", absl::StrCat(job.attempts(), " started, ", job.restarts(), " of them after a crash"));
-  say("created", absl::FormatTime("%Y-%m-%d %H:%M:%S", ToTime(job.create_time()), absl::LocalTimeZone()));
-  if (job.has_start_time()) say("trained for", FormatElapsed(view.Elapsed(absl::Now())));
-  for (const std::string& warning : job.warnings()) say("warning", warning);
+void SayQueue(const Context& context, const v1::QueueStatus& queue) {
+  if (queue.place() > 0) context.Say("queue", absl::StrCat("place ", queue.place()));
+  if (!queue.reason().empty()) context.Say("waits for", queue.reason());
+  if (queue.blocked_by_size() > 0) context.Say("behind", absl::StrJoin(queue.blocked_by(), ", "));
 }
 
-int GetCommand(const Context& context, const std::string& name, bool spec) {
+void SayProgress(const Context& context, const v1::JobProgress& progress) {
+  context.Say("progress", absl::StrCat("step ", progress.step(), " of ", progress.total_steps(), ", ",
+                                       progress.steps_per_epoch(), " steps per epoch"));
+  if (progress.has_remaining()) context.Say("left", FormatElapsed(ToDuration(progress.remaining())));
+  if (progress.step() > 0) context.Say("training loss", FormatNumber(progress.loss()));
+  if (progress.has_evaluation_loss()) {
+    context.Say("evaluation", absl::StrCat("loss ", FormatNumber(progress.evaluation_loss()),
+                                           progress.has_evaluation_accuracy()
+                                               ? ", accuracy " + FormatPercent(progress.evaluation_accuracy())
+                                               : ""));
+  }
+  context.Say("checkpoint", absl::StrCat("of step ", progress.checkpoint_step()));
+}
+
+void PrintJob(const Context& context, const v1::Job& job, bool verbose) {
+  context.Say("name", job.name());
+  if (!DisplayName(job).empty()) context.Say("description", DisplayName(job));
+  context.Say("state", absl::StrCat(EnumName(job.state()), job.state_reason().empty() ? "" : ": ", job.state_reason()));
+  if (job.state() == v1::JOB_STATE_QUEUED) SayQueue(context, job.queue());
+  if (job.has_error()) context.Say("error", job.error().message());
+  for (const std::string& line : job.error().last_log_lines()) context.Say("", "| " + line);
+  if (!job.labels().empty()) context.Say("labels", FormatLabels(job.labels()));
+  if (job.priority() != 0) context.Say("priority", absl::StrCat(job.priority()));
+  SayProgress(context, job.progress());
+  context.Say("dataset", job.dataset().empty() ? job.spec().data().dataset() : job.dataset());
+  if (!job.forked_from().empty()) context.Say("forked from", job.forked_from());
+  context.Say("resources", absl::StrCat(job.threads(), " threads, at most ", FormatBytes(job.memory_bound_bytes())));
+  context.Say("workers", absl::StrCat(job.attempts(), " started, ", job.restarts(), " of them after a crash"));
+  context.Say("created", FormatSecond(job.create_time()));
+  if (job.has_start_time()) context.Say("trained for", FormatElapsed(JobView(job).Elapsed(absl::Now())));
+  for (const std::string& warning : job.warnings()) context.Say("warning", warning);
+  if (!verbose) return;
+  context.Say("uid", job.uid());
+  context.Say("etag", job.etag());
+  if (job.has_start_time()) context.Say("started", FormatSecond(job.start_time()));
+  if (job.has_end_time()) context.Say("ended", FormatSecond(job.end_time()));
+  context.Say("changed", FormatSecond(job.update_time()));
+  context.Say("events", absl::StrCat(job.last_sequence()));
+  if (!job.request_id().empty()) context.Say("request", job.request_id());
+}
+
+int GetSpec(const Context& context, const v1::Job& job) {
+  const v1::JobSpec& spec = job.has_resolved_spec() ? job.resolved_spec() : job.spec();
+  if (context.json) {
+    context.PrintJson(spec);
+  } else {
+    context.out() << PrintText(spec);
+  }
+  return kOk;
+}
+
+int GetCommand(const Context& context, const std::string& name, bool spec, bool verbose) {
   const absl::StatusOr<v1::Job> job =
       context.MakeClient().GetJob(name, spec ? v1::JOB_VIEW_RESOLVED : v1::JOB_VIEW_UNSPECIFIED);
   if (!job.ok()) return context.Fail(job.status());
-  if (spec) {
-    const v1::JobSpec& resolved = job->has_resolved_spec() ? job->resolved_spec() : job->spec();
-    if (context.json) {
-      context.PrintJson(resolved);
-      return kOk;
-    }
-    context.out() << PrintText(resolved);
-  } else if (context.json) {
+  if (spec) return GetSpec(context, *job);
+  if (context.json) {
     context.PrintJson(*job);
   } else if (context.quiet) {
     context.out() << EnumName(job->state()) << "\n";
   } else {
-    PrintJob(context, *job);
+    PrintJob(context, *job, verbose);
   }
   return kOk;
-}
-
-int CancelCommand(const Context& context, const std::string& name) {
-  const absl::StatusOr<v1::Job> job = context.MakeClient().CancelJob(name);
-  if (!job.ok()) return context.Fail(job.status());
-  if (context.json) {
-    context.PrintJson(*job);
-  } else if (!context.quiet) {
-    context.out() << job->name() << " " << EnumName(job->state()) << "\n";
-  }
-  return kOk;
-}
-
-int DeleteCommand(const Context& context, const std::string& name) {
-  if (absl::Status status = context.MakeClient().DeleteJob(name); !status.ok()) return context.Fail(status);
-  context.Note(absl::StrCat(name, " deleted"));
-  return kOk;
-}
-
-void DeclareWatch(CLI::App& command, WatchOptions& options) {
-  command.add_flag("--plain", options.plain, "Lines, as in a pipe, also on a terminal");
-  command.add_flag("--linear", options.linear, "Histograms with linear instead of logarithmic heights");
 }
 
 void AddWatch(CLI::App& app, Context& context) {
@@ -244,98 +205,58 @@ void AddWatch(CLI::App& app, Context& context) {
       ->delimiter(',')
       ->type_name("LAYER,...");
   command.add_flag("--snapshot", options->snapshot, "Print the view as it is now and return");
-  DeclareWatch(command, *options);
+  AddWatchFlags(command, *options);
   command.callback([&context, name, options, kinds] {
     for (const int kind : *kinds) options->kinds.push_back(static_cast<v1::EventKind>(kind));
-    context.action = [&context, name, options] { return WatchJob(context, FullName("jobs", *name), *options); };
+    context.action = [&context, name, options] { return WatchJob(context, JobName(*name), *options); };
+  });
+}
+
+void AddList(CLI::App& app, Context& context) {
+  CLI::App& command = *app.add_subcommand("list", "List the jobs, newest first");
+  command.footer(
+      "Examples:\n"
+      "  trainctl list\n"
+      "  trainctl list --state running,queued --label team=vision\n"
+      "  trainctl list --filter 'dataset:fashion AND create_time > 2026-01-31' --sort priority,desc --limit 20\n"
+      "  trainctl list --json | jq -r 'select(.state == \"JOB_STATE_FAILED\") | .error.message'\n"
+      "A filter compares with = != < <= > >=, a colon finds a part of a text, NOT, AND and OR combine (OR binds "
+      "tighter).");
+  auto states = std::make_shared<std::vector<int>>();
+  auto flags = std::make_shared<ListFlags>();
+  AddEnums(command, "--state", *states, *v1::JobState_descriptor(), "STATE,...", "Only jobs in these states: ");
+  AddListFlags(
+      command, *flags,
+      {.fields = "name, uid, state, display_name, labels, dataset, priority, create_time, start_time, end_time, "
+                 "update_time",
+       .labels = true});
+  command.callback([&context, states, flags] {
+    context.action = [&context, states, flags] {
+      return ListCommand(context, ToListOptions(*flags, StateCondition(*states)));
+    };
   });
 }
 
 }  // namespace
 
-void AddSet(CLI::App& command, std::vector<std::string>& assignments) {
-  command
-      .add_option("--set", assignments,
-                  "Change a field of the file; can be repeated. PATH is made of the file's names, with [2] or [conv1]\n"
-                  "for an element of a list and the next index to append one. VALUE is written as in the file; text\n"
-                  "needs no quotes, a duration may be 90s, an empty value clears the field")
-      ->type_name("PATH=VALUE")
-      ->allow_extra_args(false);
-}
-
 void AddJobCommands(CLI::App& app, Context& context) {
-  {
-    CLI::App& command = *app.add_subcommand("run", "Submit a job and watch it; the exit code is 0 if it SUCCEEDED");
-    command.footer(
-        absl::StrCat("Examples:\n"
-                     "  trainctl run job.textproto\n"
-                     "  trainctl run job.textproto --job-id cnn --set epochs=1\n"
-                     "  trainctl run job.textproto --set network.layers[conv1].conv2d.kernel=[5,5]\n"
-                     "Ctrl-C detaches: the job goes on, `trainctl watch JOB` looks at it again.\n\n",
-                     kJobFileHelp));
-    auto options = std::make_shared<SubmitOptions>();
-    auto watch = std::make_shared<WatchOptions>();
-    DeclareSubmit(command, *options);
-    DeclareWatch(command, *watch);
-    command.callback([&context, options, watch] {
-      context.action = [&context, options, watch] { return RunCommand(context, *options, *watch); };
-    });
-  }
-  {
-    CLI::App& command = *app.add_subcommand("submit", "Submit a job and return at once");
-    command.footer(
-        absl::StrCat("Examples:\n"
-                     "  trainctl submit job.textproto\n"
-                     "  trainctl submit job.textproto --validate-only\n"
-                     "  trainctl submit job.textproto --set optimizer.learning_rate=0.1 --set steps=100\n"
-                     "  trainctl submit - --set optimizer.adam={} < job.textproto\n\n",
-                     kJobFileHelp));
-    auto options = std::make_shared<SubmitOptions>();
-    DeclareSubmit(command, *options);
-    command.add_flag("--validate-only", options->validate_only, "Check everything, create nothing");
-    command.callback(
-        [&context, options] { context.action = [&context, options] { return SubmitCommand(context, *options); }; });
-  }
   AddWatch(app, context);
-  {
-    CLI::App& command = *app.add_subcommand("list", "List the jobs, newest first");
-    command.footer(
-        "Examples:\n"
-        "  trainctl list\n"
-        "  trainctl list --state running,queued\n"
-        "  trainctl list --json | jq -r 'select(.state == \"JOB_STATE_FAILED\") | .error.message'");
-    auto states = std::make_shared<std::vector<int>>();
-    AddEnums(command, "--state", *states, *v1::JobState_descriptor(), "STATE,...", "Only jobs in these states: ");
-    command.callback(
-        [&context, states] { context.action = [&context, states] { return ListCommand(context, *states); }; });
-  }
-  {
-    CLI::App& command = *app.add_subcommand("get", "Show one job");
-    command.footer(
-        "Examples:\n"
-        "  trainctl get cnn\n"
-        "  trainctl get cnn --spec > again.textproto    every default filled in; can be submitted again");
-    auto name = std::make_shared<std::string>();
-    auto spec = std::make_shared<bool>(false);
-    command.add_option("JOB", *name, "Job to show")->required();
-    command.add_flag("--spec", *spec, "Print the job file with every default filled in");
-    command.callback([&context, name, spec] {
-      context.action = [&context, name, spec] { return GetCommand(context, FullName("jobs", *name), *spec); };
-    });
-  }
-  const auto add_simple = [&](const char* verb, const char* help, const char* footer,
-                              int (*run)(const Context&, const std::string&)) {
-    CLI::App& command = *app.add_subcommand(verb, help);
-    command.footer(footer);
-    auto name = std::make_shared<std::string>();
-    command.add_option("JOB", *name, "Name of the job")->required();
-    command.callback([&context, name, run] {
-      context.action = [&context, name, run] { return run(context, FullName("jobs", *name)); };
-    });
-  };
-  add_simple("cancel", "Stop a job; it leaves a checkpoint", "Example:\n  trainctl cancel cnn", CancelCommand);
-  add_simple("delete", "Remove a job that has ended, with its events and checkpoints",
-             "Example:\n  trainctl delete cnn", DeleteCommand);
+  AddList(app, context);
+  CLI::App& command = *app.add_subcommand("get", "Show one job");
+  command.footer(
+      "Examples:\n"
+      "  trainctl get cnn\n"
+      "  trainctl get cnn --verbose                   with uid, etag and all times\n"
+      "  trainctl get cnn --spec > again.textproto    every default filled in; can be submitted again");
+  auto name = std::make_shared<std::string>();
+  auto spec = std::make_shared<bool>(false);
+  auto verbose = std::make_shared<bool>(false);
+  command.add_option("JOB", *name, "Job to show")->required();
+  command.add_flag("--spec", *spec, "Print the job file with every default filled in");
+  command.add_flag("-v,--verbose", *verbose, "Everything there is");
+  command.callback([&context, name, spec, verbose] {
+    context.action = [&context, name, spec, verbose] { return GetCommand(context, JobName(*name), *spec, *verbose); };
+  });
 }
 
 }  // namespace traind::client

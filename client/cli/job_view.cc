@@ -1,6 +1,10 @@
 #include "client/cli/job_view.h"
 
+#include <algorithm>
+#include <vector>
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "client/enum_names.h"
 #include "client/names.h"
 
@@ -10,12 +14,56 @@ bool IsTerminal(v1::JobState state) {
   return state == v1::JOB_STATE_SUCCEEDED || state == v1::JOB_STATE_FAILED || state == v1::JOB_STATE_CANCELLED;
 }
 
+bool HasWorker(v1::JobState state) {
+  return state == v1::JOB_STATE_RUNNING || state == v1::JOB_STATE_CANCELLING || state == v1::JOB_STATE_PAUSING ||
+         state == v1::JOB_STATE_STOPPING;
+}
+
+Style StateStyle(v1::JobState state) {
+  switch (state) {
+    case v1::JOB_STATE_SUCCEEDED:
+      return Style::kGood;
+    case v1::JOB_STATE_FAILED:
+      return Style::kBad;
+    case v1::JOB_STATE_CANCELLING:
+    case v1::JOB_STATE_CANCELLED:
+    case v1::JOB_STATE_PAUSING:
+    case v1::JOB_STATE_PAUSED:
+      return Style::kWarning;
+    case v1::JOB_STATE_QUEUED:
+      return Style::kDim;
+    default:
+      return Style::kBold;
+  }
+}
+
+std::string DisplayName(const v1::Job& job) {
+  return job.display_name().empty() ? job.spec().display_name() : job.display_name();
+}
+
+std::string DescribeQueue(const v1::QueueStatus& queue) {
+  std::vector<std::string> parts;
+  if (queue.place() > 0) parts.push_back(absl::StrCat("place ", queue.place()));
+  if (!queue.reason().empty()) parts.push_back(queue.reason());
+  std::string text = absl::StrJoin(parts, ": ");
+  if (queue.blocked_by_size() > 0) absl::StrAppend(&text, "; behind ", absl::StrJoin(queue.blocked_by(), ", "));
+  return text;
+}
+
 absl::Time ToTime(const google::protobuf::Timestamp& time) {
   return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
 }
 
 absl::Duration ToDuration(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+}
+
+std::string FormatMinute(const google::protobuf::Timestamp& time) {
+  return absl::FormatTime("%Y-%m-%d %H:%M", ToTime(time), absl::LocalTimeZone());
+}
+
+std::string FormatSecond(const google::protobuf::Timestamp& time) {
+  return absl::FormatTime("%Y-%m-%d %H:%M:%S", ToTime(time), absl::LocalTimeZone());
 }
 
 std::string DescribeEvaluation(const v1::EvaluationMetrics& metrics) {
@@ -29,7 +77,14 @@ void JobView::SetJob(const v1::Job& job) {
   job_ = job;
   if (!state_from_event_) state_ = job.state();
   if (job.has_start_time()) start_ = ToTime(job.start_time());
+  end_ = std::nullopt;
   if (job.has_end_time()) end_ = ToTime(job.end_time());
+  if (!HasWorker(job.state())) {
+    attempt_ = std::nullopt;
+  } else if (!attempt_ && start_) {
+    // The record knows the time of its newest change, not that of the attempt.
+    attempt_ = job.attempts() > 1 && job.has_update_time() ? ToTime(job.update_time()) : *start_;
+  }
   if (job.has_error()) error_ = job.error();
 }
 
@@ -38,25 +93,37 @@ void JobView::AddNote(const v1::Event& event, absl::string_view text, Style styl
   if (notes_.size() > kNotes) notes_.pop_front();
 }
 
+void JobView::ApplyState(const v1::Event& event) {
+  const v1::StateChange& change = event.state();
+  const absl::Time time = ToTime(event.time());
+  state_ = change.state();
+  state_from_event_ = true;
+  if (state_ == v1::JOB_STATE_RUNNING) {
+    if (!start_) start_ = time;
+    // Of a job without a worker the record counts all attempts of its time.
+    if (HasWorker(job_.state()) || event.sequence() > job_.last_sequence()) attempt_ = time;
+  }
+  end_ = std::nullopt;  // A job that had ended may be resumed or extended.
+  if (!HasWorker(state_)) end_ = time;
+  if (change.has_error()) error_ = change.error();
+  if (!IsTerminal(state_)) error_ = std::nullopt;
+  const bool crashed = state_ == v1::JOB_STATE_QUEUED && !change.reason().empty();
+  const bool held = state_ == v1::JOB_STATE_PAUSED || state_ == v1::JOB_STATE_CANCELLED;
+  AddNote(event,
+          absl::StrCat(EnumName(state_), change.reason().empty() ? "" : ": ", change.reason(),
+                       change.error().message().empty() ? "" : ": ", change.error().message()),
+          state_ == v1::JOB_STATE_FAILED ? Style::kBad
+          : crashed || held              ? Style::kWarning
+                                         : Style::kPlain);
+}
+
 void JobView::Apply(const v1::Event& event) {
   step_ = event.step();
   epoch_ = event.epoch();
   switch (event.kind_case()) {
-    case v1::Event::kState: {
-      const v1::StateChange& change = event.state();
-      state_ = change.state();
-      state_from_event_ = true;
-      if (state_ == v1::JOB_STATE_RUNNING && !start_) start_ = ToTime(event.time());
-      if (IsTerminal(state_)) end_ = ToTime(event.time());
-      if (change.has_error()) error_ = change.error();
-      AddNote(event,
-              absl::StrCat(EnumName(state_), change.reason().empty() ? "" : ": ", change.reason(),
-                           change.error().message().empty() ? "" : ": ", change.error().message()),
-              state_ == v1::JOB_STATE_FAILED                               ? Style::kBad
-              : state_ == v1::JOB_STATE_QUEUED && !change.reason().empty() ? Style::kWarning
-                                                                           : Style::kPlain);
+    case v1::Event::kState:
+      ApplyState(event);
       break;
-    }
     case v1::Event::kTrain:
       train_ = event.train();
       timing_ = event.timing();
@@ -96,7 +163,11 @@ void JobView::Apply(const v1::Event& event) {
 }
 
 absl::Duration JobView::Elapsed(absl::Time now) const {
-  return start_ ? end_.value_or(now) - *start_ : absl::ZeroDuration();
+  if (!start_) return absl::ZeroDuration();
+  const absl::Time until = end_.value_or(now);
+  if (!job_.has_trained()) return until - *start_;
+  return ToDuration(job_.trained()) +
+         (attempt_ ? std::max(until - *attempt_, absl::ZeroDuration()) : absl::ZeroDuration());
 }
 
 }  // namespace traind::client

@@ -16,8 +16,15 @@
 namespace traind::client {
 
 bool IsTerminal(v1::JobState state);
+bool HasWorker(v1::JobState state);  // RUNNING, or on the way to another state.
+Style StateStyle(v1::JobState state);
+std::string DisplayName(const v1::Job& job);  // May be empty.
+// "place 2: needs 4 threads, 2 are free; behind jobs/a, jobs/b"; empty when nothing is known.
+std::string DescribeQueue(const v1::QueueStatus& queue);
 absl::Time ToTime(const google::protobuf::Timestamp& time);
 absl::Duration ToDuration(const google::protobuf::Duration& duration);
+std::string FormatMinute(const google::protobuf::Timestamp& time);  // "2026-01-31 09:15", local.
+std::string FormatSecond(const google::protobuf::Timestamp& time);  // "2026-01-31 09:15:07", local.
 // "accuracy 91.2 %, loss 0.2713 on test (10,000 examples)".
 std::string DescribeEvaluation(const v1::EvaluationMetrics& metrics);
 
@@ -50,7 +57,8 @@ class JobView {
   const std::string& best_checkpoint() const { return best_checkpoint_; }  // Empty when none was called best.
   const std::deque<Note>& notes() const { return notes_; }                 // Newest last.
   const std::optional<v1::JobError>& error() const { return error_; }
-  // From the first RUNNING to the end, or to `now`.
+  // Training time over all attempts, until `now`. Of a server that does not count it: from the first RUNNING to the
+  // end.
   absl::Duration Elapsed(absl::Time now) const;
 
   const Series& train_loss() const { return train_loss_; }
@@ -62,6 +70,7 @@ class JobView {
  private:
   static constexpr size_t kNotes = 64;
 
+  void ApplyState(const v1::Event& event);
   void AddNote(const v1::Event& event, absl::string_view text, Style style = Style::kPlain);
 
   v1::Job job_;
@@ -78,6 +87,7 @@ class JobView {
   std::deque<Note> notes_;
   std::optional<v1::JobError> error_;
   std::optional<absl::Time> start_, end_;
+  std::optional<absl::Time> attempt_;  // Begin of the attempt that job_.trained does not count yet.
   Series train_loss_, train_accuracy_, gradient_norm_, evaluation_loss_, evaluation_accuracy_;
 };
 

@@ -15,25 +15,11 @@ namespace {
 constexpr int kHistogramCells = 16;  // Four of the 64 bins in each.
 constexpr int kMinEventLines = 3;
 
-Style StateStyle(v1::JobState state) {
-  switch (state) {
-    case v1::JOB_STATE_SUCCEEDED:
-      return Style::kGood;
-    case v1::JOB_STATE_FAILED:
-      return Style::kBad;
-    case v1::JOB_STATE_CANCELLING:
-    case v1::JOB_STATE_CANCELLED:
-      return Style::kWarning;
-    default:
-      return Style::kBold;
-  }
-}
-
 StyledLine Header(const JobView& view) {
   const v1::Job& job = view.job();
   StyledLine line;
   line.Add(job.name(), Style::kBold);
-  if (!job.spec().display_name().empty()) line.Add("  " + Printable(job.spec().display_name()), Style::kDim);
+  if (!DisplayName(job).empty()) line.Add("  " + Printable(DisplayName(job)), Style::kDim);
   line.Add("  ").Add(EnumName(view.state()), StateStyle(view.state()));
   const v1::JobProgress& progress = job.progress();
   if (progress.steps_per_epoch() > 0) {
@@ -62,6 +48,19 @@ StyledLine ProgressLine(const JobView& view, const LiveViewOptions& options) {
   const std::string percent = absl::StrFormat(" %3d %%", static_cast<int>(std::floor(100 * share)));
   const int width = std::clamp(options.width - DisplayWidth(percent) - DisplayWidth(facts), 10, 60);
   return StyledLine().Add(Bar(share, width)).Add(percent, Style::kBold).Add(facts, Style::kDim);
+}
+
+// Why a job does not train now, and what helps.
+std::optional<StyledLine> StandingLine(const JobView& view) {
+  const std::string queue = DescribeQueue(view.job().queue());
+  if (view.state() == v1::JOB_STATE_QUEUED && !queue.empty()) {
+    return StyledLine().Add("waits: " + Printable(queue), Style::kWarning);
+  }
+  if (view.state() == v1::JOB_STATE_PAUSED) {
+    return StyledLine().Add(absl::StrCat("paused: `trainctl resume ", ShortName(view.job().name()), "` lets it go on"),
+                            Style::kWarning);
+  }
+  return std::nullopt;
 }
 
 // What helps a job that waits for minibatches much of the time.
@@ -227,6 +226,7 @@ std::string RenderLiveView(const JobView& view, const LiveViewOptions& options) 
   std::vector<StyledLine> lines;
   lines.push_back(Header(view));
   lines.push_back(ProgressLine(view, options));
+  if (const auto standing = StandingLine(view)) lines.push_back(*standing);
   if (const auto waits = DataWaitLine(view)) lines.push_back(*waits);
   AddMetrics(view, options.width, lines);
   if (view.preprocessing()) AddPreprocessing(*view.preprocessing(), lines);
@@ -298,6 +298,11 @@ std::string RenderSummary(const JobView& view, bool color) {
     suggest("model download " + best, "the weights, as safetensors");
   }
   suggest("watch " + id + " --snapshot", "the inside of its layers");
+  if (view.state() == v1::JOB_STATE_SUCCEEDED && view.step() > 0) {
+    suggest(absl::StrCat("extend ", id, " --steps ", 2 * view.step()), "train it as long again");
+  } else if (view.state() != v1::JOB_STATE_SUCCEEDED && !view.checkpoint().empty()) {
+    suggest("resume " + id, "go on from its checkpoint");
+  }
   return text;
 }
 

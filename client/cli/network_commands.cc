@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/commands.h"
+#include "client/cli/flags.h"
 #include "client/cli/live_view.h"
 #include "client/cli/styled.h"
 #include "client/cli/text.h"
@@ -135,13 +136,13 @@ int Probe(const Context& context, const NetworkOptions& options) {
 }
 
 int Components(const Context& context, const std::vector<std::string>& names) {
-  const absl::StatusOr<v1::ListComponentsResponse> response = context.MakeClient().ListComponents();
-  if (!response.ok()) return context.Fail(response.status());
+  const absl::StatusOr<std::vector<v1::Component>> components = context.MakeClient().ListComponents();
+  if (!components.ok()) return context.Fail(components.status());
   if (names.empty()) {
     std::string category;
     size_t longest = 0;
-    for (const v1::Component& component : response->components()) longest = std::max(longest, component.name().size());
-    for (const v1::Component& component : response->components()) {
+    for (const v1::Component& component : *components) longest = std::max(longest, component.name().size());
+    for (const v1::Component& component : *components) {
       if (context.json) {
         context.PrintJson(component);
       } else if (context.quiet) {
@@ -165,7 +166,7 @@ int Components(const Context& context, const std::vector<std::string>& names) {
   for (const std::string& name : names) {
     bool found = false;
     std::vector<std::string> known;
-    for (const v1::Component& component : response->components()) {
+    for (const v1::Component& component : *components) {
       known.push_back(component.name());
       if (component.name() != name && component.message() != name) continue;
       found = true;

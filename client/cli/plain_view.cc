@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "client/cli/job_view.h"
 #include "client/cli/text.h"
 #include "client/enum_names.h"
@@ -125,6 +126,16 @@ std::string PlainLines(const v1::Event& event, bool every_layer) {
       break;
   }
   return "";
+}
+
+std::string PlainQueueLine(const v1::Job& job, absl::Time now) {
+  const v1::QueueStatus& queue = job.queue();
+  std::string line = absl::StrCat(absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", now, absl::UTCTimeZone()),
+                                  " step=", job.progress().step(), " queue");
+  if (queue.place() > 0) absl::StrAppend(&line, " place=", queue.place());
+  if (!queue.reason().empty()) absl::StrAppend(&line, " reason=\"", Printable(queue.reason()), "\"");
+  if (queue.blocked_by_size() > 0) absl::StrAppend(&line, " behind=", absl::StrJoin(queue.blocked_by(), ","));
+  return line + "\n";
 }
 
 }  // namespace traind::client

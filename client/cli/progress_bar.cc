@@ -10,6 +10,7 @@
 #include "client/cli/text.h"
 
 namespace traind::client {
+
 std::string RenderTransfer(const std::string& title, int64_t done, int64_t total, int64_t resumed,
                            absl::Duration elapsed, int width) {
   const bool known = total >= done;
@@ -29,21 +30,26 @@ std::string RenderTransfer(const std::string& title, int64_t done, int64_t total
   return Clip(absl::StrCat(name, "  ", known ? Bar(share, bar) : "", facts), width);
 }
 
-ProgressBar::ProgressBar(std::ostream& out, bool enabled, std::string title, int width)
-    : out_(out), enabled_(enabled), title_(std::move(title)), width_(width), start_(absl::Now()) {}
-
-ProgressBar::~ProgressBar() {
-  if (enabled_ && resumed_ >= 0) out_ << "\n";
+StatusLine::~StatusLine() {
+  if (drawn_) out_ << "\n";
 }
 
-void ProgressBar::Update(int64_t done, int64_t total) {
+void StatusLine::Draw(const std::string& text) {
   if (!enabled_) return;
+  drawn_ = true;
+  out_ << "\r" << text << "\x1b[K" << std::flush;
+}
+
+ProgressBar::ProgressBar(std::ostream& out, bool enabled, std::string title, int width)
+    : line_(out, enabled), title_(std::move(title)), width_(width), start_(absl::Now()) {}
+
+void ProgressBar::Update(int64_t done, int64_t total) {
   if (resumed_ < 0) resumed_ = done;
   resumed_ = std::min(resumed_, done);
   const absl::Time now = absl::Now();
   if (now < next_ && done != total) return;
   next_ = now + kFrameTime;
-  out_ << "\r" << RenderTransfer(title_, done, total, resumed_, now - start_, width_ - 1) << "\x1b[K" << std::flush;
+  line_.Draw(RenderTransfer(title_, done, total, resumed_, now - start_, width_ - 1));
 }
 
 }  // namespace traind::client

@@ -1,4 +1,4 @@
-// The bar of an upload or download, redrawn in its line. Thread-compatible.
+// How far something is, redrawn in one line of a terminal. Thread-compatible.
 #pragma once
 
 #include <cstdint>
@@ -14,19 +14,33 @@ namespace traind::client {
 std::string RenderTransfer(const std::string& title, int64_t done, int64_t total, int64_t resumed,
                            absl::Duration elapsed, int width);
 
-class ProgressBar {
+// A line that is written over and over.
+class StatusLine {
  public:
   // Draws nothing unless `enabled`. `out` must outlive it.
-  ProgressBar(std::ostream& out, bool enabled, std::string title, int width);
-  ~ProgressBar();  // Ends the line.
-  ProgressBar(const ProgressBar&) = delete;
-  ProgressBar& operator=(const ProgressBar&) = delete;
+  StatusLine(std::ostream& out, bool enabled) : out_(out), enabled_(enabled) {}
+  ~StatusLine();  // Ends the line.
+  StatusLine(const StatusLine&) = delete;
+  StatusLine& operator=(const StatusLine&) = delete;
 
-  void Update(int64_t done, int64_t total);
+  void Draw(const std::string& text);
 
  private:
   std::ostream& out_;
   const bool enabled_;
+  bool drawn_ = false;
+};
+
+// The bar of an upload or download.
+class ProgressBar {
+ public:
+  // Draws nothing unless `enabled`. `out` must outlive it.
+  ProgressBar(std::ostream& out, bool enabled, std::string title, int width);
+
+  void Update(int64_t done, int64_t total);
+
+ private:
+  StatusLine line_;
   const std::string title_;
   const int width_;
   const absl::Time start_;

@@ -19,8 +19,9 @@
 namespace traind::client {
 namespace {
 
-constexpr size_t kQueueEvents = 1024;  // A few MB of statistics at most.
-constexpr int kUnlimited = 1 << 20;    // More lines than any frame has.
+constexpr size_t kQueueEvents = 1024;                    // A few MB of statistics at most.
+constexpr absl::Duration kQueueLook = absl::Seconds(2);  // Between two looks at why a job waits.
+constexpr int kUnlimited = 1 << 20;                      // More lines than any frame has.
 
 // What the retries last said, for the thread that draws.
 class ConnectionState {
@@ -71,6 +72,22 @@ class Receiver {
   std::thread thread_;
 };
 
+// Looks now and then at why a job waits, which no event tells.
+class QueueWatch {
+ public:
+  // True when the view has a newer record.
+  bool Refresh(Client& client, JobView& view) {
+    if (view.state() != v1::JOB_STATE_QUEUED || absl::Now() < next_) return false;
+    next_ = absl::Now() + kQueueLook;
+    const absl::StatusOr<v1::Job> job = client.GetJob(view.job().name(), v1::JOB_VIEW_BASIC);
+    if (job.ok()) view.SetJob(*job);
+    return job.ok();
+  }
+
+ private:
+  absl::Time next_ = absl::InfinitePast();
+};
+
 int ExitCodeOf(v1::JobState state) {
   return state == v1::JOB_STATE_SUCCEEDED ? kOk : state == v1::JOB_STATE_CANCELLED ? kJobCancelled : kJobFailed;
 }
@@ -97,11 +114,17 @@ int Snapshot(const Context& context, Client& client, const v1::Job& job, const v
 int Detach(const Context& context, const std::string& name) {
   const std::string id = ShortName(name);
   context.Note(absl::StrCat("detached: ", name, " goes on at the server\n  trainctl watch ", id,
-                            "    look at it again\n  trainctl cancel ", id, "   stop it"));
+                            "    look at it again\n  trainctl pause ", id, "    for a while\n  trainctl cancel ", id,
+                            "   end it"));
   return kDetached;
 }
 
 }  // namespace
+
+void AddWatchFlags(CLI::App& command, WatchOptions& options) {
+  command.add_flag("--plain", options.plain, "Lines, as in a pipe, also on a terminal");
+  command.add_flag("--linear", options.linear, "Histograms with linear instead of logarithmic heights");
+}
 
 int WatchJob(const Context& context, const std::string& name, const WatchOptions& options) {
   ConnectionState connection;
@@ -113,11 +136,12 @@ int WatchJob(const Context& context, const std::string& name, const WatchOptions
     if (!live && connection.text().empty()) context.Note("connection lost, trying again");
     connection.Lost(failure);
   });
-  absl::StatusOr<v1::Job> job = client.GetJob(name);
+  absl::StatusOr<v1::Job> job = client.GetJob(name, v1::JOB_VIEW_BASIC);
   if (!job.ok()) return context.Fail(job.status());
 
   v1::WatchJobRequest request;
   request.set_name(name);
+  request.set_uid(job->uid());
   request.set_after_sequence(options.after_sequence);
   for (const v1::EventKind kind : options.kinds) request.add_kinds(kind);
   for (const std::string& layer : options.layers) request.add_layers(layer);
@@ -127,6 +151,8 @@ int WatchJob(const Context& context, const std::string& name, const WatchOptions
   Signals signals;
   std::unique_ptr<LiveScreen> screen = live ? std::make_unique<LiveScreen>(context.out()) : nullptr;
   Receiver receiver(client.WatchJob(request), connection);
+  QueueWatch queue;
+  std::string waits;  // What was last said of the queue.
   absl::Time next_frame = absl::InfinitePast();
   const auto draw = [&] {
     if (signals.TakeResized()) screen->Clear();
@@ -147,8 +173,13 @@ int WatchJob(const Context& context, const std::string& name, const WatchOptions
       if (lines) context.out() << PlainLines(event, !options.layers.empty()) << std::flush;
       // Totals, attempts and restarts are in the record alone.
       if (live && event.has_state()) {
-        if (job = client.GetJob(name); job.ok()) view.SetJob(*job);
+        if (job = client.GetJob(name, v1::JOB_VIEW_BASIC); job.ok()) view.SetJob(*job);
       }
+    }
+    if ((live || lines) && queue.Refresh(client, view) && lines) {
+      const std::string now = DescribeQueue(view.job().queue());
+      if (!now.empty() && now != waits) context.out() << PlainQueueLine(view.job(), absl::Now()) << std::flush;
+      waits = now;
     }
     if (live && absl::Now() >= next_frame) draw();
     ended = receiver.queue().Ended();
@@ -160,6 +191,7 @@ int WatchJob(const Context& context, const std::string& name, const WatchOptions
   if (!ended) return Detach(context, name);
   if (!ended->ok()) return context.Fail(*ended);
   if (!context.json && !context.quiet) {
+    if (job = client.GetJob(name, v1::JOB_VIEW_BASIC); job.ok()) view.SetJob(*job);
     context.out() << (live ? "\n" : "") << RenderSummary(view, context.color() && live);
   }
   return ExitCodeOf(view.state());

@@ -1,6 +1,7 @@
 // Watching a job: the live view on a terminal, plain lines or JSON elsewhere.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -18,6 +19,9 @@ struct WatchOptions {
   bool snapshot = false;             // One frame of the live view as it is now, then return.
   bool linear = false;               // Linear heights of the histograms.
 };
+
+// --plain and --linear.
+void AddWatchFlags(CLI::App& command, WatchOptions& options);
 
 // Shows the job "jobs/{id}" until it ends or Ctrl-C comes. Returns the exit code.
 int WatchJob(const Context& context, const std::string& name, const WatchOptions& options);

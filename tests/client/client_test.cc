@@ -5,6 +5,7 @@
 
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "client/errors.h"
 #include "tests/client/fake_server.h"
@@ -18,6 +19,14 @@ using ::testing::ElementsAre;
 
 class ClientTest : public ::testing::Test {
  protected:
+  ClientTest() {
+    server_.training.get_job = [](const v1::GetJobRequest& request, v1::Job* job) {
+      job->set_name(request.name());
+      job->set_uid("first");
+      return grpc::Status::OK;
+    };
+  }
+
   absl::Notification watching_, released_;  // Outlive the server, whose threads wait for them.
   FakeServer server_;
   FakeClock clock_;
@@ -61,10 +70,64 @@ TEST_F(ClientTest, ListFollowsThePages) {
     if (request.page_token() == "b") response->set_next_page_token("c");
     return grpc::Status::OK;
   };
-  const auto jobs = client_.ListJobs({v1::JOB_STATE_RUNNING});
+  const auto jobs = client_.ListJobs({.filter = "state = RUNNING"});
   ASSERT_TRUE(jobs.ok());
   ASSERT_EQ(jobs->size(), 3u);
   EXPECT_EQ((*jobs)[2].name(), "jobs/c");
+}
+
+TEST_F(ClientTest, ALimitEndsAListInTheMiddle) {
+  std::vector<int> sizes;
+  server_.training.list_jobs = [&](const v1::ListJobsRequest& request, v1::ListJobsResponse* response) {
+    EXPECT_EQ(request.order_by(), "priority desc");
+    sizes.push_back(request.page_size());
+    for (int i = 0; i < 400 && i < request.page_size(); ++i) response->add_jobs();  // A page may be short.
+    response->set_next_page_token("more");
+    return grpc::Status::OK;
+  };
+  const auto jobs = client_.ListJobs({.order_by = "priority desc", .limit = 700});
+  ASSERT_TRUE(jobs.ok());
+  EXPECT_EQ(jobs->size(), 700u);
+  EXPECT_THAT(sizes, ElementsAre(500, 300));
+}
+
+// What the server would do twice is asked for once; what it knows again, or does not mind, is repeated.
+TEST_F(ClientTest, RetriesAreMadeWhereTheyAreSafe) {
+  int calls = 0;
+  const auto fail = [&](const auto&, auto*) {
+    ++calls;
+    return Unavailable();
+  };
+  server_.training.pause_job = server_.training.extend_job = fail;
+  server_.training.update_job = fail;
+  server_.training.fork_job = fail;
+  server_.datasets.import_dataset = fail;
+  const auto count = [&](const absl::Status& status) {
+    EXPECT_TRUE(absl::IsUnavailable(status)) << status;
+    return std::exchange(calls, 0);
+  };
+  EXPECT_EQ(count(client_.PauseJob("jobs/a").status()), 5);
+  EXPECT_EQ(count(client_.PauseJob("jobs/a", "etag").status()), 1);
+  v1::ExtendJobRequest extend;
+  EXPECT_EQ(count(client_.ExtendJob(extend).status()), 1);
+  extend.set_validate_only(true);
+  EXPECT_EQ(count(client_.ExtendJob(extend).status()), 5);
+  v1::UpdateJobRequest update;
+  EXPECT_EQ(count(client_.UpdateJob(update).status()), 5);
+  update.mutable_job()->set_etag("etag");
+  EXPECT_EQ(count(client_.UpdateJob(update).status()), 1);
+  EXPECT_EQ(count(client_.ForkJob({}).status()), 5);
+  EXPECT_EQ(count(client_.ImportDataset({}).status()), 5);
+}
+
+TEST_F(ClientTest, ARetriedImportHasOneRequestId) {
+  std::set<std::string> ids;
+  server_.datasets.import_dataset = [&](const v1::ImportDatasetRequest& request, v1::Operation*) {
+    return ids.insert(request.request_id()).second ? Unavailable() : grpc::Status::OK;
+  };
+  EXPECT_TRUE(client_.ImportDataset({}).ok());
+  EXPECT_EQ(ids.size(), 1u);
+  EXPECT_EQ(ids.begin()->size(), 32u);
 }
 
 TEST_F(ClientTest, ViolationsArriveWithTheirFields) {
@@ -158,11 +221,28 @@ TEST_F(ClientTest, AWatchGivesUpAfterItsPolicyAndAtOnceOnOtherErrors) {
   std::vector<int64_t> sequences;
   EXPECT_TRUE(absl::IsUnavailable(ReadAll(*client_.WatchJob({}), &sequences)));
   EXPECT_EQ(calls, 30);
-  server_.training.watch_job = [&](const v1::WatchJobRequest&, grpc::ServerWriter<v1::WatchJobResponse>*) {
+  server_.training.get_job = [](const v1::GetJobRequest&, v1::Job*) {
     return grpc::Status(grpc::StatusCode::NOT_FOUND, "no jobs/a");
   };
   EXPECT_EQ(ReadAll(*client_.WatchJob({}), &sequences), absl::NotFoundError("no jobs/a"));
   EXPECT_TRUE(sequences.empty());
+}
+
+TEST_F(ClientTest, AWatchNeverGoesOnInAnotherJobOfTheSameName) {
+  std::vector<std::string> uids;
+  server_.training.watch_job = [&](const v1::WatchJobRequest& request,
+                                   grpc::ServerWriter<v1::WatchJobResponse>* writer) {
+    uids.push_back(request.uid());
+    if (uids.size() > 1) return grpc::Status(grpc::StatusCode::NOT_FOUND, "there is no jobs/a of this uid");
+    writer->Write(Events({1}));
+    return Unavailable();
+  };
+  v1::WatchJobRequest request;
+  request.set_name("jobs/a");
+  std::vector<int64_t> sequences;
+  EXPECT_EQ(ReadAll(*client_.WatchJob(request), &sequences), absl::NotFoundError("jobs/a was deleted"));
+  EXPECT_THAT(sequences, ElementsAre(1));
+  EXPECT_THAT(uids, ElementsAre("first", "first"));
 }
 
 TEST_F(ClientTest, AGapInAnUnfilteredStreamIsDataLoss) {

@@ -13,6 +13,7 @@
 #include "client/client.h"
 #include "traind/v1/dataset_service.grpc.pb.h"
 #include "traind/v1/model_service.grpc.pb.h"
+#include "traind/v1/operation.grpc.pb.h"
 #include "traind/v1/training_service.grpc.pb.h"
 
 namespace traind::client {
@@ -49,82 +50,229 @@ grpc::Status Answer(const Method<Arguments...>& method, std::type_identity_t<Arg
   return method ? method(arguments...) : grpc::Status(grpc::StatusCode::UNIMPLEMENTED, "the test has no answer");
 }
 
-// As an operation that is done at once.
-template <typename Request, typename Made>
-grpc::Status AnswerDone(const Method<const Request&, Made*>& method, const Request& request, v1::Operation* operation) {
-  Made made;
-  const grpc::Status status = Answer(method, request, &made);
+// What a fake operation made.
+inline void Succeed(const google::protobuf::Message& made, v1::Operation* operation) {
+  v1::OperationMetadata metadata;
+  metadata.set_state(v1::OPERATION_STATE_SUCCEEDED);
+  operation->mutable_metadata()->PackFrom(metadata);
   operation->set_name("operations/o");
   operation->set_done(true);
   operation->mutable_response()->PackFrom(made);
-  return status;
 }
 
 struct FakeTraining : v1::TrainingService::Service {
   Method<const v1::CreateJobRequest&, v1::Job*> create_job;
   Method<const v1::GetJobRequest&, v1::Job*> get_job;
   Method<const v1::ListJobsRequest&, v1::ListJobsResponse*> list_jobs;
+  Method<const v1::UpdateJobRequest&, v1::Job*> update_job;
+  Method<const v1::CancelJobRequest&, v1::Job*> cancel_job;
+  Method<const v1::PauseJobRequest&, v1::Job*> pause_job;
+  Method<const v1::ResumeJobRequest&, v1::Job*> resume_job;
+  Method<const v1::StopJobRequest&, v1::Job*> stop_job;
+  Method<const v1::ExtendJobRequest&, v1::Job*> extend_job;
+  Method<const v1::ForkJobRequest&, v1::Job*> fork_job;
   Method<const v1::DeleteJobRequest&> delete_job;
-  Method<const v1::WatchJobRequest&, grpc::ServerWriter<v1::WatchJobResponse>*> watch_job;
   Method<const v1::ProbeNetworkRequest&, v1::ProbeNetworkResponse*> probe_network;
+  Method<const v1::ListComponentsRequest&, v1::ListComponentsResponse*> list_components;
+  Method<const v1::WatchJobRequest&, grpc::ServerWriter<v1::WatchJobResponse>*> watch_job;
 
-  grpc::Status CreateJob(grpc::ServerContext*, const v1::CreateJobRequest* request, v1::Job* job) override {
-    return Answer(create_job, *request, job);
+  grpc::Status CreateJob(grpc::ServerContext*, const v1::CreateJobRequest* request, v1::Job* response) override {
+    return Answer(create_job, *request, response);
   }
-  grpc::Status GetJob(grpc::ServerContext*, const v1::GetJobRequest* request, v1::Job* job) override {
-    return Answer(get_job, *request, job);
+  grpc::Status GetJob(grpc::ServerContext*, const v1::GetJobRequest* request, v1::Job* response) override {
+    return Answer(get_job, *request, response);
   }
   grpc::Status ListJobs(grpc::ServerContext*, const v1::ListJobsRequest* request,
                         v1::ListJobsResponse* response) override {
     return Answer(list_jobs, *request, response);
   }
+  grpc::Status UpdateJob(grpc::ServerContext*, const v1::UpdateJobRequest* request, v1::Job* response) override {
+    return Answer(update_job, *request, response);
+  }
+  grpc::Status CancelJob(grpc::ServerContext*, const v1::CancelJobRequest* request, v1::Job* response) override {
+    return Answer(cancel_job, *request, response);
+  }
+  grpc::Status PauseJob(grpc::ServerContext*, const v1::PauseJobRequest* request, v1::Job* response) override {
+    return Answer(pause_job, *request, response);
+  }
+  grpc::Status ResumeJob(grpc::ServerContext*, const v1::ResumeJobRequest* request, v1::Job* response) override {
+    return Answer(resume_job, *request, response);
+  }
+  grpc::Status StopJob(grpc::ServerContext*, const v1::StopJobRequest* request, v1::Job* response) override {
+    return Answer(stop_job, *request, response);
+  }
+  grpc::Status ExtendJob(grpc::ServerContext*, const v1::ExtendJobRequest* request, v1::Job* response) override {
+    return Answer(extend_job, *request, response);
+  }
+  grpc::Status ForkJob(grpc::ServerContext*, const v1::ForkJobRequest* request, v1::Job* response) override {
+    return Answer(fork_job, *request, response);
+  }
   grpc::Status DeleteJob(grpc::ServerContext*, const v1::DeleteJobRequest* request, google::protobuf::Empty*) override {
     return Answer(delete_job, *request);
-  }
-  grpc::Status WatchJob(grpc::ServerContext*, const v1::WatchJobRequest* request,
-                        grpc::ServerWriter<v1::WatchJobResponse>* writer) override {
-    return Answer(watch_job, *request, writer);
   }
   grpc::Status ProbeNetwork(grpc::ServerContext*, const v1::ProbeNetworkRequest* request,
                             v1::ProbeNetworkResponse* response) override {
     return Answer(probe_network, *request, response);
   }
+  grpc::Status ListComponents(grpc::ServerContext*, const v1::ListComponentsRequest* request,
+                              v1::ListComponentsResponse* response) override {
+    return Answer(list_components, *request, response);
+  }
+  grpc::Status WatchJob(grpc::ServerContext*, const v1::WatchJobRequest* request,
+                        grpc::ServerWriter<v1::WatchJobResponse>* writer) override {
+    return Answer(watch_job, *request, writer);
+  }
 };
 
 struct FakeDatasets : v1::DatasetService::Service {
+  Method<const v1::ImportDatasetRequest&, v1::Operation*> import_dataset;
+  Method<const v1::DescribeDatasetRequest&, v1::Operation*> describe_dataset;
+  Method<const v1::GetDatasetRequest&, v1::Dataset*> get_dataset;
+  Method<const v1::ListDatasetsRequest&, v1::ListDatasetsResponse*> list_datasets;
+  Method<const v1::UpdateDatasetRequest&, v1::Dataset*> update_dataset;
+  Method<const v1::DeleteDatasetRequest&> delete_dataset;
   Method<const v1::GetUploadRequest&, v1::Upload*> get_upload;
-  Method<grpc::ServerReader<v1::UploadDatasetRequest>*, v1::Upload*> upload;
-  Method<const v1::ImportDatasetRequest&, v1::Dataset*> import_dataset;
-  Method<const v1::DescribeDatasetRequest&, v1::DatasetDescription*> describe_dataset;
+  Method<const v1::ListUploadsRequest&, v1::ListUploadsResponse*> list_uploads;
+  Method<const v1::DeleteUploadRequest&> delete_upload;
   Method<const v1::PreviewDatasetRequest&, v1::PreviewDatasetResponse*> preview_dataset;
+  Method<grpc::ServerReader<v1::UploadDatasetRequest>*, v1::Upload*> upload;
 
-  grpc::Status GetUpload(grpc::ServerContext*, const v1::GetUploadRequest* request, v1::Upload* result) override {
-    return Answer(get_upload, *request, result);
-  }
-  grpc::Status UploadDataset(grpc::ServerContext*, grpc::ServerReader<v1::UploadDatasetRequest>* reader,
-                             v1::Upload* result) override {
-    return Answer(upload, reader, result);
-  }
   grpc::Status ImportDataset(grpc::ServerContext*, const v1::ImportDatasetRequest* request,
-                             v1::Operation* operation) override {
-    return AnswerDone(import_dataset, *request, operation);
+                             v1::Operation* response) override {
+    return Answer(import_dataset, *request, response);
   }
   grpc::Status DescribeDataset(grpc::ServerContext*, const v1::DescribeDatasetRequest* request,
-                               v1::Operation* operation) override {
-    return AnswerDone(describe_dataset, *request, operation);
+                               v1::Operation* response) override {
+    return Answer(describe_dataset, *request, response);
+  }
+  grpc::Status GetDataset(grpc::ServerContext*, const v1::GetDatasetRequest* request, v1::Dataset* response) override {
+    return Answer(get_dataset, *request, response);
+  }
+  grpc::Status ListDatasets(grpc::ServerContext*, const v1::ListDatasetsRequest* request,
+                            v1::ListDatasetsResponse* response) override {
+    return Answer(list_datasets, *request, response);
+  }
+  grpc::Status UpdateDataset(grpc::ServerContext*, const v1::UpdateDatasetRequest* request,
+                             v1::Dataset* response) override {
+    return Answer(update_dataset, *request, response);
+  }
+  grpc::Status DeleteDataset(grpc::ServerContext*, const v1::DeleteDatasetRequest* request,
+                             google::protobuf::Empty*) override {
+    return Answer(delete_dataset, *request);
+  }
+  grpc::Status GetUpload(grpc::ServerContext*, const v1::GetUploadRequest* request, v1::Upload* response) override {
+    return Answer(get_upload, *request, response);
+  }
+  grpc::Status ListUploads(grpc::ServerContext*, const v1::ListUploadsRequest* request,
+                           v1::ListUploadsResponse* response) override {
+    return Answer(list_uploads, *request, response);
+  }
+  grpc::Status DeleteUpload(grpc::ServerContext*, const v1::DeleteUploadRequest* request,
+                            google::protobuf::Empty*) override {
+    return Answer(delete_upload, *request);
   }
   grpc::Status PreviewDataset(grpc::ServerContext*, const v1::PreviewDatasetRequest* request,
                               v1::PreviewDatasetResponse* response) override {
     return Answer(preview_dataset, *request, response);
   }
+  grpc::Status UploadDataset(grpc::ServerContext*, grpc::ServerReader<v1::UploadDatasetRequest>* reader,
+                             v1::Upload* result) override {
+    return Answer(upload, reader, result);
+  }
 };
 
 struct FakeModels : v1::ModelService::Service {
+  Method<const v1::GetCheckpointRequest&, v1::Checkpoint*> get_checkpoint;
+  Method<const v1::ListCheckpointsRequest&, v1::ListCheckpointsResponse*> list_checkpoints;
+  Method<const v1::DeleteCheckpointRequest&> delete_checkpoint;
+  Method<const v1::GetModelRequest&, v1::Model*> get_model;
+  Method<const v1::ListModelsRequest&, v1::ListModelsResponse*> list_models;
+  Method<const v1::UpdateModelRequest&, v1::Model*> update_model;
+  Method<const v1::DeleteModelRequest&> delete_model;
+  Method<const v1::EvaluateRequest&, v1::Operation*> evaluate;
+  Method<const v1::PredictRequest&, v1::PredictResponse*> predict;
+  Method<const v1::PredictSplitRequest&, v1::Operation*> predict_split;
   Method<const v1::DownloadCheckpointRequest&, grpc::ServerWriter<v1::DownloadCheckpointResponse>*> download;
+  Method<const v1::ReadPredictionsRequest&, grpc::ServerWriter<v1::PredictResponse>*> read_predictions;
+  Method<grpc::ServerReader<v1::UploadModelRequest>*, v1::Model*> upload;
 
+  grpc::Status GetCheckpoint(grpc::ServerContext*, const v1::GetCheckpointRequest* request,
+                             v1::Checkpoint* response) override {
+    return Answer(get_checkpoint, *request, response);
+  }
+  grpc::Status ListCheckpoints(grpc::ServerContext*, const v1::ListCheckpointsRequest* request,
+                               v1::ListCheckpointsResponse* response) override {
+    return Answer(list_checkpoints, *request, response);
+  }
+  grpc::Status DeleteCheckpoint(grpc::ServerContext*, const v1::DeleteCheckpointRequest* request,
+                                google::protobuf::Empty*) override {
+    return Answer(delete_checkpoint, *request);
+  }
+  grpc::Status GetModel(grpc::ServerContext*, const v1::GetModelRequest* request, v1::Model* response) override {
+    return Answer(get_model, *request, response);
+  }
+  grpc::Status ListModels(grpc::ServerContext*, const v1::ListModelsRequest* request,
+                          v1::ListModelsResponse* response) override {
+    return Answer(list_models, *request, response);
+  }
+  grpc::Status UpdateModel(grpc::ServerContext*, const v1::UpdateModelRequest* request, v1::Model* response) override {
+    return Answer(update_model, *request, response);
+  }
+  grpc::Status DeleteModel(grpc::ServerContext*, const v1::DeleteModelRequest* request,
+                           google::protobuf::Empty*) override {
+    return Answer(delete_model, *request);
+  }
+  grpc::Status Evaluate(grpc::ServerContext*, const v1::EvaluateRequest* request, v1::Operation* response) override {
+    return Answer(evaluate, *request, response);
+  }
+  grpc::Status Predict(grpc::ServerContext*, const v1::PredictRequest* request,
+                       v1::PredictResponse* response) override {
+    return Answer(predict, *request, response);
+  }
+  grpc::Status PredictSplit(grpc::ServerContext*, const v1::PredictSplitRequest* request,
+                            v1::Operation* response) override {
+    return Answer(predict_split, *request, response);
+  }
   grpc::Status DownloadCheckpoint(grpc::ServerContext*, const v1::DownloadCheckpointRequest* request,
                                   grpc::ServerWriter<v1::DownloadCheckpointResponse>* writer) override {
     return Answer(download, *request, writer);
+  }
+  grpc::Status ReadPredictions(grpc::ServerContext*, const v1::ReadPredictionsRequest* request,
+                               grpc::ServerWriter<v1::PredictResponse>* writer) override {
+    return Answer(read_predictions, *request, writer);
+  }
+  grpc::Status UploadModel(grpc::ServerContext*, grpc::ServerReader<v1::UploadModelRequest>* reader,
+                           v1::Model* model) override {
+    return Answer(upload, reader, model);
+  }
+};
+
+struct FakeOperations : v1::OperationService::Service {
+  Method<const v1::GetOperationRequest&, v1::Operation*> get;
+  Method<const v1::ListOperationsRequest&, v1::ListOperationsResponse*> list;
+  Method<const v1::WaitOperationRequest&, v1::Operation*> wait;
+  Method<const v1::CancelOperationRequest&, v1::Operation*> cancel;
+  Method<const v1::DeleteOperationRequest&> remove;
+
+  grpc::Status GetOperation(grpc::ServerContext*, const v1::GetOperationRequest* request,
+                            v1::Operation* response) override {
+    return Answer(get, *request, response);
+  }
+  grpc::Status ListOperations(grpc::ServerContext*, const v1::ListOperationsRequest* request,
+                              v1::ListOperationsResponse* response) override {
+    return Answer(list, *request, response);
+  }
+  grpc::Status WaitOperation(grpc::ServerContext*, const v1::WaitOperationRequest* request,
+                             v1::Operation* response) override {
+    return Answer(wait, *request, response);
+  }
+  grpc::Status CancelOperation(grpc::ServerContext*, const v1::CancelOperationRequest* request,
+                               v1::Operation* response) override {
+    return Answer(cancel, *request, response);
+  }
+  grpc::Status DeleteOperation(grpc::ServerContext*, const v1::DeleteOperationRequest* request,
+                               google::protobuf::Empty*) override {
+    return Answer(remove, *request);
   }
 };
 
@@ -136,6 +284,7 @@ class FakeServer {
     builder.RegisterService(&training);
     builder.RegisterService(&datasets);
     builder.RegisterService(&models);
+    builder.RegisterService(&operations);
     server_ = builder.BuildAndStart();
   }
   ~FakeServer() { server_->Shutdown(std::chrono::system_clock::now()); }
@@ -151,6 +300,7 @@ class FakeServer {
   FakeTraining training;
   FakeDatasets datasets;
   FakeModels models;
+  FakeOperations operations;
 
  private:
   int port_ = 0;

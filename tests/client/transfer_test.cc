@@ -202,5 +202,33 @@ TEST_F(TransferTest, AMissingFileIsNamed) {
   EXPECT_EQ(client_.UploadFile(folder_.path()).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(TransferTest, ABrokenUploadOfAModelBeginsAnewUnderOneRequestId) {
+  const std::string content = Content(600'000);
+  WriteFile("weights", content);
+  std::vector<std::string> ids;
+  std::string received;
+  server_.models.upload = [&](grpc::ServerReader<v1::UploadModelRequest>* reader, v1::Model* model) {
+    v1::UploadModelRequest request;
+    reader->Read(&request);
+    EXPECT_EQ(request.header().model_id(), "mine");
+    EXPECT_EQ(request.header().size_bytes(), 600'000);
+    EXPECT_EQ(request.header().labels().at("team"), "vision");
+    ids.push_back(request.header().request_id());
+    if (ids.size() == 1) return Unavailable();
+    while (reader->Read(&request)) received += request.chunk();
+    model->set_name("models/mine");
+    return grpc::Status::OK;
+  };
+  v1::UploadModelHeader header;
+  header.set_model_id("mine");
+  (*header.mutable_labels())["team"] = "vision";
+  const absl::StatusOr<v1::Model> model = client_.UploadModel(header, Path("weights"));
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(received, content);
+  ASSERT_EQ(ids.size(), 2u);
+  EXPECT_EQ(ids[0], ids[1]);
+  EXPECT_EQ(ids[0].size(), 32u);
+}
+
 }  // namespace
 }  // namespace traind::client

@@ -163,7 +163,7 @@ TEST_F(AppTest, WrongUseAsksNothingOfTheServer) {
   EXPECT_EQ(Run({"dataset"}), 2);
   EXPECT_THAT(err_.str(), HasSubstr("see: trainctl dataset --help"));
   EXPECT_EQ(Run({"lst"}), 2);
-  EXPECT_THAT(err_.str(), HasSubstr("no command \"lst\"; did you mean list? known commands: run, submit, watch"));
+  EXPECT_THAT(err_.str(), HasSubstr("no command \"lst\"; did you mean list? known commands: run, submit, fork"));
   EXPECT_EQ(Run({"dataset", "improt", "a"}), 2);
   EXPECT_THAT(err_.str(), HasSubstr("no command \"improt\"; did you mean import? known commands: import, upload"));
   EXPECT_EQ(Run({"list", "--state", "runing"}), 2);
@@ -174,10 +174,12 @@ TEST_F(AppTest, WrongUseAsksNothingOfTheServer) {
 
 TEST_F(AppTest, ImportNamesTheFiles) {
   v1::ImportDatasetRequest seen;
-  server_.datasets.import_dataset = [&](const v1::ImportDatasetRequest& request, v1::Dataset* dataset) {
+  server_.datasets.import_dataset = [&](const v1::ImportDatasetRequest& request, v1::Operation* operation) {
     seen = request;
-    dataset->set_name("datasets/" + request.dataset_id());
-    dataset->set_num_classes(10);
+    v1::Dataset dataset;
+    dataset.set_name("datasets/" + request.dataset_id());
+    dataset.set_num_classes(10);
+    Succeed(dataset, operation);
     return grpc::Status::OK;
   };
   EXPECT_EQ(Run({"dataset", "import", "fashion", "--split", "train=x.gz,y.gz", "--split", "test=both.npz",
@@ -195,8 +197,9 @@ TEST_F(AppTest, ImportNamesTheFiles) {
 
 TEST_F(AppTest, ImportKnowsTheFormats) {
   v1::ImportDatasetRequest seen;
-  server_.datasets.import_dataset = [&](const v1::ImportDatasetRequest& request, v1::Dataset*) {
+  server_.datasets.import_dataset = [&](const v1::ImportDatasetRequest& request, v1::Operation* operation) {
     seen = request;
+    Succeed(v1::Dataset(), operation);
     return grpc::Status::OK;
   };
   ASSERT_EQ(Run({"dataset", "import", "a", "--format", "cifar10", "--split", "train=1.bin,2.bin,3.bin"}), 0);
@@ -228,14 +231,14 @@ TEST_F(AppTest, ImportKnowsTheFormats) {
 }
 
 TEST_F(AppTest, DescribeShowsClassesMomentsAndWarnings) {
-  server_.datasets.describe_dataset = [](const v1::DescribeDatasetRequest& request,
-                                         v1::DatasetDescription* description) {
+  server_.datasets.describe_dataset = [](const v1::DescribeDatasetRequest& request, v1::Operation* operation) {
     EXPECT_EQ(request.name(), "datasets/pets");
-    description->mutable_dataset()->set_name("datasets/pets");
-    description->mutable_dataset()->set_num_classes(2);
-    for (const char* name : {"cat", "dog"}) description->mutable_dataset()->add_class_names(name);
+    v1::DatasetDescription description;
+    description.mutable_dataset()->set_name("datasets/pets");
+    description.mutable_dataset()->set_num_classes(2);
+    for (const char* name : {"cat", "dog"}) description.mutable_dataset()->add_class_names(name);
     for (const char* name : {"train", "test"}) {
-      v1::SplitDescription* split = description->add_splits();
+      v1::SplitDescription* split = description.add_splits();
       split->set_name(name);
       split->set_num_examples(30);
       split->add_class_counts(20);
@@ -244,8 +247,9 @@ TEST_F(AppTest, DescribeShowsClassesMomentsAndWarnings) {
       split->add_std(64);
       split->set_max(255);
     }
-    description->mutable_splits(1)->set_shared_with_first(7);
-    description->add_warnings("test: 7 of 30 examples are in train, too");
+    description.mutable_splits(1)->set_shared_with_first(7);
+    description.add_warnings("test: 7 of 30 examples are in train, too");
+    Succeed(description, operation);
     return grpc::Status::OK;
   };
   EXPECT_EQ(Run({"dataset", "describe", "pets"}), 0);
@@ -259,7 +263,7 @@ TEST_F(AppTest, DescribeShowsClassesMomentsAndWarnings) {
 
 TEST_F(AppTest, ListFiltersByState) {
   server_.training.list_jobs = [](const v1::ListJobsRequest& request, v1::ListJobsResponse* response) {
-    EXPECT_EQ(request.filter(), "state = RUNNING OR state = FAILED");
+    EXPECT_EQ(request.filter(), "(state = RUNNING OR state = FAILED)");
     v1::Job* job = response->add_jobs();
     job->set_name("jobs/a");
     job->set_state(v1::JOB_STATE_RUNNING);
@@ -267,6 +271,8 @@ TEST_F(AppTest, ListFiltersByState) {
   };
   EXPECT_EQ(Run({"list", "--state", "running,failed"}), 0);
   EXPECT_THAT(out_.str(), HasSubstr("a    RUNNING"));
+  EXPECT_EQ(Run({"list", "--state", "running,failed", "--json"}), 0);
+  EXPECT_EQ(nlohmann::json::parse(out_.str())["name"], "jobs/a");
   EXPECT_EQ(Run({"list", "--quiet", "--state", "running,failed"}), 0);
   EXPECT_EQ(out_.str(), "a\n");
 }
@@ -340,11 +346,19 @@ TEST_F(AppTest, ANetworkWithoutShapeIsDescribedWithThatOfItsJob) {
 TEST_F(AppTest, EveryCommandHasHelpWithAnExample) {
   for (const char* path : {"run",
                            "submit",
+                           "fork",
                            "watch",
                            "list",
                            "get",
+                           "pause",
+                           "resume",
+                           "stop",
+                           "extend",
                            "cancel",
                            "delete",
+                           "update",
+                           "label",
+                           "wait",
                            "describe",
                            "probe",
                            "components",
@@ -354,12 +368,27 @@ TEST_F(AppTest, EveryCommandHasHelpWithAnExample) {
                            "dataset get",
                            "dataset describe",
                            "dataset preview",
+                           "dataset label",
                            "dataset delete",
+                           "upload list",
+                           "upload delete",
                            "model list",
+                           "model get",
                            "model download",
                            "model upload",
+                           "model label",
                            "model eval",
                            "model predict",
+                           "model delete",
+                           "checkpoint list",
+                           "checkpoint get",
+                           "checkpoint delete",
+                           "operations",
+                           "operation get",
+                           "operation result",
+                           "operation wait",
+                           "operation cancel",
+                           "operation delete",
                            "completion"}) {
     std::vector<std::string> arguments = absl::StrSplit(path, ' ');
     arguments.push_back("--help");
@@ -372,7 +401,8 @@ TEST_F(AppTest, EveryCommandHasHelpWithAnExample) {
 TEST_F(AppTest, CompletionScriptsKnowTheCommands) {
   for (const char* shell : {"bash", "zsh", "fish"}) {
     EXPECT_EQ(Run({"completion", shell}), 0);
-    for (const char* word : {"predict", "upload", "validate-only", "trainctl -q dataset list"}) {
+    for (const char* word : {"predict", "upload", "validate-only", "trainctl -q dataset list", "from-step",
+                             "trainctl -q operations", "trainctl -q model list", "resume"}) {
       EXPECT_THAT(out_.str(), HasSubstr(word)) << shell;
     }
   }

@@ -177,6 +177,59 @@ TEST_F(ViewTest, AQueuedJobHasAView) {
   EXPECT_THAT(RenderLiveView(JobView(job), Options(80, 24)), HasSubstr("jobs/a  QUEUED  step 0"));
 }
 
+TEST_F(ViewTest, AJobThatWaitsSaysForWhat) {
+  const auto job = FromText<v1::Job>(R"(
+    name: "jobs/a" state: JOB_STATE_QUEUED display_name: "new" spec { display_name: "old" } progress { step: 400 }
+    queue { place: 2 reason: "needs 4 threads, 2 are free" blocked_by: "jobs/b" blocked_by: "jobs/c" })");
+  EXPECT_THAT(RenderLiveView(JobView(job), Options(100, 24)), HasSubstr("jobs/a  new  QUEUED  step 0\n░"));
+  EXPECT_THAT(RenderLiveView(JobView(job), Options(100, 24)),
+              HasSubstr("\nwaits: place 2: needs 4 threads, 2 are free; behind jobs/b, jobs/c\n"));
+  EXPECT_EQ(
+      PlainQueueLine(job, absl::FromUnixSeconds(1000)),
+      "1970-01-01T00:16:40Z step=400 queue place=2 reason=\"needs 4 threads, 2 are free\" behind=jobs/b,jobs/c\n");
+  JobView view(job);
+  view.Apply(FromText<v1::Event>("sequence: 1 state { state: JOB_STATE_RUNNING }"));
+  EXPECT_THAT(RenderLiveView(view, Options(100, 24)), Not(HasSubstr("waits"))) << "the record is older than the event";
+  view.Apply(FromText<v1::Event>("sequence: 2 state { state: JOB_STATE_PAUSED reason: 'asked for' }"));
+  EXPECT_THAT(RenderLiveView(view, Options(100, 24)), HasSubstr("paused: `trainctl resume a` lets it go on"));
+  EXPECT_THAT(RenderLiveView(view, Options(100, 24)), HasSubstr("PAUSED: asked for"));
+}
+
+// Two attempts of 10 s with a pause of 100 s between them.
+TEST_F(ViewTest, APauseIsNoTrainingTime) {
+  v1::Job job = FromText<v1::Job>(
+      "name: 'jobs/a' state: JOB_STATE_RUNNING start_time { seconds: 1000 } attempts: 2 trained { seconds: 10 }");
+  JobView view(job);
+  const auto state = [&](int sequence, int64_t seconds, v1::JobState to) {
+    v1::Event event;
+    event.set_sequence(sequence);
+    event.mutable_time()->set_seconds(seconds);
+    event.mutable_state()->set_state(to);
+    view.Apply(event);
+  };
+  state(1, 1000, v1::JOB_STATE_RUNNING);
+  state(2, 1010, v1::JOB_STATE_PAUSED);
+  state(3, 1110, v1::JOB_STATE_RUNNING);
+  EXPECT_EQ(view.Elapsed(absl::FromUnixSeconds(1115)), absl::Seconds(15));
+  state(4, 1120, v1::JOB_STATE_SUCCEEDED);
+  EXPECT_EQ(view.Elapsed(absl::FromUnixSeconds(2000)), absl::Seconds(20)) << "until its record is read again";
+  job.set_state(v1::JOB_STATE_SUCCEEDED);
+  job.mutable_end_time()->set_seconds(1120);
+  job.mutable_trained()->set_seconds(20);
+  view.SetJob(job);
+  EXPECT_EQ(view.Elapsed(absl::FromUnixSeconds(2000)), absl::Seconds(20));
+  JobView late(job);  // A watcher that begins when all is over.
+  late.Apply(FromText<v1::Event>("time { seconds: 1000 } state { state: JOB_STATE_RUNNING }"));
+  EXPECT_EQ(late.Elapsed(absl::FromUnixSeconds(2000)), absl::Seconds(20));
+}
+
+TEST_F(ViewTest, SummaryOfACancelledJobSaysHowToGoOn) {
+  JobView view = View();
+  view.Apply(FromText<v1::Event>("sequence: 7 step: 110 time { seconds: 1100 } state { state: JOB_STATE_CANCELLED }"));
+  EXPECT_THAT(RenderSummary(view, false),
+              HasSubstr("  trainctl resume cnn                # go on from its checkpoint\n"));
+}
+
 TEST_F(ViewTest, SummaryOfASuccess) {
   JobView view = View();
   view.Apply(FromText<v1::Event>("sequence: 7 step: 400 time { seconds: 1151 } state { state: JOB_STATE_SUCCEEDED }"));
@@ -189,6 +242,7 @@ try next:
   trainctl model predict cnn         # outputs for ten examples
   trainctl model download cnn/best   # the weights, as safetensors
   trainctl watch cnn --snapshot      # the inside of its layers
+  trainctl extend cnn --steps 800    # train it as long again
 )");
 }
 
