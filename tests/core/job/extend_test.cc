@@ -29,7 +29,7 @@ class ExtendTest : public testing::Test {
     if (job_.spec().duration_case() == v1::JobSpec::DURATION_NOT_SET) job_.mutable_spec()->set_epochs(4);
     FieldErrors::Root errors;
     const auto dataset = FindTestDataset("flowers");
-    *job_.mutable_resolved_spec() = ResolveJob(job_.spec(), &*dataset, 4, errors.scope()).spec;
+    *job_.mutable_resolved_spec() = ResolveJob(job_.spec(), &*dataset, 4, errors.scope())->spec;
     ASSERT_TRUE(errors.ok()) << errors.ToStatus();
     job_.mutable_progress()->set_steps_per_epoch(10);
     newest_.set_step(step);

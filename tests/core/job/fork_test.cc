@@ -30,7 +30,7 @@ constexpr char kParent[] = R"(
 v1::JobSpec Resolved(v1::JobSpec spec) {
   FieldErrors::Root errors;
   const auto dataset = FindTestDataset(spec.data().dataset());
-  spec = ResolveJob(spec, &*dataset, 4, errors.scope()).spec;
+  spec = ResolveJob(spec, &*dataset, 4, errors.scope())->spec;
   EXPECT_TRUE(errors.ok()) << errors.ToStatus();
   return spec;
 }

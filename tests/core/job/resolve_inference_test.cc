@@ -152,9 +152,9 @@ TEST(ResolvePredictSplit, ReportsAllViolationsAtOnce) {
 }
 
 TEST(ResolvePrediction, ReportsAllViolationsAtOnce) {
-  EXPECT_THAT(BadPrediction(Parse<v1::PredictRequest>("test_time { dropout_samples: 1001 }"), Crops()),
+  EXPECT_THAT(BadPrediction(FromText<v1::PredictRequest>("test_time { dropout_samples: 1001 }"), Crops()),
               ElementsAre("examples", "test_time.dropout_samples"));
-  EXPECT_THAT(BadPrediction(Parse<v1::PredictRequest>(
+  EXPECT_THAT(BadPrediction(FromText<v1::PredictRequest>(
                                 "examples { shape: [1, 3] values: [1, 2, 3] } test_time { dropout_samples: 1001 }"),
                             Crops()),
               ElementsAre("examples.shape", "test_time.dropout_samples"));

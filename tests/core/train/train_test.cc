@@ -221,7 +221,7 @@ TEST_F(TrainTest, EvaluateAndPredictAgreeWithTraining) {
 
   // A job of single examples predicts one at a time.
   inference.spec.set_batch_size(1);
-  const auto singly = Predict(inference, input);
+  const auto singly = PredictWhole(inference, input);
   ASSERT_TRUE(singly.ok()) << singly.status();
   ASSERT_EQ(singly->outputs_size(), predicted->outputs_size());
   for (int i = 0; i < singly->outputs_size(); ++i) EXPECT_NEAR(singly->outputs(i), predicted->outputs(i), 1e-5) << i;
