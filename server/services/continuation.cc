@@ -56,7 +56,8 @@ absl::StatusOr<v1::Job> ExtendedJob(v1::Job job, const v1::ExtendJobRequest& req
 }
 
 absl::StatusOr<JobManager::NewJob> AdmitFork(const v1::ForkJobRequest& request, JobStore& store,
-                                             const DataFolder& folder, uint32_t max_threads) {
+                                             const DataFolder& folder, uint32_t max_threads, uint32_t default_threads,
+                                             const core::StopCheck& stop) {
   const auto name = ParseWeightsName(request.name(), /*allow_job=*/true, "name");
   if (!name.ok()) return name.status();
   if (name->job.empty()) return FieldError("name", "must be a job or a checkpoint of one");
@@ -64,7 +65,7 @@ absl::StatusOr<JobManager::NewJob> AdmitFork(const v1::ForkJobRequest& request, 
   if (!parent.ok()) return parent.status();
   auto checkpoint = FindForkPoint(folder, *name);
   if (!checkpoint.ok()) return checkpoint.status();
-  auto admitted = Admit(CreationOf(request, parent->job), folder, max_threads);
+  auto admitted = Admit(CreationOf(request, parent->job), folder, max_threads, default_threads, stop);
   if (!admitted.ok()) return admitted.status();
 
   v1::Job& job = admitted->job;

@@ -10,6 +10,7 @@
 #include "core/base/file.h"
 #include "core/base/labels.h"
 #include "core/base/uid.h"
+#include "core/checkpoint/checkpoint_dir.h"
 #include "core/checkpoint/safetensors.h"
 #include "google/protobuf/util/time_util.h"
 #include "server/resources/etag.h"

@@ -120,9 +120,10 @@ grpc::ServerUnaryReactor* TrainingService::ExtendJob(grpc::CallbackServerContext
 
 grpc::ServerUnaryReactor* TrainingService::ForkJob(grpc::CallbackServerContext* context,
                                                    const v1::ForkJobRequest* request, v1::Job* response) {
-  return AnswerOn(*backend_.slow, context, [this, request, response](CallContext&) -> absl::Status {
-    const auto admit = [this](const v1::ForkJobRequest& wanted) {
-      return AdmitFork(wanted, *backend_.store, *backend_.folder, backend_.jobs->capacity().threads);
+  return AnswerOn(*backend_.slow, context, [this, request, response](CallContext& call) -> absl::Status {
+    const auto admit = [&](const v1::ForkJobRequest& wanted) {
+      return AdmitFork(wanted, *backend_.store, *backend_.folder, backend_.jobs->capacity().threads,
+                       backend_.default_threads, [&] { return call.Check(); });
     };
     return Show(backend_.jobs->Fork(*request, admit), request->view(), response);
   });
