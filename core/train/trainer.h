@@ -89,7 +89,8 @@ class Trainer {
   std::vector<TensorSource> WeightSources(std::vector<float>& values) const;
   std::vector<TensorSource> StateSources(std::vector<float>& values);
   void DescribeCheckpoint();  // In the manifest.
-  absl::Status SaveCheckpoint();
+  absl::Status WriteCheckpoint();
+  absl::Status SaveCheckpoint();  // And tells it.
   // A full disk is no reason to lose a job: it is reported once, and training goes on.
   absl::Status SaveCheckpointIfThereIsRoom();
   bool CheckpointTimeIsUp() const;

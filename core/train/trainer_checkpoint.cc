@@ -125,7 +125,7 @@ void Trainer::DescribeCheckpoint() {
   manifest_.mutable_algorithms()->Assign(request_.algorithms.begin(), request_.algorithms.end());
 }
 
-absl::Status Trainer::SaveCheckpoint() {
+absl::Status Trainer::WriteCheckpoint() {
   DescribeCheckpoint();
   v1::CheckpointManifest manifest = manifest_;
   if (restore_) DescribeEarlier(restore_->manifest, manifest);
@@ -145,6 +145,11 @@ absl::Status Trainer::SaveCheckpoint() {
   restored_step_ = restore_ ? std::optional(restore_->manifest.step()) : std::nullopt;
   room_is_short_ = false;
   last_checkpoint_ = Clock::now();
+  return absl::OkStatus();
+}
+
+absl::Status Trainer::SaveCheckpoint() {
+  if (absl::Status status = WriteCheckpoint(); !status.ok()) return status;
   EmitCheckpoint();
   return absl::OkStatus();
 }

@@ -42,13 +42,12 @@ void Trainer::LookForTheEnd() {
     EmitLog(v1::LogLine::LEVEL_INFO, EndReason(spec_.early_stopping(), state));
 }
 
-// The checkpoint comes before the evaluation: after a crash between the two the evaluation is repeated at this step, as
-// the stored event demands.
+// A checkpoint is written before the evaluation, and told with it: after a crash between the two the evaluation is
+// repeated at this step, as the stored event demands.
 absl::Status Trainer::EvaluateToFinish() {
   if (evaluator_ == nullptr || evaluated_step_ == step_) return absl::OkStatus();
-  if (saved_step_ != step_) {
-    if (absl::Status status = SaveCheckpointIfThereIsRoom(); !status.ok()) return status;
-  }
+  const absl::Status written = saved_step_ == step_ ? absl::OkStatus() : WriteCheckpoint();
+  if (!written.ok() && !absl::IsResourceExhausted(written)) return written;
   saved_step_.reset();  // It lacks the evaluation.
   return Evaluate();
 }

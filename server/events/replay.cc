@@ -34,7 +34,10 @@ std::string ReplayFingerprint(const v1::Event& event) {
   copy.clear_sequence();
   copy.clear_time();
   copy.clear_timing();
-  if (copy.has_checkpoint()) copy.mutable_checkpoint()->clear_size_bytes();
+  if (copy.has_checkpoint()) {
+    copy.mutable_checkpoint()->clear_size_bytes();
+    copy.mutable_checkpoint()->clear_best();
+  }
   // Versions before 0.2 did not say the kinds: a job that they began goes on without a difference.
   if (copy.has_statistics()) {
     for (v1::LayerStatistics& layer : *copy.mutable_statistics()->mutable_layers()) {

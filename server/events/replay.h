@@ -20,7 +20,8 @@
 namespace traind::server {
 
 // What a replay must reproduce, to the bit: the event without sequence, time and timing. Of a checkpoint the size is
-// left out, too: its manifest holds times.
+// left out, too: its manifest holds times; and `best`: a job that is told to finish evaluates the step of a checkpoint
+// that is there already.
 std::string ReplayFingerprint(const v1::Event& event);
 
 // Where a job's log stands.

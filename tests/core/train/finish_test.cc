@@ -33,6 +33,7 @@ TEST_F(FinishTest, EvaluatesAndWritesTheLastCheckpointOfTheStepUnderWay) {
   ASSERT_TRUE(files.ok());
   EXPECT_EQ(files->manifest.step(), 17u);
   EXPECT_EQ(files->manifest.evaluation_loss(), evaluation.loss());
+  EXPECT_EQ(recorder.Of(v1::Event::kCheckpoint).size(), 3u) << "of steps 0, 10 and 17";
   EXPECT_EQ(recorder.Last(v1::Event::kCheckpoint).checkpoint().best(), evaluation.best());
   Run(stopped, other, 17);
   EXPECT_EQ(Weights(request, true), Weights(stopped, true));

@@ -116,6 +116,9 @@ TEST_F(Replay, TakesCheckpointsAtNewStepsAndIgnoresTheirSize) {
   ASSERT_EQ(earlier.size(), 1u);
   EXPECT_TRUE(earlier[0].has_checkpoint());
   EXPECT_EQ(Send({checkpoint(110, 1)}).size(), 1u) << "the highest step is still 100";
+  v1::Event evaluated_since = checkpoint(110, 1);
+  evaluated_since.mutable_checkpoint()->set_best(true);
+  EXPECT_TRUE(Send({evaluated_since}).empty());
 }
 
 TEST_F(Replay, StoresEveryLogLine) {
