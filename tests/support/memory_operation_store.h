@@ -21,6 +21,10 @@ class MemoryOperationStore : public OperationStore {
                                                const StoredRequest* request = nullptr) override {
     absl::MutexLock lock(&mu_);
     if (!failure_.ok()) return failure_;
+    if (request != nullptr) {
+      const absl::Time due = request->create_time - kRequestLifetime;
+      std::erase_if(requests_, [due](const auto& entry) { return entry.second.delete_time <= due; });
+    }
     if (Find(record.name()) != operations_.end() || (request != nullptr && requests_.count(request->request_id) > 0)) {
       return absl::AlreadyExistsError("the operation's id or its request_id is taken");
     }

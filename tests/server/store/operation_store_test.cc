@@ -36,7 +36,6 @@ internal::OperationRecord MakeRecord(const std::string& id) {
   internal::OperationRecord record;
   record.set_name("operations/" + id);
   record.mutable_metadata()->set_method("Evaluate");
-  record.set_fingerprint("print");
   record.mutable_task()->set_dataset_dir("somewhere");
   return record;
 }

@@ -48,12 +48,13 @@ class WorkerSessionTest : public ::testing::Test {
     auto pair = SocketPair();
     ASSERT_TRUE(pair.ok()) << pair.status();
     server_ = std::make_unique<Channel>(std::move(pair->first));
-    session_ = std::make_unique<WorkerSession>(
-        std::move(pair->second),
-        WorkerSessionOptions{.heartbeat_interval = heartbeat_interval, .on_lost = [this](const absl::Status& status) {
-                               lost_status_ = status;
-                               lost_.Notify();
-                             }});
+    session_ = std::make_unique<WorkerSession>(std::move(pair->second),
+                                               WorkerSessionOptions{.heartbeat_interval = heartbeat_interval,
+                                                                    .progress_interval = absl::Hours(1),
+                                                                    .on_lost = [this](const absl::Status& status) {
+                                                                      lost_status_ = status;
+                                                                      lost_.Notify();
+                                                                    }});
     internal::ToWorker message;
     message.mutable_task()->set_threads(3);
     ASSERT_TRUE(server_->Send(message).ok());
@@ -165,6 +166,16 @@ TEST_F(WorkerSessionTest, HeartbeatsCarryTheStep) {
     ASSERT_TRUE(server_->Receive(message).value());
     ASSERT_TRUE(message.has_heartbeat());
   }
+}
+
+TEST_F(WorkerSessionTest, ProgressIsSentAtFirstNowAndThenAndAtLast) {
+  Start();
+  for (int64_t done = 1; done <= 1000; ++done) session_->Progress(done, 1000, "examples");
+  internal::ToServer message = Next();
+  EXPECT_EQ(message.progress().done(), 1);
+  EXPECT_EQ(message.progress().total(), 1000);
+  EXPECT_EQ(message.progress().unit(), "examples");
+  EXPECT_EQ(Next().progress().done(), 1000);
 }
 
 TEST_F(WorkerSessionTest, NothingFollowsTheResult) {

@@ -119,6 +119,14 @@ int Run() {
          message.mutable_result()->set_message("the loss is no longer finite");
          if (!channel.Send(message).ok()) std::exit(93);
        }},
+      {"progress",
+       [&] {
+         internal::ToServer message;
+         message.mutable_progress()->set_done(3);
+         message.mutable_progress()->set_unit("bytes");
+         if (!channel.Send(message).ok()) std::exit(93);
+         Finish(channel, 0);
+       }},
       {"heartbeats",
        [&] {
          internal::ToServer message;

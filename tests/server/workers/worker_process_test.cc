@@ -59,6 +59,11 @@ class Attempt {
                                                absl::MutexLock lock(&mutex_);
                                                heartbeat_ = step;
                                              },
+                                         .on_progress =
+                                             [this](const v1::OperationProgress& progress) {
+                                               absl::MutexLock lock(&mutex_);
+                                               progress_ = progress;
+                                             },
                                          .on_log =
                                              [this](std::string_view line) {
                                                absl::MutexLock lock(&mutex_);
@@ -94,6 +99,7 @@ class Attempt {
   const std::vector<uint64_t>& steps() const { return steps_; }
   const std::vector<std::string>& log() const { return log_; }
   uint64_t heartbeat() const { return heartbeat_; }
+  const v1::OperationProgress& progress() const { return progress_; }
   int batches() const { return batches_; }
 
  private:
@@ -101,6 +107,7 @@ class Attempt {
   std::vector<uint64_t> steps_;
   std::vector<std::string> log_;
   uint64_t heartbeat_ = 0;
+  v1::OperationProgress progress_;
   int batches_ = 0;
   int exits_ = 0;
   WorkerExit exit_;
@@ -147,6 +154,13 @@ TEST(WorkerProcess, ReportsHeartbeats) {
   Attempt run("heartbeats");
   EXPECT_EQ(run.exit().kind, WorkerExit::Kind::kFinished) << run.exit().status;
   EXPECT_EQ(run.heartbeat(), 3u);
+}
+
+TEST(WorkerProcess, ReportsProgress) {
+  Attempt run("progress");
+  EXPECT_EQ(run.exit().kind, WorkerExit::Kind::kFinished) << run.exit().status;
+  EXPECT_EQ(run.progress().done(), 3);
+  EXPECT_EQ(run.progress().unit(), "bytes");
 }
 
 TEST(WorkerProcess, ACrashNamesTheSignalAndTheLastWords) {
