@@ -61,12 +61,13 @@ def write_noise(folder, count):
 class Server:
     """A running traind; `started_ms` is the time from its start until it answers."""
 
-    def __init__(self, programs, folder):
+    def __init__(self, programs, folder, flags=()):
         port_file = pathlib.Path(folder) / "port"
         port_file.unlink(missing_ok=True)
         begin = time.perf_counter()
         self.process = subprocess.Popen(
-            [programs / "traind", "--listen", "127.0.0.1:0", "--port-file", port_file, "--data-dir", f"{folder}/data"],
+            [programs / "traind", "--listen", "127.0.0.1:0", "--port-file", port_file, "--data-dir", f"{folder}/data",
+             *flags],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         while not port_file.exists() or not port_file.read_text().strip():
             time.sleep(0.001)
