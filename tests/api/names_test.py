@@ -32,6 +32,7 @@ class Kind:
 
 NO_CHECKPOINT = [(name, ("traind.v1.Checkpoint", name)) for name in (
     "jobs/done/checkpoints/2", "jobs/done/checkpoints/999", "jobs/nobody/checkpoints/latest", "jobs/gone/checkpoints/4")]
+PARENTS = {"jobs/nobody/checkpoints/latest": "jobs/nobody", "jobs/gone/checkpoints/4": "jobs/gone"}  # Not there either.
 BAD_CHECKPOINT = ["jobs/done/checkpoints/", "jobs/done/checkpoints/first", "jobs/done/checkpoints/-1",
                   "jobs/done/steps/4", "jobs//checkpoints/4"]
 JOB = Kind("jobs", "Job", ["models/brought", "jobs/done/checkpoints/4"])
@@ -43,8 +44,10 @@ OPERATION = Kind("operations", "Operation", ["jobs/done"])
 WEIGHTS = Kind("models", "Model", BAD_CHECKPOINT + ["jobs/Upper"], NO_CHECKPOINT)
 SOURCE = Kind("jobs", "Job", BAD_CHECKPOINT + ["models/brought"], NO_CHECKPOINT)
 CHECKPOINTS = Kind("checkpoints", "Checkpoint", BAD_CHECKPOINT + ["models/brought", "jobs/done"])
-CHECKPOINTS.malformed = [name for name in CHECKPOINTS.malformed if name != "checkpoints/nobody"]
 CHECKPOINTS.absent = NO_CHECKPOINT
+STEPS = copy.deepcopy(CHECKPOINTS)  # Those that are to be deleted are named by their step.
+STEPS.malformed += ["jobs/done/checkpoints/latest", "jobs/done/checkpoints/best"]
+STEPS.absent = [(name, info) for name, info in NO_CHECKPOINT if not name.endswith("latest")]
 
 
 class Name:
@@ -110,7 +113,7 @@ TABLE = {
     "PreviewDataset": named(DATASET, "datasets/points"),
     "GetCheckpoint": named(CHECKPOINTS, LATEST),
     "ListCheckpoints": Entry(Name("parent", JOB), parent="jobs/done"),
-    "DeleteCheckpoint": named(CHECKPOINTS, "jobs/done/checkpoints/4"),
+    "DeleteCheckpoint": named(STEPS, "jobs/done/checkpoints/4"),
     "DownloadCheckpoint": named(WEIGHTS, LATEST),
     "UploadModel": Entry(new_id=("header.model_id", ("traind.v1.Model", "models/brought")), header=NEW_MODEL),
     "GetModel": named(MODEL, "models/brought"),
@@ -251,7 +254,8 @@ class NamesTest(unittest.TestCase):
                     if name.inside:
                         self.refused_field(method, request, name.path)
                     else:
-                        self.assertEqual(resource(self.refused(method, request, "NOT_FOUND")), expected)
+                        parent = ("traind.v1.Job", PARENTS.get(value))
+                        self.assertIn(resource(self.refused(method, request, "NOT_FOUND")), (expected, parent))
 
     def test_ids_that_are_made(self):
         for method, entry in entries(lambda entry: entry.new_id):
@@ -297,7 +301,8 @@ class NamesTest(unittest.TestCase):
                     request = self.request(method)
                     del request.update_mask.paths[:]
                     request.update_mask.paths.extend(paths)
-                    self.refused_field(method, request, path)
+                    error = self.refused(method, request, "INVALID_ARGUMENT")
+                    self.assertTrue(violations(error)[0].startswith(path), violations(error))
 
     def test_request_ids_are_short(self):
         for method, path in fields_of("", "request_id"):
