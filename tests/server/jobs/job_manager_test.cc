@@ -107,7 +107,7 @@ TEST_F(JobManagerTest, ARequestIsRememberedWhenItsJobIsGone) {
     const absl::Status deleted = manager_->Create(request, admit).status();
     EXPECT_TRUE(absl::IsFailedPrecondition(deleted)) << deleted;
     EXPECT_THAT(std::string(deleted.message()), HasSubstr("jobs/a, which this request made, was deleted at"));
-    Create("a");  // Another job of this name changes nothing.
+    if (again == 0) Create("a");  // Another job of this name changes nothing.
   }
 }
 
