@@ -47,14 +47,14 @@ using Progress = std::function<void(int64_t done, int64_t total)>;
 
 // What of a collection is listed, and in which order; the page tokens are followed. See docs/api.md for the languages.
 struct ListOptions {
-  std::string filter;    // "state = RUNNING AND labels.team = vision". Empty: all.
-  std::string order_by;  // "create_time desc". Empty: as the method says.
-  int64_t limit = 0;     // The first so many. 0: all.
+  std::string filter = "";    // "state = RUNNING AND labels.team = vision". Empty: all.
+  std::string order_by = "";  // "create_time desc". Empty: as the method says.
+  int64_t limit = 0;          // The first so many. 0: all.
 };
 
 struct WaitOptions {
   // Told of the operation now and then; called by the thread that waits.
-  std::function<void(const v1::Operation&)> observer;
+  std::function<void(const v1::Operation&)> observer = nullptr;
   absl::Duration interval = absl::Seconds(1);  // Between two calls of the observer.
   absl::Duration timeout = absl::InfiniteDuration();
   const absl::Notification* interrupt = nullptr;  // Ends the wait, not the operation. Must outlive the call.

@@ -33,7 +33,9 @@ std::string UnknownCommand(const CLI::App& app) {
   const CLI::App* last = &app;
   while (!last->get_subcommands().empty()) last = last->get_subcommands().front();
   std::vector<std::string> known;
-  for (const CLI::App* command : last->get_subcommands(nullptr)) known.push_back(command->get_name());
+  for (const CLI::App* command : last->get_subcommands(nullptr)) {
+    if (!command->get_name().empty()) known.push_back(command->get_name());  // A group of options has none.
+  }
   for (const std::string& word : app.remaining(true)) {
     if (known.empty() || word.empty() || word[0] == '-') continue;
     return absl::StrCat("no command \"", word, "\"; ", Known("commands", word, known));

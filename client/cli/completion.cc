@@ -20,12 +20,23 @@ struct Command {
   std::string argument;              // "JOB", "DATASET", "FILE" ... of the first positional; empty: none.
 };
 
-void Collect(const CLI::App& app, const std::string& path, std::vector<Command>& commands) {
-  Command command{.path = path, .help = app.get_description(), .subcommands = {}, .options = {}, .argument = ""};
-  command.subcommands = app.get_subcommands([](const CLI::App*) { return true; });
+void CollectOptions(const CLI::App& app, Command& command) {
   for (const CLI::Option* option : app.get_options()) {
     for (const std::string& name : option->get_lnames()) command.options.push_back("--" + name);
     if (option->get_positional() && command.argument.empty()) command.argument = option->get_name(true);
+  }
+}
+
+void Collect(const CLI::App& app, const std::string& path, std::vector<Command>& commands) {
+  Command command{.path = path, .help = app.get_description(), .subcommands = {}, .options = {}, .argument = ""};
+  CollectOptions(app, command);
+  // A group of options is a subcommand without a name.
+  for (const CLI::App* sub : app.get_subcommands([](const CLI::App*) { return true; })) {
+    if (sub->get_name().empty()) {
+      CollectOptions(*sub, command);
+    } else {
+      command.subcommands.push_back(sub);
+    }
   }
   commands.push_back(command);
   for (const CLI::App* sub : command.subcommands) {

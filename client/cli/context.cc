@@ -77,7 +77,6 @@ absl::StatusOr<std::string> Context::ToJson(const google::protobuf::Message& mes
   options.always_print_primitive_fields = true;
   std::string text;
   const auto status = google::protobuf::util::MessageToJsonString(message, &text, options);
-  // An extension whose message this program was not linked with.
   if (!status.ok()) return absl::InternalError(absl::StrCat("this cannot be printed as JSON: ", status.ToString()));
   return text;
 }

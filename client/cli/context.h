@@ -54,9 +54,10 @@ struct Context {
   // Says what went wrong, with the option or the place in `file` for each field that the error names, and gives the
   // exit code.
   int Fail(const absl::Status& status, const JobFile* file = nullptr) const;
-  // One line of JSON with the proto's field names. INTERNAL: an extension whose message this program was not linked with.
+  // One line of JSON with the proto's field names. INTERNAL: an extension whose message this program was not linked
+  // with.
   static absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message);
-  // Writes it. What cannot be printed so makes the command fail when it ends.
+  // The same, with a line end. What cannot be printed so makes the command fail when it ends.
   void PrintJson(const google::protobuf::Message& message) const;
   // A line "key  value" of a resource that is shown by itself.
   void Say(absl::string_view key, absl::string_view value) const;

@@ -2,8 +2,8 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cstring>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -14,6 +14,9 @@
 
 namespace traind::client {
 namespace {
+
+// More than any disk holds, and products of sides do not overflow.
+constexpr int64_t kMostNumbers = int64_t{1} << 50;
 
 // The text behind "'key':" in the header's dictionary, up to `end`.
 absl::string_view HeaderValue(absl::string_view header, absl::string_view key, char end) {
@@ -73,8 +76,7 @@ absl::StatusOr<ExampleFile> ExampleFile::Parse(const std::string& path, File fil
   int64_t numbers = 1;
   for (const absl::string_view side : absl::StrSplit(sides, ',', absl::SkipWhitespace())) {
     int64_t length = 0;
-    if (!absl::SimpleAtoi(side, &length) || length < 1 ||
-        numbers > std::numeric_limits<int32_t>::max() * 64LL / length) {
+    if (!absl::SimpleAtoi(side, &length) || length < 1 || length > kMostNumbers / numbers) {
       return WrongFile(path, absl::StrCat("its shape is (", sides, ")"));
     }
     numbers *= length;

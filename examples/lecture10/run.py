@@ -158,12 +158,12 @@ def collect(trainctl, run):
         for kind, events in kinds.items():
             if kind in event:
                 events.append({"step": int(event["step"]), **event[kind]})
-    result = {"error": run.error, "events": kinds, "title": run.job["spec"]["display_name"]}
+    result = {"error": run.error, "events": kinds, "title": run.job["display_name"]}
     if run.error is None:
         result["test_accuracy"] = float(kinds["evaluation"][-1]["accuracy"])
         result["test_loss"] = float(kinds["evaluation"][-1]["loss"])
         if run.part == "regularizers":
-            examples = int(run.job["spec"]["data"]["max_train_examples"])
+            examples = int(trainctl("get", run.id)[0]["spec"]["data"]["max_train_examples"])
             train = trainctl("model", "eval", run.id, "--split", "train", "--max-examples", examples)[0]
             result["train_accuracy"] = float(train["accuracy"])
     return result

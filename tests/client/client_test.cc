@@ -98,7 +98,8 @@ TEST_F(ClientTest, RetriesAreMadeWhereTheyAreSafe) {
     ++calls;
     return Unavailable();
   };
-  server_.training.pause_job = server_.training.extend_job = fail;
+  server_.training.pause_job = fail;
+  server_.training.extend_job = fail;
   server_.training.update_job = fail;
   server_.training.fork_job = fail;
   server_.datasets.import_dataset = fail;

@@ -402,7 +402,7 @@ TEST_F(AppTest, CompletionScriptsKnowTheCommands) {
   for (const char* shell : {"bash", "zsh", "fish"}) {
     EXPECT_EQ(Run({"completion", shell}), 0);
     for (const char* word : {"predict", "upload", "validate-only", "trainctl -q dataset list", "from-step",
-                             "trainctl -q operations", "trainctl -q model list", "resume"}) {
+                             "trainctl -q operations", "trainctl -q model list", "resume", "epochs"}) {
       EXPECT_THAT(out_.str(), HasSubstr(word)) << shell;
     }
   }

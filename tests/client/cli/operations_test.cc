@@ -71,7 +71,7 @@ TEST_F(OperationsTest, EvalWaitsAndShowsWhatItMade) {
   terminal_ = true;
   EXPECT_EQ(Run({"model", "eval", "cnn"}), 0);
   EXPECT_THAT(err_.str(), HasSubstr("eval jobs/cnn/checkpoints/400"));
-  EXPECT_THAT(err_.str(), HasSubstr("60 %  6,000 of 10,000 examples  2 s left"));
+  EXPECT_THAT(err_.str(), HasSubstr("60 %  6,000 of 10,000 examples  2.0 s left"));
 }
 
 TEST_F(OperationsTest, AsyncPrintsTheName) {
@@ -146,7 +146,7 @@ TEST(RenderOperationTest, AWaitSaysForWhatAndEveryLineFits) {
       "state: OPERATION_STATE_RUNNING method: 'ImportDataset' target: 'datasets/d' "
       "progress { done: 500000 total: 1000000 unit: 'bytes' remaining { seconds: 90 } }");
   EXPECT_EQ(RenderOperation(running, 80),
-            "import datasets/d  ███████████░░░░░░░░░░  50 %  500.0 kB of 1.00 MB  1m30s left");
+            "import datasets/d  ███████████░░░░░░░░░░░  50 %  500.0 kB of 1.00 MB  1m30s left");
   const auto unknown = FromText<v1::OperationMetadata>(
       "state: OPERATION_STATE_RUNNING method: 'ImportDataset' target: 'd' progress { done: 1200 unit: 'examples' }");
   EXPECT_EQ(RenderOperation(unknown, 80), "import d  1,200 examples");
@@ -224,7 +224,7 @@ TEST_F(PredictTest, NpyHasAHeaderAndEveryOutput) {
   ASSERT_EQ(bytes.size(), 128 + 10 * sizeof(float));
   EXPECT_THAT(bytes, StartsWith(std::string("\x93NUMPY\x01\x00\x76\x00{'descr': '<f4', 'fortran_order': False, "
                                             "'shape': (5, 2), }",
-                                            10 + 61)));
+                                            10 + 59)));
   EXPECT_EQ(bytes[127], '\n');
   float last = 0;
   std::memcpy(&last, bytes.data() + bytes.size() - sizeof(float), sizeof(float));
