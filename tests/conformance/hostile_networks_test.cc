@@ -101,7 +101,8 @@ TEST(HostileNetworks, AreAnswered) {
       "input_shape: [3, 8, 8] layers { name: 'a' conv2d { out_channels: 4 kernel: 1 padding { amount: 15000 } } }",
       "input_shape: [3, 8, 8] layers { name: 'a' conv2d { out_channels: 4 kernel: 3 stride: 1048576 "
       "padding { amount: 1048576 } } }",
-      "input_shape: [3, 8, 8] layers { name: 'a' conv2d { out_channels: 4 kernel: 1048576 padding { mode: MODE_SAME } } }",
+      "input_shape: [3, 8, 8] layers { name: 'a' conv2d { out_channels: 4 kernel: 1048576 padding { mode: MODE_SAME } "
+      "} }",
       "input_shape: [3, 8, 8] layers { name: 'a' max_pool { kernel: 1048576 padding { mode: MODE_SAME } } }",
       "input_shape: [3, 8, 8] layers { name: 'a' avg_pool { kernel: 1048576 stride: 1 padding { mode: MODE_SAME } } }",
       "input_shape: [1000000, 2, 2] layers { name: 'a' local_response_norm { size: 999999 } }",
