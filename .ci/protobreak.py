@@ -137,7 +137,7 @@ def numbers(kind, owner, old, new):
 def allowances(folder, root):
     """[(expression of a break, words)], and the top section of the changelog as one line."""
     lines = (folder / "allowed_breaks.txt").read_text().splitlines()
-    allowed = [tuple(part.strip() for part in line.split("|", 1)) for line in lines if line and line[0] != "#"]
+    allowed = [tuple(part.strip() for part in line.split(" | ", 1)) for line in lines if line and line[0] != "#"]
     section = re.split(r"^## ", (root / "CHANGELOG.md").read_text(), maxsplit=2, flags=re.M)[1]
     return allowed, " ".join(section.split())
 
