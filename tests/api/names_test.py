@@ -51,7 +51,8 @@ STEPS.absent = [(name, info) for name, info in NO_CHECKPOINT if not name.endswit
 
 
 class Name:
-    """A field that holds a name. `inside`: of a spec, whose violations come together as INVALID_ARGUMENT."""
+    """A field that holds a name. `inside`: of what to train or evaluate, whose violations come together, the name of
+    what is not there among them, as INVALID_ARGUMENT."""
 
     def __init__(self, path, kind, required=True, inside=False):
         self.path, self.kind, self.required, self.inside = path, kind, required, inside
@@ -94,7 +95,8 @@ TABLE = {
     "ResumeJob": named(JOB, "jobs/done"),
     "StopJob": named(JOB, "jobs/done"),
     "ExtendJob": named(JOB, "jobs/done", steps=8),
-    "ForkJob": Entry(Name("name", SOURCE), new_id=("job_id", JOB_TAKEN), optional_id=True, name=LATEST),
+    "ForkJob": Entry(Name("name", SOURCE), new_id=("job_id", JOB_TAKEN), optional_id=True, name=LATEST,
+                     spec=service.dense_job(steps=8)),
     "DeleteJob": named(JOB, "jobs/done"),
     "DescribeNetwork": Entry(network=PROBED),
     "ProbeNetwork": Entry(Name("data.dataset", DATASET, inside=True), network=NETWORK, data={"dataset": "points"}),
@@ -120,9 +122,10 @@ TABLE = {
     "ListModels": Entry(),
     "UpdateModel": Entry(Name("model.name", MODEL), model={"name": "models/brought"}, update_mask=MASK),
     "DeleteModel": named(MODEL, "models/brought"),
-    "Evaluate": Entry(*REF_NAMES, Name("data.dataset", DATASET, required=False), model=REF),
+    "Evaluate": Entry(*REF_NAMES, Name("data.dataset", DATASET, required=False, inside=True), model=REF),
     "Predict": Entry(*REF_NAMES, model=REF, examples={"shape": [1, 1, 8, 8], "values": [0] * 64}),
-    "PredictSplit": Entry(*REF_NAMES, Name("range.dataset", DATASET, required=False), model=REF, range={}),
+    "PredictSplit": Entry(*REF_NAMES, Name("range.dataset", DATASET, required=False, inside=True), model=REF,
+                          range={}),
     "ReadPredictions": Entry(Name("operation", OPERATION), operation="operations/done"),
     "GetOperation": named(OPERATION, "operations/done"),
     "ListOperations": Entry(),
