@@ -24,9 +24,8 @@ class Files {
       : uploads_(backend.folder), roots_(roots), operation_(*operation) {}
 
   absl::Status Add(const v1::DataFile& file, const std::string& field) {
-    auto path = Resolve(file);
-    if (absl::IsInvalidArgument(path.status())) return FieldError(field, std::string(path.status().message()));
-    if (!path.ok()) return {path.status().code(), absl::StrCat(field, ": ", path.status().message())};
+    auto path = Resolve(file, field);
+    if (!path.ok()) return path.status();
     internal::ResolvedFile& resolved = *operation_.task.mutable_import()->add_files();
     *resolved.mutable_file() = file;
     resolved.set_path(*std::move(path));
@@ -35,10 +34,15 @@ class Files {
   }
 
  private:
-  absl::StatusOr<std::string> Resolve(const v1::DataFile& file) {
-    if (!file.has_upload()) return ResolveDataPath(roots_, file.path());
-    auto upload = ParseName("uploads", file.upload(), "upload");
-    return upload.ok() ? uploads_.CompletePath(*upload) : upload.status();
+  absl::StatusOr<std::string> Resolve(const v1::DataFile& file, const std::string& field) {
+    if (file.has_upload()) {
+      auto upload = ParseName("uploads", file.upload(), field + ".upload");
+      return upload.ok() ? uploads_.CompletePath(*upload) : upload.status();
+    }
+    auto path = ResolveDataPath(roots_, file.path());
+    if (absl::IsInvalidArgument(path.status())) return FieldError(field, std::string(path.status().message()));
+    if (!path.ok()) return absl::Status(path.status().code(), absl::StrCat(field, ": ", path.status().message()));
+    return path;
   }
 
   UploadStore uploads_;
