@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The Python program in docs/api.md: its blocks run one after the other against a real server, and each prints what the
-page says. Numbers may differ: the images here are few and made up.
+"""What docs/api.md shows works. The blocks of its Python program run one after the other against a real server, and each
+prints what the page says. Numbers may differ: the images here are few and made up.
 
     tests/api/guide_test.py                 see googleapis.py for TRAIND_PYPI
     tests/api/guide_test.py --print ROOT    runs it with the dataset root given, and prints the page's outputs
@@ -62,6 +62,15 @@ class GuideTest(unittest.TestCase):
     def test_fields_of_filters_are_those_of_the_protos(self):
         for method, fields in filter_fields().items():
             self.assertIn(f"| {method.removeprefix('List')} | {', '.join(fields)} |", GUIDE.read_text())
+
+    def test_every_example_of_a_filter_is_one(self):
+        table = GUIDE.read_text().split("`filter` is a subset")[1].split("What is absent")[0]
+        examples = [text for row in re.findall(r"^\| (`.*?) \|", table, re.M) for text in re.findall(r"`([^`]+)`", row)]
+        self.assertGreater(len(examples), 10)
+        server = service.Service()
+        for example in examples:
+            with self.subTest(filter=example):
+                server.call("ListJobs", filter=example)
 
     def test_every_block_prints_what_the_page_says(self):
         server = service.Service()
