@@ -187,7 +187,12 @@ absl::Status JobManager::PrepareToGoOn(LiveJob& live, const Wish& wish) {
     return absl::AbortedError(absl::StrCat(live.job.name(), " was changed just now; try again"));
   }
   if (absl::Status status = CheckGoesOn(live.job); !status.ok()) return status;
-  return IsTerminal(live.job.state()) ? ReadPosition(live) : absl::OkStatus();
+  if (!IsTerminal(live.job.state())) return absl::OkStatus();
+  // A person may have deleted its newest checkpoint meanwhile.
+  const auto newest = core::FindCheckpoint(folder_->CheckpointDir(live.id), "latest");
+  if (!newest.ok() && !absl::IsNotFound(newest.status())) return newest.status();
+  live.job.mutable_progress()->set_checkpoint_step(newest.ok() ? newest->manifest.step() : 0);
+  return ReadPosition(live);
 }
 
 absl::Status JobManager::CheckGoesOn(const v1::Job& job) {

@@ -51,6 +51,7 @@ absl::StatusOr<v1::Job> ExtendedJob(v1::Job job, const v1::ExtendJobRequest& req
   *job.mutable_spec() = std::move(extended->spec);
   *job.mutable_resolved_spec() = std::move(extended->resolved_spec);
   job.mutable_progress()->set_total_steps(extended->total_steps);
+  job.mutable_progress()->set_checkpoint_step(newest->step());
   for (std::string& warning : extended->warnings) job.add_warnings(std::move(warning));
   return job;
 }

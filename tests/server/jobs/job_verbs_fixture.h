@@ -23,6 +23,7 @@ class JobVerbsTest : public JobManagerTest {
     Start();
     Create("a");
     worker_ = launcher_.Await(before + 1);
+    ASSERT_TRUE(Save(folder_->CheckpointDir("a"), 10).ok());
     ASSERT_TRUE(worker_->Send({Checkpoint(10)}).ok());
     switch (state) {
       case v1::JOB_STATE_QUEUED:

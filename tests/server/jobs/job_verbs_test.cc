@@ -15,7 +15,6 @@ namespace traind::server {
 namespace {
 
 using ::testing::HasSubstr;
-using Kind = WorkerExit::Kind;
 
 internal::Stop::Reason StopOf(v1::JobState state) {
   return state == v1::JOB_STATE_PAUSING      ? internal::Stop::REASON_PAUSE

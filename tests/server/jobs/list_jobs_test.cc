@@ -37,7 +37,7 @@ class ListJobsTest : public ::testing::TestWithParam<Implementation> {
     folder_ = *DataFolder::Open(path_.path());
     store_ = GetParam().open(path_.path());
     log_ = std::make_unique<EventLog>(store_.get());
-    manager_ = *JobManager::Start({}, store_.get(), log_.get(), folder_.get(), &launcher_);
+    manager_ = *JobManager::Start({}, store_.get(), log_.get(), folder_.get(), &launcher_, &budget_);
   }
 
   // A job that has ended: the manager has nothing to do with it.
@@ -61,6 +61,7 @@ class ListJobsTest : public ::testing::TestWithParam<Implementation> {
   std::unique_ptr<DataFolder> folder_;
   std::unique_ptr<JobStore> store_;
   std::unique_ptr<EventLog> log_;
+  Budget budget_{{.threads = 1, .memory_bytes = 1}};
   std::unique_ptr<JobManager> manager_;
   std::mt19937 random_{11};
   std::map<std::string, JobKey> keys_;

@@ -141,6 +141,7 @@ TEST_F(TrainingServiceTest, AWatcherOfADeletedJobNeverSeesItsNamesake) {
   launcher_.Await(1);
   ASSERT_TRUE(training_->PauseJob(&pausing, pause, &job).ok());
   launcher_.Await(1)->End(WorkerExit::Kind::kStopped);
+  const std::string uid = job.uid();
   v1::WatchJobRequest request;
   request.set_name("jobs/a");
   grpc::ClientContext watching;
@@ -158,9 +159,13 @@ TEST_F(TrainingServiceTest, AWatcherOfADeletedJobNeverSeesItsNamesake) {
   ASSERT_TRUE(Create(JobRequest("a"), &job).ok());
   EXPECT_FALSE(stream->Read(&response));
   EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::NOT_FOUND);
-  request.set_uid("00000000-0000-4000-8000-000000000000");
+  request.set_uid(uid);
   std::vector<v1::Event> events;
-  EXPECT_EQ(Watch(request, &events).error_code(), grpc::StatusCode::NOT_FOUND) << "the uid is another job's";
+  EXPECT_EQ(Watch(request, &events).error_code(), grpc::StatusCode::NOT_FOUND) << "it is another job's";
+  request.set_uid(job.uid());
+  launcher_.Await(2)->End(WorkerExit::Kind::kFinished);
+  const grpc::Status status = Watch(request, &events);
+  EXPECT_TRUE(status.ok()) << status.error_message();
 }
 
 TEST_F(TrainingServiceTest, ServesManyWatchersAndThoseWhoLeave) {
