@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/base/enum_name.h"
 #include "tests/server/jobs/job_verbs_fixture.h"
@@ -32,7 +33,8 @@ TEST_F(JobVerbsTest, ARestartOfTheServerFindsEachStateAgain) {
     if (state == v1::JOB_STATE_QUEUED) {  // Of its blocker the restarted server knows nothing.
       ASSERT_TRUE(manager_->Cancel("blocker").ok());
     }
-    const int seen = static_cast<int>(std::count(States("a").begin(), States("a").end(), then));
+    const std::vector<v1::JobState> before = States("a");
+    const int seen = static_cast<int>(std::count(before.begin(), before.end(), then));
     Stop();
     Start();
     AwaitState("a", then, state == then && !HasWorker(state) ? seen : seen + 1);
