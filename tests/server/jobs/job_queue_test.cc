@@ -56,7 +56,7 @@ TEST_F(JobQueueTest, StartsTheHigherPriorityOfTheJobFirst) {
   launcher_.Await(1);
   Create("b");
   JobManager::NewJob urgent = NewJob("urgent");
-  urgent.job.set_priority(5);
+  urgent.job.mutable_spec()->set_priority(5);
   ASSERT_TRUE(Submit(urgent).ok());
   EXPECT_THAT(AwaitQueue("b", 2).blocked_by(), ElementsAre("jobs/a", "jobs/urgent"));
   launcher_.Await(1)->End(Kind::kFinished);

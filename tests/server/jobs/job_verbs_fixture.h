@@ -13,6 +13,12 @@ namespace traind::server {
 
 class JobVerbsTest : public JobManagerTest {
  protected:
+  // The job without what the scheduler sees at the moment.
+  std::string Record(const std::string& id) {
+    v1::Job job = Get(id);
+    job.clear_queue();
+    return job.SerializeAsString();
+  }
   ~JobVerbsTest() override { core::SetFileFaultForTest(nullptr); }
 
   // A new server with the job "a" in a state, with a checkpoint of step 10.

@@ -31,14 +31,14 @@ TEST_F(JobVerbsTest, DoInEachStateWhatTheDesignSays) {
           absl::StrCat(std::string(MethodOf(expected.verb)), " of a job that is ", core::EnumName(kStates[i])));
       StartWith(kStates[i]);
       ASSERT_FALSE(HasFatalFailure());
-      const std::string before = Get("a").SerializeAsString();
+      const std::string before = Record("a");
       const size_t events = Events("a").size();
       const std::string& outcome = expected.outcomes[i];
       const auto asked = Ask(expected.verb);
       if (outcome == "no") {
         EXPECT_TRUE(absl::IsFailedPrecondition(asked.status())) << asked.status();
         EXPECT_THAT(std::string(asked.status().message()), HasSubstr("jobs/a is " + core::EnumName(kStates[i]) + ": "));
-        EXPECT_EQ(Get("a").SerializeAsString(), before);
+        EXPECT_EQ(Record("a"), before);
         continue;
       }
       ASSERT_TRUE(asked.ok()) << asked.status();
@@ -47,7 +47,7 @@ TEST_F(JobVerbsTest, DoInEachStateWhatTheDesignSays) {
         EXPECT_TRUE(absl::IsNotFound(Ask(expected.verb).status()));
       } else if (outcome == "same") {
         EXPECT_EQ(asked->state(), kStates[i]);
-        EXPECT_EQ(Get("a").SerializeAsString(), before);
+        EXPECT_EQ(Record("a"), before);
       } else {
         EXPECT_EQ(core::EnumName(asked->state()), outcome);
         const std::vector<v1::Event> log = Events("a");
@@ -86,9 +86,9 @@ TEST_F(JobVerbsTest, AnEtagThatIsNotTheJobsChangesNothing) {
       SCOPED_TRACE(absl::StrCat(std::string(MethodOf(expected.verb)), " of a job that is ", core::EnumName(state)));
       StartWith(state);
       ASSERT_FALSE(HasFatalFailure());
-      const std::string before = Get("a").SerializeAsString();
+      const std::string before = Record("a");
       EXPECT_TRUE(absl::IsAborted(Ask(expected.verb, "another").status()));
-      EXPECT_EQ(Get("a").SerializeAsString(), before);
+      EXPECT_EQ(Record("a"), before);
     }
   }
 }

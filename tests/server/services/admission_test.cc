@@ -14,7 +14,13 @@ class AdmissionTest : public ServicesTest {
     v1::Job job;
     const grpc::Status status = Create(request, &job);
     EXPECT_TRUE(status.ok()) << status.error_message();
-    EXPECT_EQ(job.resolved_spec().threads(), job.threads());
+    grpc::ClientContext context;
+    v1::GetJobRequest get;
+    get.set_name(job.name());
+    get.set_view(v1::JOB_VIEW_RESOLVED);
+    v1::Job resolved;
+    EXPECT_TRUE(training_->GetJob(&context, get, &resolved).ok());
+    EXPECT_EQ(resolved.resolved_spec().threads(), job.threads());
     EXPECT_EQ(job.spec().has_threads(), named > 0) << "as it was submitted";
     return job.threads();
   }

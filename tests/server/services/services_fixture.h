@@ -59,7 +59,7 @@ class ServicesTest : public ::testing::Test {
     config.dataset_roots = {root_};
     config.threads = 2;
     config.default_threads = default_threads_;
-    config.memory_limit = int64_t{1} << 30;
+    config.memory_limit = memory_limit_;
     auto server = Server::Start(config, &launcher_);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
@@ -146,6 +146,7 @@ class ServicesTest : public ::testing::Test {
   TemporaryFolder folder_;
   const std::string root_ = folder_.path() + "/root";
   std::string examples_;
+  int64_t memory_limit_ = int64_t{1} << 30;
   uint32_t default_threads_ = 0;
   FakeLauncher launcher_;
   std::unique_ptr<Server> server_;

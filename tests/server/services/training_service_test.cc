@@ -341,12 +341,14 @@ TEST_F(TrainingServiceTest, RefusesAJobThatNoAnswerCouldHold) {
 }
 
 TEST_F(TrainingServiceTest, RefusesAJobOfWhichNoEventCouldHoldAnObservation) {
+  memory_limit_ = int64_t{4} << 30;
+  Start();
   Import("digits");
   v1::CreateJobRequest request = JobRequest("a");
   v1::Network& network = *request.mutable_spec()->mutable_network();
   network.clear_layers();
   const std::string long_name(120, 'x');
-  for (int i = 0; i < 4800; ++i) {
+  for (int i = 0; i < 5500; ++i) {
     auto* layer = network.add_layers();
     layer->set_name(long_name + std::to_string(i));
     layer->mutable_dense()->set_units(3);
