@@ -178,7 +178,7 @@ TEST_F(PreprocessorTest, NamesTheFieldOfEachViolation) {
   EXPECT_THAT(Errors(Parse({"", "standardize { epsilon: 0 }"}), {4}),
               HasSubstr("data.preprocessing[1].standardize.epsilon: must be a positive float32"));
   EXPECT_THAT(Errors(Parse({"zero_mean { grouping: GROUPING_PER_CHANNEL }"}), {4}),
-              HasSubstr("data.preprocessing[0].zero_mean.grouping: GROUPING_PER_CHANNEL needs images"));
+              HasSubstr("data.preprocessing[0].zero_mean.grouping: PER_CHANNEL needs images"));
   EXPECT_THAT(Errors(Parse({"scale { factor: nan offset: 1e300 }"}), {4}),
               HasSubstr("data.preprocessing[0].scale.offset: must be a finite float32"));
   EXPECT_THAT(Errors(Parse(std::vector<std::string>(17, "scale {}")), {4}), HasSubstr("at most 16 transforms"));
