@@ -11,6 +11,7 @@
 #include "core/base/errors.h"
 #include "core/base/file.h"
 #include "core/data/dataset_dir.h"
+#include "server/resources/answer_size.h"
 #include "server/resources/etag.h"
 #include "server/resources/names.h"
 #include "traind/rpc/error_details.pb.h"
@@ -19,6 +20,8 @@ namespace traind::server {
 namespace {
 
 constexpr char kCollection[] = "operations";
+// Leaves room for the operation around it.
+constexpr size_t kMaxDescriptionBytes = kMaxAnswerBytes - (64 << 10);
 
 google::protobuf::Any Packed(const google::protobuf::Message& message) {
   google::protobuf::Any any;
@@ -92,6 +95,11 @@ absl::StatusOr<google::protobuf::Any> OperationWork::Publish(const internal::Ope
     }
     case internal::Task::kDescribe:
       Complete(attempt.describe().name(), *result.mutable_described()->mutable_dataset());
+      if (result.described().ByteSizeLong() > kMaxDescriptionBytes) {
+        return absl::ResourceExhaustedError(absl::StrCat(
+            "the description counts ", result.described().dataset().num_classes(), " classes and takes ",
+            result.described().ByteSizeLong() >> 10, " KiB, more than an answer may hold (4 MiB); GetDataset answers"));
+      }
       return Packed(result.described());
     case internal::Task::kEvaluate:
       return Packed(result.evaluation());

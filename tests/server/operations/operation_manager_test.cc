@@ -184,6 +184,17 @@ TEST_F(OperationManagerTest, RunsWhatTheBudgetHasRoomForAndSaysWhatTheOthersWait
   EXPECT_EQ(MetadataOf(Get(third)).queue_reason(), "");
 }
 
+TEST_F(OperationManagerTest, RefusesADescriptionThatNoAnswerCouldHold) {
+  const std::string id = Create(Description("digits"));
+  internal::Result result;
+  auto& split = *result.mutable_described()->add_splits();
+  for (int i = 0; i < 2'200'000; ++i) split.add_class_counts(1000);
+  Finish(1, result);
+  const v1::Operation operation = AwaitDone(id);
+  EXPECT_EQ(operation.error().code(), 8);
+  EXPECT_THAT(operation.error().message(), HasSubstr("more than an answer may hold (4 MiB)"));
+}
+
 TEST_F(OperationManagerTest, ListsTheNewestFirst) {
   std::vector<std::string> created;
   for (int i = 0; i < 5; ++i) created.insert(created.begin(), "operations/" + Create(Description("digits")));
