@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -129,7 +130,7 @@ int FinishOperation(const Context& context, Client client, const absl::StatusOr<
   if (begun->done()) {
     done = *begun;
   } else {
-    done = AwaitOperation(context, client, begun->name(), &code);
+    done = AwaitOperation(context, std::move(client), begun->name(), &code);
   }
   if (!done) return code;
   if (done->has_error()) {
@@ -158,7 +159,7 @@ int ShowResult(const Context& context, Client client, const v1::Operation& opera
     return kOk;
   }
   if (v1::PredictSplitResponse predicted; made.UnpackTo(&predicted)) {
-    return CopyPredictions(context, client, predicted, output);
+    return CopyPredictions(context, std::move(client), predicted, output);
   }
   if (operation.has_error()) return context.Fail(ErrorOf(operation));
   if (!operation.done()) return context.Fail(ResultOf<v1::Dataset>(operation).status());

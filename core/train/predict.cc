@@ -203,6 +203,8 @@ absl::StatusOr<v1::PredictSplitResponse> PredictSplit(const InferenceRequest& re
                                                       const Progress& progress) {
   auto given = OfSplit(request.dataset_dir, input.range());
   if (!given.ok()) return given.status();
+  const auto begins = [&] { progress(0, given->examples.count); };
+  if (absl::Status status = given->split->Verify(begins); !status.ok()) return status;
   auto outputs = Predict(request, *std::move(given), input.test_time(), /*one_part=*/false, sink, progress);
   if (!outputs.ok()) return outputs.status();
   v1::PredictSplitResponse response;

@@ -100,9 +100,8 @@ class Page {
     const auto place =
         std::upper_bound(entries_.begin(), entries_.end(), position,
                          [&](const Position& added, const Entry& entry) { return before(added, entry.position); });
-    // What a field of a message costs besides its bytes: a tag and a length.
-    entries_.insert(place,
-                    Entry{.position = std::move(position), .bytes = item.ByteSizeLong() + 8, .item = std::move(item)});
+    const size_t bytes = item.ByteSizeLong() + 8;  // A tag and a length, too.
+    entries_.insert(place, Entry{.position = std::move(position), .bytes = bytes, .item = std::move(item)});
     Trim();
     return true;
   }

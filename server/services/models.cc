@@ -72,13 +72,15 @@ absl::StatusOr<std::unique_ptr<UploadSink>> Models::Upload(const v1::UploadModel
     return std::make_unique<NoSink>();
   }
   if (!absl::IsNotFound(earlier.status())) return earlier.status();
-  return BeginModelUpload(*folder_, header, [this, header, model](const std::string& temporary, v1::Model uploaded) {
-    absl::Status status = Publish(temporary, header, uploaded);
-    if (!status.ok()) return status;
-    auto published = Get(header.model_id());
-    if (published.ok()) *model = *std::move(published);
-    return published.status();
-  });
+  return BeginModelUpload(*folder_, header,
+                          [this, header, model](const std::string& temporary, const v1::Model& uploaded) {
+                            absl::Status status = Publish(temporary, header, uploaded);
+                            if (!status.ok()) return status;
+                            auto published = Get(header.model_id());
+                            if (!published.ok()) return published.status();
+                            *model = *std::move(published);
+                            return absl::OkStatus();
+                          });
 }
 
 absl::StatusOr<v1::Model> Models::FindEarlier(const v1::UploadModelHeader& header) const {

@@ -357,8 +357,13 @@ TEST_F(TrainTest, AResumeAndAnEvaluationRefuseItToo) {
   EXPECT_EQ(refused.code(), absl::StatusCode::kDataLoss) << refused;
   EXPECT_THAT(std::string(refused.message()), HasSubstr("datasets/images, split \"test\""));
   EXPECT_GT(reports, 0);
+  v1::PredictSplitRequest input;
+  input.mutable_range()->set_split("test");
+  input.mutable_range()->set_count(1);
+  EXPECT_EQ(PredictWhole(inference, input).status().code(), absl::StatusCode::kDataLoss);
   FlipByte(file);
   EXPECT_TRUE(Evaluate(inference).ok());
+  EXPECT_TRUE(PredictWhole(inference, input).ok());
   recorder.stop = StopWish::kNone;
   recorder.stop_after = 0;
   EXPECT_TRUE(Train(request, recorder, recorder.stop).ok());
