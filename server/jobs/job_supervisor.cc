@@ -73,23 +73,23 @@ absl::Status JobManager::Recover() {
 absl::Status JobManager::RecoverJob(StoredJob stored) {
   const std::shared_ptr<LiveJob> live = Load(std::move(stored));
   absl::MutexLock lock(&live->mu);
-  const v1::Job& job = live->job;
   absl::Status status = ReadPosition(*live);
   if (!status.ok()) return status;
   const auto lost = LostTime(*live);
   if (!lost.ok()) return lost.status();
   const auto add_lost = [&](v1::Job& record) { AddTrained(*lost, record); };
-  if (job.state() == v1::JOB_STATE_RUNNING || job.state() == v1::JOB_STATE_STOPPING) {
-    status = Move(*live, v1::JOB_STATE_QUEUED, absl::StrCat("the server was started again; ", GoingOn(job)), add_lost);
-  } else if (job.state() == v1::JOB_STATE_PAUSING) {
+  if (live->job.state() == v1::JOB_STATE_RUNNING || live->job.state() == v1::JOB_STATE_STOPPING) {
+    status =
+        Move(*live, v1::JOB_STATE_QUEUED, absl::StrCat("the server was started again; ", GoingOn(live->job)), add_lost);
+  } else if (live->job.state() == v1::JOB_STATE_PAUSING) {
     status = Move(*live, v1::JOB_STATE_PAUSED,
-                  absl::StrCat("the server ended while the job was being paused; ", WouldGoOn(job)), add_lost);
-  } else if (job.state() == v1::JOB_STATE_CANCELLING) {
+                  absl::StrCat("the server ended while the job was being paused; ", WouldGoOn(live->job)), add_lost);
+  } else if (live->job.state() == v1::JOB_STATE_CANCELLING) {
     return Move(*live, v1::JOB_STATE_CANCELLED, "the server ended while the job was being cancelled", add_lost);
   }
   if (!status.ok()) return status;
-  const absl::Status fits = CheckFits(job.threads(), job.memory_bound_bytes(), capacity());
-  if (!fits.ok()) spdlog::warn("{} waits for a server with more: {}", job.name(), std::string(fits.message()));
+  const absl::Status fits = CheckFits(live->job.threads(), live->job.memory_bound_bytes(), capacity());
+  if (!fits.ok()) spdlog::warn("{} waits for a server with more: {}", live->job.name(), std::string(fits.message()));
   MakeLive(live);
   return absl::OkStatus();
 }
@@ -319,10 +319,11 @@ bool JobManager::HandleExit(const Ended& ended) {
   absl::MutexLock lock(&live.mu);
   if (!HasWorker(live.job.state())) return true;
   const WorkerVerdict verdict = JudgeExit(live.job, ended.exit, shutting_down(), options_.max_restarts);
+  const absl::Duration attempt = ended.time - live.attempt_time;
   const absl::Status moved = Move(live, verdict.state, verdict.reason, [&](v1::Job& job) {
     if (verdict.state == v1::JOB_STATE_FAILED) *job.mutable_error() = verdict.error;
     if (verdict.restart) job.set_restarts(job.restarts() + 1);
-    AddTrained(ended.time - live.attempt_time, job);
+    AddTrained(attempt, job);
   });
   if (!moved.ok()) {
     spdlog::error("the end of {} cannot be stored yet: {}", live.job.name(), moved.ToString());
