@@ -94,8 +94,8 @@ absl::StatusOr<v1::PredictResponse> Predict(const InferenceRequest& request, con
 // Takes the predictions of a split, part by part and in order. An error ends the work, which returns it.
 using PredictionSink = std::function<absl::Status(const v1::PredictResponse& part)>;
 // Of a split or a part of it, in parts below 1 MiB (of one example where that alone is more), which have equally many
-// examples but for the last. `input` is resolved, `progress` in examples. DATA_LOSS: the split is not what was imported.
-// The response lacks `operation` and `size_bytes`.
+// examples but for the last. `input` is resolved, `progress` in examples. DATA_LOSS: the split is not what was
+// imported. The response lacks `operation` and `size_bytes`.
 absl::StatusOr<v1::PredictSplitResponse> PredictSplit(
     const InferenceRequest& request, const v1::PredictSplitRequest& input, const PredictionSink& sink,
     const Progress& progress = [](int64_t, int64_t) {});
