@@ -51,7 +51,7 @@ class OperationManager {
   struct NewOperation {
     std::string target = "";
     internal::Task task = {};
-    int64_t memory_bytes = 0;
+    int64_t memory_bytes = 0;            // Or Budget::kNotCounted.
     std::vector<std::string> uses = {};  // Names of resources; see OperationRecord.
   };
   // Checks the request and finds out what its work needs. Called without a lock.

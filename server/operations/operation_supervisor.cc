@@ -190,10 +190,10 @@ void OperationManager::AskForTurns() {
 }
 
 Budget::Need OperationManager::NeedOf(const internal::OperationRecord& record) const {
-  if (IsDataTask(record.task())) {
-    return {.threads = 1, .memory_bytes = Budget::kUncounted, .lane = Budget::Lane::kData};
-  }
-  return {.threads = budget_->capacity().threads, .memory_bytes = record.memory_bytes(), .lane = Budget::Lane::kModels};
+  const bool data = IsDataTask(record.task());
+  return {.threads = data ? 1 : budget_->capacity().threads,
+          .memory_bytes = record.memory_bytes(),
+          .lane = data ? Budget::Lane::kData : Budget::Lane::kModels};
 }
 
 std::shared_ptr<Budget::Lease> OperationManager::LeaseOf(OperationKey key) {
@@ -221,8 +221,7 @@ bool OperationManager::Launch(OperationKey key, uint32_t threads) {
     live->second.progress.reset();
     record = live->second.record;
   }
-  // What nobody could count is limited by what there is.
-  const int64_t memory = IsDataTask(record.task()) ? budget_->capacity().memory_bytes : record.memory_bytes();
+  const int64_t memory = budget_->LimitOf(record.memory_bytes());
   auto task = work_.Begin(record, threads);
   const bool prepared = task.ok();
   auto worker =

@@ -4,6 +4,13 @@
 #include <utility>
 
 namespace traind::server {
+namespace {
+
+// What a task is taken for whose memory is not counted. Reading a dataset and probing a network of the usual size take
+// less.
+constexpr int64_t kAllowance = int64_t{256} << 20;
+
+}  // namespace
 
 int64_t Budget::task_memory() const {
   absl::MutexLock lock(&mu_);
@@ -13,7 +20,8 @@ int64_t Budget::task_memory() const {
 std::unique_ptr<Budget::Lease> Budget::Ask(const Need& need, std::function<void()> on_turn) {
   Need bounded = need;
   bounded.threads = std::clamp(need.threads, 1u, std::max(capacity_.threads, 1u));
-  bounded.memory_bytes = std::min(need.memory_bytes, capacity_.memory_bytes);
+  const int64_t memory_bytes = need.memory_bytes == kNotCounted ? kAllowance : need.memory_bytes;
+  bounded.memory_bytes = std::min(memory_bytes, capacity_.memory_bytes);
   auto lease = std::unique_ptr<Lease>(new Lease(this, bounded, std::move(on_turn)));
   absl::MutexLock lock(&mu_);
   line_.push_back(lease.get());

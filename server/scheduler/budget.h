@@ -40,9 +40,8 @@ class Budget {
     kData,    // Import, description.
   };
   static constexpr size_t kLanes = 3;
-  // What a task is taken for whose memory is not counted. Reading a dataset and probing a network of the usual size
-  // take less.
-  static constexpr int64_t kUncounted = int64_t{256} << 20;
+  // Memory of a task that nobody can count before: it is taken for little, and limited by what all jobs may have.
+  static constexpr int64_t kNotCounted = -1;
   struct Need {
     uint32_t threads = 1;      // At most; one is enough for every task.
     int64_t memory_bytes = 0;  // More than there is at all counts as all there is.
@@ -54,6 +53,10 @@ class Budget {
 
   const Capacity& capacity() const { return capacity_; }
   int64_t task_memory() const;  // That tasks hold within the budget.
+  // What the worker of a task may use that asked for so much.
+  int64_t LimitOf(int64_t memory_bytes) const {
+    return memory_bytes == kNotCounted ? capacity_.memory_bytes : memory_bytes;
+  }
 
   // Asks for a task, which takes its place in the line. Does not wait: the lease can. `on_turn` is called once if the
   // turn comes later; it must not call the budget, nor may anybody who holds a lock that it takes. It does not run any

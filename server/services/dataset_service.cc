@@ -47,7 +47,7 @@ absl::Status DatasetService::Preview(const v1::PreviewDatasetRequest& request, C
   if (!errors.ok()) return errors.ToStatus();
   task.set_dataset_dir(backend_.folder->Item("datasets", *id));
   task.set_threads(1);
-  auto result = backend_.tasks->Run(TaskRunner::kNotCounted, std::move(task), call);
+  auto result = backend_.tasks->Run(Budget::kNotCounted, std::move(task), call);
   if (!result.ok()) return result.status();
   *response = std::move(*result->mutable_preview());
   return CheckAnswerSize(*response, "ask for fewer rows and columns, or a smaller scale");
@@ -68,7 +68,7 @@ absl::StatusOr<OperationManager::NewOperation> DatasetService::AdmitDescription(
   if (!id.ok()) return id.status();
   if (auto dataset = datasets_.Get(*id); !dataset.ok()) return dataset.status();
   OperationManager::NewOperation operation{
-      .target = request.name(), .memory_bytes = backend_.jobs->capacity().memory_bytes, .uses = {request.name()}};
+      .target = request.name(), .memory_bytes = Budget::kNotCounted, .uses = {request.name()}};
   operation.task.set_dataset_dir(backend_.folder->Item("datasets", *id));
   operation.task.mutable_describe()->set_name(request.name());
   return operation;

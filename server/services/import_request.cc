@@ -96,7 +96,7 @@ absl::StatusOr<OperationManager::NewOperation> AdmitImport(const v1::ImportDatas
   import.mutable_request()->clear_request_id();
   import.set_create_time_seconds(absl::ToUnixSeconds(absl::Now()));
   import.set_uid(core::NewUid());
-  operation.memory_bytes = backend.jobs->capacity().memory_bytes;
+  operation.memory_bytes = Budget::kNotCounted;
   operation.uses.push_back(operation.target);
   Files files(backend, dataset_roots, &operation);
   for (int i = 0; i < request.splits_size(); ++i) {

@@ -25,16 +25,13 @@ absl::StatusOr<internal::Result> TaskRunner::Run(int64_t memory_bytes, internal:
     --tasks_;
   };
 
-  const bool counted = memory_bytes != kNotCounted;
-  const auto lease = budget_->Ask(
-      {.threads = task.threads(), .memory_bytes = counted ? memory_bytes : Budget::kUncounted, .lane = lane_});
+  const auto lease = budget_->Ask({.threads = task.threads(), .memory_bytes = memory_bytes, .lane = lane_});
   call.cancellation().OnCancel([&] { lease->Cancel(); });
   const auto threads = lease->Await(call.deadline());
   call.cancellation().OnCancel(nullptr);
   if (!threads.ok()) return call.Gone();
   task.set_threads(*threads);
-  return RunWorker({.memory_bytes = counted ? memory_bytes : budget_->capacity().memory_bytes, .background = true},
-                   std::move(task), call);
+  return RunWorker({.memory_bytes = budget_->LimitOf(memory_bytes), .background = true}, std::move(task), call);
 }
 
 absl::StatusOr<internal::Result> TaskRunner::RunWorker(const WorkerShare& share, internal::Task task,

@@ -16,9 +16,6 @@ namespace traind::server {
 
 class TaskRunner {
  public:
-  // Memory of a task that nobody can count before: it is taken for little, and limited by what all jobs may have.
-  static constexpr int64_t kNotCounted = 0;
-
   // At most `limit` tasks run or wait for the budget. `launcher` and `budget` outlive this.
   TaskRunner(Launcher* launcher, Budget* budget, Budget::Lane lane, int limit)
       : launcher_(launcher), budget_(budget), lane_(lane), limit_(limit) {}

@@ -166,7 +166,7 @@ grpc::ServerUnaryReactor* TrainingService::ProbeNetwork(grpc::CallbackServerCont
     if (!errors.ok()) return errors.ToStatus();
     if (dataset.has_value()) task.set_dataset_dir(absl::StrCat(backend_.folder->path(), "/", dataset->name()));
     task.set_threads(backend_.jobs->capacity().threads);
-    auto result = backend_.tasks->Run(TaskRunner::kNotCounted, std::move(task), call);
+    auto result = backend_.tasks->Run(Budget::kNotCounted, std::move(task), call);
     if (!result.ok()) return result.status();
     *response = std::move(*result->mutable_probe());
     return CheckAnswerSize(*response, "ask for fewer histogram_bins, or for a part of the network");

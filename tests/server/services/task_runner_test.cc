@@ -57,7 +57,7 @@ TEST_F(TaskRunnerTest, GivesATaskWhatIsFreeInTheBackground) {
 }
 
 TEST_F(TaskRunnerTest, TakesATaskThatIsNotCountedForLittleAndLimitsItByTheServer) {
-  const auto process = Started(TaskRunner::kNotCounted, Probe());
+  const auto process = Started(Budget::kNotCounted, Probe());
   EXPECT_EQ(process->share.memory_bytes, kGiB);
   EXPECT_GT(task_memory_, 0);
   EXPECT_LT(task_memory_, kGiB);
