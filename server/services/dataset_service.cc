@@ -24,6 +24,7 @@ grpc::ServerUnaryReactor* DatasetService::ImportDataset(grpc::CallbackServerCont
                                                         v1::Operation* response) {
   return AnswerOn(*backend_.slow, context, [this, request, response](CallContext&) {
     const auto admit = [&] { return AdmitImport(*request, backend_, dataset_roots_); };
+    if (request->validate_only()) return admit().status();
     return Give(backend_.operations->Create("ImportDataset", *request, admit), response);
   });
 }

@@ -20,10 +20,12 @@ namespace {
 // The files of a request, found one by one.
 class Files {
  public:
-  Files(const Backend& backend, const std::vector<std::string>& roots, OperationManager::NewOperation* operation)
-      : uploads_(backend.folder), roots_(roots), operation_(*operation) {}
+  Files(const Backend& backend, const std::vector<std::string>& roots, bool uploads_to_come,
+        OperationManager::NewOperation* operation)
+      : uploads_(backend.folder), roots_(roots), uploads_to_come_(uploads_to_come), operation_(*operation) {}
 
   absl::Status Add(const v1::DataFile& file, const std::string& field) {
+    if (file.has_upload() && uploads_to_come_) return ParseName("uploads", file.upload(), field + ".upload").status();
     auto path = Resolve(file, field);
     if (!path.ok()) return path.status();
     internal::ResolvedFile& resolved = *operation_.task.mutable_import()->add_files();
@@ -47,6 +49,7 @@ class Files {
 
   UploadStore uploads_;
   const std::vector<std::string>& roots_;
+  const bool uploads_to_come_;
   OperationManager::NewOperation& operation_;
 };
 
@@ -98,7 +101,7 @@ absl::StatusOr<OperationManager::NewOperation> AdmitImport(const v1::ImportDatas
   import.set_uid(core::NewUid());
   operation.memory_bytes = Budget::kNotCounted;
   operation.uses.push_back(operation.target);
-  Files files(backend, dataset_roots, &operation);
+  Files files(backend, dataset_roots, request.validate_only(), &operation);
   for (int i = 0; i < request.splits_size(); ++i) {
     const v1::SplitSource& source = request.splits(i);
     const std::string split = absl::StrCat("splits[", i, "].");

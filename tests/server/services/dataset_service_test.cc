@@ -57,6 +57,29 @@ TEST_F(DatasetServiceTest, AnImportIsTheWorkOfAWorkerThatMayDie) {
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path() + "/data/trash"));
 }
 
+TEST_F(DatasetServiceTest, AnImportIsValidatedBeforeItsFilesAreSent) {
+  const auto validate = [this](const v1::ImportDatasetRequest& request) {
+    grpc::ClientContext context;
+    v1::Operation operation;
+    const grpc::Status status = datasets_->ImportDataset(&context, request, &operation);
+    EXPECT_TRUE(operation.name().empty());
+    return status;
+  };
+  v1::ImportDatasetRequest request = ImportRequest("digits");
+  request.set_validate_only(true);
+  request.mutable_splits(0)->mutable_examples()->set_upload("uploads/not-yet");
+  EXPECT_TRUE(validate(request).ok());
+  EXPECT_FALSE(std::filesystem::exists(folder_.path() + "/data/datasets/digits"));
+  request.mutable_splits(0)->set_name("Train");
+  EXPECT_EQ(validate(request).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  request.set_dataset_id("Digits");
+  EXPECT_THAT(validate(request).error_message(), HasSubstr("dataset_id"));
+  Import("taken");
+  request = ImportRequest("taken");
+  request.set_validate_only(true);
+  EXPECT_EQ(validate(request).error_code(), grpc::StatusCode::ALREADY_EXISTS);
+}
+
 TEST_F(DatasetServiceTest, ADatasetThatIsReadStays) {
   Import("digits");
   launcher_.HoldDataTasks();
