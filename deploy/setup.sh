@@ -14,7 +14,7 @@ build=(
   protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libgrpc++-dev libabsl-dev
   libdnnl-dev                     # oneDNN: 2.6 on Debian 12, 3.7 on Debian 13
   ocl-icd-opencl-dev              # oneDNN's CMake package asks for it and only recommends it
-  libsqlite3-dev zlib1g-dev libjpeg-dev libpng-dev
+  libsqlite3-dev zlib1g-dev libjpeg-dev libpng-dev libarchive-dev
   libeigen3-dev                   # linear algebra: headers only
   libspdlog-dev libcli11-dev nlohmann-json3-dev
   libgtest-dev libgmock-dev

@@ -20,17 +20,17 @@ namespace {
 
 class FileSource final : public ByteSource {
  public:
-  FileSource(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
+  FileSource(std::string name, int fd) : name_(std::move(name)), fd_(fd) {}
   ~FileSource() override { close(fd_); }
 
   absl::Status SetRange(int64_t offset, int64_t size) {
     struct stat info;
-    if (fstat(fd_, &info) != 0) return ErrnoStatus(errno, "stat", path_);
-    if (S_ISDIR(info.st_mode)) return absl::InvalidArgumentError(absl::StrCat(path_, " is a folder"));
-    if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(absl::StrCat(path_, " is not a file"));
+    if (fstat(fd_, &info) != 0) return ErrnoStatus(errno, "stat", name_);
+    if (S_ISDIR(info.st_mode)) return absl::InvalidArgumentError(absl::StrCat(name_, " is a folder"));
+    if (!S_ISREG(info.st_mode)) return absl::InvalidArgumentError(absl::StrCat(name_, " is not a file"));
     if (size < 0) size = info.st_size - offset;
     if (offset > info.st_size || size > info.st_size - offset) {
-      return BadBytes(path_, info.st_size, absl::StrCat("ends before byte ", offset, " + ", size));
+      return BadBytes(name_, info.st_size, absl::StrCat("ends before byte ", offset, " + ", size));
     }
     offset_ = offset;
     end_ = offset + size;
@@ -43,19 +43,19 @@ class FileSource final : public ByteSource {
     while (done < size) {
       const ssize_t n = pread(fd_, buffer + done, size - done, offset_);
       if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return ErrnoStatus(errno, "read", path_);
-      if (n == 0) return BadBytes(path_, offset_, "the file became shorter while it was read");
+      if (n < 0) return ErrnoStatus(errno, "read", name_);
+      if (n == 0) return BadBytes(name_, offset_, "the file became shorter while it was read");
       done += static_cast<size_t>(n);
       offset_ += n;
     }
     return done;
   }
 
-  const std::string& name() const override { return path_; }
+  const std::string& name() const override { return name_; }
   int64_t remaining() const override { return end_ - offset_; }
 
  private:
-  const std::string path_;
+  const std::string name_;
   const int fd_;
   int64_t offset_ = 0;
   int64_t end_ = 0;
@@ -182,11 +182,11 @@ absl::Status BadBytes(absl::string_view name, int64_t offset, absl::string_view 
   return absl::InvalidArgumentError(absl::StrCat(name, ", byte ", offset, ": ", what));
 }
 
-absl::StatusOr<std::unique_ptr<ByteSource>> OpenFile(const std::string& path, int64_t offset, int64_t size) {
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenFile(const InputFile& file, int64_t offset, int64_t size) {
   // Without O_NONBLOCK, opening a FIFO would wait for a writer.
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return ErrnoStatus(errno, "open", path);
-  auto source = std::make_unique<FileSource>(path, fd);
+  const int fd = open(file.path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return ErrnoStatus(errno, "open", file.name);
+  auto source = std::make_unique<FileSource>(file.name, fd);
   if (absl::Status status = source->SetRange(offset, size); !status.ok()) return status;
   return source;
 }

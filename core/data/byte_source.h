@@ -17,12 +17,18 @@ namespace traind::core {
 // What a gzip stream begins with (RFC 1952).
 inline constexpr absl::string_view kGzipMagic("\x1f\x8b", 2);
 
+// A file to read, and what messages call it: a person's own name, whatever it is called where it lies.
+struct InputFile {
+  std::string path;
+  std::string name;
+};
+
 class ByteSource {
  public:
   virtual ~ByteSource() = default;
   // Up to `size` bytes into `buffer`; fewer only at the end, 0 when there are none left.
   virtual absl::StatusOr<size_t> Read(char* buffer, size_t size) = 0;
-  // What messages call it: the file's path, or "path: member".
+  // What messages call it: the file's name, or "name: member".
   virtual const std::string& name() const = 0;
   // Bytes that are still to come, or -1 when only reading tells.
   virtual int64_t remaining() const = 0;
@@ -32,7 +38,7 @@ class ByteSource {
 absl::Status BadBytes(absl::string_view name, int64_t offset, absl::string_view what);
 
 // The bytes [offset, offset + size) of a regular file, which must have them; a size of -1 means up to its end.
-absl::StatusOr<std::unique_ptr<ByteSource>> OpenFile(const std::string& path, int64_t offset = 0, int64_t size = -1);
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenFile(const InputFile& file, int64_t offset = 0, int64_t size = -1);
 
 enum class Compression { kGzip, kDeflate };
 

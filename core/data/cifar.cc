@@ -55,14 +55,14 @@ class CifarSplit final : public SplitReader {
     std::vector<char> bytes(record_ * kRecords);
     size_t left = labels_.size();
     for (const SplitFile& file : files_) {
-      auto source = OpenUnpacked(file.path);
+      auto source = OpenUnpacked(file.input);
       if (!source.ok()) return origin_.Fail(file.field, source.status());
       for (;;) {
         auto size = (*source)->Read(bytes.data(), bytes.size());
         if (!size.ok()) return origin_.Fail(file.field, size.status());
         if (*size == 0) break;
         const size_t count = *size / record_;
-        if (*size % record_ != 0 || count > left) return origin_.Fail(file.field, Changed(file.path));
+        if (*size % record_ != 0 || count > left) return origin_.Fail(file.field, Changed(file.input.name));
         left -= count;
         for (size_t i = 0; i < count; ++i) {
           absl::Status status = out.Append({bytes.data() + (i + 1) * record_ - kPixels, kPixels});
@@ -70,7 +70,7 @@ class CifarSplit final : public SplitReader {
         }
       }
     }
-    return left == 0 ? absl::OkStatus() : origin_.Fail(files_.back().field, Changed(files_.back().path));
+    return left == 0 ? absl::OkStatus() : origin_.Fail(files_.back().field, Changed(files_.back().input.name));
   }
 
   absl::Status CopyLabels(ChecksummedFile& file, int64_t* largest) override {
@@ -78,8 +78,14 @@ class CifarSplit final : public SplitReader {
     return file.Append(labels_.data(), header().count);
   }
 
+  std::vector<ExampleOrigin> origins() const override {
+    std::vector<ExampleOrigin> origins;
+    for (const SplitFile& file : files_) origins.push_back({.file = file.input});
+    return origins;
+  }
+
  private:
-  static std::string Changed(const std::string& path) { return absl::StrCat(path, ": changed while it was read"); }
+  static std::string Changed(const std::string& name) { return absl::StrCat(name, ": changed while it was read"); }
 
   const SplitOrigin& origin_;
   const std::vector<SplitFile> files_;
@@ -88,8 +94,8 @@ class CifarSplit final : public SplitReader {
 };
 
 // Checks a file and appends its labels, the last byte before each image.
-absl::Status ReadLabels(const std::string& path, size_t label_bytes, int classes, std::vector<int32_t>* labels) {
-  auto source = OpenUnpacked(path);
+absl::Status ReadLabels(const InputFile& file, size_t label_bytes, int classes, std::vector<int32_t>* labels) {
+  auto source = OpenUnpacked(file);
   if (!source.ok()) return source.status();
   const size_t record = label_bytes + kPixels;
   std::vector<char> bytes(record * kRecords);
@@ -102,21 +108,21 @@ absl::Status ReadLabels(const std::string& path, size_t label_bytes, int classes
       const size_t at = i * record + label_bytes - 1;
       const int label = static_cast<unsigned char>(bytes[at]);
       if (label >= classes) {
-        return BadBytes(path, done * static_cast<int64_t>(record) + static_cast<int64_t>(label_bytes) - 1,
+        return BadBytes(file.name, done * static_cast<int64_t>(record) + static_cast<int64_t>(label_bytes) - 1,
                         absl::StrCat("label ", label, " of example ", done, " is not in [0, ", classes, ")"));
       }
       labels->push_back(label);
     }
     if (*size % record != 0) {
-      return BadBytes(path, done * static_cast<int64_t>(record) + static_cast<int64_t>(*size % record),
+      return BadBytes(file.name, done * static_cast<int64_t>(record) + static_cast<int64_t>(*size % record),
                       absl::StrCat("ends in the middle of example ", done, "; each has ", record, " bytes"));
     }
     if (static_cast<int64_t>(labels->size()) > kMaxExamples) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ": more than ", kMaxExamples, " examples"));
+      return absl::InvalidArgumentError(absl::StrCat(file.name, ": more than ", kMaxExamples, " examples"));
     }
     if (*size < bytes.size()) break;
   }
-  return done > 0 ? absl::OkStatus() : BadBytes(path, 0, "the file is empty");
+  return done > 0 ? absl::OkStatus() : BadBytes(file.name, 0, "the file is empty");
 }
 
 }  // namespace
@@ -137,7 +143,7 @@ absl::StatusOr<std::unique_ptr<SplitReader>> OpenCifarSplit(const SplitOrigin& o
   }
   std::vector<int32_t> labels;
   for (const SplitFile& file : *files) {
-    absl::Status status = ReadLabels(file.path, label_bytes, static_cast<int>(classes), &labels);
+    absl::Status status = ReadLabels(file.input, label_bytes, static_cast<int>(classes), &labels);
     if (!status.ok()) return origin.Fail(file.field, status);
   }
   SplitHeader header{.count = static_cast<int64_t>(labels.size()),

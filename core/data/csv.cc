@@ -1,7 +1,10 @@
 #include "core/data/csv.h"
 
+#include <algorithm>
+#include <array>
 #include <set>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -20,12 +23,43 @@ absl::Status CsvReader::Bad(int64_t line, absl::string_view what) const {
   return absl::InvalidArgumentError(absl::StrCat(source_->name(), ", line ", line, ": ", what));
 }
 
-absl::StatusOr<CsvReader> CsvReader::Open(const std::string& path) {
-  auto source = OpenUnpacked(path);
+absl::StatusOr<CsvReader> CsvReader::Open(const InputFile& file, std::optional<char> delimiter) {
+  auto source = OpenUnpacked(file);
   if (!source.ok()) return source.status();
   CsvReader reader(*std::move(source));
-  if (absl::Status status = reader.ReadHeader(); !status.ok()) return status;
+  absl::Status status;
+  if (delimiter.has_value()) {
+    reader.delimiter_ = *delimiter;
+  } else {
+    status = reader.GuessDelimiter();
+  }
+  if (status.ok()) status = reader.ReadHeader();
+  if (!status.ok()) return status;
   return reader;
+}
+
+// By as much of the header line as lies in the buffer.
+absl::Status CsvReader::GuessDelimiter() {
+  if (auto byte = Peek(); !byte.ok()) return byte.status();
+  constexpr absl::string_view kCandidates = ",;\t";
+  std::array<int64_t, kCandidates.size()> counts = {};
+  bool quoted = false;
+  for (const char c : absl::string_view(buffer_.data(), size_)) {
+    if (c == '"') quoted = !quoted;
+    if (quoted) continue;
+    if (c == '\n' || c == '\r') break;
+    if (const size_t k = kCandidates.find(c); k != kCandidates.npos) ++counts[k];
+  }
+  delimiter_ = kCandidates[static_cast<size_t>(std::max_element(counts.begin(), counts.end()) - counts.begin())];
+  return absl::OkStatus();
+}
+
+absl::Status CsvReader::EndLine(int byte) {
+  ++line_;
+  if (byte != '\r') return absl::OkStatus();
+  auto after = Peek();
+  if (after.ok() && *after == '\n') ++next_;
+  return after.status();
 }
 
 absl::StatusOr<int> CsvReader::Peek() {
@@ -53,7 +87,8 @@ absl::Status CsvReader::ReadQuoted(std::string* field) {
     if (!byte.ok()) return byte.status();
     if (*byte < 0) return Bad(opened, "the quote that opens here is not closed");
     ++next_;
-    if (*byte == '\n') ++line_;
+    if (*byte == '\n' && (field->empty() || field->back() != '\r')) ++line_;
+    if (*byte == '\r') ++line_;
     if (*byte == '"') {
       auto after = Peek();
       if (!after.ok()) return after.status();
@@ -66,32 +101,35 @@ absl::Status CsvReader::ReadQuoted(std::string* field) {
 
 absl::StatusOr<bool> CsvReader::ReadField() {
   // Strings of the row before are used again.
-  if (fields_ == row_.size()) row_.emplace_back();
-  std::string* field = &row_[fields_++];
+  if (fields_ == row_.size()) {
+    row_.emplace_back();
+    quoted_.push_back(false);
+  }
+  std::string* field = &row_[fields_];
   field->clear();
   bool quoted = false;
+  const auto end = [&](bool more) {
+    if (!quoted) absl::StripTrailingAsciiWhitespace(field);
+    quoted_[fields_++] = quoted;
+    return more;
+  };
   for (;;) {
     auto byte = Peek();
     if (!byte.ok()) return byte.status();
-    if (*byte < 0) return false;
+    if (*byte < 0) return end(false);
+    ++next_;
     if (*byte == '"') {
       if (quoted || !field->empty()) return Bad(line_, "a quote in the middle of a field");
       quoted = true;
-      ++next_;
       if (absl::Status status = ReadQuoted(field); !status.ok()) return status;
       continue;
     }
-    ++next_;
-    if (*byte == ',') return true;
-    if (*byte == '\r') {
-      auto after = Peek();
-      if (!after.ok()) return after.status();
-      if (*after == '\n') continue;
+    if (*byte == static_cast<unsigned char>(delimiter_)) return end(true);
+    if (*byte == '\r' || *byte == '\n') {
+      if (absl::Status status = EndLine(*byte); !status.ok()) return status;
+      return end(false);
     }
-    if (*byte == '\n') {
-      ++line_;
-      return false;
-    }
+    if ((*byte == ' ' || *byte == '\t') && (quoted || field->empty())) continue;
     if (quoted) return Bad(line_, "a quoted field that goes on after its quote");
     if (absl::Status status = Add(field, *byte); !status.ok()) return status;
   }

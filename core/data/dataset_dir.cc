@@ -28,11 +28,12 @@ absl::Status MapArray(const std::string& path, NumberType type, const Shape& sha
                       const char** data) {
   auto mapped = MappedFile::Open(path);
   if (!mapped.ok()) return Damaged(path, mapped.status().message());
-  auto source = OpenFile(path);
+  auto source = OpenFile({.path = path, .name = path});
   if (!source.ok()) return Damaged(path, source.status().message());
   auto header = ReadNpyHeader(**source);
   if (!header.ok()) return absl::DataLossError(header.status().message());
-  if (header->type != type || header->shape != shape || header->big_endian || header->data_offset % kAlignment != 0) {
+  if (header->type != type || header->shape != shape || header->big_endian || header->fortran_order ||
+      header->data_offset % kAlignment != 0) {
     return Damaged(path, absl::StrCat("holds ", ToString(header->type), " ", ToString(header->shape), ", not ",
                                       ToString(type), " ", ToString(shape)));
   }

@@ -7,7 +7,8 @@
 #include <string>
 #include <utility>
 
-// After cstdio, which it needs.
+// After cstdio, which they need.
+#include <jerror.h>
 #include <jpeglib.h>
 
 #include "absl/strings/match.h"
@@ -19,6 +20,8 @@ namespace {
 
 // More scans than any encoder makes: a small file of very many costs minutes.
 constexpr int kMaxScans = 500;
+constexpr int kExifMarker = JPEG_APP0 + 1;
+constexpr unsigned kWholeMarker = 0xffff;  // Bytes.
 
 class JpegDecoder {
  public:
@@ -26,9 +29,8 @@ class JpegDecoder {
     info_.err = jpeg_std_error(&errors_);
     info_.client_data = this;
     errors_.error_exit = [](j_common_ptr info) { Self(info)->Jump(info); };
-    // A warning says that the data is damaged and the rest a guess.
     errors_.emit_message = [](j_common_ptr info, int level) {
-      if (level < 0) Self(info)->Jump(info);
+      if (level < 0) Self(info)->Warn(info);
     };
     errors_.output_message = [](j_common_ptr) {};
   }
@@ -38,6 +40,8 @@ class JpegDecoder {
 
   absl::StatusOr<Image> Decode() {
     if (!Run()) return too_large_.ok() ? BadBytes(name_, position_, message_) : too_large_;
+    image_.warning = warning_;
+    MakeUpright(orientation_, &image_);
     return std::move(image_);
   }
 
@@ -48,6 +52,26 @@ class JpegDecoder {
     info->err->format_message(info, message_);
     if (info_.src != nullptr) position_ = static_cast<int64_t>(bytes_.size() - info_.src->bytes_in_buffer);
     std::longjmp(jump_, 1);
+  }
+
+  // Most warnings say that the data is damaged and the rest a guess. The others change no pixel.
+  void Warn(j_common_ptr info) {
+    const int code = info->err->msg_code;
+    const bool harmless = code == JWRN_EXTRANEOUS_DATA || code == JWRN_ADOBE_XFORM || code == JWRN_JFIF_MAJOR ||
+                          code == JWRN_NOT_SEQUENTIAL || code == JWRN_BOGUS_ICC;
+    if (!harmless) Jump(info);
+    if (warning_[0] == '\0') info->err->format_message(info, warning_);
+  }
+
+  int Orientation() const {
+    constexpr absl::string_view kExif("Exif\0\0", 6);
+    for (jpeg_saved_marker_ptr marker = info_.marker_list; marker != nullptr; marker = marker->next) {
+      const absl::string_view data(reinterpret_cast<const char*>(marker->data), marker->data_length);
+      if (marker->marker == kExifMarker && absl::StartsWith(data, kExif)) {
+        return ExifOrientation(data.substr(kExif.size()));
+      }
+    }
+    return 1;
   }
 
   bool Run() {
@@ -62,7 +86,9 @@ class JpegDecoder {
     };
     info_.progress = &progress_;
     jpeg_mem_src(&info_, reinterpret_cast<const unsigned char*>(bytes_.data()), bytes_.size());
+    jpeg_save_markers(&info_, kExifMarker, kWholeMarker);
     jpeg_read_header(&info_, TRUE);
+    orientation_ = Orientation();
     const bool cmyk = info_.jpeg_color_space == JCS_CMYK || info_.jpeg_color_space == JCS_YCCK;
     info_.out_color_space = cmyk ? JCS_CMYK : JCS_RGB;
     if (!Allocate(cmyk)) return false;
@@ -106,6 +132,8 @@ class JpegDecoder {
   jpeg_progress_mgr progress_ = {};
   std::jmp_buf jump_;
   char message_[JMSG_LENGTH_MAX] = "";
+  int orientation_ = 1;
+  char warning_[JMSG_LENGTH_MAX] = "";  // The first one.
   int64_t position_ = 0;
   absl::Status too_large_;
   Image image_;

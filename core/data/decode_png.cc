@@ -34,6 +34,7 @@ class PngDecoder {
     if (info_ == nullptr) return absl::ResourceExhaustedError("no memory to decode a PNG");
     if (!Run()) return too_large_.ok() ? BadBytes(name_, static_cast<int64_t>(position_), message_) : too_large_;
     OnWhite();
+    MakeUpright(Orientation(), &image_);
     return std::move(image_);
   }
 
@@ -70,8 +71,15 @@ class PngDecoder {
     png_read_update_info(png_, info_);
     if (!Allocate()) return false;
     png_read_image(png_, rows_.data());
-    png_read_end(png_, nullptr);
+    png_read_end(png_, info_);
     return true;
+  }
+
+  int Orientation() {
+    png_uint_32 size = 0;
+    png_bytep bytes = nullptr;
+    if (png_get_eXIf_1(png_, info_, &size, &bytes) == 0) return 1;
+    return ExifOrientation({reinterpret_cast<const char*>(bytes), size});
   }
 
   bool Allocate() {

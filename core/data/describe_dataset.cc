@@ -99,8 +99,8 @@ class SplitScan {
     return keys;
   }
 
-  // Numbers of an example that are the same in every example.
-  int64_t constant() const { return constant_; }
+  // The places of an example's numbers that are the same in every example.
+  const std::vector<int64_t>& constant() const { return constant_; }
 
  private:
   void Report(int64_t example) const {
@@ -140,7 +140,9 @@ class SplitScan {
     }
     out->set_min(low);
     out->set_max(high);
-    constant_ = std::count(varies.begin(), varies.end(), 0);
+    for (int64_t k = 0; k < elements_; ++k) {
+      if (varies[static_cast<size_t>(k)] == 0) constant_.push_back(k);
+    }
   }
 
   const Split& split_;
@@ -148,7 +150,7 @@ class SplitScan {
   int64_t channels_ = 1;
   int64_t elements_ = 0;
   int64_t per_channel_ = 0;
-  int64_t constant_ = 0;
+  std::vector<int64_t> constant_;
 };
 
 std::string ClassName(const v1::Dataset& dataset, int label) {
@@ -183,7 +185,26 @@ void WarnOfClasses(const v1::Dataset& dataset, const v1::SplitDescription& split
   }
 }
 
-void WarnOfMoments(const v1::SplitDescription& split, int64_t constant, int64_t elements, v1::DatasetDescription* out) {
+// "channel 2", or the name of a feature.
+std::string ChannelName(const v1::Dataset& dataset, int channel) {
+  const bool is_feature = dataset.example_shape_size() == 1 && channel < dataset.feature_names_size();
+  return is_feature ? absl::StrCat("'", dataset.feature_names(channel), "'") : absl::StrCat("channel ", channel);
+}
+
+void WarnOfConstants(const v1::Dataset& dataset, const v1::SplitDescription& split,
+                     const std::vector<int64_t>& constant, int64_t elements, v1::DatasetDescription* out) {
+  if (constant.empty() || split.num_examples() < 2) return;
+  std::vector<std::string> names;
+  for (size_t i = 0; i < std::min(constant.size(), kListed) && !dataset.feature_names().empty(); ++i) {
+    names.push_back(ChannelName(dataset, static_cast<int>(constant[i])));
+  }
+  out->add_warnings(absl::StrCat(split.name(), ": ", constant.size(), " of ", elements,
+                                 " features are constant: the same in every example", names.empty() ? "" : ": ",
+                                 absl::StrJoin(names, ", "),
+                                 names.size() < constant.size() && !names.empty() ? ", ..." : ""));
+}
+
+void WarnOfMoments(const v1::Dataset& dataset, const v1::SplitDescription& split, v1::DatasetDescription* out) {
   double worst = 0;
   int channel = 0;
   double smallest = std::numeric_limits<double>::infinity();
@@ -197,7 +218,7 @@ void WarnOfMoments(const v1::SplitDescription& split, int64_t constant, int64_t 
     channel = c;
   }
   if (worst > kOffCentre) {
-    const std::string where = split.mean_size() > 1 ? absl::StrCat(" of channel ", channel) : "";
+    const std::string where = split.mean_size() > 1 ? absl::StrCat(" of ", ChannelName(dataset, channel)) : "";
     out->add_warnings(
         absl::StrFormat("%s: not zero-mean: the mean%s is %.4g, the standard deviation %.4g; a "
                         "preprocessing that subtracts the mean helps",
@@ -208,10 +229,6 @@ void WarnOfMoments(const v1::SplitDescription& split, int64_t constant, int64_t 
         absl::StrFormat("%s: scales differ: standard deviations from %.4g to %.4g; a preprocessing that "
                         "divides by them helps",
                         split.name(), smallest, largest));
-  }
-  if (constant > 0 && split.num_examples() > 1) {
-    out->add_warnings(absl::StrCat(split.name(), ": ", constant, " of ", elements,
-                                   " features are constant: the same in every example"));
   }
 }
 
@@ -261,7 +278,8 @@ absl::StatusOr<v1::DatasetDescription> DescribeDataset(const std::string& dir, c
     out.set_shared_with_first(shared);
     if (is_first) first_keys = std::move(keys);
     WarnOfClasses(*dataset, out, &description);
-    WarnOfMoments(out, scan.constant(), (is_first ? *first : *other).example_elements(), &description);
+    WarnOfMoments(*dataset, out, &description);
+    WarnOfConstants(*dataset, out, scan.constant(), (is_first ? *first : *other).example_elements(), &description);
     WarnOfDuplicates(out, first_name, &description);
   }
   *description.mutable_dataset() = *std::move(dataset);

@@ -20,10 +20,13 @@ struct Image {
   int64_t height = 0;
   int64_t width = 0;
   std::vector<uint8_t> rgb = {};  // [height, width, 3].
+  bool turned = false;            // As the file's EXIF orientation says.
+  std::string warning = "";       // What in the file is not as it should be, and harmless.
 };
 
 // A JPEG (gray, YCbCr, RGB, CMYK; baseline or progressive) or a PNG (every kind; 16 bits are rounded to 8, transparent
-// pixels lie on white). `name` is what messages call it. INVALID_ARGUMENT "<name>, byte <offset>: ...".
+// pixels lie on white), upright by its EXIF orientation. `name` is what messages call it. INVALID_ARGUMENT "<name>,
+// byte <offset>: ...".
 absl::StatusOr<Image> DecodeImage(const std::string& name, absl::string_view bytes);
 
 // One function for each format, used by DecodeImage.
@@ -31,6 +34,10 @@ bool IsJpeg(absl::string_view bytes);
 bool IsPng(absl::string_view bytes);
 absl::StatusOr<Image> DecodeJpeg(const std::string& name, absl::string_view bytes);
 absl::StatusOr<Image> DecodePng(const std::string& name, absl::string_view bytes);
+// The orientation, 1 to 8, in EXIF data (a TIFF header and what it points to); 1 when there is none that can be read.
+int ExifOrientation(absl::string_view tiff);
+// Turns and mirrors what was stored in this orientation, so that it is upright.
+void MakeUpright(int orientation, Image* image);
 // INVALID_ARGUMENT unless the size is one that is decoded.
 absl::Status CheckImageSize(const std::string& name, int64_t height, int64_t width);
 

@@ -5,19 +5,23 @@
 #include <deque>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 #include <utility>
 #include <vector>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/functional/function_ref.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "core/base/checksum.h"
 #include "core/base/enum_name.h"
 #include "core/base/errors.h"
 #include "core/base/labels.h"
 #include "core/base/utf8.h"
+#include "core/data/array_reader.h"
 #include "core/data/dataset_dir.h"
 #include "core/data/dataset_files.h"
 #include "core/data/split_reader.h"
@@ -28,6 +32,10 @@ namespace {
 constexpr int kMaxSplits = 16;
 // Of a Dataset: clients take answers of 4 MiB by default, and labels may come later.
 constexpr size_t kMaxDescription = 7 << 19;
+constexpr size_t kMaxFeatureNames = 1 << 20;  // Bytes of them.
+constexpr size_t kMaxSkipped = 1000;
+constexpr size_t kMaxNotes = 100;
+constexpr size_t kLongestFileName = 1000;  // Of a file, in bytes.
 constexpr absl::string_view kTemporaryPrefix = ".importing-";
 
 struct Input {
@@ -68,6 +76,91 @@ void CheckAlike(const std::vector<Input>& inputs) {
   }
 }
 
+// Calls `found` for each file or array that has the examples of two splits, with the second and the first of them.
+void ForSameExamples(const std::vector<Input>& inputs,
+                     absl::FunctionRef<void(const ExampleOrigin&, const SplitOrigin&, const SplitOrigin&)> found) {
+  std::map<std::pair<std::string, std::string>, const SplitOrigin*> seen;
+  for (const auto& [origin, reader] : inputs) {
+    for (const ExampleOrigin& from : reader->origins()) {
+      const auto [first, is_new] = seen.emplace(std::pair(from.file.path, from.member), &origin);
+      if (!is_new && first->second != &origin) found(from, origin, *first->second);
+    }
+  }
+}
+
+// An NPZ has room for the arrays of both: taking the same twice is a mistake.
+void CheckDifferent(const std::vector<Input>& inputs) {
+  ForSameExamples(inputs, [](const ExampleOrigin& from, const SplitOrigin& second, const SplitOrigin& first) {
+    if (from.member.empty()) return;
+    second.examples_field().Add(absl::StrCat(from.file.name, ": ", from.member, ".npy holds the examples of split '",
+                                             first.source->name(), "' already; ", second.source->name(), "=",
+                                             from.file.name, ":EXAMPLES,LABELS names other arrays"));
+  });
+}
+
+void NoteSameExamples(const std::vector<Input>& inputs, v1::Dataset* dataset) {
+  ForSameExamples(inputs, [&](const ExampleOrigin& from, const SplitOrigin& second, const SplitOrigin& first) {
+    dataset->add_notes(absl::StrCat(from.file.name, ": '", first.source->name(), "' and '", second.source->name(),
+                                    "' have the same examples: a result on one of them says nothing of new data"));
+  });
+}
+
+// Arrays of an NPZ that no split has taken.
+void NoteUnusedArrays(const std::vector<Input>& inputs, v1::Dataset* dataset) {
+  std::map<std::string, std::set<std::string>> used;
+  std::map<std::string, InputFile> files;
+  for (const Input& input : inputs) {
+    for (const ExampleOrigin& from : input.reader->origins()) {
+      if (from.member.empty()) continue;
+      files.emplace(from.file.path, from.file);
+      used[from.file.path].insert({from.member, from.labels_member});
+    }
+  }
+  for (const auto& [path, file] : files) {
+    auto members = NpzMembers(file);
+    if (!members.ok()) continue;
+    std::vector<std::string> unused;
+    for (const std::string& member : *members) {
+      if (!used[path].contains(member)) unused.push_back(absl::CHexEscape(member));
+    }
+    if (unused.empty()) continue;
+    dataset->add_notes(
+        absl::StrCat(file.name, ": arrays that no split uses: ", absl::StrJoin(unused, ", ").substr(0, 500)));
+  }
+}
+
+// What the readers have to say of what they did.
+void AddNotes(const std::vector<Input>& inputs, v1::Dataset* dataset) {
+  std::set<std::string> said;
+  for (const Input& input : inputs) {
+    for (const std::string& note : input.reader->notes()) {
+      if (said.insert(note).second && said.size() <= kMaxNotes) dataset->add_notes(note);
+    }
+    for (const v1::SkippedFile& file : input.reader->skipped()) {
+      if (static_cast<size_t>(dataset->skipped_files_size()) < kMaxSkipped) *dataset->add_skipped_files() = file;
+    }
+    dataset->set_num_skipped_files(dataset->num_skipped_files() + input.reader->num_skipped());
+  }
+  NoteSameExamples(inputs, dataset);
+  NoteUnusedArrays(inputs, dataset);
+  for (std::string& note : *dataset->mutable_notes()) {
+    if (!IsUtf8(note)) note = absl::Utf8SafeCHexEscape(note);
+  }
+}
+
+// The names of the features, unless they are too many for an answer.
+void AddFeatures(const SplitHeader& header, v1::Dataset* dataset) {
+  size_t bytes = 0;
+  for (const std::string& name : header.feature_names) bytes += name.size();
+  for (const v1::CategoricalColumn& column : header.categorical_columns) bytes += column.ByteSizeLong();
+  if (bytes > kMaxFeatureNames) {
+    dataset->add_notes(absl::StrCat("the names of the features take ", bytes >> 10, " KiB and are not kept"));
+    return;
+  }
+  dataset->mutable_feature_names()->Add(header.feature_names.begin(), header.feature_names.end());
+  dataset->mutable_categorical_columns()->Add(header.categorical_columns.begin(), header.categorical_columns.end());
+}
+
 using AppendedBytes = std::function<void(size_t)>;
 
 absl::Status CopySplit(const std::string& dir, const Input& input, const AppendedBytes& progress, v1::Dataset* dataset,
@@ -101,6 +194,12 @@ absl::Status CopySplit(const std::string& dir, const Input& input, const Appende
   return absl::OkStatus();
 }
 
+void CheckFileName(const v1::DataFile& file, const FieldErrors& field) {
+  if (file.display_name().size() > kLongestFileName) {
+    field.At("display_name").Add(absl::StrCat("at most ", kLongestFileName, " bytes"));
+  }
+}
+
 // What can be checked without a file.
 void CheckRequest(const v1::ImportDatasetRequest& request, const FieldErrors& errors) {
   if (request.splits().empty()) errors.At("splits").Add("at least one split is required");
@@ -117,7 +216,11 @@ void CheckRequest(const v1::ImportDatasetRequest& request, const FieldErrors& er
     if (!IsSplitName(source.name())) field.At("name").Add("must match [a-z0-9_-]{1,32}");
     if (!names.insert(source.name()).second) field.At("name").Add("used by an earlier split");
     if (source.examples().source_case() == v1::DataFile::SOURCE_NOT_SET) field.At("examples").Add("required");
+    CheckFileName(source.examples(), field.At("examples"));
+    CheckFileName(source.labels(), field.At("labels"));
+    CheckSource(source, field);
     for (int k = 0; k < source.more_examples_size(); ++k) {
+      CheckFileName(source.more_examples(k), field.At("more_examples", k));
       if (source.more_examples(k).source_case() == v1::DataFile::SOURCE_NOT_SET) {
         field.At("more_examples", k).Add("needs a path or an upload");
       }
@@ -160,7 +263,8 @@ absl::StatusOr<std::vector<Input>> OpenInputs(const v1::ImportDatasetRequest& re
                                                                  .root = &root,
                                                                  .resolve = &options.resolve,
                                                                  .class_names = class_names,
-                                                                 .first = first});
+                                                                 .first = first,
+                                                                 .skip_bad_files = request.skip_bad_files()});
     auto reader = OpenSplitReader(origin);
     if (reader.ok()) {
       inputs.push_back({.origin = origin, .reader = *std::move(reader)});
@@ -168,6 +272,7 @@ absl::StatusOr<std::vector<Input>> OpenInputs(const v1::ImportDatasetRequest& re
       return reader.status();
     }
   }
+  if (root.ok()) CheckDifferent(inputs);
   if (root.ok()) CheckAlike(inputs);
   if (root.ok() && class_names.empty()) class_names = inputs.front().reader->header().class_names;
   return inputs;
@@ -186,11 +291,12 @@ v1::Dataset NewDataset(const v1::ImportDatasetRequest& request, const ImportOpti
   *dataset.mutable_update_time() = dataset.create_time();
   dataset.set_uid(options.uid);
   *dataset.mutable_labels() = request.labels();
+  AddFeatures(header, &dataset);
   return dataset;
 }
 
 // Copies the splits into `dir`, `bytes` in all, and counts the classes. Where the format knows them, they count,
-// whether each has an example or not.
+// whether each has an example or not. After bad content the other splits are still read, for their violations.
 absl::Status CopySplits(const ImportOptions& options, const std::string& dir, const std::vector<Input>& inputs,
                         double bytes, v1::Dataset* dataset) {
   const auto total = static_cast<int64_t>(bytes);
@@ -201,10 +307,14 @@ absl::Status CopySplits(const ImportOptions& options, const std::string& dir, co
     if (options.progress != nullptr) options.progress(done, total);
   };
   int64_t largest_label = -1;
+  absl::Status bad;
   for (const Input& input : inputs) {
     absl::Status status = CopySplit(dir, input, progress, dataset, &largest_label);
-    if (!status.ok()) return status;
+    if (!status.ok() && !absl::IsInvalidArgument(status)) return status;
+    if (!status.ok()) bad = status;
   }
+  if (!bad.ok()) return bad;
+  AddNotes(inputs, dataset);
   const std::vector<std::string>& known = inputs.front().reader->header().class_names;
   dataset->set_num_classes(known.empty() ? largest_label + 1 : static_cast<int64_t>(known.size()));
   return absl::OkStatus();

@@ -29,7 +29,7 @@ class DictionaryParser {
         if (!Descr(header)) return false;
       } else if (key == "fortran_order" && !has_order_) {
         has_order_ = true;
-        if (!Order()) return false;
+        if (!Order(header)) return false;
       } else if (key == "shape" && !has_shape_) {
         has_shape_ = true;
         if (!Dimensions(header)) return false;
@@ -80,10 +80,10 @@ class DictionaryParser {
   bool Descr(ArrayHeader* header) {
     SkipSpace();
     const size_t start = at_;
-    if (Peek('[')) return Fail("structured arrays are not supported");
+    if (Peek('[')) return Fail("structured arrays are not read; save each field as an array of its own");
     absl::string_view descr;
     if (!String(&descr)) return false;
-    static constexpr std::array<std::pair<absl::string_view, NumberType>, 10> kDescr = {{{"u1", NumberType::kUint8},
+    static constexpr std::array<std::pair<absl::string_view, NumberType>, 12> kDescr = {{{"u1", NumberType::kUint8},
                                                                                          {"i1", NumberType::kInt8},
                                                                                          {"u2", NumberType::kUint16},
                                                                                          {"i2", NumberType::kInt16},
@@ -92,7 +92,9 @@ class DictionaryParser {
                                                                                          {"u8", NumberType::kUint64},
                                                                                          {"i8", NumberType::kInt64},
                                                                                          {"f4", NumberType::kFloat32},
-                                                                                         {"f8", NumberType::kFloat64}}};
+                                                                                         {"f8", NumberType::kFloat64},
+                                                                                         {"f2", NumberType::kFloat16},
+                                                                                         {"b1", NumberType::kBool}}};
     if (!descr.empty() && (descr[0] == '<' || descr[0] == '>' || descr[0] == '|' || descr[0] == '=')) {
       for (const auto& [name, type] : kDescr) {
         if (descr.substr(1) == name && (descr[0] != '|' || SizeOf(type) == 1)) {
@@ -103,17 +105,29 @@ class DictionaryParser {
       }
     }
     at_ = start;
-    return Fail(absl::StrCat("the type '", descr,
-                             "' is not supported; use uint8, float32 or float64, or any integer type for labels"));
+    return Fail(absl::StrCat("the type '", descr, "' is not read; ", Instead(descr)));
   }
 
-  bool Order() {
-    SkipSpace();
-    if (absl::StartsWith(text_.substr(at_), "True")) {
-      return Fail("the array is in Fortran order; save numpy.ascontiguousarray(x) instead");
+  // What to save in place of an array of this type.
+  static absl::string_view Instead(absl::string_view descr) {
+    const char kind = descr.size() > 1 ? descr[1] : ' ';
+    if (kind == 'O') {
+      return "it holds Python objects (a pickle), which are never loaded: save numbers, for example "
+             "numpy.stack(list(x)), or x.astype(numpy.float32)";
     }
-    if (!absl::StartsWith(text_.substr(at_), "False")) return Fail("expected False");
-    at_ += absl::string_view("False").size();
+    if (kind == 'U' || kind == 'S') {
+      return "it holds text: save integers, for example numpy.unique(y, return_inverse=True)[1], and give the names by "
+             "--class-names";
+    }
+    return "save bool, an integer type, float16, float32 or float64, for example x.astype(numpy.float32)";
+  }
+
+  bool Order(ArrayHeader* header) {
+    SkipSpace();
+    header->fortran_order = absl::StartsWith(text_.substr(at_), "True");
+    const absl::string_view word = header->fortran_order ? "True" : "False";
+    if (!absl::StartsWith(text_.substr(at_), word)) return Fail("expected True or False");
+    at_ += word.size();
     return true;
   }
 

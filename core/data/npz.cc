@@ -51,8 +51,8 @@ uint64_t Number(absl::string_view bytes, size_t at, size_t width) {
 uint16_t U16(absl::string_view bytes, size_t at) { return static_cast<uint16_t>(Number(bytes, at, 2)); }
 uint32_t U32(absl::string_view bytes, size_t at) { return static_cast<uint32_t>(Number(bytes, at, 4)); }
 
-absl::StatusOr<std::string> ReadRange(const std::string& path, int64_t offset, int64_t size) {
-  auto source = OpenFile(path, offset, size);
+absl::StatusOr<std::string> ReadRange(const InputFile& file, int64_t offset, int64_t size) {
+  auto source = OpenFile(file, offset, size);
   if (!source.ok()) return source.status();
   std::string bytes(static_cast<size_t>(size), '\0');
   if (absl::Status status = ReadExactly(**source, bytes.data(), bytes.size(), offset); !status.ok()) return status;
@@ -66,10 +66,10 @@ struct Directory {
 };
 
 // Finds the central directory from the end of the file.
-absl::StatusOr<Directory> FindDirectory(const std::string& path, int64_t file_size) {
+absl::StatusOr<Directory> FindDirectory(const InputFile& file, int64_t file_size) {
   const int64_t tail_size = std::min<int64_t>(file_size, kEndSize + kMaxCommentSize + kEnd64LocatorSize);
   const int64_t tail_offset = file_size - tail_size;
-  auto tail = ReadRange(path, tail_offset, tail_size);
+  auto tail = ReadRange(file, tail_offset, tail_size);
   if (!tail.ok()) return tail.status();
   size_t at = std::string::npos;
   for (size_t i = tail->size() + 1; i-- > kEndSize;) {  // i: where a record would end, without its comment.
@@ -79,28 +79,29 @@ absl::StatusOr<Directory> FindDirectory(const std::string& path, int64_t file_si
     }
   }
   if (at == std::string::npos) {
-    return BadBytes(path, file_size, "the zip's central directory is missing: the file is not complete");
+    return BadBytes(file.name, file_size, "the zip's central directory is missing: the file is not complete");
   }
   Directory directory = {.offset = U32(*tail, at + 16), .size = U32(*tail, at + 12), .entries = U16(*tail, at + 10)};
   if (at >= kEnd64LocatorSize && U32(*tail, at - kEnd64LocatorSize) == kEnd64LocatorSignature) {
     const uint64_t end64 = Number(*tail, at - kEnd64LocatorSize + 8, 8);
     if (end64 > static_cast<uint64_t>(file_size) || static_cast<uint64_t>(file_size) - end64 < kEnd64Size) {
-      return BadBytes(path, tail_offset + static_cast<int64_t>(at - kEnd64LocatorSize), "a zip64 record past the end");
+      return BadBytes(file.name, tail_offset + static_cast<int64_t>(at - kEnd64LocatorSize),
+                      "a zip64 record past the end");
     }
-    auto record = ReadRange(path, static_cast<int64_t>(end64), kEnd64Size);
+    auto record = ReadRange(file, static_cast<int64_t>(end64), kEnd64Size);
     if (!record.ok()) return record.status();
     if (U32(*record, 0) != kEnd64Signature) {
-      return BadBytes(path, static_cast<int64_t>(end64), "not a zip64 end of central directory");
+      return BadBytes(file.name, static_cast<int64_t>(end64), "not a zip64 end of central directory");
     }
     directory = {.offset = Number(*record, 48, 8), .size = Number(*record, 40, 8), .entries = Number(*record, 32, 8)};
   }
   if (directory.size > kMaxDirectorySize) {
-    return BadBytes(path, tail_offset + static_cast<int64_t>(at),
+    return BadBytes(file.name, tail_offset + static_cast<int64_t>(at),
                     absl::StrCat("a central directory of ", directory.size, " bytes; at most ", kMaxDirectorySize));
   }
   if (directory.offset > static_cast<uint64_t>(file_size) ||
       directory.size > static_cast<uint64_t>(file_size) - directory.offset) {
-    return BadBytes(path, tail_offset + static_cast<int64_t>(at),
+    return BadBytes(file.name, tail_offset + static_cast<int64_t>(at),
                     "the central directory lies past the end of the file");
   }
   return directory;
@@ -128,14 +129,14 @@ bool ApplyZip64(absl::string_view extra, Entry* entry) {
   return true;
 }
 
-absl::StatusOr<std::vector<Entry>> ReadDirectory(const std::string& path) {
-  auto whole = OpenFile(path);
+absl::StatusOr<std::vector<Entry>> ReadDirectory(const InputFile& file) {
+  auto whole = OpenFile(file);
   if (!whole.ok()) return whole.status();
   const int64_t file_size = (*whole)->remaining();
-  auto directory = FindDirectory(path, file_size);
+  auto directory = FindDirectory(file, file_size);
   if (!directory.ok()) return directory.status();
   const int64_t offset = static_cast<int64_t>(directory->offset);
-  auto bytes = ReadRange(path, offset, static_cast<int64_t>(directory->size));
+  auto bytes = ReadRange(file, offset, static_cast<int64_t>(directory->size));
   if (!bytes.ok()) return bytes.status();
 
   std::vector<Entry> entries;
@@ -143,7 +144,7 @@ absl::StatusOr<std::vector<Entry>> ReadDirectory(const std::string& path) {
   for (uint64_t i = 0; i < directory->entries; ++i) {
     const int64_t position = offset + static_cast<int64_t>(at);
     if (bytes->size() - at < kEntrySize || U32(*bytes, at) != kEntrySignature) {
-      return BadBytes(path, position, absl::StrCat("entry ", i, " of the central directory is damaged"));
+      return BadBytes(file.name, position, absl::StrCat("entry ", i, " of the central directory is damaged"));
     }
     const absl::string_view fixed = absl::string_view(*bytes).substr(at, kEntrySize);
     const size_t name_size = U16(fixed, 28);
@@ -151,7 +152,7 @@ absl::StatusOr<std::vector<Entry>> ReadDirectory(const std::string& path) {
     const size_t comment_size = U16(fixed, 32);
     at += kEntrySize;
     if (bytes->size() - at < name_size + extra_size + comment_size) {
-      return BadBytes(path, position, absl::StrCat("entry ", i, " of the central directory is cut off"));
+      return BadBytes(file.name, position, absl::StrCat("entry ", i, " of the central directory is cut off"));
     }
     Entry entry = {.name = bytes->substr(at, name_size),
                    .flags = U16(fixed, 8),
@@ -162,13 +163,13 @@ absl::StatusOr<std::vector<Entry>> ReadDirectory(const std::string& path) {
                    .local_offset = U32(fixed, 42),
                    .position = position};
     if (!ApplyZip64(absl::string_view(*bytes).substr(at + name_size, extra_size), &entry)) {
-      return BadBytes(path, position, absl::StrCat("entry ", i, " has a damaged zip64 field"));
+      return BadBytes(file.name, position, absl::StrCat("entry ", i, " has a damaged zip64 field"));
     }
     at += name_size + extra_size + comment_size;
     const uint64_t limit = static_cast<uint64_t>(file_size);
     if (entry.local_offset > limit || limit - entry.local_offset < kLocalSize ||
         entry.compressed_size > limit - entry.local_offset - kLocalSize || entry.size > uint64_t{1} << 50) {
-      return BadBytes(path, position, absl::StrCat("entry ", i, " lies past the end of the file"));
+      return BadBytes(file.name, position, absl::StrCat("entry ", i, " lies past the end of the file"));
     }
     if (absl::EndsWith(entry.name, ".npy")) entry.name.resize(entry.name.size() - 4);
     entries.push_back(std::move(entry));
@@ -176,17 +177,18 @@ absl::StatusOr<std::vector<Entry>> ReadDirectory(const std::string& path) {
   return entries;
 }
 
-absl::StatusOr<std::unique_ptr<ByteSource>> OpenEntry(const std::string& path, const Entry& entry) {
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenEntry(const InputFile& file, const Entry& entry) {
   constexpr uint16_t kEncrypted = 1;
-  if (entry.flags & kEncrypted) return BadBytes(path, entry.position, absl::StrCat(entry.name, " is encrypted"));
-  auto local = ReadRange(path, static_cast<int64_t>(entry.local_offset), kLocalSize);
+  if (entry.flags & kEncrypted) return BadBytes(file.name, entry.position, absl::StrCat(entry.name, " is encrypted"));
+  auto local = ReadRange(file, static_cast<int64_t>(entry.local_offset), kLocalSize);
   if (!local.ok()) return local.status();
   if (U32(*local, 0) != kLocalSignature) {
-    return BadBytes(path, static_cast<int64_t>(entry.local_offset), absl::StrCat("no local header of ", entry.name));
+    return BadBytes(file.name, static_cast<int64_t>(entry.local_offset),
+                    absl::StrCat("no local header of ", entry.name));
   }
   const int64_t start =
       static_cast<int64_t>(entry.local_offset) + static_cast<int64_t>(kLocalSize) + U16(*local, 26) + U16(*local, 28);
-  auto data = OpenFile(path, start, static_cast<int64_t>(entry.compressed_size));
+  auto data = OpenFile(file, start, static_cast<int64_t>(entry.compressed_size));
   if (!data.ok()) return data.status();
   constexpr uint16_t kStored = 0;
   constexpr uint16_t kDeflated = 8;
@@ -194,29 +196,39 @@ absl::StatusOr<std::unique_ptr<ByteSource>> OpenEntry(const std::string& path, c
     data = OpenCompressed(*std::move(data), Compression::kDeflate, start);
     if (!data.ok()) return data.status();
   } else if (entry.method != kStored) {
-    return BadBytes(path, entry.position,
+    return BadBytes(file.name, entry.position,
                     absl::StrCat(entry.name, " is compressed with method ", entry.method,
                                  "; only stored and deflated members are supported"));
   }
-  return CheckedSource(*std::move(data), absl::StrCat(path, ": ", entry.name, ".npy"), static_cast<int64_t>(entry.size),
-                       entry.crc32);
+  return CheckedSource(*std::move(data), absl::StrCat(file.name, ": ", entry.name, ".npy"),
+                       static_cast<int64_t>(entry.size), entry.crc32);
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ByteSource>> OpenNpzMember(const std::string& path,
-                                                          absl::Span<const std::string> members) {
-  auto entries = ReadDirectory(path);
+absl::StatusOr<std::unique_ptr<ByteSource>> OpenNpzMember(const InputFile& file, absl::Span<const std::string> members,
+                                                          std::string* member) {
+  auto entries = ReadDirectory(file);
   if (!entries.ok()) return entries.status();
-  for (const std::string& member : members) {
+  for (const std::string& wanted : members) {
     for (const Entry& entry : *entries) {
-      if (entry.name == member) return OpenEntry(path, entry);
+      if (entry.name != wanted) continue;
+      *member = wanted;
+      return OpenEntry(file, entry);
     }
   }
   const std::string known =
       absl::StrJoin(*entries, ", ", [](std::string* out, const Entry& entry) { absl::StrAppend(out, entry.name); });
-  return absl::InvalidArgumentError(absl::StrCat(path, ": no array named ", absl::StrJoin(members, " or "),
+  return absl::InvalidArgumentError(absl::StrCat(file.name, ": no array named ", absl::StrJoin(members, " or "),
                                                  "; the file holds: ", known.empty() ? "nothing" : known));
+}
+
+absl::StatusOr<std::vector<std::string>> NpzMembers(const InputFile& file) {
+  auto entries = ReadDirectory(file);
+  if (!entries.ok()) return entries.status();
+  std::vector<std::string> names;
+  for (const Entry& entry : *entries) names.push_back(entry.name);
+  return names;
 }
 
 }  // namespace traind::core

@@ -1,6 +1,7 @@
 // A job in a test of the step loop: its datasets, its request, and what its checkpoints hold.
 #pragma once
 
+#include <filesystem>
 #include <map>
 #include <string>
 #include <utility>
@@ -90,7 +91,8 @@ inline void ExpectSound(const v1::StatisticsReport& report) {
   }
 }
 
-// Imports files of the same form for the splits "train" and "test"; paths are used as they are.
+// Imports the same files for the splits "train" and "test", an NPZ (without labels) as two copies; paths are used as
+// they are.
 inline v1::Dataset ImportTwoSplits(const std::string& id, const std::string& folder, const std::string& examples,
                                    const std::string& labels = "") {
   v1::ImportDatasetRequest request;
@@ -98,7 +100,12 @@ inline v1::Dataset ImportTwoSplits(const std::string& id, const std::string& fol
   for (const char* name : {"train", "test"}) {
     auto* split = request.add_splits();
     split->set_name(name);
-    split->mutable_examples()->set_path(examples);
+    std::string path = examples;
+    if (labels.empty() && split->name() == "test") {
+      path = absl::StrCat(folder, "/", id, ".copy");
+      EXPECT_TRUE(std::filesystem::copy_file(examples, path));
+    }
+    split->mutable_examples()->set_path(path);
     if (!labels.empty()) split->mutable_labels()->set_path(labels);
   }
   ImportOptions options;

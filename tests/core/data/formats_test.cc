@@ -298,5 +298,15 @@ TEST_F(FormatsTest, DescribeOfFloatsIsExactAndQuietAboutGoodData) {
   EXPECT_EQ(description.dataset().name(), "datasets/d");
 }
 
+TEST_F(FormatsTest, DescribeCallsFeaturesByTheirColumns) {
+  Write("x", "age,height,unit,y\n30,180,1,0\n31,170,1,1\n32,160,1,0\n");
+  Import("splits { name: 'train' format: FORMAT_CSV examples { path: 'x' } csv { label_column: 'y' } }");
+  const v1::DatasetDescription description = Describe();
+  const std::vector<std::string> warnings(description.warnings().begin(), description.warnings().end());
+  EXPECT_THAT(warnings,
+              ::testing::IsSupersetOf({HasSubstr("not zero-mean: the mean of 'age' is 31"),
+                                       HasSubstr("1 of 3 features are constant: the same in every example: 'unit'")}));
+}
+
 }  // namespace
 }  // namespace traind::core
