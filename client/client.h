@@ -95,7 +95,7 @@ class Client {
   absl::StatusOr<v1::Dataset> UpdateDataset(const v1::UpdateDatasetRequest& request);
   absl::Status DeleteDataset(const std::string& name, const std::string& etag = "");
   absl::StatusOr<v1::PreviewDatasetResponse> PreviewDataset(const v1::PreviewDatasetRequest& request);
-  // Sends one file for a later import and returns the finished upload. Its id is made of the file's size and checksum:
+  // Sends one file for a later import, or a folder as a tar archive, and returns the finished upload. Its id is made of the file's size and checksum:
   // the same file sent again, also by another process, goes on from what the server has.
   absl::StatusOr<v1::Upload> UploadFile(const std::string& path, const Progress& progress = nullptr);
   absl::StatusOr<v1::Upload> GetUpload(const std::string& name);

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <filesystem>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <utility>
 
@@ -10,6 +13,7 @@
 #include "client/client.h"
 #include "client/connection.h"
 #include "client/file.h"
+#include "client/packed_folder.h"
 
 namespace traind::client {
 namespace {
@@ -20,12 +24,24 @@ void Report(const Progress& progress, int64_t done, int64_t total) {
   if (progress) progress(done, total);
 }
 
-// A local file on its way out.
+// Bytes on their way out: those of a file, or of a folder as an archive.
 struct Source {
-  File file;
+  std::function<absl::Status(int64_t offset, size_t size, std::string* bytes)> read_at;
   int64_t size;
   std::string crc32;
 };
+
+absl::StatusOr<Source> OpenFolder(const std::string& path) {
+  absl::StatusOr<PackedFolder> folder = PackedFolder::Open(path);
+  if (!folder.ok()) return folder.status();
+  absl::StatusOr<std::string> crc32 = folder->Crc32();
+  if (!crc32.ok()) return crc32.status();
+  const auto shared = std::make_shared<const PackedFolder>(*std::move(folder));
+  return Source{.read_at = [shared](int64_t offset, size_t size,
+                                    std::string* bytes) { return shared->ReadAt(offset, size, bytes); },
+                .size = shared->size(),
+                .crc32 = *std::move(crc32)};
+}
 
 absl::StatusOr<Source> OpenSource(const std::string& path) {
   absl::StatusOr<File> file = File::Open(path, O_RDONLY);
@@ -34,7 +50,11 @@ absl::StatusOr<Source> OpenSource(const std::string& path) {
   if (!size.ok()) return size.status();
   absl::StatusOr<std::string> crc32 = file->Crc32();
   if (!crc32.ok()) return crc32.status();
-  return Source{.file = *std::move(file), .size = *size, .crc32 = *std::move(crc32)};
+  const auto shared = std::make_shared<const File>(*std::move(file));
+  return Source{.read_at = [shared](int64_t offset, size_t bytes,
+                                    std::string* out) { return shared->ReadAt(offset, bytes, out); },
+                .size = *size,
+                .crc32 = *std::move(crc32)};
 }
 
 // Writes the chunks from `offset` on. OK when all were written or the server hung up, which the stream's Finish
@@ -45,7 +65,7 @@ absl::Status WriteChunks(const Source& source, int64_t offset, WriteStream<Reque
   Request request;
   while (offset < source.size) {
     const int64_t size = std::min(kChunkBytes, source.size - offset);
-    if (absl::Status status = source.file.ReadAt(offset, static_cast<size_t>(size), request.mutable_chunk());
+    if (absl::Status status = source.read_at(offset, static_cast<size_t>(size), request.mutable_chunk());
         !status.ok()) {
       return status;
     }
@@ -148,7 +168,9 @@ class Download {
 }  // namespace
 
 absl::StatusOr<v1::Upload> Client::UploadFile(const std::string& path, const Progress& progress) {
-  const absl::StatusOr<Source> source = OpenSource(path);
+  std::error_code ignored;
+  const absl::StatusOr<Source> source =
+      std::filesystem::is_directory(path, ignored) ? OpenFolder(path) : OpenSource(path);
   if (!source.ok()) return source.status();
   const std::string id = absl::StrCat("crc-", source->crc32, "-size-", source->size);
   const ClientOptions& options = connection_->options();

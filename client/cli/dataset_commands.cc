@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +16,35 @@
 #include "client/names.h"
 
 namespace traind::client {
+
+namespace {
+
+// The first `limit`, and how many more there are.
+template <typename Texts>
+std::string Listed(const Texts& texts, int limit) {
+  const int shown = std::min<int>(texts.size(), limit);
+  const std::string list = absl::StrJoin(texts.begin(), texts.begin() + shown, ", ");
+  return shown == texts.size() ? list : absl::StrCat(list, ", ... (", texts.size(), ")");
+}
+
+// What the import left out, guessed or changed.
+void PrintNotes(const Context& context, const v1::Dataset& dataset) {
+  constexpr int kListedFiles = 10;
+  const auto say = [&](absl::string_view key, absl::string_view text) {
+    context.out() << StyledLine().Add(key, Style::kWarning).Add(Printable(text)).Render(10000, context.color()) << "\n";
+  };
+  if (dataset.num_skipped_files() > 0) {
+    say("left out: ", absl::StrCat(dataset.num_skipped_files(), " files that cannot be read"));
+  }
+  for (int i = 0; i < std::min(dataset.skipped_files_size(), kListedFiles); ++i) {
+    const v1::SkippedFile& file = dataset.skipped_files(i);
+    say("  ", absl::StrCat(file.split(), ": ", file.file(), ": ", file.reason()));
+  }
+  if (dataset.num_skipped_files() > kListedFiles) say("  ", "...; --json lists a thousand of them");
+  for (const std::string& note : dataset.notes()) say("note: ", note);
+}
+
+}  // namespace
 
 void PrintDataset(const Context& context, const v1::Dataset& dataset) {
   if (context.json) return context.PrintJson(dataset);
@@ -37,6 +67,11 @@ void PrintDataset(const Context& context, const v1::Dataset& dataset) {
   } else {
     say("targets", absl::StrCat(dataset.target_width(), " numbers"));
   }
+  constexpr int kListedNames = 50;
+  if (!dataset.feature_names().empty()) say("features", Listed(dataset.feature_names(), kListedNames));
+  for (const v1::CategoricalColumn& column : dataset.categorical_columns()) {
+    say(" words of", absl::StrCat(column.name(), ": ", Listed(column.categories(), kListedNames)));
+  }
   for (const v1::DatasetSplit& split : dataset.splits()) {
     say(absl::StrCat(" ", split.name()),
         absl::StrCat(FormatCount(static_cast<double>(split.num_examples())), " examples  ", split.checksum()));
@@ -44,6 +79,7 @@ void PrintDataset(const Context& context, const v1::Dataset& dataset) {
   if (!dataset.labels().empty()) say("tagged", FormatLabels(dataset.labels()));
   say("size", FormatBytes(dataset.size_bytes()));
   say("imported", FormatMinute(dataset.create_time()));
+  PrintNotes(context, dataset);
 }
 
 namespace {

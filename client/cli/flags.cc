@@ -68,6 +68,13 @@ constexpr std::pair<absl::string_view, absl::string_view> kFlags[] = {
     {"splits.csv.label_column", "--label-column"},
     {"splits.csv.target_columns", "--target-columns"},
     {"splits.csv.feature_columns", "--feature-columns"},
+    {"splits.csv.drop_columns", "--drop-columns"},
+    {"splits.csv.categorical_columns", "--categorical-columns"},
+    {"splits.csv.delimiter", "--delimiter"},
+    {"splits.csv.missing", "--missing"},
+    {"splits.csv.missing_value", "--missing"},
+    {"splits.layout", "--layout"},
+    {"skip_bad_files", "--skip-bad-files"},
     {"model.model", "WEIGHTS"},
     {"model.job", "--job"},
     {"data.dataset", "--dataset"},
@@ -90,6 +97,8 @@ constexpr std::pair<absl::string_view, absl::string_view> kFlags[] = {
     {"columns", "--columns"},
     {"scale", "--scale"},
     {"max_examples", "--max-examples"},
+    {"examples", "--input"},
+    {"seed", "--seed"},
 };
 
 }  // namespace
