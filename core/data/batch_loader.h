@@ -46,12 +46,14 @@ class BatchLoader {
     bool keep_partial = false;             // One pass over all examples, the last batch filled up; for evaluation.
     uint64_t first_step = 0;               // Steps done before: where a resume goes on.
     uint64_t end_step = 0;                 // One past the last; with keep_partial the end of the pass instead.
-    const Augmenter* augmenter = nullptr;  // Of training; with `outputs` of the network where it blends.
-    int64_t outputs = 0;
+    const Augmenter* augmenter = nullptr;  // Of training.
+    int64_t outputs = 0;                   // Of the network: labels are below it, where there are any.
     const Views* views = nullptr;  // With keep_partial: each batch comes once for each look, one after the other.
   };
   // As stored, each example once.
-  static Options Evaluation(int64_t batch) { return {.batch = batch, .shuffled = false, .keep_partial = true}; }
+  static Options Evaluation(int64_t batch, int64_t outputs) {
+    return {.batch = batch, .shuffled = false, .keep_partial = true, .outputs = outputs};
+  }
   // The most batches that it has memory for: two more than threads, and one for each thread to blend into.
   static constexpr int64_t BatchesInFlight(int64_t threads) { return 2 * threads + 2; }
 

@@ -1,6 +1,7 @@
 #include "core/data/dataset_dir.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -8,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "core/base/checksum.h"
 #include "core/base/json_message.h"
+#include "core/base/sample.h"
 #include "core/data/array_reader.h"
 #include "core/data/dataset_files.h"
 #include "google/protobuf/util/json_util.h"
@@ -17,6 +19,7 @@ namespace {
 
 constexpr int64_t kMaxJsonSize = int64_t{64} << 20;  // A million class names.
 constexpr int64_t kAlignment = 64;
+constexpr int64_t kExamplesPerRange = 1 << 10;       // Of a range.
 constexpr size_t kBytesPerReport = size_t{4} << 20;  // Bytes of a checksum: a few milliseconds.
 
 absl::Status Damaged(absl::string_view path, absl::string_view what) {
@@ -161,11 +164,53 @@ absl::Span<const float> Split::targets() const {
   return {reinterpret_cast<const float*>(labels_data_), static_cast<size_t>(size_ * target_width_)};
 }
 
-int64_t FirstOf(int64_t examples, uint64_t limit) {
+int64_t LimitedTo(uint64_t limit, int64_t examples) {
   return limit > 0 && limit < static_cast<uint64_t>(examples) ? static_cast<int64_t>(limit) : examples;
 }
 
-void Split::Limit(uint64_t count) { size_ = FirstOf(size_, count); }
+void Split::TakeFirst(uint64_t count) { size_ = LimitedTo(count, size_); }
+
+void Split::TakeSample(uint64_t count) {
+  const int64_t wanted = LimitedTo(count, size_);
+  if (wanted == size_) return;
+  chosen_ = SampleOf(size_, wanted, labels());
+  if (has_labels()) {
+    for (const uint32_t place : chosen_) own_labels_.push_back(labels()[place]);
+    labels_data_ = reinterpret_cast<const char*>(own_labels_.data());
+  } else {
+    own_targets_.reserve(static_cast<size_t>(wanted * target_width_));
+    for (const uint32_t place : chosen_) {
+      const float* row = targets().data() + place * target_width_;
+      own_targets_.insert(own_targets_.end(), row, row + target_width_);
+    }
+    labels_data_ = reinterpret_cast<const char*>(own_targets_.data());
+  }
+  size_ = wanted;
+}
+
+void Split::Relabel(absl::Span<const int32_t> class_of_label, int64_t num_classes) {
+  std::vector<int32_t> classes;
+  classes.reserve(static_cast<size_t>(size_));
+  for (const int32_t label : labels()) classes.push_back(class_of_label[label]);
+  own_labels_ = std::move(classes);
+  labels_data_ = reinterpret_cast<const char*>(own_labels_.data());
+  num_classes_ = num_classes;
+}
+
+std::pair<float, float> Split::Range(const std::function<void()>& progress) const {
+  float least = std::numeric_limits<float>::infinity(), largest = -least;
+  const auto note = [&, elements = example_elements()](const auto* numbers) {
+    const auto [low, high] = std::minmax_element(numbers, numbers + elements);
+    least = std::min(least, static_cast<float>(*low));
+    largest = std::max(largest, static_cast<float>(*high));
+  };
+  const bool bytes = element_type_ == v1::ELEMENT_TYPE_UINT8;
+  for (int64_t i = 0; i < size_; ++i) {
+    if (i % kExamplesPerRange == 0) progress();
+    bytes ? note(static_cast<const uint8_t*>(example(i))) : note(static_cast<const float*>(example(i)));
+  }
+  return {least, largest};
+}
 
 absl::Status Split::Verify(const std::function<void()>& progress) const {
   Crc32 crc;
@@ -180,8 +225,9 @@ RawExamples AsStored(const Split& split) {
   return {.count = split.size(),
           .type = split.element_type(),
           .shape = split.example_shape(),
-          .at = [first = static_cast<const char*>(split.example(0)), bytes = split.example_bytes()](int64_t index) {
-            return first + index * bytes;
+          .at = [first = split.examples_data_, bytes = split.example_bytes(),
+                 chosen = split.chosen_.empty() ? nullptr : split.chosen_.data()](int64_t index) {
+            return first + (chosen == nullptr ? index : int64_t{chosen[index]}) * bytes;
           }};
 }
 
@@ -192,6 +238,7 @@ absl::StatusOr<Split> OpenSplit(const std::string& dir, const std::string& name)
   if (found == nullptr) return absl::NotFoundError(NoSplit(*dataset, name));
   Split split;
   split.name_ = absl::StrCat(dataset->name(), ", split \"", name, "\"");
+  split.split_name_ = name;
   split.checksum_ = found->checksum();
   split.size_ = found->num_examples();
   split.example_shape_.assign(dataset->example_shape().begin(), dataset->example_shape().end());

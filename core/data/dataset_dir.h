@@ -9,6 +9,8 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -63,21 +65,25 @@ const v1::DatasetSplit* FindSplit(const v1::Dataset& dataset, absl::string_view 
 // As FindSplit; a violation of `field` says which splits there are when this one is missing or empty.
 const v1::DatasetSplit* RequireSplit(const v1::Dataset& dataset, absl::string_view name, const FieldErrors& field);
 
-// How many of `examples` (at least 0) the first `limit` are; a limit of 0 leaves all.
-int64_t FirstOf(int64_t examples, uint64_t limit);
+// How many of `examples` (at least 0) a limit leaves; 0 leaves all.
+int64_t LimitedTo(uint64_t limit, int64_t examples);
 
-// One split, mapped.
+// One split, mapped; or a sample of it.
 class Split {
  public:
   int64_t size() const { return size_; }                         // Examples.
   const Shape& example_shape() const { return example_shape_; }  // [features] or [channels, height, width].
   int64_t example_elements() const { return Elements(example_shape_); }
   v1::ElementType element_type() const { return element_type_; }
-  // Row-major, of the element type: one example, and all size() of them.
-  const void* example(int64_t index) const { return examples_data_ + index * example_bytes(); }
+  // The name and checksum of the import, of the whole split.
+  const std::string& split_name() const { return split_name_; }
+  const std::string& checksum() const { return checksum_; }
+  // Row-major, of the element type.
+  const void* example(int64_t index) const { return examples_data_ + PlaceOf(index) * example_bytes(); }
   int64_t example_bytes() const {
     return example_elements() * (element_type_ == v1::ELEMENT_TYPE_UINT8 ? 1 : int64_t{sizeof(float)});
   }
+  // All examples of a whole split, one after the other.
   const uint8_t* uint8_examples() const { return reinterpret_cast<const uint8_t*>(examples_data_); }
   const float* float_examples() const { return reinterpret_cast<const float*>(examples_data_); }
 
@@ -87,21 +93,37 @@ class Split {
   int64_t target_width() const { return target_width_; }
   int64_t num_classes() const { return num_classes_; }
 
-  // Leaves the first `count` examples; 0 leaves all.
-  void Limit(uint64_t count);
+  // Leaves a sample of `count` examples (core/base/sample.h), each class with its share, or the first `count` ones; 0
+  // leaves all. At most one of them, once. May throw std::bad_alloc.
+  void TakeSample(uint64_t count);
+  void TakeFirst(uint64_t count);
+  // Label k becomes class_of_label[k], one of `num_classes` classes. For a split with labels. May throw std::bad_alloc.
+  void Relabel(absl::Span<const int32_t> class_of_label, int64_t num_classes);
+  // Another shape of as many numbers for each example.
+  void Reshape(const Shape& example_shape) { example_shape_ = example_shape; }
+  // The least and the largest number of all examples.
+  std::pair<float, float> Range(const std::function<void()>& progress = [] {}) const;
   // Reads everything once, whatever the limit, and compares with the checksum of the import. DATA_LOSS names dataset
   // and split when bytes have changed. `progress` is called now and then.
   absl::Status Verify(const std::function<void()>& progress = [] {}) const;
 
  private:
   friend absl::StatusOr<Split> OpenSplit(const std::string& dir, const std::string& name);
+  friend RawExamples AsStored(const Split& split);
+
+  // In the file.
+  int64_t PlaceOf(int64_t index) const { return chosen_.empty() ? index : chosen_[index]; }
 
   std::string name_;  // For people: of the dataset and the split.
+  std::string split_name_;
   MappedFile examples_;
   MappedFile labels_;
   std::string checksum_;
   const char* examples_data_ = nullptr;
   const char* labels_data_ = nullptr;
+  std::vector<uint32_t> chosen_;     // The examples of a sample; empty: all up to size_.
+  std::vector<int32_t> own_labels_;  // Of a sample or with other classes, instead of those that are mapped.
+  std::vector<float> own_targets_;
   int64_t size_ = 0;
   Shape example_shape_;
   v1::ElementType element_type_ = v1::ELEMENT_TYPE_UNSPECIFIED;

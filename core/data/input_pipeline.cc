@@ -7,9 +7,11 @@
 namespace traind::core {
 namespace {
 
-absl::StatusOr<Split> OpenFirst(const std::string& dataset_dir, const std::string& name, uint64_t limit) {
+absl::StatusOr<Split> OpenLimited(const std::string& dataset_dir, const std::string& name, uint64_t limit,
+                                  Limit meaning) {
   auto split = OpenSplit(dataset_dir, name);
-  if (split.ok()) split->Limit(limit);
+  if (!split.ok()) return split;
+  meaning == Limit::kFirst ? split->TakeFirst(limit) : split->TakeSample(limit);
   return split;
 }
 
@@ -34,8 +36,9 @@ absl::StatusOr<InputPipeline> InputPipeline::Make(v1::DataSpec data, const Shape
   return pipeline;
 }
 
-absl::StatusOr<InputPipeline> InputPipeline::Open(const std::string& dataset_dir, const v1::DataSpec& data) {
-  auto split = OpenTrainingSplit(dataset_dir, data);
+absl::StatusOr<InputPipeline> InputPipeline::Open(const std::string& dataset_dir, const v1::DataSpec& data,
+                                                  Limit meaning) {
+  auto split = OpenLimited(dataset_dir, data.train_split(), data.max_train_examples(), meaning);
   if (!split.ok()) return split.status();
   auto pipeline = Make(data, split->example_shape());
   if (pipeline.ok()) pipeline->split_ = *std::move(split);
@@ -71,12 +74,8 @@ absl::Status InputPipeline::Load(absl::Span<const Tensor> learned) {
   return augmenter_.Load(learned);
 }
 
-absl::StatusOr<Split> OpenTrainingSplit(const std::string& dataset_dir, const v1::DataSpec& data) {
-  return OpenFirst(dataset_dir, data.train_split(), data.max_train_examples());
-}
-
-absl::StatusOr<Split> OpenEvaluationSplit(const std::string& dataset_dir, const v1::DataSpec& data) {
-  return OpenFirst(dataset_dir, data.evaluation_split(), data.max_evaluation_examples());
+absl::StatusOr<Split> OpenEvaluationSplit(const std::string& dataset_dir, const v1::DataSpec& data, Limit meaning) {
+  return OpenLimited(dataset_dir, data.evaluation_split(), data.max_evaluation_examples(), meaning);
 }
 
 }  // namespace traind::core

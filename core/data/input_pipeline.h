@@ -24,6 +24,12 @@
 
 namespace traind::core {
 
+// What max_train_examples and max_evaluation_examples leave of a split.
+enum class Limit : uint8_t {
+  kSample,
+  kFirst,  // The first ones: of jobs that were accepted before version 0.3.
+};
+
 class InputPipeline {
  public:
   // Checks the augmentation and the preprocessing of `data` and fills in their defaults, for a dataset whose examples
@@ -33,7 +39,8 @@ class InputPipeline {
   // Without a split. `data` is resolved, so that a violation is a fault (INVALID_ARGUMENT).
   static absl::StatusOr<InputPipeline> Make(v1::DataSpec data, const Shape& stored);
   // With the training split of `data`, a resolved one, from the dataset in the folder. Errors of OpenSplit, too.
-  static absl::StatusOr<InputPipeline> Open(const std::string& dataset_dir, const v1::DataSpec& data);
+  static absl::StatusOr<InputPipeline> Open(const std::string& dataset_dir, const v1::DataSpec& data,
+                                            Limit meaning = Limit::kSample);
 
   // Of an example after the augmentation, and after the preprocessing: the network's input.
   const Shape& augmented_shape() const { return augmenter_.output_shape(); }
@@ -75,8 +82,8 @@ class InputPipeline {
   std::optional<Split> split_;
 };
 
-// The examples that a job trains on, and those that it evaluates. `data` is resolved. Errors of OpenSplit.
-absl::StatusOr<Split> OpenTrainingSplit(const std::string& dataset_dir, const v1::DataSpec& data);
-absl::StatusOr<Split> OpenEvaluationSplit(const std::string& dataset_dir, const v1::DataSpec& data);
+// The examples that a job evaluates. `data` is resolved. Errors of OpenSplit.
+absl::StatusOr<Split> OpenEvaluationSplit(const std::string& dataset_dir, const v1::DataSpec& data,
+                                          Limit meaning = Limit::kSample);
 
 }  // namespace traind::core

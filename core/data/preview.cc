@@ -174,7 +174,7 @@ v1::PreviewDatasetRequest ResolvePreview(const v1::PreviewDatasetRequest& reques
     return resolved;
   }
   if (const v1::DatasetSplit* split = RequireSplit(*dataset, resolved.split(), errors.At("split"))) {
-    const int64_t examples = FirstOf(split->num_examples(), resolved.max_examples());
+    const int64_t examples = LimitedTo(resolved.max_examples(), split->num_examples());
     resolved.set_rows(static_cast<uint32_t>(std::min<int64_t>(resolved.rows(), examples)));
   }
   const Augmenter augmenter = Augmenter::Create(resolved.mutable_augmentation(), &shape, errors);

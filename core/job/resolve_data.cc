@@ -17,7 +17,7 @@ ResolvedData ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const F
   if (dataset != nullptr) data.set_dataset(dataset->name());
   if (data.train_split().empty()) data.set_train_split("train");
   if (data.evaluation_split().empty()) {
-    data.set_evaluation_split(dataset == nullptr || FindSplit(*dataset, "test") != nullptr ? "test" : kNoSplit);
+    data.set_evaluation_split(dataset == nullptr ? "test" : DefaultEvaluationSplit(*dataset, data.train_split()));
   }
   ResolvedData resolved;
   if (dataset == nullptr) {
@@ -42,8 +42,15 @@ ResolvedData ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const F
   }
   const v1::DatasetSplit* train = RequireSplit(*dataset, data.train_split(), errors.At("train_split"));
   if (train == nullptr) return resolved;
-  resolved.examples = FirstOf(train->num_examples(), data.max_train_examples());
+  resolved.examples = LimitedTo(data.max_train_examples(), train->num_examples());
   return resolved;
+}
+
+std::string DefaultEvaluationSplit(const v1::Dataset& dataset, const std::string& train_split) {
+  for (const char* name : {"test", "val", "valid", "validation", "dev"}) {
+    if (name != train_split && FindSplit(dataset, name) != nullptr) return name;
+  }
+  return kNoSplit;
 }
 
 bool Evaluates(const v1::DataSpec& data) { return data.evaluation_split() != kNoSplit; }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "core/base/errors.h"
 #include "core/tensor/tensor.h"
@@ -22,6 +23,10 @@ struct ResolvedData {
 // Checks `data` and fills in its defaults; `dataset` is null when it does not exist, which the caller has reported at
 // `dataset`. Violations go to `errors`, the scope of `data`.
 ResolvedData ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const FieldErrors& errors);
+
+// The split that is evaluated where nobody says which: the first of "test", "val", "valid", "validation" and "dev" that
+// the dataset has and that is not `train_split`; "none" without one.
+std::string DefaultEvaluationSplit(const v1::Dataset& dataset, const std::string& train_split);
 
 // Whether there is a split to evaluate. `data` is resolved.
 bool Evaluates(const v1::DataSpec& data);

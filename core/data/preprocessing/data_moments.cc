@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "core/base/sample.h"
 #include "core/base/vectorize.h"
 #include "core/data/preprocessing/moments.h"
 
@@ -31,10 +32,10 @@ std::vector<int64_t> Spread(int64_t n, int64_t count) {
 
 v1::DataMoments ComputeDataMoments(int64_t count, int64_t features,
                                    const std::function<const float*(int64_t)>& example) {
-  count = std::min(count, kExamples);
-  const auto examples = static_cast<double>(count);
+  const std::vector<uint32_t> sample = SampleOf(count, kExamples);
+  const auto examples = static_cast<double>(sample.size());
   std::vector<double> mean(static_cast<size_t>(features));
-  for (int64_t i = 0; i < count; ++i) AddValues(example(i), features, mean.data());
+  for (const uint32_t i : sample) AddValues(example(i), features, mean.data());
   for (double& value : mean) value /= examples;
 
   const std::vector<int64_t> chosen = Spread(features, kCorrelated);
@@ -42,7 +43,7 @@ v1::DataMoments ComputeDataMoments(int64_t count, int64_t features,
   std::vector<double> variance(static_cast<size_t>(features));
   std::vector<double> covariance(static_cast<size_t>(n * n));
   std::vector<double> centred(static_cast<size_t>(n));
-  for (int64_t i = 0; i < count; ++i) {
+  for (const uint32_t i : sample) {
     const float* x = example(i);
     AddSquaredDistances(x, mean.data(), features, variance.data());
     for (int64_t k = 0; k < n; ++k) centred[k] = static_cast<double>(x[chosen[k]]) - mean[chosen[k]];

@@ -8,7 +8,7 @@
 
 namespace traind::core {
 
-// Over the first of `count` examples (see v1::DataMoments). `example` gives the features of one, valid until its next
+// Over a sample of `count` examples (see v1::DataMoments). `example` gives the features of one, valid until its next
 // call.
 v1::DataMoments ComputeDataMoments(int64_t count, int64_t features,
                                    const std::function<const float*(int64_t)>& example);

@@ -32,7 +32,7 @@ class Preprocessor {
   // finite; RESOURCE_EXHAUSTED without memory or threads.
   absl::Status Fit(
       const RawExamples& examples, const std::function<void()>& progress = [] {});
-  // What the fitted preprocessing does to the first of the examples that it was fitted on.
+  // What the fitted preprocessing does to a sample of the examples that it was fitted on.
   v1::PreprocessingReport Report(
       const RawExamples& examples, const std::function<void()>& progress = [] {}) const;
 

@@ -35,7 +35,8 @@ class BatchLoaderTest : public ::testing::Test {
     FieldErrors::Root root;
     return Preprocessor::Create(&none, &shape, root.scope());
   }
-  std::unique_ptr<BatchLoader> Start(const BatchLoader::Options& options) {
+  std::unique_ptr<BatchLoader> Start(BatchLoader::Options options) {
+    options.outputs = 10;
     auto loader = BatchLoader::Start(split_, preprocessor_, options);
     EXPECT_TRUE(loader.ok()) << loader.status();
     return *std::move(loader);
@@ -131,7 +132,7 @@ TEST_F(BatchLoaderTest, ThreadsChangeNoBit) {
 }
 
 TEST_F(BatchLoaderTest, EvaluationSeesEachExampleOnceAndPadsTheLastBatch) {
-  auto loader = Start(BatchLoader::Evaluation(4));
+  auto loader = Start(BatchLoader::Evaluation(4, 10));
   std::vector<int32_t> seen;
   const Batch* last = nullptr;
   while (const Batch* batch = loader->Next()) {
@@ -144,7 +145,7 @@ TEST_F(BatchLoaderTest, EvaluationSeesEachExampleOnceAndPadsTheLastBatch) {
   EXPECT_EQ(std::vector<float>(last->examples, last->examples + 8), (std::vector<float>{80, 81, 90, 91, 0, 0, 0, 0}));
   EXPECT_THAT(std::vector<int32_t>(last->labels, last->labels + 4), ElementsAre(8, 9, 0, 0));
   // A batch larger than the split works too.
-  auto large = Start(BatchLoader::Evaluation(64));
+  auto large = Start(BatchLoader::Evaluation(64, 10));
   EXPECT_EQ(large->Next()->count, 10);
   EXPECT_EQ(large->Next(), nullptr);
 }
@@ -153,7 +154,7 @@ TEST_F(BatchLoaderTest, CarriesTargets) {
   const Split split =
       builder_.Make<float>({3, 1}, {1, 2, 3}, Npy("<f4", "(3, 2)", RawBytes<float>({1, 2, 3, 4, 5, 6})));
   const Preprocessor preprocessor = Identity(split.example_shape());
-  auto loader = BatchLoader::Start(split, preprocessor, BatchLoader::Evaluation(2));
+  auto loader = BatchLoader::Start(split, preprocessor, BatchLoader::Evaluation(2, 1));
   ASSERT_TRUE(loader.ok());
   const Batch* batch = (*loader)->Next();
   EXPECT_EQ(batch->labels, nullptr);
@@ -170,22 +171,31 @@ TEST_F(BatchLoaderTest, StopsWhileTheThreadIsAhead) {
 }
 
 TEST_F(BatchLoaderTest, RefusesWhatDoesNotFit) {
-  EXPECT_EQ(BatchLoader::Start(split_, preprocessor_, {.batch = 11, .end_step = 1}).status().code(),
+  EXPECT_EQ(BatchLoader::Start(split_, preprocessor_, {.batch = 11, .end_step = 1, .outputs = 10}).status().code(),
             absl::StatusCode::kInvalidArgument);
   for (const int64_t threads : {-1, 0, 65}) {
-    EXPECT_EQ(
-        BatchLoader::Start(split_, preprocessor_, {.batch = 1, .threads = threads, .end_step = 1}).status().code(),
-        absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(BatchLoader::Start(split_, preprocessor_, {.batch = 1, .threads = threads, .end_step = 1, .outputs = 10})
+                  .status()
+                  .code(),
+              absl::StatusCode::kInvalidArgument);
   }
-  EXPECT_EQ(BatchLoader::Start(split_, preprocessor_, {.batch = 0, .end_step = 1}).status().code(),
+  EXPECT_EQ(BatchLoader::Start(split_, preprocessor_, {.batch = 0, .end_step = 1, .outputs = 10}).status().code(),
             absl::StatusCode::kInvalidArgument);
   const Preprocessor other = Identity({3});
-  EXPECT_EQ(BatchLoader::Start(split_, other, {.batch = 1, .end_step = 1}).status().code(),
+  EXPECT_EQ(BatchLoader::Start(split_, other, {.batch = 1, .end_step = 1, .outputs = 10}).status().code(),
             absl::StatusCode::kFailedPrecondition);
 }
 
+TEST_F(BatchLoaderTest, RefusesLabelsBeyondTheOutputs) {
+  for (const int64_t outputs : {0, 9}) {
+    const auto loader = BatchLoader::Start(split_, preprocessor_, {.batch = 1, .end_step = 1, .outputs = outputs});
+    EXPECT_EQ(loader.status().code(), absl::StatusCode::kFailedPrecondition) << outputs;
+  }
+  EXPECT_TRUE(BatchLoader::Start(split_, preprocessor_, {.batch = 1, .end_step = 1, .outputs = 11}).ok());
+}
+
 TEST_F(BatchLoaderTest, ALimitedSplitYieldsOnlyItsFirstExamples) {
-  split_.Limit(4);
+  split_.TakeFirst(4);
   auto loader = Start({.batch = 2, .seed = 3, .end_step = 2});
   std::set<int32_t> seen;
   while (const Batch* batch = loader->Next()) seen.insert(batch->labels, batch->labels + 2);

@@ -320,11 +320,11 @@ TEST_F(DatasetDirTest, LimitUsesTheFirstExamples) {
   AddSplit("train", Npy("|u1", "(3, 1)", "abc"), Npy("|u1", "(3,)", RawBytes<uint8_t>({2, 1, 0})));
   ASSERT_TRUE(Import().ok());
   Split split = Open("train");
-  split.Limit(0);
+  split.TakeFirst(0);
   EXPECT_EQ(split.size(), 3);
-  split.Limit(100);
+  split.TakeFirst(100);
   EXPECT_EQ(split.size(), 3);
-  split.Limit(2);
+  split.TakeFirst(2);
   EXPECT_THAT(split.labels(), ElementsAre(2, 1));
   EXPECT_TRUE(split.Verify().ok());
 }

@@ -90,7 +90,8 @@ TEST_F(InputPipelineTest, ThePreprocessingIsFittedOnWhatEvaluationSees) {
 }
 
 TEST_F(InputPipelineTest, ThePlainLookIsTheExampleItself) {
-  const auto input = Open("train_split: 'train' max_train_examples: 4");
+  const auto input = InputPipeline::Open(
+      folder_ / "d", FromText<v1::DataSpec>("train_split: 'train' max_train_examples: 4"), Limit::kFirst);
   ASSERT_TRUE(input.ok()) << input.status();
   EXPECT_TRUE(input->first_look().plain());
   EXPECT_EQ(input->split().size(), 4);

@@ -166,7 +166,7 @@ TEST_F(PreprocessorTest, ReloadedParametersGiveTheSameBits) {
 
 TEST_F(PreprocessorTest, OnlyTheFirstExamplesCountWhenLimited) {
   Split split = MakeSplit<uint8_t>({3, 1}, {2, 4, 90});
-  split.Limit(2);
+  split.TakeFirst(2);
   Preprocessor preprocessor = Create(Parse({"zero_mean {}"}), {1});
   ASSERT_TRUE(preprocessor.Fit(AsStored(split)).ok());
   EXPECT_THAT(preprocessor.parameters()[0].values, ElementsAre(3));

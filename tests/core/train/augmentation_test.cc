@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/sample.h"
 #include "core/checkpoint/checkpoint_dir.h"
 #include "core/data/augmentation/augmenter.h"
 #include "core/data/batch_loader.h"
@@ -179,9 +180,14 @@ TEST_P(AugmentedTraining, PredictAveragesTheLooks) {
   *request.spec.mutable_evaluation()->mutable_test_time() = *test_time;
   const auto evaluated = Evaluate(request);
   ASSERT_TRUE(evaluated.ok()) << evaluated.status();
+  input.mutable_range()->set_count(split->size());
+  const auto all = PredictWhole(request, input);
+  ASSERT_TRUE(all.ok()) << all.status();
   double loss = 0, spread = 0;
-  for (int i = 0; i < 5; ++i) loss -= std::log(averaged->probabilities(3 * i + i % 3)) / 5;
-  for (float value : averaged->spread()) spread += value / 15;
+  for (const uint32_t i : SampleOf(split->size(), 5, split->labels())) {
+    loss -= std::log(all->probabilities(static_cast<int>(3 * i) + split->labels()[i])) / 5;
+    for (int k = 0; k < 3; ++k) spread += all->spread(static_cast<int>(3 * i) + k) / 15;
+  }
   EXPECT_NEAR(evaluated->loss(), loss, 1e-5);
   EXPECT_NEAR(evaluated->spread(), spread, 1e-6);
 }
