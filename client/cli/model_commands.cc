@@ -57,6 +57,12 @@ int ListModels(const Context& context, const ListOptions& options) {
   return kOk;
 }
 
+// "F16"; a type that is no float is not read.
+std::string TypeOf(const v1::TensorInfo& tensor) {
+  const bool read = absl::StrContains(tensor.dtype(), 'F');
+  return absl::StrCat(Printable(tensor.dtype()), read || tensor.dtype().empty() ? "" : ", not loaded");
+}
+
 void PrintModel(const Context& context, const v1::Model& model) {
   if (context.json) return context.PrintJson(model);
   context.out() << model.name();
@@ -66,9 +72,9 @@ void PrintModel(const Context& context, const v1::Model& model) {
   }
   context.out() << "\n";
   if (context.quiet) return;
-  Table table({{.title = "tensor"}, {.title = "shape"}});
+  Table table({{.title = "tensor"}, {.title = "shape"}, {.title = "type"}});
   for (const v1::TensorInfo& tensor : model.tensors()) {
-    table.Add({{.text = Printable(tensor.name())}, {.text = FormatShape(tensor.shape())}});
+    table.Add({{.text = Printable(tensor.name())}, {.text = FormatShape(tensor.shape())}, {.text = TypeOf(tensor)}});
   }
   context.out() << table.Render(context.console.width, context.color());
 }
@@ -220,8 +226,9 @@ void AddModelCommands(CLI::App& app, Context& context) {
         "Examples:\n"
         "  trainctl model upload mine weights.safetensors\n"
         "  trainctl run job.textproto --set initial_weights.model=models/mine\n"
-        "A broken upload begins anew. Tensors are float32 and named as the server names them: conv1.weight,\n"
-        "conv1.bias, bn1.running_mean ...");
+        "A broken upload begins anew. Tensors are float32, float16, bfloat16 or float64 and named as the server names\n"
+        "them: conv1.weight, conv1.bias, bn1.running_mean ... Integers, as PyTorch's num_batches_tracked, are not "
+        "loaded.");
     auto options = std::make_shared<UploadOptions>();
     command.add_option("ID", options->id, "Name for the model: a-z, 0-9 and -")->required();
     command.add_option("FILE", options->path, "safetensors file")->required();

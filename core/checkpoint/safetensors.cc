@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
@@ -34,10 +35,13 @@ struct TypeInfo {
   Safetensors::Type type;
   int64_t size;
 };
-constexpr TypeInfo kTypes[] = {{"F16", Safetensors::Type::kFloat16, 2},
-                               {"BF16", Safetensors::Type::kBfloat16, 2},
-                               {"F32", Safetensors::Type::kFloat32, 4},
-                               {"F64", Safetensors::Type::kFloat64, 8}};
+constexpr TypeInfo kTypes[] = {{"F16", Safetensors::Type::kFloat16, 2}, {"BF16", Safetensors::Type::kBfloat16, 2},
+                               {"F32", Safetensors::Type::kFloat32, 4}, {"F64", Safetensors::Type::kFloat64, 8},
+                               {"I64", Safetensors::Type::kInteger, 8}, {"I32", Safetensors::Type::kInteger, 4},
+                               {"I16", Safetensors::Type::kInteger, 2}, {"I8", Safetensors::Type::kInteger, 1},
+                               {"U64", Safetensors::Type::kInteger, 8}, {"U32", Safetensors::Type::kInteger, 4},
+                               {"U16", Safetensors::Type::kInteger, 2}, {"U8", Safetensors::Type::kInteger, 1},
+                               {"BOOL", Safetensors::Type::kInteger, 1}};
 
 const TypeInfo* FindType(absl::string_view name) {
   for (const TypeInfo& info : kTypes) {
@@ -174,23 +178,27 @@ absl::StatusOr<Safetensors> Safetensors::Open(const std::string& path) {
       return bad(absl::StrCat("data_offsets hold ", end - begin, " bytes, but ", tensor.dtype, " ",
                               ToString(tensor.shape), " needs ", elements * info->size));
     }
-    file.entries_.push_back({std::move(tensor.name), std::move(tensor.shape), info->type, data + begin, data + end});
+    file.entries_.push_back({std::move(tensor.name), std::move(tensor.shape), info->type, std::move(tensor.dtype),
+                             data + begin, data + end});
   }
   std::stable_sort(file.entries_.begin(), file.entries_.end(), [](const Entry& a, const Entry& b) {
     return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
   });
   int64_t at = data;
-  for (size_t i = 0; i < file.entries_.size(); ++i) {
-    const Entry& entry = file.entries_[i];
+  for (const Entry& entry : file.entries_) {
     if (entry.begin != at) {
       return Bad(path, absl::StrCat("tensor '", entry.name, "': begins at byte ", entry.begin,
                                     entry.begin < at ? ", within the tensor before" : ", after a hole", " (byte ", at,
                                     " is next)"));
     }
     at = entry.end;
-    file.index_.emplace(entry.name, i);
   }
   if (at != size) return Bad(path, absl::StrCat("byte ", at, ": ", size - at, " bytes belong to no tensor"));
+  const auto integers = std::stable_partition(file.entries_.begin(), file.entries_.end(),
+                                              [](const Entry& entry) { return entry.type != Type::kInteger; });
+  file.integers_.assign(std::make_move_iterator(integers), std::make_move_iterator(file.entries_.end()));
+  file.entries_.erase(integers, file.entries_.end());
+  for (size_t i = 0; i < file.entries_.size(); ++i) file.index_.emplace(file.entries_[i].name, i);
   return file;
 }
 
@@ -208,6 +216,8 @@ void Safetensors::Read(const Entry& entry, absl::Span<float> values) const {
       return ConvertAll<uint16_t>(bytes, values, FromBfloat16);
     case Type::kFloat64:
       return ConvertAll<double>(bytes, values, FromDouble);
+    case Type::kInteger:
+      return;  // None of these is an entry that can be had.
     case Type::kFloat32:
       if (!values.empty()) std::memcpy(values.data(), bytes, values.size() * sizeof(float));
   }

@@ -1,6 +1,7 @@
 // The safetensors format: an 8-byte little-endian length, a JSON header {"name": {"dtype", "shape", "data_offsets"}},
 // then the tensors' bytes without holes (docs/checkpoint-format.md). Only float32 is written; float16, bfloat16 and
-// float64 are read too. Data only: nothing in a file is ever executed, and everything is checked before it is used.
+// float64 are read too; of integers it is known that they are there. Data only: nothing in a file is ever executed, and
+// everything is checked before it is used.
 #pragma once
 
 #include <cstdint>
@@ -42,11 +43,12 @@ absl::StatusOr<WrittenFile> WriteSafetensors(const std::string& path, absl::Span
 // A file, mapped and checked. Immutable and thread-safe.
 class Safetensors {
  public:
-  enum class Type { kFloat16, kBfloat16, kFloat32, kFloat64 };
+  enum class Type { kFloat16, kBfloat16, kFloat32, kFloat64, kInteger };
   struct Entry {
     std::string name;
     Shape shape;
     Type type;
+    std::string dtype;  // As the header has it: "F32", "I64".
     int64_t begin = 0;  // Of its bytes in the file.
     int64_t end = 0;
   };
@@ -54,7 +56,8 @@ class Safetensors {
   // INVALID_ARGUMENT names the tensor and the byte; NOT_FOUND without the file.
   static absl::StatusOr<Safetensors> Open(const std::string& path);
 
-  const std::vector<Entry>& entries() const { return entries_; }  // In the order of their bytes.
+  const std::vector<Entry>& entries() const { return entries_; }    // In the order of their bytes.
+  const std::vector<Entry>& integers() const { return integers_; }  // Not among them, nor found or loaded below.
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   const Entry* Find(absl::string_view name) const;  // Null when there is none.
   // The tensor as float32; `values` has Elements(entry.shape) places.
@@ -68,6 +71,7 @@ class Safetensors {
  private:
   MappedFile file_;
   std::vector<Entry> entries_;
+  std::vector<Entry> integers_;
   std::map<std::string, size_t, std::less<>> index_;  // By name.
   std::map<std::string, std::string> metadata_;
 };

@@ -106,10 +106,13 @@ absl::StatusOr<std::unique_ptr<UploadSink>> BeginModelUpload(DataFolder& folder,
 }
 
 void AddTensors(const core::Safetensors& weights, v1::Model& model) {
-  for (const auto& entry : weights.entries()) {
-    auto* tensor = model.add_tensors();
-    tensor->set_name(entry.name);
-    tensor->mutable_shape()->Assign(entry.shape.begin(), entry.shape.end());
+  for (const auto* entries : {&weights.entries(), &weights.integers()}) {
+    for (const auto& entry : *entries) {
+      auto* tensor = model.add_tensors();
+      tensor->set_name(entry.name);
+      tensor->mutable_shape()->Assign(entry.shape.begin(), entry.shape.end());
+      tensor->set_dtype(entry.dtype);
+    }
   }
 }
 
