@@ -74,7 +74,9 @@ std::string DescribeEvaluation(const v1::EvaluationMetrics& metrics) {
 }
 
 void JobView::SetJob(const v1::Job& job) {
+  const v1::JobSpec spec = job.has_spec() ? job.spec() : job_.spec();
   job_ = job;
+  *job_.mutable_spec() = spec;
   if (!state_from_event_) state_ = job.state();
   if (job.has_start_time()) start_ = ToTime(job.start_time());
   end_ = std::nullopt;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "client/enum_names.h"
@@ -264,6 +265,20 @@ std::string RenderLiveView(const JobView& view, const LiveViewOptions& options) 
   return frame;
 }
 
+namespace {
+
+std::string TrainSplit(const v1::Job& job) {
+  const std::string& split = job.spec().data().train_split();
+  return split.empty() ? "train" : split;
+}
+
+// Rounds of pruning cannot be made longer, nor can a training that early stopping has ended.
+bool MayTrainOn(const v1::Job& job) {
+  return !job.spec().has_lottery_ticket() && !absl::StartsWith(job.state_reason(), "early stopping");
+}
+
+}  // namespace
+
 std::string RenderSummary(const JobView& view, bool color) {
   const v1::Job& job = view.job();
   const std::string id = ShortName(job.name());
@@ -293,12 +308,14 @@ std::string RenderSummary(const JobView& view, bool color) {
   };
   if (!view.checkpoint().empty()) {
     const std::string best = view.best_checkpoint().empty() ? id : id + "/best";
-    suggest("model eval " + best, "loss and accuracy");
-    suggest("model predict " + id, "outputs for ten examples");
+    // A job that evaluates nothing has no split that could be meant without a word.
+    const std::string split = view.evaluation() ? "" : " --split " + TrainSplit(job);
+    suggest("model eval " + best + split, "loss and accuracy");
+    suggest("model predict " + id + split, "outputs for ten examples");
     suggest("model download " + best, "the weights, as safetensors");
   }
   suggest("watch " + id + " --snapshot", "the inside of its layers");
-  if (view.state() == v1::JOB_STATE_SUCCEEDED && view.step() > 0) {
+  if (view.state() == v1::JOB_STATE_SUCCEEDED && view.step() > 0 && MayTrainOn(job)) {
     suggest(absl::StrCat("extend ", id, " --steps ", 2 * view.step()), "train it as long again");
   } else if (view.state() != v1::JOB_STATE_SUCCEEDED && !view.checkpoint().empty()) {
     suggest("resume " + id, "go on from its checkpoint");

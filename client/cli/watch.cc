@@ -136,7 +136,7 @@ int WatchJob(const Context& context, const std::string& name, const WatchOptions
     if (!live && connection.text().empty()) context.Note("connection lost, trying again");
     connection.Lost(failure);
   });
-  absl::StatusOr<v1::Job> job = client.GetJob(name, v1::JOB_VIEW_BASIC);
+  absl::StatusOr<v1::Job> job = client.GetJob(name, v1::JOB_VIEW_SPEC);
   if (!job.ok()) return context.Fail(job.status());
 
   v1::WatchJobRequest request;

@@ -7,6 +7,7 @@
 #include "absl/strings/str_replace.h"
 #include "core/data/dataset_dir.h"
 #include "core/job/duration.h"
+#include "core/job/resolve_data.h"
 #include "core/kinds/initializer.h"
 #include "core/kinds/loss.h"
 #include "core/kinds/transform.h"
@@ -103,7 +104,7 @@ void WarnOfPatience(const v1::JobSpec& spec, const v1::Dataset& dataset, std::ve
   const v1::EarlyStopping& config = spec.early_stopping();
   const v1::DatasetSplit* train = FindSplit(dataset, spec.data().train_split());
   if (!spec.has_early_stopping() || config.restore_best() || train == nullptr) return;
-  const int64_t examples = FirstOf(train->num_examples(), spec.data().max_train_examples());
+  const int64_t examples = LimitedTo(spec.data().max_train_examples(), train->num_examples());
   const uint64_t evaluations = TotalSteps(spec, examples / spec.batch_size()) / spec.evaluation().every_steps();
   if (evaluations > config.patience()) return;
   warnings.push_back(absl::StrCat("early_stopping never acts: its patience is ", config.patience(),
@@ -132,7 +133,8 @@ std::vector<std::string> NetworkWarnings(const Graph& graph, int64_t batch) {
   return warnings;
 }
 
-std::vector<std::string> JobWarnings(const v1::JobSpec& spec, const Graph& graph, const v1::Dataset& dataset) {
+std::vector<std::string> JobWarnings(const v1::JobSpec& spec, const v1::DataSpec& given, const Graph& graph,
+                                     const v1::Dataset& dataset) {
   std::vector<std::string> warnings = NetworkWarnings(graph, spec.batch_size());
   WarnOfLogits(spec.loss(), graph.output(), warnings);
   if (dataset.element_type() == v1::ELEMENT_TYPE_UINT8 && !Centres(spec.data())) {
@@ -142,6 +144,12 @@ std::vector<std::string> JobWarnings(const v1::JobSpec& spec, const Graph& graph
   }
   if (spec.data().train_split() == spec.data().evaluation_split()) {
     warnings.emplace_back("evaluation uses the examples of the training split: overfitting will not show");
+  }
+  if (given.evaluation_split().empty() && !Evaluates(spec.data())) {
+    warnings.push_back(
+        absl::StrCat("nothing is evaluated: ", dataset.name(), " has no split test, val, valid, ",
+                     "validation or dev beside the one that is trained on, so that overfitting will not ",
+                     "show and no checkpoint is the best; import it with one, or say ", "evaluation_split: \"none\""));
   }
   WarnOfPatience(spec, dataset, warnings);
   return warnings;

@@ -102,6 +102,9 @@ void ResolveLoss(v1::JobSpec& spec, const v1::Dataset* dataset, bool blends, con
   if (loss == nullptr || dataset == nullptr) return;
   if (!TakesTargets(*loss, *dataset)) {
     errors.Add(absl::StrCat("does not take the ", std::string(NameOfTargets(*dataset)), " of ", dataset->name()));
+  } else if (loss->output_meaning() == OutputMeaning::kLogits && dataset->target_width() == 1) {
+    errors.Add(absl::StrCat("is a softmax over one output, which is always 1: the targets of ", dataset->name(),
+                            " are one number; use mean_squared_error for numbers, or import classes as labels"));
   }
 }
 
@@ -254,7 +257,7 @@ absl::StatusOr<ResolvedJob> ResolveJob(const v1::JobSpec& spec, const v1::Datase
     return job;
   }
   job.description = *std::move(description);
-  job.warnings = JobWarnings(resolved, *graph, *dataset);
+  job.warnings = JobWarnings(resolved, spec.data(), *graph, *dataset);
   job.description.mutable_warnings()->Assign(job.warnings.begin(), job.warnings.end());
   // What evaluates or predicts with its weights later is admitted with the same.
   const int64_t plans = std::max(job.description.training_memory_bytes(), job.description.inference_memory_bytes());

@@ -246,6 +246,24 @@ try next:
 )");
 }
 
+TEST_F(ViewTest, SummarySuggestsWhatCanWork) {
+  v1::Job job = Job();
+  job.mutable_spec()->mutable_data()->set_train_split("all");
+  JobView view(job);
+  view.Apply(FromText<v1::Event>("sequence: 6 step: 9 checkpoint { name: 'jobs/cnn/checkpoints/9' }"));
+  view.Apply(FromText<v1::Event>("sequence: 7 step: 9 time { seconds: 1151 } state { state: JOB_STATE_SUCCEEDED }"));
+  std::string summary = RenderSummary(view, false);
+  EXPECT_THAT(summary, HasSubstr("trainctl model eval cnn --split all "));
+  EXPECT_THAT(summary, HasSubstr("trainctl model predict cnn --split all "));
+  EXPECT_THAT(summary, HasSubstr("trainctl extend cnn --steps 18"));
+  job.clear_spec();
+  job.set_state_reason("early stopping: evaluation_loss was best after step 3");
+  view.SetJob(job);
+  summary = RenderSummary(view, false);
+  EXPECT_THAT(summary, HasSubstr("--split all")) << "a smaller view does not forget the spec";
+  EXPECT_THAT(summary, Not(HasSubstr("extend"))) << "one longer job would have ended there, too";
+}
+
 TEST_F(ViewTest, SummaryOfAFailure) {
   JobView view(Job());
   view.Apply(FromText<v1::Event>(R"(sequence: 1 step: 7 time { seconds: 1002 } state { state: JOB_STATE_FAILED error {

@@ -87,11 +87,58 @@ TEST(ResolveJob, KeepsWhatWasSaidAndIsIdempotent) {
   EXPECT_EQ(Resolve(once.spec.DebugString()).spec.DebugString(), once.spec.DebugString());
 }
 
-TEST(ResolveJob, TakesSmallerBatchesAndNoEvaluationWhereTheDatasetHasNoMore) {
+TEST(ResolveJob, TakesSmallerBatchesWhereTheDatasetHasNoMore) {
   const ResolvedJob job =
       Resolve("network { layers { name: 'logits' dense { units: 10 } } } data { dataset: 'colour' }");
   EXPECT_EQ(job.spec.batch_size(), 100u);
-  EXPECT_EQ(job.spec.data().evaluation_split(), "none");
+}
+
+TEST(ResolveJob, EvaluatesTheSplitThatIsMeantForIt) {
+  const auto split = [](const std::vector<const char*>& splits, const std::string& data, std::string* warning) {
+    v1::Dataset dataset = *FindTestDataset("flowers");
+    dataset.clear_splits();
+    for (const char* name : splits) {
+      dataset.add_splits()->set_name(name);
+      dataset.mutable_splits()->rbegin()->set_num_examples(100);
+    }
+    FieldErrors::Root errors;
+    const auto spec = FromText<v1::JobSpec>(
+        "network { layers { name: 'o' dense { units: 3 } } } data { dataset: "
+        "'flowers' " +
+        data + "}");
+    const ResolvedJob job = *ResolveJob(spec, &dataset, 4, errors.scope());
+    EXPECT_TRUE(errors.ok()) << errors.ToStatus();
+    for (const std::string& one : job.warnings) {
+      if (one.find("nothing is evaluated") != std::string::npos) *warning = one;
+    }
+    return job.spec.data().evaluation_split();
+  };
+  std::string warning;
+  EXPECT_EQ(split({"train", "dev", "val", "test"}, "", &warning), "test");
+  EXPECT_EQ(split({"train", "dev", "val"}, "", &warning), "val");
+  EXPECT_EQ(split({"train", "dev", "validation", "valid"}, "", &warning), "valid");
+  EXPECT_EQ(split({"train", "dev"}, "", &warning), "dev");
+  EXPECT_EQ(split({"train", "test", "validation"}, "train_split: 'test' ", &warning), "validation");
+  EXPECT_EQ(split({"train"}, "evaluation_split: 'none' ", &warning), "none");
+  EXPECT_EQ(warning, "") << "who says so means it";
+  EXPECT_EQ(split({"train", "extra"}, "", &warning), "none");
+  EXPECT_THAT(warning, HasSubstr("import it with one, or say evaluation_split: \"none\""));
+}
+
+TEST(ResolveJob, RefusesASoftmaxOverOneNumber) {
+  const auto problems = [](const std::string& loss) {
+    const auto dataset = FindTestDataset("prices");
+    FieldErrors::Root errors;
+    ResolveJob(
+        FromText<v1::JobSpec>("network { layers { name: 'o' dense { units: 1 } } } data { dataset: 'prices' } " + loss),
+        &*dataset, 4, errors.scope())
+        .IgnoreError();
+    return std::string(errors.ToStatus().message());
+  };
+  EXPECT_THAT(problems("loss { softmax_cross_entropy {} }"), HasSubstr("loss: is a softmax over one output"));
+  EXPECT_THAT(problems("loss { softmax_cross_entropy {} }"), HasSubstr("use mean_squared_error"));
+  EXPECT_EQ(problems("loss { mean_squared_error {} }"), "");
+  EXPECT_EQ(problems(""), "");
 }
 
 TEST(ResolveJob, EarlyStoppingLooksAtTheLossUnlessToldOtherwise) {
