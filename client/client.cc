@@ -167,8 +167,10 @@ absl::StatusOr<v1::Dataset> Client::UpdateDataset(const v1::UpdateDatasetRequest
   return CallWith(*connection_, request.dataset().etag().empty(), &Stub::UpdateDataset, request);
 }
 
-absl::Status Client::DeleteDataset(const std::string& name, const std::string& etag) {
-  return Delete(*connection_, &Stub::DeleteDataset, name, etag);
+absl::Status Client::DeleteDataset(const std::string& name, const std::string& etag, bool force) {
+  auto request = Tagged<v1::DeleteDatasetRequest>(name, etag);
+  request.set_force(force);
+  return CallWith(*connection_, false, &Stub::DeleteDataset, request).status();
 }
 
 absl::StatusOr<v1::PreviewDatasetResponse> Client::PreviewDataset(const v1::PreviewDatasetRequest& request) {

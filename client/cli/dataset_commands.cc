@@ -129,8 +129,9 @@ int GetDataset(const Context& context, const std::string& name) {
   return kOk;
 }
 
-int DeleteDataset(const Context& context, const std::string& name) {
-  if (absl::Status status = context.MakeClient().DeleteDataset(name); !status.ok()) return context.Fail(status);
+int DeleteDataset(const Context& context, const std::string& name, bool force) {
+  const absl::Status status = context.MakeClient().DeleteDataset(name, /*etag=*/"", force);
+  if (!status.ok()) return context.Fail(status);
   context.Note(absl::StrCat(name, " deleted"));
   return kOk;
 }
@@ -163,6 +164,25 @@ void AddDescribe(CLI::App& dataset, Context& context) {
   AddAsync(command, *async);
   command.callback([&context, name, async] {
     context.action = [&context, name, async] { return DescribeDataset(context, DatasetName(*name), *async); };
+  });
+}
+
+void AddDatasetDelete(CLI::App& dataset, Context& context) {
+  CLI::App& command = *dataset.add_subcommand("delete", "Remove datasets that no job needs");
+  command.footer(
+      "Examples:\n"
+      "  trainctl dataset delete fashion digits\n"
+      "  trainctl dataset delete fashion --force    also when jobs that have ended were trained on it; they can then\n"
+      "                                             not be evaluated on it, resumed, extended or forked any more");
+  auto names = std::make_shared<std::vector<std::string>>();
+  auto force = std::make_shared<bool>(false);
+  command.add_option("DATASET", *names, "One or more names")->required();
+  command.add_flag("--force", *force, "Also what jobs that have ended were trained on");
+  command.callback([&context, names, force] {
+    context.action = [&context, names, force] {
+      return ForEach(*names,
+                     [&](const std::string& name) { return DeleteDataset(context, DatasetName(name), *force); });
+    };
   });
 }
 
@@ -199,9 +219,7 @@ void AddDatasetCommands(CLI::App& app, Context& context) {
   AddDescribe(dataset, context);
   AddPreviewCommand(dataset, context);
   AddDatasetLabel(dataset, context);
-  AddVerb(dataset, context,
-          {"delete", "Remove datasets that no living job needs", "Example:\n  trainctl dataset delete fashion digits",
-           "DATASET", DatasetName, DeleteDataset});
+  AddDatasetDelete(dataset, context);
 }
 
 }  // namespace traind::client

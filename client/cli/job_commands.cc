@@ -140,6 +140,10 @@ void PrintJob(const Context& context, const v1::Job& job, bool verbose) {
   if (job.priority() != 0) context.Say("priority", absl::StrCat(job.priority()));
   SayProgress(context, job.progress());
   context.Say("dataset", job.dataset().empty() ? job.spec().data().dataset() : job.dataset());
+  for (const v1::DatasetSplit& split : job.trained_on().splits()) {
+    context.Say(" " + split.name(),
+                absl::StrCat(FormatCount(static_cast<double>(split.num_examples())), " examples  ", split.checksum()));
+  }
   if (!job.forked_from().empty()) context.Say("forked from", job.forked_from());
   context.Say("resources", absl::StrCat(job.threads(), " threads, at most ", FormatBytes(job.memory_bound_bytes())));
   context.Say("workers", absl::StrCat(job.attempts(), " started, ", job.restarts(), " of them after a crash"));

@@ -114,6 +114,7 @@ std::optional<v1::Operation> AwaitOperation(const Context& context, Client clien
 int FinishOperation(const Context& context, Client client, const absl::StatusOr<v1::Operation>& begun, bool async,
                     absl::FunctionRef<int(const v1::Operation&)> show) {
   if (!begun.ok()) return context.Fail(begun.status());
+  context.Warnings(MetadataOf(*begun).warnings());
   if (async) {
     if (context.json) {
       context.PrintJson(*begun);
@@ -137,6 +138,10 @@ int FinishOperation(const Context& context, Client client, const absl::StatusOr<
     code = context.Fail(ErrorOf(*done));
     return absl::IsCancelled(ErrorOf(*done)) ? static_cast<int>(kJobCancelled) : code;
   }
+  // Those of the beginning were said.
+  auto warnings = MetadataOf(*done).warnings();
+  warnings.DeleteSubrange(0, std::min(warnings.size(), MetadataOf(*begun).warnings_size()));
+  context.Warnings(warnings);
   return show(*done);
 }
 

@@ -149,7 +149,8 @@ int Predict(const Context& context, const DataOptions& options) {
 void DeclareData(CLI::App& command, DataOptions& options) {
   command.add_option("WEIGHTS", options.weights, kWeightsHelp)->required();
   command.add_option("--job", options.job, "Job whose network and preprocessing to use; needed with models/ID");
-  command.add_option("--dataset", options.dataset, "Default: the job's");
+  command.add_option("--dataset", options.dataset,
+                     "Default: the job's. Classes are matched by name, or by number where there are no names");
   command.add_option("--split", options.split, "Default: the job's evaluation split");
   command.add_option("--scales", options.scales, "Average over these lengths of the image's short side")
       ->delimiter(',');
@@ -177,7 +178,8 @@ void AddPredictCommands(CLI::App& model, Context& context) {
     auto options = std::make_shared<DataOptions>();
     DeclareData(command, *options);
     command.add_option("--batch-size", options->batch_size, "Default: the job's");
-    command.add_option("--max-examples", options->max_examples, "The first so many only; default: all");
+    command.add_option("--max-examples", options->max_examples,
+                       "A sample of so many, each class with its share; default: all");
     command.callback(
         [&context, options] { context.action = [&context, options] { return Evaluate(context, *options); }; });
   }

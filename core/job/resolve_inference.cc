@@ -5,12 +5,15 @@
 #include <memory>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "core/base/registry.h"
 #include "core/data/dataset_dir.h"
 #include "core/data/input_pipeline.h"
 #include "core/graph/graph.h"
+#include "core/job/data_identity.h"
 #include "core/job/fits.h"
 #include "core/job/resolve_data.h"
 #include "core/job/test_time.h"
@@ -26,11 +29,6 @@ constexpr int64_t kMaxPredictionBytes = kMaxPredictBytes - 1024;  // The rest of
 template <class Numbers>
 Shape ShapeOf(const Numbers& numbers) {
   return {numbers.begin(), numbers.end()};
-}
-
-// Images of the shape `given` are of the kind that `stored` is of, and perhaps of another size.
-bool IsSuchImage(const Shape& given, const Shape& stored) {
-  return stored.size() == 3 && given.size() == 3 && given[0] == stored[0];
 }
 
 // The looks of test time at examples of the shape `image`; how many there are.
@@ -73,13 +71,32 @@ void CheckTargets(const v1::JobSpec& job, const v1::Dataset& dataset, const Fiel
   }
 }
 
+// The split to read where the request names none: the job's, or that of another dataset which has none of its name.
+std::string SplitToRead(const v1::DataSpec& job, const v1::Dataset& dataset, const FieldErrors& errors) {
+  if (FindSplit(dataset, job.evaluation_split()) != nullptr) return job.evaluation_split();
+  const bool another = dataset.name() != job.dataset();
+  std::string split = DefaultEvaluationSplit(dataset, another ? "" : job.train_split());
+  if (FindSplit(dataset, split) != nullptr) return split;
+  std::vector<std::string> names;
+  for (const v1::DatasetSplit& one : dataset.splits()) names.push_back(one.name());
+  errors.Add(absl::StrCat("must be given: the job evaluates no split of ", dataset.name(),
+                          ", which has: ", absl::StrJoin(names, ", ")));
+  return "";
+}
+
 void ResolveEvaluationData(const v1::EvaluateRequest& request, const v1::Dataset* dataset, v1::DataSpec* data,
                            const FieldErrors& errors) {
-  if (!request.data().evaluation_split().empty()) data->set_evaluation_split(request.data().evaluation_split());
   if (request.has_data()) data->set_max_evaluation_examples(request.data().max_evaluation_examples());
+  const std::string& split = request.data().evaluation_split();
+  if (!split.empty()) data->set_evaluation_split(split);
   if (dataset == nullptr) return;
+  const FieldErrors field = errors.At("evaluation_split");
+  if (split.empty()) {
+    data->set_evaluation_split(SplitToRead(*data, *dataset, field));
+  } else {
+    RequireSplit(*dataset, split, field);
+  }
   data->set_dataset(dataset->name());
-  RequireSplit(*dataset, data->evaluation_split(), errors.At("evaluation_split"));
 }
 
 // The job's memory bound holds for its own batch.
@@ -91,7 +108,6 @@ void CheckBatch(uint32_t batch, uint32_t most, const FieldErrors& errors) {
 Shape ResolveExamples(const v1::Examples& examples, const Shape& stored, const FieldErrors& errors) {
   const Shape shape = ShapeOf(examples.shape());
   const int64_t elements = CheckedElements(shape);
-  const int64_t wanted = Elements(stored);
   if (examples.values_size() > kMaxPredictBytes / static_cast<int64_t>(sizeof(float))) {
     errors.At("values").Add("must have at most 4 MiB; send several calls");
   }
@@ -101,8 +117,8 @@ Shape ResolveExamples(const v1::Examples& examples, const Shape& stored, const F
     errors.At("shape").Add("must have positive dimensions");
   } else {
     const Shape one(shape.begin() + 1, shape.end());
-    if (!IsSuchImage(one, stored) && Elements(one) != wanted) {
-      errors.At("shape").Add(absl::StrCat("has ", Elements(one), " values for each example, the model takes ", wanted));
+    if (!IsReadAs(one, stored)) {
+      errors.At("shape").Add(absl::StrCat("has examples of ", ToString(one), ", the model takes ", ToString(stored)));
     } else if (elements != examples.values_size()) {
       errors.At("values").Add(absl::StrCat("has ", examples.values_size(), " numbers, the shape wants ", elements));
     } else {
@@ -128,10 +144,12 @@ void CheckAnswer(const v1::JobSpec& job, int64_t examples, int64_t looks, const 
 // `range` has no dataset where `dataset` is null.
 void ResolveRange(v1::SplitRange* range, const v1::JobSpec& job, const v1::Dataset* dataset,
                   const FieldErrors& errors) {
-  if (range->split().empty()) range->set_split(job.data().evaluation_split());
   if (dataset == nullptr) return;
   range->set_dataset(dataset->name());
-  const v1::DatasetSplit* split = RequireSplit(*dataset, range->split(), errors.At("split"));
+  const bool named = !range->split().empty();
+  if (!named) range->set_split(SplitToRead(job.data(), *dataset, errors.At("split")));
+  const v1::DatasetSplit* split =
+      named ? RequireSplit(*dataset, range->split(), errors.At("split")) : FindSplit(*dataset, range->split());
   if (split == nullptr) return;
   const auto examples = static_cast<uint64_t>(split->num_examples());
   if (range->first() >= examples) {
@@ -152,7 +170,8 @@ const std::string& DatasetOf(const v1::PredictSplitRequest& request, const v1::J
 }
 
 Shape SeenAs(const Shape& given, const Shape& stored) {
-  return !IsSuchImage(given, stored) && Elements(given) == Elements(stored) ? stored : given;
+  const bool flat = given.size() == 1 || stored.size() == 1;
+  return flat && Elements(given) == Elements(stored) ? stored : given;
 }
 
 v1::JobSpec ResolveEvaluation(const v1::EvaluateRequest& request, const v1::JobSpec& job, const v1::Dataset* dataset,
@@ -166,7 +185,8 @@ v1::JobSpec ResolveEvaluation(const v1::EvaluateRequest& request, const v1::JobS
   }
   v1::TestTime& test_time = *spec.mutable_evaluation()->mutable_test_time();
   if (request.has_test_time()) test_time = request.test_time();
-  const Shape image = dataset == nullptr ? StoredShape(job) : ShapeOf(dataset->example_shape());
+  const Shape stored = StoredShape(job);
+  const Shape image = dataset == nullptr ? stored : SeenAs(ShapeOf(dataset->example_shape()), stored);
   ResolveLooks(job, image, &test_time, errors.At("test_time"));
   return spec;
 }

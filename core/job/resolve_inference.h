@@ -35,7 +35,7 @@ v1::PredictSplitRequest ResolvePredictSplit(const v1::PredictSplitRequest& reque
 int64_t PredictionBytes(int64_t outputs, OutputMeaning meaning, bool several_looks);
 
 // The shape that examples of the shape `given` are taken to have by a model of examples like `stored`: that one, when
-// they are as many numbers and no images of another size.
+// they are as many numbers and one of the two is flat.
 Shape SeenAs(const Shape& given, const Shape& stored);
 
 }  // namespace traind::core

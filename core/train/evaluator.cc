@@ -13,27 +13,24 @@
 
 namespace traind::core {
 
-absl::StatusOr<std::unique_ptr<Evaluator>> Evaluator::Make(const Model& model, PlanOptions options,
-                                                           const std::string& dataset_dir, const v1::JobSpec& spec,
-                                                           const InputPipeline& input) {
-  auto split = OpenEvaluationSplit(dataset_dir, spec.data());
-  if (!split.ok()) return split.status();
-  auto views = input.LooksAt(split->example_shape(), spec.evaluation().test_time());
+absl::StatusOr<std::unique_ptr<Evaluator>> Evaluator::Make(const Model& model, PlanOptions options, Split split,
+                                                           const v1::JobSpec& spec, const InputPipeline& input) {
+  auto views = input.LooksAt(split.example_shape(), spec.evaluation().test_time());
   if (!views.ok()) return views.status();
-  options.batch = std::min(options.batch, split->size());
+  options.batch = std::min(options.batch, split.size());
   options.training = false;
   options.sampling = spec.evaluation().test_time().dropout_samples() > 0;
   options.observe = false;
   options.loss = nullptr;
   auto plan = Plan::Make(*model.graph, *model.store, options);
   if (!plan.ok()) return plan.status();
-  return std::unique_ptr<Evaluator>(new Evaluator(model, *std::move(split), spec, input.preprocessor(),
+  return std::unique_ptr<Evaluator>(new Evaluator(model, std::move(split), spec, input.preprocessor(),
                                                   *std::move(views), *std::move(plan), options.batch));
 }
 
 absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const Progress& progress) {
   if (absl::Status status = plan_->RefreshParameters(); !status.ok()) return status;
-  BatchLoader::Options options = BatchLoader::Evaluation(batch_);
+  BatchLoader::Options options = BatchLoader::Evaluation(batch_, plan_->outputs());
   options.threads = PrefetchThreads(spec_.data());
   options.views = &views_;
   auto loader = BatchLoader::Start(split_, preprocessor_, options);
@@ -77,15 +74,16 @@ absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const Progress& progress) {
 absl::StatusOr<v1::EvaluationMetrics> Evaluate(const InferenceRequest& request, const Progress& progress) {
   auto trained = TrainedModel::Make(request);
   if (!trained.ok()) return trained.status();
-  auto evaluator = Evaluator::Make(trained->model, PlanOptionsFor(request.spec, {}), request.dataset_dir, request.spec,
+  auto split = OpenEvaluationSplit(request.dataset_dir, request.spec.data());
+  if (!split.ok()) return split.status();
+  if (absl::Status status = MatchWithModel(request, *split); !status.ok()) return status;
+  auto evaluator = Evaluator::Make(trained->model, PlanOptionsFor(request.spec, {}), *std::move(split), request.spec,
                                    trained->input);
   if (!evaluator.ok()) return evaluator.status();
-  const auto begins = [&] { progress(0, (*evaluator)->examples()); };
+  const auto begins = [&] { progress(0, (*evaluator)->split().size()); };
   if (absl::Status status = (*evaluator)->Verify(begins); !status.ok()) return status;
-  if (absl::Status status = LoadWeights(request.weights_path, /*allow_missing=*/false, *trained->model.store);
-      !status.ok()) {
-    return status;
-  }
+  const auto loaded = LoadWeights(request.weights_path, /*allow_missing=*/false, *trained->model.store);
+  if (!loaded.ok()) return loaded.status();
   return (*evaluator)->Run(progress);
 }
 

@@ -17,14 +17,14 @@ namespace traind::core {
 
 class Evaluator {
  public:
-  // Plans inference over the model's store; everything must outlive the evaluator. `spec` is the job's, resolved.
-  static absl::StatusOr<std::unique_ptr<Evaluator>> Make(const Model& model, PlanOptions options,
-                                                         const std::string& dataset_dir, const v1::JobSpec& spec,
-                                                         const InputPipeline& input);
+  // Plans inference over the model's store, for the labels or targets of `split`; everything must outlive the
+  // evaluator. `spec` is the job's, resolved.
+  static absl::StatusOr<std::unique_ptr<Evaluator>> Make(const Model& model, PlanOptions options, Split split,
+                                                         const v1::JobSpec& spec, const InputPipeline& input);
 
   // Split::Verify of what is evaluated.
   absl::Status Verify(const std::function<void()>& progress) const { return split_.Verify(progress); }
-  int64_t examples() const { return split_.size(); }
+  const Split& split() const { return split_; }
   // One pass over the split with the parameters as they are now. `progress` is in examples.
   absl::StatusOr<v1::EvaluationMetrics> Run(const Progress& progress);
 

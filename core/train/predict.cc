@@ -44,9 +44,10 @@ absl::StatusOr<Given> OfRequest(const v1::Examples& numbers) {
   return Given{{.count = shape[0], .type = v1::ELEMENT_TYPE_FLOAT32, .shape = one, .at = at}, std::nullopt};
 }
 
-absl::StatusOr<Given> OfSplit(const std::string& dataset_dir, const v1::SplitRange& range) {
-  auto split = OpenSplit(dataset_dir, range.split());
+absl::StatusOr<Given> OfSplit(const InferenceRequest& request, const v1::SplitRange& range) {
+  auto split = OpenSplit(request.dataset_dir, range.split());
   if (!split.ok()) return split.status();
+  if (absl::Status status = MatchWithModel(request, *split); !status.ok()) return status;
   const auto size = static_cast<uint64_t>(split->size());
   if (range.first() >= size || range.count() > size - range.first()) {
     return absl::OutOfRangeError(absl::StrCat("range: the split has only ", size, " examples"));
@@ -168,7 +169,7 @@ absl::StatusOr<int64_t> Predict(const InferenceRequest& request, Given given, co
   options.sampling = test_time.dropout_samples() > 0;
   auto plan = Plan::Make(*model.graph, *model.store, options);
   if (!plan.ok()) return plan.status();
-  absl::Status status = LoadWeights(request.weights_path, /*allow_missing=*/false, *model.store);
+  absl::Status status = LoadWeights(request.weights_path, /*allow_missing=*/false, *model.store).status();
   if (status.ok()) status = (*plan)->RefreshParameters();
   if (!status.ok()) return status;
 
@@ -201,7 +202,7 @@ absl::StatusOr<v1::PredictResponse> Predict(const InferenceRequest& request, con
 absl::StatusOr<v1::PredictSplitResponse> PredictSplit(const InferenceRequest& request,
                                                       const v1::PredictSplitRequest& input, const PredictionSink& sink,
                                                       const Progress& progress) {
-  auto given = OfSplit(request.dataset_dir, input.range());
+  auto given = OfSplit(request, input.range());
   if (!given.ok()) return given.status();
   const auto begins = [&] { progress(0, given->examples.count); };
   if (absl::Status status = given->split->Verify(begins); !status.ok()) return status;

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -53,8 +54,13 @@ struct TrainRequest {
   // "jobs/{id}/checkpoints/{step}" of another job, whose files are in checkpoint_dir to begin with (core/job/fork.h);
   // empty: none.
   std::string forked_from = "";
-  std::string weights_path;  // safetensors for initial_weights; empty: initialize.
+  std::string weights_path;             // safetensors for initial_weights; empty: initialize.
+  std::string preprocessing_path = "";  // safetensors of the preprocessing that goes with them; empty: it is fitted.
   uint32_t threads = 1;
+  // Of the dataset when the job was accepted: its splits must still be those. Nullopt: that is not known.
+  std::optional<v1::DataIdentity> trained_on = std::nullopt;
+  // max_train_examples and max_evaluation_examples are the first ones: of a job that was accepted before version 0.3.
+  bool first_examples = false;
   // Between a step's gradients and its update: the gradients that it leaves in the store are clipped and applied, as
   // the sum over several workers would be. Called with the steps done before, from the thread of Train; an error ends
   // the run.
@@ -70,7 +76,8 @@ struct TrainResult {
 // Trains to the end, or until early stopping or `stop` ends it. The last checkpoint of a training that is not stopped
 // has the weights of the best evaluation, if early_stopping.restore_best says so. Failures: INVALID_ARGUMENT for
 // weights that do not fit; DATA_LOSS for a dataset or checkpoint that is damaged; FAILED_PRECONDITION for a precision
-// this CPU does not have; ABORTED when the loss is no longer finite (the message names the step and the first layer).
+// this CPU does not have, and for a dataset that is another one than `trained_on`; ABORTED when the loss is no longer
+// finite (the message names the step and the first layer).
 absl::StatusOr<TrainResult> Train(const TrainRequest& request, EventSink& sink, const StopSignal& stop);
 
 // Statistics at initialization. `request` is resolved; dataset_dir is read only for the data input.
@@ -84,8 +91,12 @@ struct InferenceRequest {
   std::string weights_path;        // safetensors.
   std::string preprocessing_path;  // safetensors of the fitted preprocessing; empty when the job has none.
   uint32_t threads = 1;
+  // What the model was trained on; the data is matched with it (core/job/data_identity.h). Nullopt: that is not known.
+  std::optional<v1::DataIdentity> trained_on = std::nullopt;
+  std::function<void(const std::string& warning)> warn = [](const std::string&) {};  // Is told of what looks odd.
 };
-// Of the evaluation split, which DATA_LOSS refuses when it is not what was imported. `progress` is in examples.
+// Of the evaluation split, which DATA_LOSS refuses when it is not what was imported, and INVALID_ARGUMENT when the
+// model cannot read it. `progress` is in examples.
 absl::StatusOr<v1::EvaluationMetrics> Evaluate(
     const InferenceRequest& request, const Progress& progress = [](int64_t, int64_t) {});
 // `input` is resolved (core/job/resolve_inference.h).

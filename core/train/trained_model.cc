@@ -3,7 +3,9 @@
 #include <utility>
 
 #include "core/checkpoint/safetensors.h"
+#include "core/job/data_identity.h"
 #include "core/job/resolve_data.h"
+#include "core/job/resolve_inference.h"
 
 namespace traind::core {
 
@@ -19,6 +21,22 @@ absl::StatusOr<TrainedModel> TrainedModel::Make(const InferenceRequest& request)
     if (absl::Status status = input->LoadPreprocessing(tensors->LoadAll()); !status.ok()) return status;
   }
   return TrainedModel{*std::move(model), *std::move(input)};
+}
+
+absl::Status MatchWithModel(const InferenceRequest& request, Split& split) {
+  split.Reshape(SeenAs(split.example_shape(), StoredShape(request.spec)));
+  if (!request.trained_on.has_value()) return absl::OkStatus();
+  const v1::DataIdentity& trained_on = *request.trained_on;
+  auto dataset = LoadDataset(request.dataset_dir);
+  if (!dataset.ok()) return dataset.status();
+  FieldErrors::Root errors;
+  const DataMatch match = MatchData(trained_on, *dataset, errors.scope(dataset->name()));
+  if (!errors.ok()) return errors.ToStatus();
+  if (!match.class_of_label.empty()) split.Relabel(match.class_of_label, trained_on.num_classes());
+  if (split.element_type() != v1::ELEMENT_TYPE_FLOAT32) return absl::OkStatus();
+  const auto [least, largest] = split.Range();
+  if (const std::string warning = ScaleWarning(trained_on, least, largest); !warning.empty()) request.warn(warning);
+  return absl::OkStatus();
 }
 
 }  // namespace traind::core

@@ -18,4 +18,8 @@ struct TrainedModel {
   static absl::StatusOr<TrainedModel> Make(const InferenceRequest& request);
 };
 
+// Makes `split`, one of the request's dataset, what the model reads: examples of its shape, labels that are its
+// classes. INVALID_ARGUMENT when it cannot; tells request.warn of examples of another scale.
+absl::Status MatchWithModel(const InferenceRequest& request, Split& split);
+
 }  // namespace traind::core

@@ -43,7 +43,8 @@ absl::StatusOr<TrainResult> Trainer::Run(const StopSignal& stop) {
 
 absl::Status Trainer::Prepare() {
   if (absl::Status status = PrepareEngine(request_.threads, spec_.precision()); !status.ok()) return status;
-  auto input = InputPipeline::Open(request_.dataset_dir, spec_.data());
+  const Limit limit = request_.first_examples ? Limit::kFirst : Limit::kSample;
+  auto input = InputPipeline::Open(request_.dataset_dir, spec_.data(), limit);
   if (!input.ok()) return input.status();
   input_ = *std::move(input);
   steps_per_epoch_ = static_cast<uint64_t>(input_->split().size()) / spec_.batch_size();
@@ -68,7 +69,9 @@ absl::Status Trainer::Prepare() {
   plan_ = *std::move(plan);
 
   if (Evaluates(spec_.data())) {
-    auto evaluator = Evaluator::Make(model_, options, request_.dataset_dir, spec_, *input_);
+    auto split = OpenEvaluationSplit(request_.dataset_dir, spec_.data(), limit);
+    if (!split.ok()) return split.status();
+    auto evaluator = Evaluator::Make(model_, options, *std::move(split), spec_, *input_);
     if (!evaluator.ok()) return evaluator.status();
     evaluator_ = *std::move(evaluator);
   }
@@ -100,13 +103,6 @@ absl::Status Trainer::Restore() {
   return absl::OkStatus();
 }
 
-absl::Status Trainer::VerifyData() {
-  const auto alive = [this] { sink_.Heartbeat(step_); };
-  if (absl::Status status = input_->split().Verify(alive); !status.ok()) return status;
-  const bool another = evaluator_ != nullptr && spec_.data().evaluation_split() != spec_.data().train_split();
-  return another ? evaluator_->Verify(alive) : absl::OkStatus();
-}
-
 BatchLoader::Options Trainer::Batches(uint64_t first_step, uint64_t end_step) const {
   return {.batch = spec_.batch_size(),
           .threads = PrefetchThreads(spec_.data()),
@@ -130,16 +126,11 @@ absl::Status Trainer::InitializeWithData() {
 }
 
 absl::Status Trainer::Start() {
-  const auto alive = [this] { sink_.Heartbeat(step_); };
-  if (absl::Status status = input_->Fit(alive); !status.ok()) return status;
+  if (absl::Status status = FitInput(); !status.ok()) return status;
   ReportPreprocessing();
   model_.store->Initialize(spec_.seed());
   for (StoredParameter& parameter : model_.store->parameters()) InitializeSlots(parameter);
-  if (!request_.weights_path.empty()) {
-    const bool allow_missing = spec_.initial_weights().allow_missing();
-    absl::Status status = LoadWeights(request_.weights_path, allow_missing, *model_.store);
-    if (!status.ok()) return status;
-  }
+  if (absl::Status status = LoadInitialWeights(); !status.ok()) return status;
   if (spec_.has_data_initialization()) {
     if (absl::Status status = InitializeWithData(); !status.ok()) return status;
   }

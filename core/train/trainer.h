@@ -48,8 +48,11 @@ class Trainer {
 
   absl::Status Prepare();
   absl::Status Restore();     // From the newest checkpoint, or the start.
-  absl::Status VerifyData();  // DATA_LOSS when it is not what was imported.
+  absl::Status VerifyData();  // DATA_LOSS when it is not what was imported, FAILED_PRECONDITION when it is other data.
+  absl::Status CheckIdentity(const Split& split) const;
   absl::Status Start();
+  absl::Status FitInput();
+  absl::Status LoadInitialWeights();
   absl::Status InitializeWithData();
   void ReportPreprocessing();
   absl::Status Resume(const LoadedCheckpoint& checkpoint);
@@ -120,12 +123,13 @@ class Trainer {
   uint64_t steps_per_epoch_ = 0;
   uint64_t round_steps_ = 0;  // Of a round of the lottery ticket; all of them without one.
   uint64_t total_steps_ = 0;
-  uint64_t step_ = 0;                       // Steps done.
-  std::optional<uint64_t> saved_step_;      // Of the newest checkpoint.
-  std::optional<uint64_t> restored_step_;   // Whose weights the newest checkpoint has; nullopt: of its own step.
-  std::optional<EarlierWeights> restore_;   // Those that the next checkpoint gets instead of its own.
-  std::optional<uint64_t> evaluated_step_;  // Of the newest evaluation.
-  v1::CheckpointManifest manifest_;         // Of the newest checkpoint, and what the next one will say.
+  uint64_t step_ = 0;                           // Steps done.
+  std::optional<uint64_t> saved_step_;          // Of the newest checkpoint.
+  std::optional<uint64_t> restored_step_;       // Whose weights the newest checkpoint has; nullopt: of its own step.
+  std::optional<EarlierWeights> restore_;       // Those that the next checkpoint gets instead of its own.
+  std::optional<uint64_t> evaluated_step_;      // Of the newest evaluation.
+  v1::CheckpointManifest manifest_;             // Of the newest checkpoint, and what the next one will say.
+  std::optional<v1::DataIdentity> trained_on_;  // What they say of the data.
   std::vector<ParameterNumbers> numbers_;
   std::vector<std::vector<float>> kept_observers_;  // See KeepObservers.
 

@@ -115,6 +115,7 @@ std::vector<TensorSource> Trainer::StateSources(std::vector<float>& values) {
 void Trainer::DescribeCheckpoint() {
   *manifest_.mutable_spec() = spec_;
   manifest_.set_job(request_.job);
+  if (trained_on_.has_value()) *manifest_.mutable_trained_on() = *trained_on_;
   manifest_.set_step(step_);
   if (evaluated_step_ != step_) {
     manifest_.clear_evaluation_loss();

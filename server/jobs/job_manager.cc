@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "core/base/errors.h"
 #include "core/base/labels.h"
@@ -105,6 +106,10 @@ absl::Status JobManager::PlaceFiles(const NewJob& admitted) {
   if (absl::Status status = folder_->Remove("jobs", id); !status.ok()) return status;
   if (!admitted.checkpoints.empty()) return PlaceCheckpoints(admitted.checkpoints, id);
   if (admitted.weights_file.empty()) return absl::OkStatus();
+  if (!admitted.preprocessing_file.empty()) {
+    const absl::Status kept = folder_->KeepInitialPreprocessing(admitted.preprocessing_file, id);
+    if (!kept.ok()) return kept;
+  }
   return folder_->KeepInitialWeights(admitted.weights_file, id);
 }
 
@@ -220,7 +225,8 @@ absl::Status JobManager::WithJob(const std::string& id, const std::function<absl
   return stored.ok() ? use(stored->job) : stored.status();
 }
 
-absl::Status JobManager::RemoveDataset(const std::string& dataset, const std::function<absl::Status()>& remove) {
+absl::Status JobManager::RemoveDataset(const std::string& dataset, const std::string& uid, bool force,
+                                       const std::function<absl::Status()>& remove) {
   absl::MutexLock files(&files_mu_);
   for (const auto& [key, live] : live_jobs()) {
     absl::MutexLock lock(&live->mu);
@@ -228,7 +234,28 @@ absl::Status JobManager::RemoveDataset(const std::string& dataset, const std::fu
       return absl::FailedPreconditionError(absl::StrCat(live->job.name(), " needs ", dataset));
     }
   }
-  return remove();
+  const absl::Status traces = force ? absl::OkStatus() : CheckNoTraces(dataset, uid);
+  return traces.ok() ? remove() : traces;
+}
+
+absl::Status JobManager::CheckNoTraces(const std::string& dataset, const std::string& uid) {
+  constexpr size_t kNamed = 3;
+  std::vector<std::string> jobs;
+  size_t count = 0;
+  const auto note = [&](const StoredJob& stored) {
+    const v1::Job& job = stored.job;
+    if (job.resolved_spec().data().dataset() != dataset) return true;
+    if (job.has_trained_on() && !uid.empty() && job.trained_on().uid() != uid) return true;  // On one of before.
+    if (++count <= kNamed) jobs.push_back(job.name());
+    return true;
+  };
+  if (absl::Status status = store_->ListJobs(0, {}, note); !status.ok()) return status;
+  if (count == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      dataset, " is what ", absl::StrJoin(jobs, ", "),
+      count > kNamed ? absl::StrCat(" and ", count - kNamed, " more") : "", count == 1 ? " was" : " were",
+      " trained on: without it ", count == 1 ? "it" : "they",
+      " cannot be evaluated on it, resumed, extended or forked; `force` (--force) deletes it all the same"));
 }
 
 void JobManager::AddQueueStatus(JobKey key, v1::Job& job) {

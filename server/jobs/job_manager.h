@@ -56,6 +56,7 @@ class JobManager {
     v1::Job job;               // spec, resolved_spec, algorithms, threads, memory_bound_bytes, warnings, request_id and
                                // progress totals; the name, or empty to have one made up.
     std::string weights_file;  // Where the initial weights are; empty: none.
+    std::string preprocessing_file;                  // The fitted preprocessing to begin with; empty: it is fitted.
     std::vector<core::CheckpointFiles> checkpoints;  // Of another job, to begin with.
   };
 
@@ -100,9 +101,10 @@ class JobManager {
   // Create, for a job that begins with a checkpoint of another one: its folder holds that before the job is stored.
   absl::StatusOr<v1::Job> Fork(const v1::ForkJobRequest& request, const ForkAdmission& admit);
 
-  // Runs `remove` unless a job that is not terminal uses the dataset (FAILED_PRECONDITION); no job that uses it is
-  // created meanwhile.
-  absl::Status RemoveDataset(const std::string& dataset, const std::function<absl::Status()>& remove);
+  // Runs `remove` unless a job that is not terminal uses the dataset, or without `force` one that has ended was trained
+  // on it (FAILED_PRECONDITION); no job that uses it is created meanwhile. `uid` is the dataset's; empty: not known.
+  absl::Status RemoveDataset(const std::string& dataset, const std::string& uid, bool force,
+                             const std::function<absl::Status()>& remove);
   // Runs `use` with the job as it is; nothing changes its state meanwhile. NOT_FOUND.
   absl::Status WithJob(const std::string& id, const std::function<absl::Status(const v1::Job&)>& use);
 
@@ -161,6 +163,8 @@ class JobManager {
   absl::StatusOr<v1::Job> Make(const Creation& creation, const std::function<absl::StatusOr<NewJob>()>& admit);
   // The job of an earlier call with the same request_id, or NOT_FOUND.
   absl::StatusOr<v1::Job> FindEarlier(const Creation& creation);
+  // FAILED_PRECONDITION: a job that has ended was trained on the dataset.
+  absl::Status CheckNoTraces(const std::string& dataset, const std::string& uid);
   // What may have changed since admission.
   absl::Status CheckNew(const v1::Job& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
   // Makes the job's folder what a new job finds.
@@ -174,7 +178,8 @@ class JobManager {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
   absl::StatusOr<v1::Job> Act(const Wish& wish);
   absl::StatusOr<v1::Job> Apply(LiveJob& live, const Wish& wish) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
-  // Whether a job that rests can go on: its dataset is there, and the server has room for it.
+  // Whether a job that rests can go on: its dataset is there, the one that it was accepted with, and the server has
+  // room for it.
   absl::Status CheckGoesOn(const v1::Job& job);
   // With files_mu_ held, too. The job that was.
   absl::StatusOr<v1::Job> Erase(LiveJob& live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);

@@ -1,5 +1,6 @@
 // What happens to jobs by itself: starts, events, ends of workers, restarts, the start and the end of the server.
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -263,12 +264,18 @@ internal::Task JobManager::TaskOf(const LiveJob& live) {
   const v1::JobSpec& spec = live.job.resolved_spec();
   task.set_dataset_dir(absl::StrCat(folder_->path(), "/", spec.data().dataset()));
   if (spec.has_initial_weights()) task.set_weights_path(folder_->InitialWeights(live.id));
+  if (spec.initial_weights().preprocessing_from() == v1::InitialWeights::PREPROCESSING_FROM_MODEL &&
+      std::filesystem::exists(folder_->InitialPreprocessing(live.id))) {
+    task.mutable_train()->set_preprocessing_path(folder_->InitialPreprocessing(live.id));
+  }
   task.set_threads(live.job.threads());
   task.mutable_train()->set_job(live.job.name());
   *task.mutable_train()->mutable_spec() = spec;
   task.mutable_train()->set_checkpoint_dir(folder_->CheckpointDir(live.id));
   *task.mutable_train()->mutable_algorithms() = live.job.algorithms();
   task.mutable_train()->set_forked_from(live.job.forked_from());
+  if (live.job.has_trained_on()) *task.mutable_train()->mutable_trained_on() = live.job.trained_on();
+  task.mutable_train()->set_first_examples(!live.job.has_trained_on());
   return task;
 }
 

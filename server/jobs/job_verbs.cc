@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/enum_name.h"
+#include "server/jobs/job_data.h"
 #include "server/jobs/job_manager.h"
 #include "server/jobs/progress.h"
 #include "server/resources/etag.h"
@@ -199,6 +200,10 @@ absl::Status JobManager::CheckGoesOn(const v1::Job& job) {
   const std::string& dataset = job.resolved_spec().data().dataset();
   if (!folder_->Exists("datasets", IdOf(dataset))) {
     return absl::FailedPreconditionError(absl::StrCat(job.name(), " cannot go on: ", dataset, " was deleted"));
+  }
+  if (absl::Status same = CheckDataOf(job, *folder_); !same.ok()) {
+    return absl::FailedPreconditionError(absl::StrCat(job.name(), " cannot go on: ", same.message(),
+                                                      "; to train on the new data create a job with initial_weights"));
   }
   return CheckFits(job.threads(), job.memory_bound_bytes(), capacity());
 }

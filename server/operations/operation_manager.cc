@@ -79,6 +79,7 @@ absl::StatusOr<v1::Operation> OperationManager::Create(const std::string& method
   *record.mutable_task() = std::move(admitted->task);
   record.set_memory_bytes(admitted->memory_bytes);
   for (std::string& name : admitted->uses) record.add_uses(std::move(name));
+  for (std::string& warning : admitted->warnings) record.mutable_metadata()->add_warnings(std::move(warning));
 
   absl::MutexLock creating(&create_mu_);
   if (auto earlier = FindEarlier(request_id, method, fingerprint))

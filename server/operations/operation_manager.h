@@ -53,6 +53,7 @@ class OperationManager {
     internal::Task task = {};
     int64_t memory_bytes = 0;            // Or Budget::kNotCounted.
     std::vector<std::string> uses = {};  // Names of resources; see OperationRecord.
+    std::vector<std::string> warnings = {};
   };
   // Checks the request and finds out what its work needs. Called without a lock.
   using Admission = std::function<absl::StatusOr<NewOperation>()>;

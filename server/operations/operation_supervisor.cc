@@ -297,7 +297,10 @@ bool OperationManager::HandleExit(const Ended& ended) {
     absl::MutexLock lock(&mu_);
     const auto live = live_.find(ended.key);
     const absl::Status moved = Move(ended.key, live->second, verdict.state, [&](internal::OperationRecord& changed) {
-      if (verdict.state == v1::OPERATION_STATE_SUCCEEDED) *changed.mutable_response() = *std::move(response);
+      if (verdict.state == v1::OPERATION_STATE_SUCCEEDED) {
+        *changed.mutable_response() = *std::move(response);
+        changed.mutable_metadata()->mutable_warnings()->MergeFrom(ended.exit.result.warnings());
+      }
       if (verdict.crash) changed.set_crashes(changed.crashes() + 1);
       if (!verdict.error.ok()) SetError(OperationWork::Disguise(record, verdict.error))(changed);
     });

@@ -20,6 +20,7 @@ void ApplyView(v1::JobView view, v1::JobView standard, v1::Job& job) {
   const v1::JobView shown = view == v1::JOB_VIEW_UNSPECIFIED ? standard : view;
   if (shown != v1::JOB_VIEW_SPEC) job.clear_spec();
   if (shown != v1::JOB_VIEW_RESOLVED) job.clear_resolved_spec();
+  if (shown == v1::JOB_VIEW_BASIC) job.clear_trained_on();
 }
 
 void CheckViews(const v1::Job& job, const core::FieldErrors& spec) {

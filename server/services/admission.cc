@@ -6,6 +6,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "core/data/dataset_dir.h"
+#include "core/job/data_identity.h"
+#include "core/job/preprocessing_from.h"
 #include "core/job/resolve.h"
 #include "core/job/statistics_size.h"
 #include "server/jobs/progress.h"
@@ -21,6 +23,21 @@ std::string KnownDatasets(const DataFolder& folder) {
   const auto known = folder.List("datasets");
   return known.ok() && !known->empty() ? absl::StrCat("there are: ", absl::StrJoin(*known, ", "))
                                        : "there are none yet: import one first";
+}
+
+// The files of the weights, and the preprocessing that goes with them.
+void BeginWith(const Weights& weights, core::ResolvedJob& resolved, const v1::DataIdentity& data,
+               JobManager::NewJob& admitted, const core::FieldErrors& spec) {
+  const core::ModelOrigin origin{.spec = weights.job.empty() ? nullptr : &weights.spec,
+                                 .learned = !weights.preprocessing_path.empty(),
+                                 .trained_on = weights.trained_on};
+  for (std::string& warning : core::ResolvePreprocessingFrom(resolved.spec, data, origin, spec.At("initial_weights"))) {
+    resolved.warnings.push_back(std::move(warning));
+  }
+  admitted.weights_file = weights.path;
+  if (resolved.spec.initial_weights().preprocessing_from() == v1::InitialWeights::PREPROCESSING_FROM_MODEL) {
+    admitted.preprocessing_file = weights.preprocessing_path;
+  }
 }
 
 }  // namespace
@@ -61,11 +78,12 @@ absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, co
   const std::optional<v1::Dataset> dataset =
       FindDataset(folder, request.spec().data().dataset(), spec.At("data").At("dataset"));
   JobManager::NewJob admitted;
+  std::optional<Weights> initial;
   if (request.spec().has_initial_weights()) {
     const std::string field = "spec.initial_weights.model";
     auto weights = FindWeights(folder, request.spec().initial_weights().model(), /*allow_job=*/true, field);
     if (weights.ok()) {
-      admitted.weights_file = weights->path;
+      initial = *std::move(weights);
     } else if (absl::IsInvalidArgument(weights.status()) || absl::IsNotFound(weights.status())) {
       scope.At(field).Add(std::string(absl::StripPrefix(weights.status().message(), field + ": ")));
     } else {
@@ -79,6 +97,9 @@ absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, co
   if (!resolved.ok()) return resolved.status();
 
   v1::Job& job = admitted.job;
+  *job.mutable_trained_on() = core::IdentityOf(*dataset);
+  if (initial.has_value()) BeginWith(*initial, *resolved, job.trained_on(), admitted, spec);
+  if (!errors.ok()) return errors.ToStatus();
   if (!request.job_id().empty()) job.set_name(absl::StrCat("jobs/", request.job_id()));
   *job.mutable_spec() = request.spec();
   *job.mutable_resolved_spec() = std::move(resolved->spec);

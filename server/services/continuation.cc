@@ -1,11 +1,13 @@
 #include "server/services/continuation.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/checkpoint/checkpoint_dir.h"
 #include "core/job/extend.h"
 #include "core/job/fork.h"
+#include "server/jobs/job_data.h"
 #include "server/resources/names.h"
 #include "server/services/admission.h"
 
@@ -28,6 +30,14 @@ absl::StatusOr<core::CheckpointFiles> FindForkPoint(const DataFolder& folder, co
                          checkpoint.status().message());
   }
   return absl::FailedPreconditionError(absl::StrCat("jobs/", name.job, ": ", checkpoint.status().message()));
+}
+
+// A warning when the outputs stand for other classes from here on.
+std::string OtherClasses(const v1::DataIdentity& before, const v1::DataIdentity& now) {
+  const auto &known = before.class_names(), &given = now.class_names();
+  if (std::equal(known.begin(), known.end(), given.begin(), given.end())) return "";
+  return absl::StrCat("the classes of ", now.dataset(), " are not those of ", before.dataset(),
+                      ", for which the checkpoint's outputs stand: they are learned anew");
 }
 
 // What CreateJob would be asked for. A fork does not initialize: the weights are the checkpoint's.
@@ -76,6 +86,18 @@ absl::StatusOr<JobManager::NewJob> AdmitFork(const v1::ForkJobRequest& request, 
   for (std::string& warning : core::CheckFork(job.resolved_spec(), job.progress().steps_per_epoch(), job.forked_from(),
                                               checkpoint->manifest, errors.scope("spec"))) {
     job.add_warnings(std::move(warning));
+  }
+  if (const v1::DataSpec& data = job.resolved_spec().data();
+      !parent->job.has_trained_on() && (data.max_train_examples() > 0 || data.max_evaluation_examples() > 0)) {
+    job.add_warnings(absl::StrCat("max_train_examples and max_evaluation_examples are samples; ", parent->job.name(),
+                                  ", of an older version, read the first examples"));
+  }
+  if (job.resolved_spec().data().dataset() == parent->job.resolved_spec().data().dataset()) {
+    const absl::Status same = CheckDataOf(parent->job, folder);
+    if (!same.ok()) errors.scope("spec").At("data").At("dataset").Add(std::string(same.message()));
+  } else if (parent->job.has_trained_on()) {
+    std::string warning = OtherClasses(parent->job.trained_on(), job.trained_on());
+    if (!warning.empty()) job.add_warnings(std::move(warning));
   }
   if (!errors.ok()) return errors.ToStatus();
   job.mutable_progress()->set_step(step);

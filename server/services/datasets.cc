@@ -86,7 +86,8 @@ absl::Status Datasets::Delete(const v1::DeleteDatasetRequest& request, const Che
   absl::Status status = dataset.ok() ? CheckEtag(request.etag(), dataset->etag(), dataset->name()) : absl::OkStatus();
   if (status.ok()) status = check(request.name());
   if (!status.ok()) return status;
-  return jobs_->RemoveDataset(request.name(), [&] { return folder_->Remove("datasets", *id); });
+  return jobs_->RemoveDataset(request.name(), dataset.ok() ? dataset->uid() : "", request.force(),
+                              [&] { return folder_->Remove("datasets", *id); });
 }
 
 }  // namespace traind::server

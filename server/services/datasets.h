@@ -26,7 +26,7 @@ class Datasets {
   absl::StatusOr<v1::ListDatasetsResponse> List(const v1::ListDatasetsRequest& request) const;
   // NOT_FOUND, ABORTED: another etag.
   absl::StatusOr<v1::Dataset> Update(const v1::UpdateDatasetRequest& request);
-  // FAILED_PRECONDITION: a job that is not terminal needs it.
+  // FAILED_PRECONDITION: a job that is not terminal needs it; or without `force` one that has ended was trained on it.
   absl::Status Delete(const v1::DeleteDatasetRequest& request, const CheckUnused& check);
 
  private:

@@ -9,7 +9,8 @@
 namespace traind::server {
 
 // INVALID_ARGUMENT, with all violations at once. NOT_FOUND: the weights or their job. FAILED_PRECONDITION: the job has
-// no checkpoint yet, and so no fitted preprocessing.
+// no checkpoint yet, and so no fitted preprocessing; or the request names no dataset, and under the name of the job's
+// there is another one now.
 absl::StatusOr<OperationManager::NewOperation> AdmitEvaluation(const v1::EvaluateRequest& request,
                                                                const Backend& backend);
 absl::StatusOr<OperationManager::NewOperation> AdmitPredictSplit(const v1::PredictSplitRequest& request,

@@ -57,7 +57,7 @@ absl::StatusOr<internal::Result> TaskRunner::RunWorker(const WorkerShare& share,
       return exit.status;
     default:
       if (absl::Status status = call.Check(); !status.ok()) return status;
-      return absl::UnavailableError(absl::StrCat(
+      return absl::InternalError(absl::StrCat(
           "the worker process ended: ", exit.description,
           exit.last_log_lines.empty() ? "" : "; its last words: ", absl::StrJoin(exit.last_log_lines, "\n")));
   }

@@ -22,7 +22,7 @@ class TaskRunner {
 
   // Runs the task to its end as soon as the budget has room for it, with at most the threads that it names. A task
   // whose caller has gone is killed (CANCELLED), and so is one that takes longer than the caller waits
-  // (DEADLINE_EXCEEDED). RESOURCE_EXHAUSTED: too many run or wait. The task's own errors come as they are; UNAVAILABLE:
+  // (DEADLINE_EXCEEDED). RESOURCE_EXHAUSTED: too many run or wait. The task's own errors come as they are; INTERNAL:
   // the process died.
   absl::StatusOr<internal::Result> Run(int64_t memory_bytes, internal::Task task, CallContext& call);
 

@@ -35,6 +35,7 @@ absl::StatusOr<Weights> FindWeights(const DataFolder& folder, const std::string&
   weights.file = checkpoint->weights_file();
   weights.job = parsed->job;
   weights.preprocessing_path = checkpoint->preprocessing_path();
+  if (checkpoint->manifest.has_trained_on()) weights.trained_on = checkpoint->manifest.trained_on();
   weights.spec = std::move(*checkpoint->manifest.mutable_spec());
   return weights;
 }

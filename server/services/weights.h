@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -15,12 +16,13 @@ namespace traind::server {
 inline constexpr char kModelSumFile[] = "weights.pb";
 
 struct Weights {
-  std::string name;                // With the number of a checkpoint's step.
-  std::string path;                // safetensors.
-  v1::CheckpointFile file;         // Its size and checksum.
-  std::string job;                 // Id of the checkpoint's job; empty for a model.
-  v1::JobSpec spec;                // Resolved, of a checkpoint.
-  std::string preprocessing_path;  // Of a checkpoint; empty: it has none.
+  std::string name;                            // With the number of a checkpoint's step.
+  std::string path;                            // safetensors.
+  v1::CheckpointFile file;                     // Its size and checksum.
+  std::string job;                             // Id of the checkpoint's job; empty for a model.
+  v1::JobSpec spec;                            // Resolved, of a checkpoint.
+  std::optional<v1::DataIdentity> trained_on;  // Of a checkpoint, where it has written it down.
+  std::string preprocessing_path;              // Of a checkpoint; empty: it has none.
 };
 
 // INVALID_ARGUMENT (for `field`): not a name of weights. NOT_FOUND: there are none of this name.

@@ -110,6 +110,10 @@ absl::Status DataFolder::KeepInitialWeights(const std::string& file, absl::strin
   return KeepFile(file, "jobs", job, fs::path(InitialWeights(job)).filename().string()).status();
 }
 
+absl::Status DataFolder::KeepInitialPreprocessing(const std::string& file, absl::string_view job) {
+  return KeepFile(file, "jobs", job, fs::path(InitialPreprocessing(job)).filename().string()).status();
+}
+
 absl::Status DataFolder::Remove(absl::string_view collection, absl::string_view id) {
   return RemoveFolder(Item(collection, id));
 }

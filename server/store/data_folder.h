@@ -33,6 +33,9 @@ class DataFolder {
   std::string Item(absl::string_view collection, absl::string_view id) const;
   std::string CheckpointDir(absl::string_view job) const { return Item("jobs", job) + "/checkpoints"; }
   std::string InitialWeights(absl::string_view job) const { return Item("jobs", job) + "/initial_weights.safetensors"; }
+  std::string InitialPreprocessing(absl::string_view job) const {
+    return Item("jobs", job) + "/initial_preprocessing.safetensors";
+  }
 
   // The ids in a collection, sorted. Names that are no ids (temporary folders) are left out.
   absl::StatusOr<std::vector<std::string>> List(absl::string_view collection) const;
@@ -49,6 +52,8 @@ class DataFolder {
                                        absl::string_view name);
   // Keeps `file` as the job's initial weights, whatever happens to the checkpoint it belongs to.
   absl::Status KeepInitialWeights(const std::string& file, absl::string_view job);
+  // The same of the preprocessing that goes with them.
+  absl::Status KeepInitialPreprocessing(const std::string& file, absl::string_view job);
 
   // Removes the item: gone at once and durably, its bytes freed afterwards. OK when there was none.
   absl::Status Remove(absl::string_view collection, absl::string_view id);

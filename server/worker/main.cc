@@ -56,7 +56,10 @@ internal::Result RunTrain(internal::Task& task, WorkerSession& session) {
                              .checkpoint_dir = train.checkpoint_dir(),
                              .forked_from = train.forked_from(),
                              .weights_path = task.weights_path(),
-                             .threads = task.threads()};
+                             .preprocessing_path = train.preprocessing_path(),
+                             .threads = task.threads(),
+                             .first_examples = train.first_examples()};
+  if (train.has_trained_on()) request.trained_on = std::move(*train.mutable_trained_on());
   const auto trained = core::Train(request, session, session.stop());
   absl::Status status = trained.status();
   if (status.ok()) status = session.Flush();
@@ -68,12 +71,17 @@ internal::Result RunTrain(internal::Task& task, WorkerSession& session) {
   return result;
 }
 
-core::InferenceRequest InferenceOf(const internal::Task& task, v1::JobSpec spec, std::string preprocessing_path) {
-  return {.spec = std::move(spec),
-          .dataset_dir = task.dataset_dir(),
-          .weights_path = task.weights_path(),
-          .preprocessing_path = std::move(preprocessing_path),
-          .threads = task.threads()};
+// `of` is the part of the task that says it; warnings go to `result`.
+template <class Inference>
+core::InferenceRequest InferenceOf(const internal::Task& task, const Inference& of, internal::Result& result) {
+  core::InferenceRequest request{.spec = of.spec(),
+                                 .dataset_dir = task.dataset_dir(),
+                                 .weights_path = task.weights_path(),
+                                 .preprocessing_path = of.preprocessing_path(),
+                                 .threads = task.threads(),
+                                 .warn = [&result](const std::string& warning) { result.add_warnings(warning); }};
+  if (of.has_trained_on()) request.trained_on = of.trained_on();
+  return request;
 }
 
 core::Progress ProgressIn(const char* unit, WorkerSession& session) {
@@ -92,16 +100,17 @@ internal::Result RunTask(internal::Task task, WorkerSession& session) {
       return result;
     }
     case internal::Task::kEvaluate: {
-      auto evaluated = core::Evaluate(InferenceOf(task, task.evaluate().spec(), task.evaluate().preprocessing_path()),
-                                      ProgressIn("examples", session));
+      auto evaluated = core::Evaluate(InferenceOf(task, task.evaluate(), result), ProgressIn("examples", session));
       if (!evaluated.ok()) return Failure(evaluated.status());
       *result.mutable_evaluation() = *std::move(evaluated);
       return result;
     }
     case internal::Task::kPredict: {
-      const auto inference = InferenceOf(task, task.predict().spec(), task.predict().preprocessing_path());
+      const auto inference = InferenceOf(task, task.predict(), result);
       if (task.predict().has_split()) {
-        return RunPredictSplit(inference, task.predict(), ProgressIn("examples", session));
+        internal::Result made = RunPredictSplit(inference, task.predict(), ProgressIn("examples", session));
+        *made.mutable_warnings() = result.warnings();
+        return made;
       }
       auto predicted = core::Predict(inference, task.predict().request());
       if (!predicted.ok()) return Failure(predicted.status());

@@ -85,6 +85,20 @@ TEST_F(AppTest, WhatCannotBePrintedAsJsonFails) {
   EXPECT_EQ(Run({"get", "a"}), 0) << err_.str();
 }
 
+TEST_F(AppTest, DeletingADatasetThatJobsNameTakesForce) {
+  std::vector<v1::DeleteDatasetRequest> requests;
+  server_.datasets.delete_dataset = [&](const v1::DeleteDatasetRequest& request) {
+    requests.push_back(request);
+    return request.force() ? grpc::Status::OK
+                           : grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "jobs/a was trained on it; --force");
+  };
+  EXPECT_EQ(Run({"dataset", "delete", "digits"}), 1);
+  EXPECT_THAT(err_.str(), HasSubstr("jobs/a was trained on it; --force"));
+  EXPECT_EQ(Run({"dataset", "delete", "digits", "letters", "--force"}), 0);
+  ASSERT_EQ(requests.size(), 3u);
+  EXPECT_EQ(requests[2].name(), "datasets/letters");
+}
+
 TEST_F(AppTest, WatchPrintsJsonLines) {
   ServeJob(server_.training, v1::JOB_STATE_SUCCEEDED);
   EXPECT_EQ(Run({"watch", "a", "--json"}), 0);

@@ -74,6 +74,16 @@ TEST_F(OperationsTest, EvalWaitsAndShowsWhatItMade) {
   EXPECT_THAT(err_.str(), HasSubstr("60 %  6,000 of 10,000 examples  2.0 s left"));
 }
 
+TEST_F(OperationsTest, EvalSaysWhatToKnowOfTheData) {
+  begun_ = Begun("state: OPERATION_STATE_RUNNING method: 'Evaluate' warnings: 'matched by number'");
+  const auto metrics = FromText<v1::EvaluationMetrics>("split: 'test' examples: 10 loss: 0.25 accuracy: 0.9");
+  Succeed(metrics, &ended_);
+  ended_.mutable_metadata()->PackFrom(
+      FromText<v1::OperationMetadata>("warnings: ['matched by number', 'another scale']"));
+  EXPECT_EQ(Run({"model", "eval", "cnn", "--dataset", "other"}), 0);
+  EXPECT_EQ(err_.str(), "warning: matched by number\nwarning: another scale\n");
+}
+
 TEST_F(OperationsTest, AsyncPrintsTheName) {
   EXPECT_EQ(Run({"model", "eval", "cnn", "--async"}), 0);
   EXPECT_EQ(out_.str(), "operations/o\n");

@@ -106,6 +106,23 @@ TEST(ResolveEvaluation, ReportsAllViolationsAtOnce) {
   EXPECT_THAT(BadFields("batch_size: 0", Crops()), ElementsAre("batch_size"));
 }
 
+TEST(ResolveEvaluation, ReadsASplitThatThereIs) {
+  const std::string network = "network { layers { name: 'out' dense { units: 10 } } } ";
+  const v1::JobSpec none = Job(network + "data { dataset: 'images' evaluation_split: 'none' }");
+  EXPECT_EQ(Evaluation("", none).data().evaluation_split(), "test") << "though the job evaluated nothing";
+  const v1::JobSpec tested = Job(network + "data { dataset: 'images' train_split: 'test' evaluation_split: 'none' }");
+  Violations violations;
+  Evaluation("", tested, &violations);
+  EXPECT_THAT(violations.fields, ElementsAre("data.evaluation_split"));
+  EXPECT_THAT(violations.text, testing::HasSubstr("evaluates no split of datasets/images, which has: train, test"));
+  const v1::JobSpec colour = Job(network + "data { dataset: 'colour' }");
+  EXPECT_EQ(Evaluation("", colour).data().evaluation_split(), "validation");
+  EXPECT_EQ(Evaluation("data { dataset: 'flowers' }", colour, &violations).data().evaluation_split(), "test")
+      << "which that one has not";
+  EXPECT_EQ(SplitPrediction("", none).range().split(), "test");
+  EXPECT_THAT(BadSplit("", tested), ElementsAre("range.split"));
+}
+
 // What does not depend on the dataset is checked without it.
 TEST(ResolveEvaluation, WithoutTheDatasetTheRestIsChecked) {
   EXPECT_THAT(BadFields("data { dataset: 'none' } batch_size: 33 test_time { dropout_samples: 1001 }", Crops()),
@@ -197,7 +214,8 @@ TEST(ResolvePrediction, ExamplesAreImagesOfAnySizeOrRowsOfNumbers) {
 TEST(SeenAs, NumbersTakeTheStoredShapeAndImagesKeepTheirs) {
   const Shape stored = {3, 10, 12};
   EXPECT_EQ(SeenAs({360}, stored), stored);
-  EXPECT_EQ(SeenAs({1, 30, 12}, stored), stored);
+  EXPECT_EQ(SeenAs(stored, {360}), Shape{360});
+  EXPECT_EQ(SeenAs({1, 30, 12}, stored), (Shape{1, 30, 12})) << "other channels are other images";
   EXPECT_EQ(SeenAs({3, 12, 10}, stored), (Shape{3, 12, 10}));
   EXPECT_EQ(SeenAs({3, 40, 40}, stored), (Shape{3, 40, 40}));
   EXPECT_EQ(SeenAs({361}, stored), Shape{361});

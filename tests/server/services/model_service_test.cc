@@ -320,7 +320,7 @@ TEST_F(ModelServiceTest, APredictionEndsAtItsCallersDeadline) {
   predict.mutable_model()->set_model("models/m");
   predict.mutable_model()->set_job("jobs/j");
   for (const int n : {1, 16}) predict.mutable_examples()->add_shape(n);
-  predict.mutable_examples()->mutable_values()->Resize(16, 0.5f);
+  predict.mutable_examples()->mutable_values()->Resize(16, 50);
   v1::PredictResponse predicted;
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::milliseconds(300));
