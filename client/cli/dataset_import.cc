@@ -19,6 +19,7 @@
 #include "client/cli/progress_bar.h"
 #include "client/enum_names.h"
 #include "client/names.h"
+#include "client/packed_folder.h"
 
 namespace traind::client {
 namespace {
@@ -109,23 +110,28 @@ absl::Status ParseImageSize(const std::string& text, v1::ImageOptions* images) {
   return absl::OkStatus();
 }
 
-bool IsCsvName(absl::string_view file) {
-  for (const char* extension : {".csv", ".tsv", ".csv.gz", ".tsv.gz"}) {
-    if (absl::EndsWithIgnoreCase(file, extension)) return true;
-  }
-  return false;
+// Whether one of the files, with split or without, ends like this.
+bool EndsLike(const ImportOptions& options, std::initializer_list<const char*> extensions) {
+  const auto ends = [&](absl::string_view file) {
+    return std::any_of(extensions.begin(), extensions.end(),
+                       [&](const char* extension) { return absl::EndsWithIgnoreCase(file, extension); });
+  };
+  return std::any_of(options.splits.begin(), options.splits.end(), ends) ||
+         std::any_of(options.files.begin(), options.files.end(), ends);
 }
 
-// Options that only one format has say which one is meant, and so do the names of CSV files.
+// Options that only one format has say which one is meant, and so do the names of files.
 v1::Format FormatOf(const ImportOptions& options) {
   const auto* format = FindEnumValue(*v1::Format_descriptor(), absl::AsciiStrToUpper(options.format));
   if (format != nullptr) return static_cast<v1::Format>(format->number());
   if (!options.image_size.empty()) return v1::FORMAT_IMAGES;
   const bool csv = !options.label_column.empty() || !options.target_columns.empty() || !options.drop_columns.empty() ||
                    !options.categorical_columns.empty() || !options.delimiter.empty() || !options.missing.empty() ||
-                   std::any_of(options.splits.begin(), options.splits.end(), IsCsvName) ||
-                   std::any_of(options.files.begin(), options.files.end(), IsCsvName);
-  return csv ? v1::FORMAT_CSV : v1::FORMAT_UNSPECIFIED;
+                   EndsLike(options, {".csv", ".tsv", ".csv.gz", ".tsv.gz"});
+  if (csv) return v1::FORMAT_CSV;
+  const bool images = options.grayscale || options.skip_bad_files ||
+                      EndsLike(options, {".tar", ".tgz", ".tar.gz", ".tar.xz", ".tar.bz2", ".tar.zst", ".zip"});
+  return images ? v1::FORMAT_IMAGES : v1::FORMAT_UNSPECIFIED;
 }
 
 absl::Status ParseMissing(const std::string& text, v1::CsvOptions* csv) {
@@ -192,14 +198,30 @@ std::vector<v1::DataFile*> FilesOf(v1::ImportDatasetRequest& request) {
   return files;
 }
 
+// Finds what would end the sending of a file or folder, and says what of it is not sent.
+absl::Status LookAt(const Context& context, const std::string& path) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) {
+    return absl::NotFoundError(absl::StrCat(path, ": there is no such file or folder"));
+  }
+  if (!std::filesystem::is_directory(path, error)) return absl::OkStatus();
+  const absl::StatusOr<PackedFolder> folder = PackedFolder::Open(path);
+  if (folder.ok() && folder->num_hidden() > 0) {
+    context.Note(absl::StrCat(path, ": hidden files and folders that are not sent: ", folder->num_hidden()));
+  }
+  return folder.status();
+}
+
 // Has the server check all that it can without the files, then sends them. A file that is given twice is sent once.
 absl::Status SendFiles(const Context& context, Client& client, v1::ImportDatasetRequest* request) {
+  for (v1::SplitSource& split : *request->mutable_splits()) {
+    std::error_code ignored;
+    const bool folder = std::filesystem::is_directory(split.examples().path(), ignored);
+    if (folder && split.format() == v1::FORMAT_UNSPECIFIED) split.set_format(v1::FORMAT_IMAGES);
+  }
   for (v1::DataFile* file : FilesOf(*request)) {
     file->set_display_name(file->path());
-    std::error_code error;
-    if (!std::filesystem::exists(file->path(), error)) {
-      return absl::NotFoundError(absl::StrCat(file->path(), ": there is no such file or folder"));
-    }
+    if (absl::Status status = LookAt(context, file->path()); !status.ok()) return status;
   }
   v1::ImportDatasetRequest trial = *request;
   trial.set_validate_only(true);

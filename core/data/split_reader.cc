@@ -71,7 +71,7 @@ absl::StatusOr<v1::Format> FormatOf(const SplitOrigin& origin) {
   auto file = origin.Resolve(origin.source->examples());
   if (!file.ok()) return origin.Fail(origin.examples_field(), file.status());
   std::error_code ignored;
-  if (origin.source->has_images() && std::filesystem::is_directory(file->path, ignored)) return v1::FORMAT_IMAGES;
+  if (!origin.source->has_labels() && std::filesystem::is_directory(file->path, ignored)) return v1::FORMAT_IMAGES;
   auto source = OpenUnpacked(*file);
   if (!source.ok()) return origin.Fail(origin.examples_field(), source.status());
   std::array<char, kArchiveProbe> bytes;

@@ -86,6 +86,7 @@ TEST_F(DatasetImportTest, AnUploadIsCheckedBeforeItIsSent) {
 TEST_F(DatasetImportTest, AFolderIsPacked) {
   std::filesystem::create_directories(folder_ / "pets/cat");
   WriteBytes(folder_ / "pets/cat/1.png", "picture");
+  WriteBytes(folder_ / "pets/cat/.hidden", "secret");
   ASSERT_EQ(Run({"dataset", "upload", "pets", "--image-size", "8x8", "--skip-bad-files", "--split",
                  "train=" + (folder_ / "pets")}),
             0)
@@ -95,6 +96,16 @@ TEST_F(DatasetImportTest, AFolderIsPacked) {
   EXPECT_EQ(sent_.substr(1024, 7), "picture");
   EXPECT_EQ(seen_.splits(0).format(), v1::FORMAT_IMAGES);
   EXPECT_TRUE(seen_.skip_bad_files());
+  EXPECT_THAT(err_.str(), HasSubstr("pets: hidden files and folders that are not sent: 1"));
+  // Without a size the server is asked as for images all the same, so that it says which option is missing.
+  ASSERT_EQ(Run({"dataset", "import", "pets", "pets.tar.xz"}), 0);
+  EXPECT_EQ(seen_.splits(0).format(), v1::FORMAT_IMAGES);
+
+  calls_.clear();
+  std::filesystem::create_directory_symlink(folder_ / "pets", folder_ / "pets/dog");
+  EXPECT_EQ(Run({"dataset", "upload", "pets", "--image-size", "8x8", folder_ / "pets"}), 1);
+  EXPECT_THAT(calls_, ElementsAre());
+  EXPECT_THAT(err_.str(), HasSubstr("dog: a link to a folder"));
 }
 
 TEST_F(DatasetImportTest, ArraysOfAnNpzAreNamed) {
