@@ -115,7 +115,9 @@ BatchLoader::Options Trainer::Batches(uint64_t first_step, uint64_t end_step) co
 }
 
 absl::Status Trainer::InitializeWithData() {
-  auto minibatches = FirstMinibatches(*input_, Batches(0, spec_.data_initialization().minibatches()));
+  BatchLoader::Options batches = Batches(0, spec_.data_initialization().minibatches());
+  batches.shuffled = true;  // The first examples as stored may be of one class.
+  auto minibatches = FirstMinibatches(*input_, batches);
   if (!minibatches.ok()) return minibatches.status();
   auto warnings =
       InitializeFromData(spec_.data_initialization(), *model_.graph, *model_.store,

@@ -266,7 +266,7 @@ TEST_F(TrainingServiceTest, RunsAProbeInAWorkerAndHandsItsErrorsOn) {
   });
   launcher_.Await(2)->End(WorkerExit::Kind::kCrashed, "killed by signal 11 (SIGSEGV)");
   bad.join();
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INTERNAL);
   EXPECT_THAT(status.error_message(), HasSubstr("SIGSEGV"));
 }
 
