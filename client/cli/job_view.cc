@@ -111,9 +111,8 @@ void JobView::ApplyState(const v1::Event& event) {
   if (!IsTerminal(state_)) error_ = std::nullopt;
   const bool crashed = state_ == v1::JOB_STATE_QUEUED && !change.reason().empty();
   const bool held = state_ == v1::JOB_STATE_PAUSED || state_ == v1::JOB_STATE_CANCELLED;
-  AddNote(event,
-          absl::StrCat(EnumName(state_), change.reason().empty() ? "" : ": ", change.reason(),
-                       change.error().message().empty() ? "" : ": ", change.error().message()),
+  const std::string& why = change.has_error() ? change.error().message() : change.reason();
+  AddNote(event, absl::StrCat(EnumName(state_), why.empty() ? "" : ": ", why),
           state_ == v1::JOB_STATE_FAILED ? Style::kBad
           : crashed || held              ? Style::kWarning
                                          : Style::kPlain);
@@ -141,7 +140,7 @@ void JobView::Apply(const v1::Event& event) {
                                   event.evaluation().best() ? ", the best so far" : ""));
       break;
     case v1::Event::kStatistics:
-      statistics_ = event.statistics();
+      if (!event.statistics().thinned()) statistics_ = event.statistics();
       break;
     case v1::Event::kCheckpoint:
       checkpoint_ = event.checkpoint().name();

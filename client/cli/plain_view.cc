@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -15,7 +16,8 @@ namespace {
 std::string State(const v1::StateChange& change) {
   std::string text = absl::StrCat("state ", EnumName(change.state()));
   if (change.attempt() > 0) absl::StrAppend(&text, " attempt=", change.attempt());
-  if (!change.reason().empty()) absl::StrAppend(&text, " reason=\"", Printable(change.reason()), "\"");
+  const bool said = change.has_error() && absl::StrContains(change.error().message(), change.reason());
+  if (!said && !change.reason().empty()) absl::StrAppend(&text, " reason=\"", Printable(change.reason()), "\"");
   if (change.has_error()) absl::StrAppend(&text, " error=\"", Printable(change.error().message()), "\"");
   return text;
 }
@@ -105,7 +107,8 @@ std::string PlainLines(const v1::Event& event, bool every_layer) {
     case v1::Event::kEvaluation:
       return absl::StrCat(prefix, Evaluation(event.evaluation()), "\n");
     case v1::Event::kStatistics: {
-      std::string lines = absl::StrCat(prefix, Statistics(event.statistics()), "\n");
+      const bool thinned = event.statistics().thinned();
+      std::string lines = absl::StrCat(prefix, thinned ? "statistics thinned" : Statistics(event.statistics()), "\n");
       if (every_layer) {
         for (const v1::LayerStatistics& layer : event.statistics().layers()) {
           absl::StrAppend(&lines, prefix, Layer(layer, event.statistics()), "\n");

@@ -10,8 +10,10 @@
 #include "core/base/registry.h"
 #include "core/data/batch_loader.h"
 #include "core/graph/graph.h"
+#include "core/job/cadence.h"
 #include "core/job/check_values.h"
 #include "core/job/describe.h"
+#include "core/job/duration.h"
 #include "core/job/early_stopping.h"
 #include "core/job/fits.h"
 #include "core/job/job_memory.h"
@@ -151,7 +153,6 @@ void ResolveCheckpoint(v1::CheckpointSpec& checkpoint, const FieldErrors& errors
 }
 
 void ResolveStatistics(v1::StatisticsSpec& statistics, const FieldErrors& errors) {
-  if (!statistics.has_every_steps()) statistics.set_every_steps(10);
   if (!statistics.has_histogram_bins()) statistics.set_histogram_bins(64);
   if (!statistics.has_dead_window()) statistics.set_dead_window(5);
   CheckCount(statistics.histogram_bins(), 64, 256, errors.At("histogram_bins"));
@@ -175,7 +176,6 @@ void ResolveSettings(v1::JobSpec& spec, uint32_t max_threads, const FieldErrors&
     data.set_prefetch_threads(std::clamp(spec.threads() / kThreadsPerPrefetchThread, 1u, kMaxPrefetch));
   }
   CheckCount(data.prefetch_threads(), 1, kMaxPrefetch, errors.At("data").At("prefetch_threads"));
-  if (!spec.has_metrics_every_steps()) spec.set_metrics_every_steps(10);
   ResolveStatistics(*spec.mutable_statistics(), errors.At("statistics"));
   ResolveCheckpoint(*spec.mutable_checkpoint(), errors.At("checkpoint"));
   if (spec.has_max_duration()) CheckDuration(spec.max_duration(), /*above_zero=*/true, errors.At("max_duration"));
@@ -243,6 +243,7 @@ absl::StatusOr<ResolvedJob> ResolveJob(const v1::JobSpec& spec, const v1::Datase
   int64_t looks = 1;  // Of evaluation at each example.
   const auto graph = ResolveNetwork(spec, dataset, data, resolved, &looks, errors);
   if (graph == nullptr || errors.count() > before) return job;
+  ResolveCadence(*graph, TotalSteps(resolved, data.examples / resolved.batch_size()), resolved);
 
   const v1::Network& network = resolved.network();
   job.algorithms =

@@ -17,6 +17,27 @@ bool IsReplayed(v1::EventKind kind) {
          kind == v1::EVENT_KIND_CHECKPOINT || kind == v1::EVENT_KIND_PREPROCESSING;
 }
 
+// The event as it would be stored had it been thinned as the stored one was since.
+v1::Event LikeStored(const v1::Event& event, const v1::Event& stored) {
+  if (!stored.statistics().thinned() || !event.has_statistics()) return event;
+  std::set<std::string> left;
+  for (const v1::LayerStatistics& layer : stored.statistics().layers()) left.insert(layer.layer());
+  std::set<std::string> tensors;
+  for (const v1::ParameterStatistics& parameter : stored.statistics().parameters()) tensors.insert(parameter.name());
+  v1::Event like = event;
+  v1::StatisticsReport& report = *like.mutable_statistics();
+  report.set_thinned(true);
+  report.clear_layers();
+  report.clear_parameters();
+  for (const v1::LayerStatistics& layer : event.statistics().layers()) {
+    if (left.count(layer.layer()) > 0) *report.add_layers() = layer;
+  }
+  for (const v1::ParameterStatistics& parameter : event.statistics().parameters()) {
+    if (tensors.count(parameter.name()) > 0) *report.add_parameters() = parameter;
+  }
+  return like;
+}
+
 v1::Event Difference(const v1::Event& event, v1::EventKind kind, absl::string_view what) {
   v1::Event log;
   log.set_step(event.step());
@@ -89,7 +110,7 @@ absl::StatusOr<std::vector<v1::Event>> Sequence(std::vector<v1::Event> incoming,
       append(std::move(event));  // Checkpoints by time come at other steps in another run.
       continue;
     }
-    if (stored.has_value() && ReplayFingerprint(*stored) == ReplayFingerprint(event)) continue;
+    if (stored.has_value() && ReplayFingerprint(*stored) == ReplayFingerprint(LikeStored(event, *stored))) continue;
     if (!position.differences.emplace(kind, event.step()).second) continue;
     append(Difference(event, kind, stored.has_value() ? "differs from the one stored before" : "was not there before"));
   }

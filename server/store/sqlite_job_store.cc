@@ -4,7 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "server/resources/job_state.h"
 #include "server/resources/names.h"
+#include "server/store/event_codec.h"
 #include "server/store/sqlite_schema.h"
 
 namespace traind::server {
@@ -65,10 +67,12 @@ absl::Status SqliteJobStore::PrepareStatements() {
       {reader_.get(), &read_events_,
        "SELECT sequence, kind, payload FROM events WHERE job = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3"},
       {reader_.get(), &find_event_,
-       "SELECT payload FROM events WHERE job = ?1 AND kind = ?2 AND step = ?3 ORDER BY sequence DESC LIMIT 1"},
+       "SELECT payload FROM events WHERE job = ?1 AND kind IN (?2, ?2 + 100, ?2 + 200) AND step = ?3 "
+       "ORDER BY sequence DESC LIMIT 1"},
       {reader_.get(), &last_steps_, "SELECT kind, MAX(step) FROM events WHERE job = ?1 GROUP BY kind"},
   };
-  const absl::Status status = PrepareAll(statements);
+  absl::Status status = PrepareAll(statements);
+  if (status.ok()) status = thinner_.Prepare(writer_.get());
   return status.ok() ? PrepareOperationStatements() : status;
 }
 
@@ -103,16 +107,19 @@ void SqliteJobStore::WriterLoop() {
     std::vector<Pending*> group;
     {
       absl::MutexLock lock(&mu_);
-      mu_.Await(absl::Condition(&has_work));
-      if (pending_.empty()) return;
+      if (!thinner_.has_work()) mu_.Await(absl::Condition(&has_work));
+      if (closing_ && pending_.empty()) return;
       group.swap(pending_);
     }
-    if (!CommitGroup(group) && group.size() > 1) {
+    if (!group.empty() && !CommitGroup(group) && group.size() > 1) {
       // One change may have taken the others down with it, for example by filling the disk.
       for (Pending* pending : group) CommitGroup({pending});
     }
-    absl::MutexLock lock(&mu_);
-    for (Pending* pending : group) pending->done = true;
+    {
+      absl::MutexLock lock(&mu_);
+      for (Pending* pending : group) pending->done = true;
+    }
+    thinner_.DoSome();
   }
 }
 
@@ -138,13 +145,14 @@ bool SqliteJobStore::CommitGroup(const std::vector<Pending*>& group) {
 
 absl::Status SqliteJobStore::InsertEvents(JobKey key, const std::vector<v1::Event>& events) {
   for (const v1::Event& event : events) {
-    const std::string payload = event.SerializeAsString();
+    const std::string payload = EncodeEvent(event);
     insert_event_.Bind(1, key);
     insert_event_.Bind(2, event.sequence());
     insert_event_.Bind(3, int64_t{KindOf(event)});
     insert_event_.Bind(4, static_cast<int64_t>(event.step()));
     insert_event_.BindBytes(5, payload);
     if (absl::Status status = insert_event_.Run(); !status.ok()) return status;
+    if (event.has_statistics()) thinner_.Added(key);
   }
   return absl::OkStatus();
 }
@@ -207,6 +215,7 @@ absl::Status SqliteJobStore::UpdateJob(JobKey key, const v1::Job& job, const std
     update_job_.BindBytes(4, progress);
     update_job_.BindBytes(5, record);
     if (absl::Status updated = update_job_.Run(); !updated.ok()) return updated;
+    if (IsTerminal(job.state())) thinner_.Forget(key);
     return InsertEvents(key, events);
   });
 }
@@ -224,6 +233,7 @@ absl::Status SqliteJobStore::AppendEvents(JobKey key, const v1::Job& job, const 
 
 absl::Status SqliteJobStore::DeleteJob(JobKey key) {
   return Commit([&]() -> absl::Status {
+    thinner_.Forget(key);
     job_name_.Bind(1, key);
     const absl::StatusOr<bool> there = job_name_.Step();
     const std::string name = there.value_or(false) ? std::string(job_name_.Bytes(0)) : "";

@@ -1,7 +1,8 @@
 // The jobs, their events and the operations in one SQLite file (WAL, synchronous=FULL).
 //
 // One thread does all writing. Changes that arrive while a commit is under way share the next one, so that many events
-// cost one fsync; each has a savepoint of its own, and one that is refused does not harm its neighbours.
+// cost one fsync; each has a savepoint of its own, and one that is refused does not harm its neighbours. Between
+// commits it thins old statistics (thinning.h).
 #pragma once
 
 #include <cstdint>
@@ -20,6 +21,7 @@
 #include "server/store/job_store.h"
 #include "server/store/operation_store.h"
 #include "server/store/sqlite.h"
+#include "server/store/statistics_thinner.h"
 
 namespace traind::server {
 
@@ -91,6 +93,7 @@ class SqliteJobStore final : public JobStore, public OperationStore {
   Statement insert_job_, update_job_, update_progress_, insert_event_, job_name_;
   Statement insert_request_, mark_requests_, forget_requests_;
   Statement insert_operation_, update_operation_, operation_name_;
+  StatisticsThinner thinner_;
 
   absl::Mutex read_mu_;
   const Connection reader_ ABSL_PT_GUARDED_BY(read_mu_);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "server/resources/job_record.h"
 #include "server/resources/names.h"
+#include "server/store/event_codec.h"
 #include "server/store/sqlite_job_store.h"
 
 namespace traind::server {
@@ -27,7 +28,7 @@ absl::StatusOr<StoredJob> JobOf(const Statement& row) {
 }
 
 absl::Status ParseEvent(absl::string_view payload, JobKey key, v1::Event* event) {
-  if (event->ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return absl::OkStatus();
+  if (DecodeEvent(payload, event)) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat("an event of job number ", key, " is damaged in the store"));
 }
 
@@ -106,12 +107,11 @@ absl::StatusOr<JobStore::EventBatch> SqliteJobStore::ReadEvents(JobKey key, cons
     auto row = read_events_.Step();
     if (!row.ok()) return row.status();
     if (!*row) return batch;
-    if ((options.kinds >> read_events_.Integer(1)) & 1) {
-      const absl::string_view payload = read_events_.Bytes(2);
-      bytes += static_cast<int64_t>(payload.size());
-      if (bytes > options.max_bytes && !batch.events.empty()) return batch;
+    if ((options.kinds >> KindOfColumn(read_events_.Integer(1))) & 1) {
       auto event = std::make_shared<v1::Event>();
-      if (absl::Status status = ParseEvent(payload, key, event.get()); !status.ok()) return status;
+      if (absl::Status status = ParseEvent(read_events_.Bytes(2), key, event.get()); !status.ok()) return status;
+      bytes += static_cast<int64_t>(event->ByteSizeLong());
+      if (bytes > options.max_bytes && !batch.events.empty()) return batch;
       batch.events.push_back(std::move(event));
     }
     batch.last_scanned = read_events_.Integer(0);

@@ -43,7 +43,7 @@ TEST(ResolveJob, FillsInEveryDefault) {
   EXPECT_EQ(spec.sampling(), v1::SAMPLING_SHUFFLED);
   EXPECT_EQ(spec.epochs(), 10u);
   EXPECT_EQ(spec.evaluation().every_steps(), 468u);  // An epoch, whose last 96 examples are dropped.
-  EXPECT_EQ(spec.statistics().every_steps(), 10u);
+  EXPECT_EQ(spec.statistics().every_steps(), 234u);  // Twenty times in 4680 steps.
   EXPECT_EQ(spec.statistics().histogram_bins(), 64u);
   EXPECT_EQ(spec.statistics().dead_window(), 5u);
   EXPECT_EQ(spec.checkpoint().every().seconds(), 30);
@@ -52,7 +52,7 @@ TEST(ResolveJob, FillsInEveryDefault) {
   EXPECT_EQ(spec.data().prefetch_threads(), 1u);
   EXPECT_EQ(spec.precision(), v1::PRECISION_F32);
   EXPECT_EQ(spec.convolution_algorithm(), v1::CONVOLUTION_ALGORITHM_AUTO);
-  EXPECT_EQ(spec.metrics_every_steps(), 10u);
+  EXPECT_EQ(spec.metrics_every_steps(), 46u);
 }
 
 TEST(ResolveJob, PrefetchThreadsFollowTheThreadsAndTakeMemory) {

@@ -59,6 +59,27 @@ TEST_F(Replay, DropsEqualEventsWhateverTheirTiming) {
 
 TEST_F(Replay, DropsARepetitionInTheSameBatch) { EXPECT_EQ(Send({Train(10, 0.5), Train(10, 0.5)}).size(), 1u); }
 
+TEST_F(Replay, ComparesWhatIsLeftOfAThinnedReport) {
+  v1::Event report;
+  report.set_step(10);
+  for (const char* name : {"a", "b"}) {
+    v1::LayerStatistics& layer = *report.mutable_statistics()->add_layers();
+    layer.set_layer(name);
+    layer.set_mean(0.5);
+  }
+  report.mutable_statistics()->add_parameters()->set_name("a.weight");
+  Send({report, Train(20, 0.4)});
+  v1::StatisticsReport& stored = *stored_[{v1::EVENT_KIND_STATISTICS, 10}].mutable_statistics();
+  stored.set_thinned(true);
+  stored.mutable_layers()->RemoveLast();
+  stored.clear_parameters();
+  EXPECT_TRUE(Send({report}).empty());
+  report.mutable_statistics()->mutable_layers(1)->set_mean(0.25);
+  EXPECT_TRUE(Send({report}).empty()) << "nothing is left to compare with";
+  report.mutable_statistics()->mutable_layers(0)->set_mean(0.25);
+  EXPECT_EQ(Send({report}).size(), 1u) << "a difference in what is left";
+}
+
 TEST_F(Replay, ReportsADifferenceOnce) {
   Send({Train(10, 0.5), Train(20, 0.4)});
   auto report = Send({Train(10, 0.5), Train(20, 0.4000001)});
