@@ -1,5 +1,6 @@
 // traind: the training server. See --help.
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <unistd.h>
@@ -35,9 +36,23 @@ extern "C" void OnSignal(int number) {
   errno = saved;
 }
 
+// What the allocator may hold back for the next call, and between two looks at it.
+constexpr size_t kIdleBytes = 4 << 20;
+constexpr int kLookMilliseconds = 2000;
+
+// Few pools of memory, and none of the large blocks in them: what a crowd of calls has left can be given back.
+void BoundIdleMemory() {
+  constexpr int kPools = 4;
+  constexpr int kLargeBytes = 128 << 10;
+  mallopt(M_ARENA_MAX, kPools);
+  mallopt(M_MMAP_THRESHOLD, kLargeBytes);
+  mallopt(M_TRIM_THRESHOLD, kLargeBytes);
+}
+
 void WaitForSignal() {
-  char byte = 0;
-  while (read(signal_pipe[0], &byte, 1) < 0 && errno == EINTR) {
+  pollfd signalled = {.fd = signal_pipe[0], .events = POLLIN, .revents = 0};
+  while (poll(&signalled, 1, kLookMilliseconds) <= 0) {
+    if (mallinfo2().fordblks > kIdleBytes) malloc_trim(0);
   }
 }
 
@@ -46,9 +61,14 @@ void WaitForSignal() {
 int main(int argc, char** argv) {
   using traind::server::Server;
   const absl::Time begin = absl::Now();
+  BoundIdleMemory();
   traind::server::ParsedConfig parsed = traind::server::ParseConfig(argc, argv);
   if (parsed.exit) {
     std::fputs(parsed.output.c_str(), parsed.exit_code == 0 ? stdout : stderr);
+    if (parsed.exit_code == 0 && std::fflush(stdout) != 0) {
+      std::perror("traind: cannot write to the standard output");
+      return 1;
+    }
     return parsed.exit_code;
   }
   traind::server::Config& config = parsed.config;

@@ -19,11 +19,16 @@
 namespace traind::server {
 namespace {
 
+// Of one response, unless a single event is larger. A watcher that does not read holds one: its bytes, and the message,
+// which takes some times as much in memory.
+constexpr int64_t kBatchBytes = 8 << 10;
+
 class WatchCall final : public StreamCall<v1::WatchJobResponse> {
  public:
   WatchCall(Executor& executor, JobStore& store, EventLog& log, const grpc::CallbackServerContext& call,
             const v1::WatchJobRequest& request)
       : StreamCall(executor, call), store_(store), log_(log), request_(request) {
+    read_.max_bytes = kBatchBytes;
     layers_.insert(request.layers().begin(), request.layers().end());
     context().cancellation().OnCancel([this] { Wake(); });
     Resume();
@@ -38,6 +43,7 @@ class WatchCall final : public StreamCall<v1::WatchJobResponse> {
     if (!subscription_.has_value()) {
       if (absl::Status status = Begin(); !status.ok()) return status;
     }
+    response = v1::WatchJobResponse();  // Clear would keep the memory.
     while (!ended_) {
       ForgetWakeUps();
       if (absl::Status status = context().Check(); !status.ok()) return status;
@@ -48,7 +54,6 @@ class WatchCall final : public StreamCall<v1::WatchJobResponse> {
       const bool more = batch->last_scanned > read_.after_sequence;
       read_.after_sequence = batch->last_scanned;
       if (!batch->events.empty()) {
-        response.Clear();
         for (const auto& event : batch->events) AddEvent(*event, response);
         const v1::Event& last = *batch->events.back();
         if (last.has_state() && IsTerminal(last.state().state())) {
