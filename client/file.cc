@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
@@ -86,6 +87,33 @@ absl::StatusOr<std::string> File::Crc32() const {
     offset += static_cast<int64_t>(block.size());
   } while (block.size() == kBlockBytes);
   return absl::StrFormat("%08x", crc);
+}
+
+absl::StatusOr<std::string> ReadText(const std::string& path, size_t max_bytes) {
+  const bool standard_input = path == "-";
+  const std::string name = standard_input ? "the standard input" : path;
+  const int descriptor = standard_input ? dup(STDIN_FILENO) : open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", name));
+  absl::Cleanup close_it = [descriptor] { close(descriptor); };
+  std::string text;
+  std::string block(kBlockBytes, '\0');
+  while (true) {
+    const ssize_t n = read(descriptor, block.data(), block.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EISDIR) return absl::InvalidArgumentError(absl::StrCat(name, " is a folder, not a file"));
+    if (n < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", name));
+    if (n == 0) return text;
+    text.append(block, 0, static_cast<size_t>(n));
+    if (text.size() > max_bytes) {
+      return absl::InvalidArgumentError(absl::StrCat(name, " has more than ", max_bytes >> 20, " MiB"));
+    }
+  }
+}
+
+absl::Status CheckReplaceable(const std::string& path) {
+  struct stat there;
+  if (stat(path.c_str(), &there) != 0 || S_ISREG(there.st_mode)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(path, " is no regular file, and is not replaced by one"));
 }
 
 absl::Status RenameDurably(const std::string& from, const std::string& to) {

@@ -41,6 +41,14 @@ class File {
   int descriptor_;
 };
 
+// A whole file, or what a pipe brings until its end; "-" is the standard input. INVALID_ARGUMENT: a folder, or more
+// than `max_bytes`.
+absl::StatusOr<std::string> ReadText(const std::string& path, size_t max_bytes);
+
+// INVALID_ARGUMENT: there is something other than a regular file at `path`, such as a folder or /dev/null, in the place
+// of which no file should come.
+absl::Status CheckReplaceable(const std::string& path);
+
 // Gives a file its final name, replacing what was there, durably.
 absl::Status RenameDurably(const std::string& from, const std::string& to);
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/errors.h"
+#include "client/loopback.h"
 #include "traind/v1/dataset_service.grpc.pb.h"
 #include "traind/v1/model_service.grpc.pb.h"
 #include "traind/v1/operation.grpc.pb.h"
@@ -91,6 +92,8 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& server) {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);  // The time one connection attempt may take.
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  // A proxy of the environment (http_proxy) leads to other machines, never to this one.
+  if (IsLoopback(server)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // A statistics report of a wide network is larger than gRPC's 4 MB.
   arguments.SetMaxReceiveMessageSize(64 << 20);
   return grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), arguments);

@@ -230,6 +230,7 @@ absl::StatusOr<v1::Model> Client::UploadModel(v1::UploadModelHeader header, cons
 
 absl::StatusOr<int64_t> Client::DownloadCheckpoint(const std::string& name, const std::string& path,
                                                    const Progress& progress) {
+  if (absl::Status status = CheckReplaceable(path); !status.ok()) return status;
   const std::string part_path = absl::StrCat(path, ".part");
   absl::StatusOr<File> part = File::Open(part_path, O_RDWR | O_CREAT);
   if (!part.ok()) return part.status();

@@ -6,14 +6,18 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
-#include <limits>
-#include <optional>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+#include <map>
 #include <sstream>
+#include <type_traits>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "server/machine.h"
 #include "traind/version.h"
 
 namespace traind::server {
@@ -32,30 +36,37 @@ constexpr char kFooter[] =
     "environment over the configuration file.\n"
     "Signals: SIGTERM or SIGINT checkpoints the running jobs and ends within 30 s; a second one ends at once.";
 
-// The number in the first line of a file, if it is one.
-std::optional<int64_t> ReadNumber(const std::string& path) {
-  std::ifstream file(path);
-  std::string line;
-  int64_t value = 0;
-  if (!std::getline(file, line) || !absl::SimpleAtoi(line, &value)) return std::nullopt;
-  return value;
+// A configuration file has some lines; what is larger is none, and may have no end.
+constexpr uintmax_t kLargestConfig = 1 << 20;
+constexpr uint32_t kMostThreads = 4096;
+constexpr uint32_t kMostRestarts = 1'000'000;
+
+// What is wrong with a number, for flags, environment and configuration file alike; empty: nothing.
+template <class Number>
+std::string WrongNumber(const std::string& text, Number min, Number max) {
+  bool good = false;
+  if constexpr (std::is_integral_v<Number>) {
+    int64_t value = 0;
+    good = absl::SimpleAtoi(text, &value) && value >= int64_t{min} && value <= int64_t{max};
+  } else {
+    double value = 0;
+    good = absl::SimpleAtod(text, &value) && value >= min && value <= max;  // Both are false for NaN.
+  }
+  if (good) return "";
+  return absl::StrCat("wants a ", std::is_integral_v<Number> ? "whole " : "", "number from ", min, " to ", max,
+                      ", not \"", text, "\"");
 }
 
-// This process's folder below a cgroup hierarchy: the line "0::/path" for version 2, "5:memory:/path" for version 1.
-std::string CgroupPath(const std::string& root, const std::string& controller) {
-  std::ifstream file(root + "proc/self/cgroup");
-  for (std::string line; std::getline(file, line);) {
-    const size_t first = line.find(':');
-    const size_t second = line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    if (line.substr(first + 1, second - first - 1) == controller) return line.substr(second + 1);
-  }
-  return "/";
+template <class Number>
+CLI::Validator Between(Number min, Number max) {
+  return CLI::Validator([=](std::string& text) { return WrongNumber(text, min, max); }, "");
 }
 
 // The arguments, last one first as CLI11 wants them, with the environment's for flags that are not among them. Left to
 // CLI11 the configuration file would win over the environment.
-std::vector<std::string> WithEnvironment(const CLI::App& app, int argc, const char* const* argv) {
+// `from` gets the variable of each such flag.
+std::vector<std::string> WithEnvironment(const CLI::App& app, int argc, const char* const* argv,
+                                         std::map<std::string, std::string>& from) {
   std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
   const auto given = [&](const std::string& flag) {
     return std::any_of(arguments.begin(), arguments.end(), [&](const std::string& argument) {
@@ -66,11 +77,38 @@ std::vector<std::string> WithEnvironment(const CLI::App& app, int argc, const ch
   for (const CLI::Option* option : app.get_options()) {
     const std::string flag = option->get_name();
     const char* value = option->get_envname().empty() ? nullptr : std::getenv(option->get_envname().c_str());
-    if (value != nullptr && *value != '\0' && !given(flag)) added.push_back(absl::StrCat(flag, "=", value));
+    if (value == nullptr || *value == '\0' || given(flag)) continue;
+    added.push_back(absl::StrCat(flag, "=", value));
+    from[flag] = option->get_envname();
   }
   arguments.insert(arguments.end(), added.begin(), added.end());
   std::reverse(arguments.begin(), arguments.end());
   return arguments;
+}
+
+// The file that --config names, checked before CLI11 reads it to its end.
+std::string WrongConfigFile(const std::vector<std::string>& reversed) {
+  for (size_t i = 0; i < reversed.size(); ++i) {
+    const std::string& argument = reversed[i];
+    std::string path;
+    if (argument == "--config" && i > 0) path = reversed[i - 1];
+    if (absl::StartsWith(argument, "--config=")) path = argument.substr(std::strlen("--config="));
+    std::error_code error;
+    if (path.empty() || !std::filesystem::exists(path, error)) continue;  // CLI11 says that.
+    if (!std::filesystem::is_regular_file(path, error)) return absl::StrCat("--config: ", path, " is no regular file");
+    if (std::filesystem::file_size(path, error) > kLargestConfig) {
+      return absl::StrCat("--config: ", path, " is larger than a configuration file may be (1 MiB)");
+    }
+  }
+  return "";
+}
+
+// An error of CLI11 with the environment variable in place of the flag that nobody gave.
+std::string NameSource(const std::string& problem, const std::map<std::string, std::string>& from) {
+  for (const auto& [flag, variable] : from) {
+    if (absl::StartsWith(problem, flag + ":")) return variable + problem.substr(flag.size());
+  }
+  return problem;
 }
 
 }  // namespace
@@ -100,28 +138,45 @@ ParsedConfig ParseConfig(int argc, const char* const* argv) {
   add("dataset-root", config.dataset_roots, "Folder from which clients may import files; may be given again")
       ->expected(1)
       ->take_all();
-  add("threads", config.threads, "Threads that all jobs and tasks share; 0: all cores");
-  add("default-threads", config.default_threads, "Threads of a job that names none; 0: all that there are");
+  add("threads", config.threads,
+      "Threads that all jobs and tasks share; 0: all cores, or what the container's CPU quota allows")
+      ->check(Between(0u, kMostThreads));
+  add("default-threads", config.default_threads, "Threads of a job that names none; 0: all that there are")
+      ->check(Between(0u, kMostThreads));
   add("memory-limit", config.memory_limit, "Memory that all jobs and tasks share, like 8GiB; 0: 80 % of what there is")
       ->transform(CLI::AsSizeValue(false));
-  add("max-restarts", config.max_restarts, "How often a job's crashed worker is started again before the job fails");
+  add("max-restarts", config.max_restarts, "How often a job's crashed worker is started again before the job fails")
+      ->check(Between(0u, kMostRestarts));
   add("heartbeat-timeout", heartbeat_seconds, "Seconds without a sign of life after which a worker is killed")
-      ->check(CLI::Range(1.0, 86400.0));
+      ->check(Between(1.0, 86400.0));
   add("max-evaluations", config.max_evaluations, "Probes, evaluations and predictions that run or wait at a time")
-      ->check(CLI::Range(1, 64));
+      ->check(Between(1, 64));
   add("worker", config.worker, "The worker program; default: traind-worker beside traind");
   add("log-level", config.log_level, "How much to log")->check(CLI::IsMember({"debug", "info", "warning", "error"}));
   add("log-format", config.log_format, "text, or json: one object in each line")
       ->check(CLI::IsMember({"text", "json"}));
-  try {
-    app.parse(WithEnvironment(app, argc, argv));
-    config.heartbeat_timeout = absl::Seconds(heartbeat_seconds);
-  } catch (const CLI::Error& error) {
-    std::ostringstream out;
-    std::ostringstream problem;
+  const auto fail = [&](const std::string& problem) {
     parsed.exit = true;
-    parsed.exit_code = app.exit(error, out, problem) == 0 ? 0 : 2;
-    parsed.output = out.str() + problem.str();
+    parsed.exit_code = 2;
+    parsed.output = absl::StrCat("traind: ", problem, "\nRun with --help for more information.\n");
+  };
+  std::map<std::string, std::string> from;
+  try {
+    std::vector<std::string> arguments = WithEnvironment(app, argc, argv, from);
+    const std::string wrong = WrongConfigFile(arguments);
+    if (!wrong.empty()) {
+      fail(wrong);
+      return parsed;
+    }
+    app.parse(std::move(arguments));
+    config.heartbeat_timeout = absl::Seconds(heartbeat_seconds);
+  } catch (const CLI::Success& success) {  // --help, --version.
+    std::ostringstream out;
+    app.exit(success, out, out);
+    parsed.exit = true;
+    parsed.output = out.str();
+  } catch (const std::exception& error) {
+    fail(NameSource(error.what(), from));
   }
   return parsed;
 }
@@ -155,7 +210,7 @@ absl::Status CompleteConfig(Config& config) {
   cpu_set_t cpus;
   CPU_ZERO(&cpus);
   const int cores = sched_getaffinity(0, sizeof(cpus), &cpus) == 0 ? CPU_COUNT(&cpus) : 1;
-  if (config.threads == 0) config.threads = static_cast<uint32_t>(std::max(1, cores));
+  if (config.threads == 0) config.threads = AvailableThreads("/", static_cast<uint32_t>(std::max(1, cores)));
   if (config.default_threads > config.threads) {
     return absl::InvalidArgumentError(
         absl::StrCat("--default-threads ", config.default_threads, ": there are ", config.threads, " (--threads)"));
@@ -163,24 +218,6 @@ absl::Status CompleteConfig(Config& config) {
   if (config.memory_limit < 0) return absl::InvalidArgumentError("--memory-limit must not be negative");
   if (config.memory_limit == 0) config.memory_limit = AvailableMemory("/") / 10 * 8;
   return absl::OkStatus();
-}
-
-int64_t AvailableMemory(const std::string& root) {
-  int64_t available = std::numeric_limits<int64_t>::max();
-  std::ifstream meminfo(root + "proc/meminfo");
-  std::string key;
-  int64_t kib = 0;
-  if (meminfo >> key >> kib && key == "MemTotal:") available = kib * 1024;
-  const std::string limits[] = {
-      root + "sys/fs/cgroup" + CgroupPath(root, "") + "/memory.max",
-      root + "sys/fs/cgroup/memory.max",
-      root + "sys/fs/cgroup/memory" + CgroupPath(root, "memory") + "/memory.limit_in_bytes",
-      root + "sys/fs/cgroup/memory/memory.limit_in_bytes",
-  };
-  for (const std::string& path : limits) {
-    if (const auto limit = ReadNumber(path); limit.has_value() && *limit > 0) available = std::min(available, *limit);
-  }
-  return available;
 }
 
 }  // namespace traind::server

@@ -18,7 +18,7 @@ struct Config {
   bool insecure = false;
   std::string data_dir = "./traind-data";
   std::vector<std::string> dataset_roots = {"/usr/share/datasets"};
-  uint32_t threads = 0;          // 0: all cores.
+  uint32_t threads = 0;          // 0: all cores, as far as the container's CPU quota goes.
   uint32_t default_threads = 0;  // Of a job that names none; 0: all of `threads`.
   int64_t memory_limit = 0;      // Bytes for all jobs together; 0: 80 % of the machine's or the container's.
   uint32_t max_restarts = 3;
@@ -43,8 +43,5 @@ bool IsLoopback(const std::string& address);
 
 // Fills in what was left to the machine and checks the rest: FAILED_PRECONDITION for an address that needs --insecure.
 absl::Status CompleteConfig(Config& config);
-
-// Memory that this process may use: the machine's, or the limit of its cgroup. `root` is "/" but for tests.
-int64_t AvailableMemory(const std::string& root);
 
 }  // namespace traind::server

@@ -12,6 +12,7 @@
 #include "absl/strings/str_format.h"
 #include "client/cli/styled.h"
 #include "client/cli/text.h"
+#include "client/file.h"
 
 namespace traind::client {
 namespace {
@@ -136,6 +137,7 @@ class FileWriter : public PredictionWriter {
     return absl::OkStatus();
   }
   absl::Status Begin(const std::string& header) {
+    if (absl::Status status = CheckReplaceable(path_); !status.ok()) return status;
     file_ << header;
     return Check();
   }

@@ -147,6 +147,10 @@ absl::Status WriteFile(const std::string& path, absl::string_view data) {
 }
 
 absl::Status AtomicWrite(const std::string& path, absl::string_view data) {
+  // A rename would put the file in the place of a device, such as /dev/null.
+  if (struct stat there; stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, " is no regular file, and is not replaced by one"));
+  }
   // Unique within the process and between processes, so that two writers never share a temporary file.
   static std::atomic<uint64_t> counter = 0;
   const std::string temporary = absl::StrCat(path, ".tmp-", getpid(), "-", counter.fetch_add(1));

@@ -1,8 +1,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 
+#include "absl/strings/str_cat.h"
+#include "client/client.h"
+#include "client/file.h"
 #include "tests/client/fake_server.h"
 #include "tests/support/file_formats.h"
 #include "tests/support/temporary_folder.h"
@@ -228,6 +232,21 @@ TEST_F(TransferTest, ABrokenUploadOfAModelBeginsAnewUnderOneRequestId) {
   ASSERT_EQ(ids.size(), 2u);
   EXPECT_EQ(ids[0], ids[1]);
   EXPECT_EQ(ids[0].size(), 32u);
+}
+
+// As root a rename over /dev/null would work.
+TEST(Replaceable, NothingComesInThePlaceOfADevice) {
+  EXPECT_TRUE(CheckReplaceable("/no/such/file").ok());
+  for (const char* path : {"/dev/null", "/dev/full", "/tmp"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(CheckReplaceable(path))) << path;
+    FakeServer server;
+    ClientOptions options;
+    options.server = server.address();
+    Client client(options);
+    const absl::Status status = client.DownloadCheckpoint("jobs/a/checkpoints/1", path).status();
+    EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
+    EXPECT_NE(access(absl::StrCat(path, ".part").c_str(), F_OK), 0);
+  }
 }
 
 }  // namespace

@@ -4,11 +4,12 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
-#include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "tests/support/temporary_folder.h"
 
 namespace traind::server {
@@ -128,22 +129,49 @@ TEST(Config, RefusesOtherAddressesUnlessToldSo) {
   EXPECT_TRUE(absl::IsInvalidArgument(CompleteConfig(config)));
 }
 
-TEST(Config, TakesTheContainersMemoryLimit) {
+// What a program is told for each number, wherever it comes from.
+TEST(Config, NumbersAreCheckedInOneWay) {
+  for (const auto& [flag, variable] :
+       std::vector<std::pair<std::string, const char*>>{{"--threads", "TRAIND_THREADS"},
+                                                        {"--default-threads", "TRAIND_DEFAULT_THREADS"},
+                                                        {"--max-restarts", "TRAIND_MAX_RESTARTS"},
+                                                        {"--heartbeat-timeout", "TRAIND_HEARTBEAT_TIMEOUT"},
+                                                        {"--max-evaluations", "TRAIND_MAX_EVALUATIONS"}}) {
+    for (const char* value : {"x", "-1", "nan", "inf", "99999999999999999999", "1e300", "0x", "\xff\xfe"}) {
+      const ParsedConfig by_flag = Parse({flag.c_str(), value});
+      EXPECT_EQ(by_flag.exit_code, 2) << flag << " " << value;
+      EXPECT_THAT(by_flag.output, HasSubstr(absl::StrCat(flag, ": wants a "))) << value;
+      EXPECT_THAT(by_flag.output, HasSubstr(absl::StrCat("not \"", value, "\""))) << value;
+      setenv(variable, value, 1);
+      const ParsedConfig by_variable = Parse({});
+      unsetenv(variable);
+      EXPECT_EQ(by_variable.exit_code, 2) << variable << " " << value;
+      EXPECT_THAT(by_variable.output, HasSubstr(absl::StrCat(variable, ": wants a "))) << value;
+    }
+  }
+  setenv("TRAIND_THREADS", "1.5", 1);
+  const ParsedConfig half = Parse({});
+  unsetenv("TRAIND_THREADS");
+  EXPECT_EQ(half.exit_code, 2);
+  EXPECT_THAT(half.output, HasSubstr("TRAIND_THREADS: wants a whole number from 0 to 4096, not \"1.5\""));
+}
+
+TEST(Config, AConfigurationFileIsAFile) {
   TemporaryFolder folder;
-  const std::string root = folder.path() + "/";
-  const auto write = [&](const std::string& path, const std::string& text) {
-    std::filesystem::create_directories(std::filesystem::path(root + path).parent_path());
-    std::ofstream(root + path) << text;
-  };
-  write("proc/meminfo", "MemTotal:       1000 kB\nMemFree: 5 kB\n");
-  EXPECT_EQ(AvailableMemory(root), 1000 * 1024);
-  write("proc/self/cgroup", "5:memory:/box\n0::/pod\n");
-  write("sys/fs/cgroup/pod/memory.max", "max\n");
-  EXPECT_EQ(AvailableMemory(root), 1000 * 1024);
-  write("sys/fs/cgroup/memory/box/memory.limit_in_bytes", "600000\n");
-  EXPECT_EQ(AvailableMemory(root), 600000);
-  write("sys/fs/cgroup/pod/memory.max", "500000\n");
-  EXPECT_EQ(AvailableMemory(root), 500000);
+  const std::string large = folder.path() + "/large";
+  std::ofstream(large) << std::string(2 << 20, '#');
+  for (const std::string& path : {folder.path(), std::string("/dev/zero"), std::string("/dev/null"), large}) {
+    for (const std::string& argument : {absl::StrCat("--config=", path), path}) {
+      std::vector<const char*> arguments = {argument.c_str()};
+      if (argument == path) arguments.insert(arguments.begin(), "--config");
+      const ParsedConfig parsed = Parse(arguments);
+      EXPECT_EQ(parsed.exit_code, 2) << argument;
+      EXPECT_THAT(parsed.output, HasSubstr("--config: " + path));
+    }
+  }
+  const std::string binary = folder.path() + "/binary";
+  std::ofstream(binary) << std::string("\0\xff\x01[[[=\n\0", 10);
+  EXPECT_EQ(Parse({"--config", binary.c_str()}).exit_code, 2);
 }
 
 }  // namespace

@@ -162,5 +162,11 @@ TEST(ChecksumTest, MatchesTheStandardsCheckValue) {
   EXPECT_EQ(pieces.hex(), "cbf43926");
 }
 
+TEST(AtomicWrite, ReplacesNoDevice) {
+  for (const char* path : {"/dev/null", "/tmp"}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(AtomicWrite(path, "x"))) << path;
+  }
+}
+
 }  // namespace
 }  // namespace traind::core
