@@ -1,17 +1,18 @@
 #include "client/job_file.h"
 
 #include <algorithm>
-#include <fstream>
-#include <iostream>
-#include <iterator>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "client/enum_names.h"
 #include "client/field_path.h"
+#include "client/file.h"
+#include "client/text_fields.h"
 
 namespace traind::client {
 namespace {
@@ -35,6 +36,11 @@ std::string Shown(absl::string_view line) {
   return shown;
 }
 
+// The server takes requests of 8 MiB, and the text of one may be some times as long.
+constexpr size_t kMaxBytes = 64 << 20;
+
+constexpr size_t kMostErrors = 20;  // That are told of a file.
+
 // An error shows so much of a long line: two lines of a terminal.
 constexpr size_t kExcerptBytes = 160;
 
@@ -52,15 +58,9 @@ JobFile::JobFile(std::string name, absl::string_view text) : name_(std::move(nam
 }
 
 absl::StatusOr<JobFile> JobFile::Read(const std::string& path) {
-  if (path == "-") {
-    const std::string text((std::istreambuf_iterator<char>(std::cin)), std::istreambuf_iterator<char>());
-    return Parse(text, "<stdin>");
-  }
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::ErrnoToStatus(errno, absl::StrCat("cannot open ", path));
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (file.bad()) return absl::ErrnoToStatus(errno, absl::StrCat("cannot read ", path));
-  return Parse(text, path);
+  const absl::StatusOr<std::string> text = ReadText(path, kMaxBytes);
+  if (!text.ok()) return text.status();
+  return Parse(*text, path == "-" ? "<stdin>" : path);
 }
 
 absl::StatusOr<JobFile> JobFile::Parse(absl::string_view text, std::string name) {
@@ -73,7 +73,7 @@ absl::StatusOr<JobFile> JobFile::Parse(absl::string_view text, std::string name)
     file.is_network_ = true;
     error = file.ParseAs(text, *file.spec_.mutable_network());
   }
-  if (error) return file.ToStatus(*error);
+  if (error) return file.AllErrors(std::string(text), *std::move(error));
   return file;
 }
 
@@ -82,22 +82,37 @@ std::optional<TextError> JobFile::ParseAs(absl::string_view text, Message& messa
   return ParseText(text, message, locations_.get());
 }
 
-absl::Status JobFile::ToStatus(const TextError& error) const {
-  TextFormat::ParseLocation at = error.at;
-  if (!error.unknown_word.empty()) {
-    // The parser stands behind the word that it did not know, perhaps lines behind.
-    size_t before = static_cast<size_t>(std::max(at.column, 0));
-    for (int line = std::min(at.line, static_cast<int>(lines_.size()) - 1); line >= 0; --line) {
-      const size_t word = lines_[static_cast<size_t>(line)].rfind(error.unknown_word, before);
-      if (word != std::string::npos) {
-        at = TextFormat::ParseLocation(line, static_cast<int>(word));
-        break;
-      }
-      before = std::string::npos;
+TextFormat::ParseLocation JobFile::PlaceOf(const TextError& error) const {
+  if (error.unknown_word.empty()) return error.at;
+  // The parser stands behind the word that it did not know, perhaps lines behind.
+  size_t before = static_cast<size_t>(std::max(error.at.column, 0));
+  for (int line = std::min(error.at.line, static_cast<int>(lines_.size()) - 1); line >= 0; --line) {
+    const size_t word = lines_[static_cast<size_t>(line)].rfind(error.unknown_word, before);
+    if (word != std::string::npos) return TextFormat::ParseLocation(line, static_cast<int>(word));
+    before = std::string::npos;
+  }
+  return error.at;
+}
+
+absl::Status JobFile::AllErrors(std::string text, std::optional<TextError> error) {
+  std::vector<std::string> errors;
+  while (error && errors.size() < kMostErrors) {
+    const TextFormat::ParseLocation at = PlaceOf(*error);
+    std::string problem =
+        absl::StrCat(name_, ":", at.line + 1, ":", at.column + 1, ": ", error->message, Excerpt(at.line, at.column));
+    if (!errors.empty() && errors.back() == problem) break;  // It could not be taken out.
+    errors.push_back(std::move(problem));
+    const bool of_a_field = !error->unknown_word.empty() || absl::StartsWith(error->message, "Expected integer") ||
+                            absl::StartsWith(error->message, "Expected double") ||
+                            absl::StartsWith(error->message, "Integer out of range");
+    if (!of_a_field || !BlankField(at.line, at.column, text)) break;
+    if (is_network_) {
+      error = ParseAs(text, *spec_.mutable_network());
+    } else {
+      error = ParseAs(text, spec_);
     }
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat(name_, ":", at.line + 1, ":", at.column + 1, ": ", error.message, Excerpt(at.line, at.column)));
+  return absl::InvalidArgumentError(absl::StrJoin(errors, "\n"));
 }
 
 absl::Status JobFile::Set(absl::string_view assignment) {

@@ -25,7 +25,7 @@ class JobFile {
   static absl::StatusOr<JobFile> Read(const std::string& path);
   // `name` stands for the file in errors. A file whose top-level fields are those of a Network becomes a spec with that
   // network alone. INVALID_ARGUMENT: "name:line:column: what", with the line and, for an unknown field or enum value,
-  // the known ones.
+  // the known ones; one behind the other for the first errors that can be told apart.
   static absl::StatusOr<JobFile> Parse(absl::string_view text, std::string name);
 
   // Applies "field.path=value" as SetField does: steps=100, optimizer.adam.beta1=0.8, data.dataset=fashion,
@@ -48,7 +48,10 @@ class JobFile {
   google::protobuf::TextFormat::ParseLocation Locate(absl::string_view path) const;
   std::string Excerpt(int line, int column) const;
   std::optional<TextError> ParseAs(absl::string_view text, google::protobuf::Message& message);
-  absl::Status ToStatus(const TextError& error) const;  // With the place in the file.
+  // Where the unknown word or the wrong value is.
+  google::protobuf::TextFormat::ParseLocation PlaceOf(const TextError& error) const;
+  // The error, and those behind it: what is wrong is taken out of the text, which is read again.
+  absl::Status AllErrors(std::string text, std::optional<TextError> error);
 
   std::string name_;
   std::vector<std::string> lines_;  // With tabs expanded, as the parser counts columns.

@@ -1,9 +1,15 @@
 #include "client/cli/app.h"
 
+#include <poll.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <exception>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
 #include "client/suggest.h"
@@ -19,8 +25,10 @@ constexpr char kFooter[] =
     "  trainctl components                      what a job file can be made of\n"
     "  trainctl COMMAND --help                  each command, with examples\n"
     "\n"
-    "Exit codes: 0 done (run, watch, wait: SUCCEEDED), 1 the server refused or was not reached, 2 wrong command line\n"
-    "or job file, 3 the job FAILED, 4 it was CANCELLED, 130 Ctrl-C: detached, the work goes on at the server.";
+    "Exit codes: 0 done (run, watch, wait: SUCCEEDED), 1 a job file or another file is wrong, the output could not be\n"
+    "written, or the server refused or was not reached, 2 wrong command line, 3 the job FAILED, 4 it was CANCELLED,\n"
+    "130 Ctrl-C: detached, the work goes on at the server.\n"
+    "A server on this machine is reached without the proxy of the environment (http_proxy).";
 
 // " dataset import" where that was chosen: an error points at the --help of that command.
 std::string CommandPath(const CLI::App& app) {
@@ -43,6 +51,29 @@ std::string UnknownCommand(const CLI::App& app) {
   return "";
 }
 
+// What is wrong with a --timeout; empty: nothing.
+std::string WrongTimeout(const std::string& text) {
+  double seconds = 0;
+  if (absl::SimpleAtod(text, &seconds) && seconds >= 0.001 && seconds <= 86400) return "";  // NaN is neither.
+  return absl::StrCat("wants seconds from 0.001 to 86400, not \"", text, "\"");
+}
+
+// Whether the standard output is a pipe that nobody reads any more.
+bool IsReaderGone() {
+  pollfd output = {.fd = STDOUT_FILENO, .events = POLLOUT, .revents = 0};
+  return poll(&output, 1, 0) == 1 && (output.revents & POLLERR) != 0;
+}
+
+// `code`, or kFailed when the output did not arrive, as on a full disk. That a reader went away needs no message.
+int FlushOutput(const Console& console, int code) {
+  errno = 0;
+  console.out.flush();
+  if (!console.out.fail()) return code;
+  const std::string reason = errno == 0 ? "" : absl::StrCat(": ", std::strerror(errno));
+  if (!IsReaderGone()) console.err << "error: the output could not be written" << reason << "\n";
+  return code == kOk ? static_cast<int>(kFailed) : code;
+}
+
 }  // namespace
 
 int RunTrainctl(const std::vector<std::string>& arguments, const Console& console) {
@@ -60,7 +91,7 @@ int RunTrainctl(const std::vector<std::string>& arguments, const Console& consol
       ->capture_default_str()
       ->type_name("HOST:PORT");
   app.add_option("--timeout", context.timeout_seconds, "Longest wait for one answer; default 30, for long calls 900")
-      ->check(CLI::Range(0.001, 86400.0))
+      ->check(CLI::Validator(WrongTimeout, ""))
       ->type_name("SECONDS");
   app.add_flag("--json", context.json, "Print JSON, one object per line, with the field names of the API");
   app.add_flag("--no-color", context.no_color, "No colours; the environment variable NO_COLOR does the same");
@@ -83,7 +114,7 @@ int RunTrainctl(const std::vector<std::string>& arguments, const Console& consol
     app.parse(std::move(reversed));
   } catch (const CLI::Success& success) {  // --help, --version.
     app.exit(success, console.out, console.err);
-    return kOk;
+    return FlushOutput(console, kOk);
   } catch (const CLI::ParseError& error) {
     const std::string unknown = UnknownCommand(app);
     console.err << "error: " << (unknown.empty() ? error.what() : unknown) << "\nsee: trainctl" << CommandPath(app)
@@ -93,8 +124,14 @@ int RunTrainctl(const std::vector<std::string>& arguments, const Console& consol
     console.err << "error: " << error.what() << "\n";
     return kUsage;
   }
-  const int code = context.action();
-  return code == kOk && context.unprinted ? kFailed : code;
+  int code = kFailed;
+  try {
+    code = context.action();
+  } catch (const std::exception& error) {  // Of a library, or for lack of memory.
+    console.err << "error: " << error.what() << "\n";
+  }
+  if (code == kOk && context.unprinted) code = kFailed;
+  return FlushOutput(console, code);
 }
 
 }  // namespace traind::client

@@ -107,13 +107,22 @@ void Context::Warnings(const google::protobuf::RepeatedPtrField<std::string>& wa
   }
 }
 
-absl::StatusOr<JobFile> ReadJobFile(const std::string& path, const std::vector<std::string>& assignments) {
-  absl::StatusOr<JobFile> file = JobFile::Read(path);
+int ApplyAssignments(const Context& context, const std::vector<std::string>& assignments, JobFile& file) {
   for (const std::string& assignment : assignments) {
-    if (!file.ok()) break;
-    if (absl::Status status = file->Set(assignment); !status.ok()) return status;
+    if (absl::Status status = file.Set(assignment); !status.ok()) {
+      context.Fail(status);
+      return kUsage;
+    }
   }
-  return file;
+  return kOk;
+}
+
+std::optional<JobFile> ReadJobFile(const Context& context, const std::string& path,
+                                   const std::vector<std::string>& assignments, int& code) {
+  absl::StatusOr<JobFile> file = JobFile::Read(path);
+  code = file.ok() ? ApplyAssignments(context, assignments, *file) : context.Fail(file.status());
+  if (code != kOk) return std::nullopt;
+  return *std::move(file);
 }
 
 }  // namespace traind::client

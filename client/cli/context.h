@@ -4,6 +4,7 @@
 #include <google/protobuf/message.h>
 
 #include <functional>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -17,8 +18,8 @@ namespace traind::client {
 // The program's exit codes, which --help documents.
 enum ExitCode : int {
   kOk = 0,
-  kFailed = 1,        // The server refused, or could not be reached; a file could not be read or written.
-  kUsage = 2,         // The command line or a job file is wrong; nothing was asked of the server.
+  kFailed = 1,        // A file is wrong, or cannot be read or written; the server refused, or could not be reached.
+  kUsage = 2,         // The command line is wrong; nothing was asked of the server.
   kJobFailed = 3,     // run, watch, wait: the job or operation ended FAILED.
   kJobCancelled = 4,  // The same with CANCELLED.
   kDetached = 130,    // Ctrl-C; the job or operation goes on.
@@ -31,7 +32,7 @@ struct Console {
   bool out_is_terminal = false;
   bool err_is_terminal = false;
   bool color = false;  // Both streams.
-  int width = 100;     // Of tables; the terminal's, where there is one.
+  int width = 100;     // Of tables; the terminal's, or unlimited where there is none.
 };
 
 struct Context {
@@ -66,7 +67,11 @@ struct Context {
   void Warnings(const google::protobuf::RepeatedPtrField<std::string>& warnings) const;
 };
 
-// Reads a job file and applies the --set assignments.
-absl::StatusOr<JobFile> ReadJobFile(const std::string& path, const std::vector<std::string>& assignments);
+// Applies the --set assignments; kUsage, after it said what is wrong, else kOk.
+int ApplyAssignments(const Context& context, const std::vector<std::string>& assignments, JobFile& file);
+
+// Reads a job file and applies the --set assignments. Nullopt: it has said what is wrong, and `code` is the exit code.
+std::optional<JobFile> ReadJobFile(const Context& context, const std::string& path,
+                                   const std::vector<std::string>& assignments, int& code);
 
 }  // namespace traind::client

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/commands.h"
@@ -132,7 +133,8 @@ void SayProgress(const Context& context, const v1::JobProgress& progress) {
 void PrintJob(const Context& context, const v1::Job& job, bool verbose) {
   context.Say("name", job.name());
   if (!DisplayName(job).empty()) context.Say("description", DisplayName(job));
-  context.Say("state", absl::StrCat(EnumName(job.state()), job.state_reason().empty() ? "" : ": ", job.state_reason()));
+  const bool told = job.state_reason().empty() || absl::StrContains(job.error().message(), job.state_reason());
+  context.Say("state", absl::StrCat(EnumName(job.state()), told ? "" : ": ", told ? "" : job.state_reason()));
   if (job.state() == v1::JOB_STATE_QUEUED) SayQueue(context, job.queue());
   if (job.has_error()) context.Say("error", job.error().message());
   for (const std::string& line : job.error().last_log_lines()) context.Say("", "| " + line);

@@ -7,6 +7,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "client/enum_names.h"
 #include "client/names.h"
 
@@ -146,12 +148,12 @@ Span NumberSpan(float value) {
   return {.text = FormatNumber(value), .style = std::isfinite(value) ? Style::kPlain : Style::kBad};
 }
 
-StyledLine NoteLine(const Note& note) {
+StyledLine NoteLine(const Note& note, absl::string_view left_out) {
   return StyledLine()
       .Add(absl::StrCat(absl::FormatTime("%H:%M:%S", note.time, absl::LocalTimeZone()), "  step ",
                         PadRight(absl::StrCat(note.step), 7)),
            Style::kDim)
-      .Add(note.text, note.style);
+      .Add(absl::StripSuffix(note.text, left_out), note.style);
 }
 
 }  // namespace
@@ -257,7 +259,11 @@ std::string RenderLiveView(const JobView& view, const LiveViewOptions& options) 
   }
   if (note_room > 0) {
     lines.emplace_back();
-    for (int i = notes - note_room; i < notes; ++i) lines.push_back(NoteLine(view.notes()[static_cast<size_t>(i)]));
+    const std::string left_out =
+        options.summary_follows && view.error() ? absl::StrCat(": ", view.error()->message()) : "";
+    for (int i = notes - note_room; i < notes; ++i) {
+      lines.push_back(NoteLine(view.notes()[static_cast<size_t>(i)], left_out));
+    }
   }
   if (static_cast<int>(lines.size()) > options.height) lines.resize(static_cast<size_t>(std::max(options.height, 0)));
   std::string frame;
@@ -279,7 +285,7 @@ bool MayTrainOn(const v1::Job& job) {
 
 }  // namespace
 
-std::string RenderSummary(const JobView& view, bool color) {
+std::string RenderSummary(const JobView& view, bool color, bool error_was_said) {
   const v1::Job& job = view.job();
   const std::string id = ShortName(job.name());
   constexpr int kWide = 1000;  // Nothing is cut: the terminal may wrap.
@@ -291,7 +297,7 @@ std::string RenderSummary(const JobView& view, bool color) {
           .Add(EnumName(view.state()), StateStyle(view.state()))
           .Add(absl::StrCat(" after ", view.step(), " steps in ", FormatElapsed(view.Elapsed(absl::InfinitePast())))));
   if (view.error()) {
-    say(StyledLine().Add(Printable(view.error()->message()), Style::kBad));
+    if (!error_was_said) say(StyledLine().Add(Printable(view.error()->message()), Style::kBad));
     for (const std::string& log_line : view.error()->last_log_lines())
       say(StyledLine().Add("  | " + Printable(log_line)));
   }

@@ -12,9 +12,10 @@ struct LiveViewOptions {
   int width = 100;
   int height = 40;  // The frame has at most this many lines; layers and events give way first.
   bool color = false;
-  bool logarithmic = true;  // Heights of the histograms.
-  absl::Time now;           // For the elapsed time of a job that runs.
-  std::string connection;   // What is wrong with the connection; empty: nothing.
+  bool logarithmic = true;       // Heights of the histograms.
+  absl::Time now;                // For the elapsed time of a job that runs.
+  std::string connection;        // What is wrong with the connection; empty: nothing.
+  bool summary_follows = false;  // RenderSummary tells the error.
 };
 
 // The frame, each line ended by "\n".
@@ -24,6 +25,6 @@ std::string RenderLiveView(const JobView& view, const LiveViewOptions& options);
 Table LayerTable(const v1::StatisticsReport& statistics, bool logarithmic);
 
 // What is said at the end: how the job ended, how good it is, where its weights are, what to try next.
-std::string RenderSummary(const JobView& view, bool color);
+std::string RenderSummary(const JobView& view, bool color, bool error_was_said = false);
 
 }  // namespace traind::client

@@ -10,6 +10,8 @@
 #include "client/cli/app.h"
 #include "client/cli/terminal.h"
 
+constexpr int kUncut = 1 << 20;
+
 int main(int argc, char** argv) {
   // A reader that went away is an error of the write, not the end of the program.
   std::signal(SIGPIPE, SIG_IGN);
@@ -21,7 +23,8 @@ int main(int argc, char** argv) {
       .out_is_terminal = out_is_terminal,
       .err_is_terminal = isatty(STDERR_FILENO) == 1,
       .color = out_is_terminal && (no_color == nullptr || *no_color == '\0'),
-      .width = traind::client::GetTerminalSize(STDOUT_FILENO).width,
+      // A pipe or a file takes all columns, uncut.
+      .width = out_is_terminal ? traind::client::GetTerminalSize(STDOUT_FILENO).width : kUncut,
   };
   return traind::client::RunTrainctl(std::vector<std::string>(argv + 1, argv + argc), console);
 }

@@ -1,5 +1,6 @@
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,9 +31,10 @@ struct NetworkOptions {
 
 // The network to look at. One without input_shape in a job file becomes that of the job, as the server resolves it: the
 // input is what augmentation and preprocessing leave of the dataset's examples.
-absl::StatusOr<JobFile> ReadNetwork(const Context& context, const NetworkOptions& options) {
-  absl::StatusOr<JobFile> file = ReadJobFile(options.file, options.assignments);
-  if (!file.ok()) return file;
+// Nullopt as ReadJobFile.
+std::optional<JobFile> ReadNetwork(const Context& context, const NetworkOptions& options, int& code) {
+  std::optional<JobFile> file = ReadJobFile(context, options.file, options.assignments, code);
+  if (!file) return std::nullopt;
   const v1::JobSpec& spec = file->spec();
   // With --data the server sees to the shape.
   if (options.data || spec.network().input_shape_size() > 0 || spec.data().dataset().empty()) return file;
@@ -41,19 +43,21 @@ absl::StatusOr<JobFile> ReadNetwork(const Context& context, const NetworkOptions
   request.set_validate_only(true);
   request.set_view(v1::JOB_VIEW_RESOLVED);
   const absl::StatusOr<v1::Job> job = context.MakeClient().CreateJob(request);
-  if (!job.ok()) return job.status();
+  if (!job.ok()) {
+    code = context.Fail(job.status(), &*file);
+    return std::nullopt;
+  }
   const auto& input_shape = job->resolved_spec().network().input_shape();
   const std::string shape = absl::StrCat("network.input_shape=[", absl::StrJoin(input_shape, ","), "]");
-  if (absl::Status status = file->Set(shape); !status.ok()) return status;
+  code = ApplyAssignments(context, {shape}, *file);
+  if (code != kOk) return std::nullopt;
   return file;
 }
 
 int Describe(const Context& context, const NetworkOptions& options) {
-  const absl::StatusOr<JobFile> file = ReadNetwork(context, options);
-  if (!file.ok()) {
-    const int code = context.Fail(file.status());
-    return absl::IsInvalidArgument(file.status()) ? static_cast<int>(kUsage) : code;
-  }
+  int code = kOk;
+  const std::optional<JobFile> file = ReadNetwork(context, options, code);
+  if (!file) return code;
   const v1::JobSpec& spec = file->spec();
   v1::DescribeNetworkRequest request;
   *request.mutable_network() = spec.network();
@@ -99,11 +103,9 @@ int Describe(const Context& context, const NetworkOptions& options) {
 }
 
 int Probe(const Context& context, const NetworkOptions& options) {
-  const absl::StatusOr<JobFile> file = ReadNetwork(context, options);
-  if (!file.ok()) {
-    const int code = context.Fail(file.status());
-    return absl::IsInvalidArgument(file.status()) ? static_cast<int>(kUsage) : code;
-  }
+  int code = kOk;
+  const std::optional<JobFile> file = ReadNetwork(context, options, code);
+  if (!file) return code;
   const v1::JobSpec& spec = file->spec();
   v1::ProbeNetworkRequest request;
   *request.mutable_network() = spec.network();

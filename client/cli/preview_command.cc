@@ -57,8 +57,8 @@ int Preview(const Context& context, const PreviewOptions& options) {
   request.set_seed(options.seed);
   request.set_max_examples(options.max_examples);
   if (absl::Status status = ReadAugmentation(options, &request); !status.ok()) {
-    context.Fail(status);
-    return kUsage;
+    const int code = context.Fail(status);
+    return options.augment.empty() ? code : kUsage;
   }
   absl::StatusOr<v1::PreviewDatasetResponse> response = context.MakeClient().PreviewDataset(request);
   if (!response.ok()) return context.Fail(response.status());

@@ -55,15 +55,12 @@ void DeclareSubmit(CLI::App& command, SubmitOptions& options) {
 
 // Creates the job, or checks it. `job` is set when the code is kOk.
 int Submit(const Context& context, const SubmitOptions& options, v1::Job* job) {
-  const absl::StatusOr<JobFile> file = ReadJobFile(options.file, options.assignments);
-  if (!file.ok()) {
-    context.Fail(file.status());
-    return kUsage;
-  }
+  int code = kOk;
+  const std::optional<JobFile> file = ReadJobFile(context, options.file, options.assignments, code);
+  if (!file) return code;
   if (file->is_network()) {
-    context.Fail(absl::InvalidArgumentError(absl::StrCat(
+    return context.Fail(absl::InvalidArgumentError(absl::StrCat(
         options.file, " is a network alone; a job file has it inside `network { ... }`, beside `data { ... }`")));
-    return kUsage;
   }
   v1::CreateJobRequest request;
   *request.mutable_spec() = file->spec();
@@ -120,8 +117,8 @@ std::string ForkedCheckpoint(const ForkOptions& options) {
   return options.step.empty() ? name : absl::StrCat(name.substr(0, name.rfind('/') + 1), options.step);
 }
 
-// The spec of the job that is forked, as a file that --set changes.
-absl::StatusOr<JobFile> SpecToFork(Client& client, const std::string& checkpoint, const ForkOptions& options) {
+// The spec of the job that is forked, as a file.
+absl::StatusOr<JobFile> SpecToFork(Client& client, const std::string& checkpoint) {
   const std::string job = checkpoint.substr(0, checkpoint.find("/checkpoints/"));
   const absl::StatusOr<v1::Job> record = client.GetJob(job, v1::JOB_VIEW_SPEC);
   if (!record.ok()) return record.status();
@@ -129,12 +126,7 @@ absl::StatusOr<JobFile> SpecToFork(Client& client, const std::string& checkpoint
   *spec.mutable_labels() = record->labels();
   spec.set_display_name(record->display_name());
   spec.set_priority(record->priority());
-  absl::StatusOr<JobFile> file = JobFile::Parse(PrintText(spec), absl::StrCat(job, "'s job file"));
-  for (const std::string& assignment : options.assignments) {
-    if (!file.ok()) break;
-    if (absl::Status status = file->Set(assignment); !status.ok()) return status;
-  }
-  return file;
+  return JobFile::Parse(PrintText(spec), absl::StrCat(job, "'s job file"));
 }
 
 int ForkCommand(const Context& context, const ForkOptions& options, const WatchOptions& watch) {
@@ -145,11 +137,9 @@ int ForkCommand(const Context& context, const ForkOptions& options, const WatchO
   request.set_validate_only(options.dry_run);
   std::optional<JobFile> file;
   if (!options.assignments.empty() || !options.labels.empty()) {
-    absl::StatusOr<JobFile> changed = SpecToFork(client, request.name(), options);
-    if (!changed.ok()) {
-      const int code = context.Fail(changed.status());
-      return absl::IsInvalidArgument(changed.status()) ? static_cast<int>(kUsage) : code;
-    }
+    absl::StatusOr<JobFile> changed = SpecToFork(client, request.name());
+    if (!changed.ok()) return context.Fail(changed.status());
+    if (const int code = ApplyAssignments(context, options.assignments, *changed); code != kOk) return code;
     file = *std::move(changed);
     *request.mutable_spec() = file->spec();
     SetLabels(options.labels, *request.mutable_spec()->mutable_labels());

@@ -72,9 +72,10 @@ LiveScreen::~LiveScreen() { out_ << "\x1b[?7h\x1b[?25h" << std::flush; }
 void LiveScreen::Draw(const std::string& frame) {
   std::string text;
   if (lines_ > 0) text = "\x1b[" + std::to_string(lines_) + "A";
-  text += "\r";
-  // Each line overwrites the old one and clears its rest; what lies below the frame is cleared last. No flicker.
-  text += absl::StrReplaceAll(frame, {{"\n", "\x1b[K\n"}});
+  text += "\r\x1b[K";
+  // Each line is cleared before it is written: behind a full one the cursor stands on its last character. What lies
+  // below the frame is cleared last. All in one write: no flicker.
+  text += absl::StrReplaceAll(frame, {{"\n", "\n\x1b[K"}});
   text += "\x1b[J";
   out_ << text << std::flush;
   lines_ = static_cast<int>(std::count(frame.begin(), frame.end(), '\n'));

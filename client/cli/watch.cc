@@ -162,14 +162,17 @@ int WatchJob(const Context& context, const std::string& name, const WatchOptions
                                        .color = context.color(),
                                        .logarithmic = !options.linear,
                                        .now = absl::Now(),
-                                       .connection = connection.text()}));
+                                       .connection = connection.text(),
+                                       .summary_follows = IsTerminal(view.state())}));
     next_frame = absl::Now() + kFrameTime;
   };
+  bool error_line = false;  // The last event told the error.
   std::optional<absl::Status> ended;
   while (!ended && !signals.interrupted()) {
     for (const v1::Event& event : receiver.queue().Take(kFrameTime)) {
       view.Apply(event);
       if (context.json) context.PrintJson(event);
+      error_line = event.has_state() && event.state().has_error();
       if (lines) context.out() << PlainLines(event, !options.layers.empty()) << std::flush;
       // Totals, attempts and restarts are in the record alone.
       if (live && event.has_state()) {
@@ -192,7 +195,7 @@ int WatchJob(const Context& context, const std::string& name, const WatchOptions
   if (!ended->ok()) return context.Fail(*ended);
   if (!context.json && !context.quiet) {
     if (job = client.GetJob(name, v1::JOB_VIEW_BASIC); job.ok()) view.SetJob(*job);
-    context.out() << (live ? "\n" : "") << RenderSummary(view, context.color() && live);
+    context.out() << (live ? "\n" : "") << RenderSummary(view, context.color() && live, lines && error_line);
   }
   return ExitCodeOf(view.state());
 }

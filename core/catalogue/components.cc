@@ -1,5 +1,7 @@
 #include "core/catalogue/components.h"
 
+#include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -7,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "core/base/enum_name.h"
 #include "core/base/registry.h"
 #include "core/data_initialization/data_initializer.h"
@@ -121,6 +124,42 @@ void AddCategory(const std::string& category, const Descriptor& holder, v1::List
   }
 }
 
+// "DataSpec" is "data" in a job file, "EarlyStopping" is "early_stopping".
+std::string PartName(const Descriptor& message) {
+  std::string name;
+  for (const char c : absl::StripSuffix(message.name(), "Spec")) {
+    const bool upper = absl::ascii_isupper(static_cast<unsigned char>(c));
+    if (upper && !name.empty()) name += '_';
+    name += absl::ascii_tolower(static_cast<unsigned char>(c));
+  }
+  return name;
+}
+
+// The message and those of its fields, in the order of the .proto files, as far as they are ours and not in `seen`.
+// `comment` stands for a message that has none: that of the field which leads to it.
+void AddPart(const Descriptor& message, const std::string& comment, std::set<std::string>& seen,
+             v1::ListComponentsResponse& response) {
+  if (message.file()->package() != v1::JobSpec::descriptor()->file()->package()) return;
+  if (message.options().map_entry() || !seen.insert(message.full_name()).second) return;
+  const std::string own = Comment(message);
+  // What is one of several kinds is listed among them.
+  const auto& listed = response.components();
+  const bool is_kind = std::any_of(listed.begin(), listed.end(), [&](const v1::Component& component) {
+    return component.message() == message.full_name();
+  });
+  if (!is_kind) AddComponent("part of a job", PartName(message), message, own.empty() ? comment : own, response);
+  for (int i = 0; i < message.field_count(); ++i) {
+    const FieldDescriptor& field = *message.field(i);
+    if (field.message_type() != nullptr) AddPart(*field.message_type(), Comment(field), seen, response);
+  }
+}
+
+// Everything else that a job file can hold.
+void AddParts(v1::ListComponentsResponse& response) {
+  std::set<std::string> seen;
+  AddPart(*Commented().FindMessageTypeByName(v1::JobSpec::descriptor()->full_name()), "", seen, response);
+}
+
 }  // namespace
 
 v1::ListComponentsResponse ListComponents() {
@@ -137,18 +176,7 @@ v1::ListComponentsResponse ListComponents() {
   AddCategory<Transform>("preprocessing", *v1::Preprocessing::descriptor(), response);
   AddCategory<Augmentation>("augmentation", *v1::Augmentation::descriptor(), response, /*beside=*/true);
   AddCategory<DataInitializer>("data_initialization", *v1::DataInitialization::descriptor(), response, /*beside=*/true);
-  // What a job has once, and not one of several kinds.
-  const auto add_part = [&](const Descriptor& holder, const char* field, const char* summary) {
-    AddComponent("part of a job", field, *holder.FindFieldByName(field)->message_type(), summary, response);
-  };
-  add_part(*v1::JobSpec::descriptor(), "optimizer",
-           "One of the optimizers, its rate, decoupled weight decay, clipping.");
-  add_part(*v1::JobSpec::descriptor(), "lottery_ticket",
-           "Rounds of training, pruning by magnitude and rewinding to early weights (slide 67).");
-  add_part(*v1::JobSpec::descriptor(), "early_stopping",
-           "Ends the training when a metric no longer improves; the best weights may come back.");
-  add_part(*v1::EvaluationSpec::descriptor(), "test_time",
-           "In evaluation: averages over crops, scales, mirror images and random draws (slides 88-100).");
+  AddParts(response);
   return response;
 }
 

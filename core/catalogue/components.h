@@ -7,7 +7,7 @@
 namespace traind::core {
 
 // Every registered component, category by category in the order of Component.category's comment, each in the order of
-// its oneof.
+// its oneof; then every other message that a job file can hold, from JobSpec down.
 v1::ListComponentsResponse ListComponents();
 
 }  // namespace traind::core

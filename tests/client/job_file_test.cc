@@ -4,8 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <array>
+#include <string>
+#include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "client/enum_names.h"
 #include "client/names.h"
 
@@ -241,6 +245,33 @@ TEST(NamesTest, BareIdsAreCompleted) {
   EXPECT_EQ(WeightsName("models/mine"), "models/mine");
   EXPECT_EQ(ShortName("jobs/cnn"), "cnn");
   EXPECT_EQ(ShortName("cnn"), "cnn");
+}
+
+TEST(JobFileTest, EveryTypoIsTold) {
+  const absl::Status status = JobFile::Parse(
+                                  "epochz: 3\n"
+                                  "data { datset: 'fashion' dataset: 'fashion' }\n"
+                                  "network {\n"
+                                  "  layers { name: 'a' dense { unitz: 100 } activaton { relu { } } }\n"
+                                  "  layers { name: 'b' dense { units: ten } }\n"
+                                  "}\n"
+                                  "precision: F23, seed: 1 # the last } one\n",
+                                  "job")
+                                  .status();
+  std::vector<std::string> places;
+  for (const absl::string_view line : absl::StrSplit(status.message(), '\n')) {
+    if (absl::StartsWith(line, "job:")) places.emplace_back(line.substr(0, line.find(": ")));
+  }
+  EXPECT_THAT(places, ::testing::ElementsAre("job:1:1", "job:2:8", "job:4:30", "job:4:43", "job:5:37", "job:7:12"))
+      << status.message();
+}
+
+TEST(JobFileTest, WhatFollowsAnErrorOfFormIsNotGuessed) {
+  const absl::Status status =
+      JobFile::Parse("epochz: 3\nnetwork {\n  layers { name: }\nsteps: 1\nfoo: 2\n", "job").status();
+  EXPECT_THAT(std::string(status.message()), ::testing::StartsWith("job:1:1: "));
+  EXPECT_THAT(std::string(status.message()), ::testing::HasSubstr("\njob:3:18: "));
+  EXPECT_THAT(std::string(status.message()), ::testing::Not(::testing::HasSubstr("foo")));
 }
 
 }  // namespace

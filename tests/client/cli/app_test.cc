@@ -167,10 +167,10 @@ TEST_F(AppTest, WrongUseAsksNothingOfTheServer) {
     ADD_FAILURE() << "called";
     return grpc::Status::OK;
   };
-  EXPECT_EQ(Run({"submit", Write("epochz: 1\n")}), 2);
+  EXPECT_EQ(Run({"submit", Write("epochz: 1\n")}), 1);
   EXPECT_THAT(err_.str(), HasSubstr(":1:1: Message type \"traind.v1.JobSpec\" has no field named \"epochz\"; did you "
                                     "mean epochs?"));
-  EXPECT_EQ(Run({"submit", Write("layers { name: \"a\" }\n")}), 2);
+  EXPECT_EQ(Run({"submit", Write("layers { name: \"a\" }\n")}), 1);
   EXPECT_THAT(err_.str(), HasSubstr("is a network alone"));
   EXPECT_EQ(Run({"submit", Write("epochs: 1\n"), "--set", "x"}), 2);
   EXPECT_EQ(Run({}), 2);

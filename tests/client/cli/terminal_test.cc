@@ -17,7 +17,8 @@ namespace {
 
 using ::testing::ElementsAre;
 
-// What LiveScreen writes, on a screen of unlimited size: text, \r, \n, and the sequences of ECMA-48 that it uses.
+// What LiveScreen writes, on a screen of 40 columns without wrapping: text, \r, \n, and the sequences of ECMA-48 that
+// it uses.
 class Terminal {
  public:
   void Write(const std::string& text) {
@@ -34,7 +35,8 @@ class Terminal {
         ++row_;
       } else {
         Line().resize(std::max(Line().size(), column_), ' ');
-        Line().replace(column_++, 1, 1, text[i]);
+        Line().replace(column_, 1, 1, text[i]);
+        column_ = std::min(column_ + 1, kWidth - 1);  // Behind a full line the cursor stays on its last character.
       }
     }
   }
@@ -70,6 +72,8 @@ class Terminal {
     }
   }
 
+  static constexpr size_t kWidth = 40;
+
   std::vector<std::string> lines_;
   size_t row_ = 0, column_ = 0;
   bool cursor_ = true, wraps_ = true;
@@ -95,6 +99,16 @@ TEST_F(LiveScreenTest, AFrameCoversTheOneBefore) {
   EXPECT_THAT(Seen().lines(), ElementsAre("$ trainctl watch", "first frame", "long line"));
   screen_->Draw("second\nb\n");
   EXPECT_THAT(Seen().lines(), ElementsAre("$ trainctl watch", "second", "b")) << "nothing of longer lines is left";
+}
+
+TEST_F(LiveScreenTest, AFullLineKeepsItsLastCharacter) {
+  const std::string full = "0123456789012345678901234567890123456789";
+  screen_->Draw(full + "\n" + full + "\n");
+  EXPECT_THAT(Seen().lines(), ElementsAre("$ trainctl watch", full, full));
+  screen_->Draw("short\n" + full + "\n");
+  EXPECT_THAT(Seen().lines(), ElementsAre("$ trainctl watch", "short", full));
+  screen_->Draw(full + "\n");
+  EXPECT_THAT(Seen().lines(), ElementsAre("$ trainctl watch", full));
 }
 
 TEST_F(LiveScreenTest, FramesGrowAndShrink) {
