@@ -31,7 +31,7 @@ size_t SizeIn(absl::string_view payload) {
 
 std::string EncodeEvent(const v1::Event& event) {
   std::string plain = event.SerializeAsString();
-  if (plain.size() < kWorthCompressing || plain.size() > kLargestEvent) return plain;
+  if (!event.has_statistics() || plain.size() < kWorthCompressing || plain.size() > kLargestEvent) return plain;
   uLongf length = compressBound(plain.size());
   std::string packed = Header(plain.size());
   packed.resize(kHeaderBytes + length);
