@@ -1,4 +1,4 @@
-// Events as the store keeps them: the bytes of a v1::Event, and of a large one the same bytes compressed. A message
+// Events as the store keeps them: the bytes of a v1::Event, and of a report the same bytes compressed. A message
 // never begins with a byte 0, which tells them apart. Pure; thread-safe.
 #pragma once
 
