@@ -151,7 +151,7 @@ void BatchLoader::State::FillTargets(const uint32_t* order, int64_t count, Slot*
   if (!split.has_labels()) {
     const int64_t width = split.target_width();
     for (int64_t i = 0; i < count; ++i) {
-      const float* target = split.targets().data() + order[i] * width;
+      const float* target = split.target(order[i]);
       std::copy(target, target + width, targets + i * width);
     }
     std::fill(targets + count * width, targets + options.batch * width, 0.0f);

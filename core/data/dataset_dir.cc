@@ -175,15 +175,9 @@ void Split::TakeSample(uint64_t count) {
   if (wanted == size_) return;
   chosen_ = SampleOf(size_, wanted, labels());
   if (has_labels()) {
+    own_labels_.reserve(chosen_.size());
     for (const uint32_t place : chosen_) own_labels_.push_back(labels()[place]);
     labels_data_ = reinterpret_cast<const char*>(own_labels_.data());
-  } else {
-    own_targets_.reserve(static_cast<size_t>(wanted * target_width_));
-    for (const uint32_t place : chosen_) {
-      const float* row = targets().data() + place * target_width_;
-      own_targets_.insert(own_targets_.end(), row, row + target_width_);
-    }
-    labels_data_ = reinterpret_cast<const char*>(own_targets_.data());
   }
   size_ = wanted;
 }

@@ -89,7 +89,11 @@ class Split {
 
   bool has_labels() const { return target_width_ == 0; }
   absl::Span<const int32_t> labels() const;  // [size], in [0, num_classes); empty with targets.
-  absl::Span<const float> targets() const;   // [size, target_width], row-major; empty with labels.
+  absl::Span<const float> targets() const;   // Of a whole split: [size, target_width], row-major; empty with labels.
+  // Of one example, where there are targets.
+  const float* target(int64_t index) const {
+    return reinterpret_cast<const float*>(labels_data_) + PlaceOf(index) * target_width_;
+  }
   int64_t target_width() const { return target_width_; }
   int64_t num_classes() const { return num_classes_; }
 
@@ -123,7 +127,6 @@ class Split {
   const char* labels_data_ = nullptr;
   std::vector<uint32_t> chosen_;     // The examples of a sample; empty: all up to size_.
   std::vector<int32_t> own_labels_;  // Of a sample or with other classes, instead of those that are mapped.
-  std::vector<float> own_targets_;
   int64_t size_ = 0;
   Shape example_shape_;
   v1::ElementType element_type_ = v1::ELEMENT_TYPE_UNSPECIFIED;

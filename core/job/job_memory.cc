@@ -1,8 +1,10 @@
 #include "core/job/job_memory.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/data/batch_loader.h"
+#include "core/data/dataset_dir.h"
 #include "core/job/resolve_initialization.h"
 
 namespace traind::core {
@@ -12,6 +14,17 @@ namespace {
 constexpr int kPruningTensors = 2;
 // Copies of one example: of loaders, augmentation and preprocessing, as they are made and as they are read.
 constexpr double kExampleCopies = 8;
+
+// Examples of the splits that are not read as a whole.
+int64_t Sampled(const v1::Dataset& dataset, const v1::DataSpec& data) {
+  int64_t examples = 0;
+  for (const auto& [name, limit] : {std::pair(data.train_split(), data.max_train_examples()),
+                                    std::pair(data.evaluation_split(), data.max_evaluation_examples())}) {
+    const v1::DatasetSplit* split = FindSplit(dataset, name);
+    if (split != nullptr && limit > 0) examples += LimitedTo(limit, split->num_examples());
+  }
+  return examples;
+}
 
 }  // namespace
 
@@ -49,9 +62,11 @@ int64_t DataMemory(const v1::JobSpec& spec, const v1::Dataset& dataset, const Re
   const double in_flight = loaders * static_cast<double>(BatchLoader::BatchesInFlight(PrefetchThreads(spec.data())));
   const double stored = 4.0 * static_cast<double>(std::max(Elements(data.stored), Elements(data.augmented)));
   const double initializing = batch * spec.data_initialization().minibatches();
+  // Which examples a sample has, and their labels.
+  const double samples = 8.0 * static_cast<double>(Sampled(dataset, spec.data()));
   return data.preprocessing_bytes +
          static_cast<int64_t>(
-             std::min(in_flight * batch + kExampleCopies * std::max(example, stored) + initializing, 0x1p62));
+             std::min(in_flight * batch + kExampleCopies * std::max(example, stored) + initializing + samples, 0x1p62));
 }
 
 }  // namespace traind::core

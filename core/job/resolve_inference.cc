@@ -84,6 +84,14 @@ std::string SplitToRead(const v1::DataSpec& job, const v1::Dataset& dataset, con
   return "";
 }
 
+// Whether the model can read the dataset's examples; a violation where it cannot.
+bool CheckShape(const v1::Dataset& dataset, const Shape& stored, const FieldErrors& errors) {
+  const Shape shape = ShapeOf(dataset.example_shape());
+  if (IsReadAs(shape, stored)) return true;
+  errors.Add(absl::StrCat("has examples of ", ToString(shape), ", the model was trained on ", ToString(stored)));
+  return false;
+}
+
 void ResolveEvaluationData(const v1::EvaluateRequest& request, const v1::Dataset* dataset, v1::DataSpec* data,
                            const FieldErrors& errors) {
   if (request.has_data()) data->set_max_evaluation_examples(request.data().max_evaluation_examples());
@@ -186,6 +194,7 @@ v1::JobSpec ResolveEvaluation(const v1::EvaluateRequest& request, const v1::JobS
   v1::TestTime& test_time = *spec.mutable_evaluation()->mutable_test_time();
   if (request.has_test_time()) test_time = request.test_time();
   const Shape stored = StoredShape(job);
+  if (dataset != nullptr && !CheckShape(*dataset, stored, errors.At("data").At("dataset"))) return spec;
   const Shape image = dataset == nullptr ? stored : SeenAs(ShapeOf(dataset->example_shape()), stored);
   ResolveLooks(job, image, &test_time, errors.At("test_time"));
   return spec;
@@ -214,6 +223,7 @@ v1::PredictSplitRequest ResolvePredictSplit(const v1::PredictSplitRequest& reque
   const Shape stored = StoredShape(job);
   ResolveRange(resolved.mutable_range(), job, dataset, errors.At("range"));
   if (!request.has_test_time()) *resolved.mutable_test_time() = job.evaluation().test_time();
+  if (dataset != nullptr && !CheckShape(*dataset, stored, errors.At("range").At("dataset"))) return resolved;
   const Shape image = dataset == nullptr ? stored : SeenAs(ShapeOf(dataset->example_shape()), stored);
   const int64_t looks = ResolveLooks(job, image, resolved.mutable_test_time(), errors.At("test_time"));
   CheckAnswer(job, 1, looks, errors.At("model"));

@@ -137,7 +137,8 @@ TEST(ResolveEvaluation, AnotherDatasetMustSuitTheModel) {
   Violations violations;
   // Labels beyond the outputs, and images in place of four numbers.
   Evaluation("data { dataset: 'images' }", few, &violations);
-  EXPECT_THAT(violations.fields, ElementsAre("data.dataset", "test_time"));
+  EXPECT_THAT(violations.fields, ElementsAre("data.dataset", "data.dataset"));
+  EXPECT_THAT(violations.text, testing::HasSubstr("has examples of [1, 28, 28], the model was trained on [4]"));
   EXPECT_THAT(violations.text, testing::HasSubstr("has 10 classes, and the network only 3 outputs"));
   Evaluation("data { dataset: 'prices' }", few, &violations);
   EXPECT_THAT(violations.text, testing::HasSubstr("has targets of 1 numbers, and the network 3 outputs"));

@@ -194,6 +194,16 @@ TEST_F(OtherDataTest, ASampleKeepsExamplesAndTargetsTogether) {
   EXPECT_FLOAT_EQ(largest, 1.059f);
 }
 
+TEST_F(OtherDataTest, ASampleOfTargetsHasThoseOfItsExamples) {
+  const v1::Dataset dataset = ImportNumbers("numbers", folder_.path(), 50, {1}, /*classes=*/0);
+  Split sample = *OpenSplit(folder_ / "numbers", "train");
+  sample.TakeSample(20);
+  ASSERT_EQ(sample.size(), 20);
+  for (int64_t i = 0; i < 20; ++i) {
+    EXPECT_EQ(*sample.target(i), 3 * *static_cast<const float*>(sample.example(i)));
+  }
+}
+
 TEST_F(OtherDataTest, CheckpointsSayWhatTheyWereTrainedOn) {
   const v1::Dataset all = Corners("all", {0, 1, 2, 0}, {0, 1, 2, 0}, {"a", "b", "c"});
   TrainRequest job = Request(all, "steps: 2 batch_size: 2");
@@ -203,7 +213,7 @@ TEST_F(OtherDataTest, CheckpointsSayWhatTheyWereTrainedOn) {
   EXPECT_EQ(written.uid(), all.uid());
   EXPECT_THAT(written.class_names(), ElementsAre("a", "b", "c"));
   EXPECT_FLOAT_EQ(static_cast<float>(written.example_min()), 0);
-  EXPECT_FLOAT_EQ(static_cast<float>(written.example_max()), 1.002f);
+  EXPECT_FLOAT_EQ(static_cast<float>(written.example_max()), 1.003f);
   // The folder of another dataset in its place.
   Corners("other", {0, 1, 2, 1}, {0, 1, 2, 1}, {"a", "b", "c"});
   job.dataset_dir = folder_ / "other";
