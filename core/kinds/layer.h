@@ -90,6 +90,11 @@ class Layer {
 
   virtual LayerTraits traits() const { return {}; }
 
+  // Of a layer that leaves its input out in whole steps, its output and the gradient for its input being zeros: whether
+  // it does, by the number of steps done before. What serves it alone is then not computed. Null: it never does.
+  using LeavesOut = std::function<bool(uint64_t step)>;
+  virtual LeavesOut leaves_out(uint64_t /*seed*/, std::string_view /*name*/) const { return nullptr; }
+
   // Multiplies the number of outputs, for a maxout that follows; false when this kind has no such number.
   virtual bool Widen(int64_t /*pieces*/) { return false; }
 };

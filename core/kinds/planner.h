@@ -56,6 +56,9 @@ using Kernel = std::function<void(const Frame&)>;
 
 class Planner {
  public:
+  // Of a primitive: DNNL_ARG_... and the value; invalid values are left out.
+  using Arguments = std::vector<std::pair<int, Value>>;
+
   virtual ~Planner() = default;
 
   // --- What is planned.
@@ -69,6 +72,9 @@ class Planner {
   virtual uint64_t seed() const = 0;
   // The convolution kernels to use for this layer: DIRECT or WINOGRAD, as core/plan/convolution_rule.h decided.
   virtual v1::ConvolutionAlgorithm convolution_algorithm() const = 0;
+
+  // Whether there are steps in which every layer's output is looked at.
+  virtual bool observed() const = 0;
 
   // --- Values of the forward computation.
   virtual int num_inputs() const = 0;
@@ -98,6 +104,10 @@ class Planner {
   virtual const Activation* activation() const = 0;
   virtual void TakeActivation() = 0;
   virtual void FuseActivation() = 0;
+  // What observed steps compare with where a fused activation may hide a NaN (oneDNN's relu makes 0 of it): `plain` is
+  // the primitive without the activation, `arguments` those of the fused one. Runs only when one of them is not finite,
+  // or so large that sums may overflow. Needs observed().
+  virtual void ObserveUnfused(const dnnl::primitive_desc_base& plain, const Arguments& arguments) = 0;
 
   // --- Parameters, by the names of their ParameterSpec.
   // The parameter in the descriptor wanted, whose dims may split or join the public ones as long as row-major order is
@@ -109,8 +119,6 @@ class Planner {
   virtual Value JoinedParameters(absl::Span<const std::string_view> names, const dnnl::memory::desc& wanted) = 0;
 
   // --- Operations, in the order of execution.
-  // DNNL_ARG_... and the value; invalid values are left out.
-  using Arguments = std::vector<std::pair<int, Value>>;
   // The primitive of `desc`, which is one of core/onednn/primitives.h: its scratchpad is the planner's.
   virtual void Run(const dnnl::primitive_desc_base& desc, Arguments arguments) = 0;
   // `writes` may repeat a value of `reads`: updated in place.

@@ -70,13 +70,18 @@ class BatchNormLayer : public Layer {
     }
     const ScaleShift parameters = Parameters(planner);
     const Value output = planner.New(options.data);
-    planner.Run(forward->desc, {{DNNL_ARG_SRC, source},
-                                {onednn::kArgScaleShift, parameters.scale},
-                                {DNNL_ARG_SHIFT, parameters.shift},
-                                {DNNL_ARG_MEAN, saved.mean},
-                                {DNNL_ARG_VARIANCE, saved.variance},
-                                {DNNL_ARG_WORKSPACE, saved.workspace},
-                                {DNNL_ARG_DST, output}});
+    Planner::Arguments arguments = {
+        {DNNL_ARG_SRC, source},      {onednn::kArgScaleShift, parameters.scale}, {DNNL_ARG_SHIFT, parameters.shift},
+        {DNNL_ARG_MEAN, saved.mean}, {DNNL_ARG_VARIANCE, saved.variance},        {DNNL_ARG_DST, output}};
+    if (relu && planner.observed()) {
+      onednn::BatchNormalizationOptions plain = options;
+      plain.relu = false;
+      const auto unfused = onednn::BatchNormalization(plain);
+      if (!unfused.ok()) return unfused.status();
+      planner.ObserveUnfused(unfused->desc, arguments);
+    }
+    arguments.emplace_back(DNNL_ARG_WORKSPACE, saved.workspace);
+    planner.Run(forward->desc, arguments);
     const Shape& shape = planner.InputShape();
     planner.SetOutput(shape.size() > 1
                           ? output

@@ -1,10 +1,12 @@
 // Stochastic depth (Huang et al. 2016, slide 96): in training a branch passes with probability `survival`, as a whole
 // or example by example, else it is zero; at test time it is multiplied by `survival`. Whether it passes depends on
-// (seed, layer name, step, example) alone, so nothing is kept for the way back.
+// (seed, layer name, step, example) alone, so nothing is kept for the way back; and where it is left out as a whole,
+// the plan knows it beforehand and computes nothing of it.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 
 #include "core/base/bfloat16.h"
 #include "core/base/parallel.h"
@@ -56,14 +58,16 @@ class StochasticDepthLayer final : public Layer {
 
   LayerTraits traits() const override { return {.passes_zeros = true, .channelwise = true, .purpose = kDepthPurpose}; }
 
+  LeavesOut leaves_out(uint64_t seed, std::string_view name) const override {
+    if (config_.survival() == 1 || config_.per_example()) return nullptr;
+    return [depth = DepthOf(seed, name, {})](uint64_t step) { return !depth.Passes(step, 0); };
+  }
+
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     if (config_.survival() == 1) return PlanUnchanged(planner);
     const PlacedValue source = PlacedInput(planner);
     const dnnl::memory::desc desc = planner.Desc(source.value);
-    const Depth depth{.layout = source.layout,
-                      .random = RandomStream(planner.seed(), kDepthPurpose, StreamOf(planner.layer_name())),
-                      .threshold = static_cast<uint32_t>(std::ceil(config_.survival() * 0x1p24)),
-                      .per_example = config_.per_example()};
+    const Depth depth = DepthOf(planner.seed(), planner.layer_name(), source.layout);
     const Value input = source.value, output = planner.New(desc);
     planner.SetOutput(output);
     if (!planner.sampling()) {
@@ -86,6 +90,13 @@ class StochasticDepthLayer final : public Layer {
   }
 
  private:
+  Depth DepthOf(uint64_t seed, std::string_view name, const Layout& layout) const {
+    return {.layout = layout,
+            .random = RandomStream(seed, kDepthPurpose, StreamOf(name)),
+            .threshold = static_cast<uint32_t>(std::ceil(config_.survival() * 0x1p24)),
+            .per_example = config_.per_example()};
+  }
+
   const v1::StochasticDepth config_;
 };
 

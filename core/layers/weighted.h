@@ -69,11 +69,13 @@ Value RunWeightedForward(Planner& planner, const Op& forward, Value source, Valu
   Value bias;
   if (has_bias) bias = planner.Parameter("bias", chosen.bias_desc());
   const Value output = planner.New(chosen.dst_desc());
-  planner.Run(chosen, {{DNNL_ARG_SRC, read},
-                       {DNNL_ARG_WEIGHTS, planner.In(weight, chosen.weights_desc())},
-                       {DNNL_ARG_BIAS, bias},
-                       {DNNL_ARG_DST, output}});
+  const Planner::Arguments arguments = {{DNNL_ARG_SRC, read},
+                                        {DNNL_ARG_WEIGHTS, planner.In(weight, chosen.weights_desc())},
+                                        {DNNL_ARG_BIAS, bias},
+                                        {DNNL_ARG_DST, output}};
+  planner.Run(chosen, arguments);
   planner.SetOutput(output);
+  if (forward.plain) planner.ObserveUnfused(*forward.plain, arguments);
   return read;
 }
 

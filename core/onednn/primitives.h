@@ -19,6 +19,8 @@ namespace traind::core::onednn {
 template <class Kind>
 struct Op {
   typename Kind::primitive_desc desc;
+  // The same in the same layouts without what is fused into it, for those who look at what that hides.
+  std::optional<typename Kind::primitive_desc> plain = std::nullopt;
 };
 
 // The primitive of any of them, or UNIMPLEMENTED and so on as Guard() says.

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/finite.h"
 #include "core/plan/plan_builder.h"
 #include "oneapi/dnnl/dnnl.h"
 
@@ -32,9 +33,17 @@ absl::Status Plan::Execute(const Operation& operation) {
   return absl::InternalError(absl::StrCat("oneDNN failed in \"", operation.label, "\" with status ", status));
 }
 
+bool Plan::Runs(const Operation& operation, bool observe) const {
+  if (operation.observes && !observe) return false;
+  if (operation.skips.empty()) return true;
+  const bool skipped =
+      std::any_of(operation.skips.begin(), operation.skips.end(), [this](int rule) { return skipped_[rule]; });
+  return skipped == operation.fills;
+}
+
 absl::Status Plan::Execute(const std::vector<Operation>& operations, bool observe) {
   for (const Operation& operation : operations) {
-    if (operation.observes && !observe) continue;
+    if (!Runs(operation, observe)) continue;
     if (absl::Status status = Execute(operation); !status.ok()) return status;
   }
   return absl::OkStatus();
@@ -49,6 +58,8 @@ void Plan::Bind(const Input& input) {
   }
   targets_ = input.targets;
   count_ = input.count;
+  // What is observed is what the layers would give.
+  for (size_t i = 0; i < skip_rules_.size(); ++i) skipped_[i] = !input.observe && skip_rules_[i](input.step);
 }
 
 absl::Status Plan::Run(const Input& input) {
@@ -59,13 +70,29 @@ absl::Status Plan::Run(const Input& input) {
 absl::StatusOr<absl::Span<const float>> Plan::RunThrough(const Input& input, int node) {
   Bind(input);
   for (const Operation& operation : operations_) {
-    if (operation.observes && !input.observe) continue;
+    if (!Runs(operation, input.observe)) continue;
     if (absl::Status status = Execute(operation); !status.ok()) return status;
     if (operation.inspects == node) {
       return absl::MakeConstSpan(frame_.at<float>({operation.values[0]}), inspected_.at(node));
     }
   }
   return absl::NotFoundError(absl::StrCat("layer ", node, " of the plan is not inspected"));
+}
+
+absl::StatusOr<int> Plan::FirstNotFinite(const Input& input) {
+  Input all = input;
+  all.observe = true;  // So that nothing is skipped.
+  Bind(all);
+  for (const Operation& operation : operations_) {
+    if (operation.observes || !Runs(operation, /*observe=*/true)) continue;
+    if (absl::Status status = Execute(operation); !status.ok()) return status;
+    if (operation.finishes < 0) continue;
+    const Stored& output = layer_outputs_[operation.finishes];
+    const bool finite = output.bf16 ? AllFinite(frame_.at<Bfloat16>(output.value), output.elements)
+                                    : AllFinite(frame_.at<float>(output.value), output.elements);
+    if (!finite) return operation.finishes;
+  }
+  return -1;
 }
 
 absl::StatusOr<std::vector<Plan::OperationTime>> Plan::MeasureOperations(const Input& input, int repetitions) {
@@ -99,6 +126,11 @@ void Plan::Report(v1::StatisticsReport* report) const {
     layer->set_activation(observed.node->activation_kind);
     layer->mutable_shape()->Add(observed.node->output.begin(), observed.node->output.end());
   }
+}
+
+bool Plan::saw_nan() const {
+  return std::any_of(observers_.begin(), observers_.end(),
+                     [](const Observed& o) { return o.observer->nan_count() > 0; });
 }
 
 std::vector<Plan::ObserverState> Plan::observer_states() {

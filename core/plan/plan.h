@@ -80,12 +80,18 @@ class Plan {
   // [batch, elements], row-major, valid until the next run. Needs `inspect`.
   absl::StatusOr<absl::Span<const float>> RunThrough(const Input& input, int node);
 
+  // Runs a step again, all of it, and returns the first layer, by its place in the graph, whose output is not finite
+  // everywhere; -1: there is none.
+  absl::StatusOr<int> FirstNotFinite(const Input& input);
+
   // --- Of the last Run.
   const float* output() const { return frame_.at<float>(output_); }  // [batch, outputs], row-major.
   int64_t outputs() const { return outputs_; }
   double loss_sum() const { return loss_sum_; }  // Over `count` examples.
   // The statistics of every layer, in the order of the graph; only after a Run with `observe`.
   void Report(v1::StatisticsReport* report) const;
+  // Whether a layer's output had a NaN; only after a Run with `observe`.
+  bool saw_nan() const;
 
   // An inference plan keeps parameters in the layout of its own kernels: call after they changed, before Run.
   absl::Status RefreshParameters();
@@ -118,6 +124,9 @@ class Plan {
     std::vector<int> values = {};  // All it touches.
     bool observes = false;         // Runs only in observed steps.
     int inspects = -1;             // The layer whose output before the activation is its first value.
+    int finishes = -1;             // The layer whose output is there after it.
+    std::vector<int> skips = {};   // Rules of skip_rules_: where one holds the operation does not run ...
+    bool fills = false;            // ... or only then: it writes the zeros of what does not run.
     Kernel kernel = {};
     dnnl::primitive_desc_base desc = {};  // Of the primitive, until that is made.
     dnnl::primitive primitive = {};
@@ -130,10 +139,18 @@ class Plan {
     std::unique_ptr<LayerObserver> observer;
   };
 
+  // All that is stored of a layer's output, padding included.
+  struct Stored {
+    Value value;
+    int64_t elements = 0;
+    bool bf16 = false;
+  };
+
   Plan() : stream_(onednn::Engine()) {}
   void Bind(const Input& input);
   absl::Status Execute(const Operation& operation);
   absl::Status Execute(const std::vector<Operation>& operations, bool observe);
+  bool Runs(const Operation& operation, bool observe) const;
 
   Frame frame_;
   Value input_;
@@ -144,7 +161,11 @@ class Plan {
   std::vector<dnnl::memory> memories_;  // By Value::id; empty for values that no primitive touches.
   std::vector<Operation> refresh_;      // Of an inference plan: parameters into the layouts of the kernels.
   std::vector<Operation> operations_;
+  std::vector<Operation> unfused_;  // Run by observers only, see Planner::ObserveUnfused.
   std::vector<Observed> observers_;
+  std::vector<Stored> layer_outputs_;         // By layer.
+  std::vector<Layer::LeavesOut> skip_rules_;  // See skipped_layers.h.
+  std::vector<bool> skipped_;                 // Of the step that runs, by rule. None in an observed one.
   Buffer arena_;
   Buffer scratchpad_;
   std::vector<Buffer> constants_;  // What refresh_ writes.

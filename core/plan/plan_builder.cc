@@ -1,4 +1,5 @@
-// The walk over the graph: forward, loss, backward. What the layers call meanwhile is in plan_builder_values.cc.
+// The walk over the graph: forward, loss, backward. What the layers call meanwhile is in plan_builder_values.cc, what
+// looks at their outputs in plan_builder_observe.cc.
 #include "core/plan/plan_builder.h"
 
 #include <algorithm>
@@ -29,6 +30,10 @@ void Add(const void* a, const void* b, void* sum, int64_t n) {
   });
 }
 
+void FillZeros(char* bytes, int64_t n) {
+  ParallelFor(n, 4 * kValueGrain, [&](int64_t begin, int64_t end, int) { std::fill(bytes + begin, bytes + end, 0); });
+}
+
 bool HasTrained(const Node& node) {
   return std::any_of(node.parameters.begin(), node.parameters.end(), [](const auto& p) { return p.trained; });
 }
@@ -57,9 +62,15 @@ absl::Status PlanBuilder::Forward() {
   values_[network_input_.id].external = true;
   plan_->input_ = network_input_;
   const Value input = In(network_input_, onednn::Plain(dims, compute_type()));
+  // Whoever inspects looks at every layer.
+  if (sampling() && !options_.inspect) skipped_ = FindSkippedLayers(graph_, options_.seed, training());
+  plan_->skip_rules_ = skipped_.rules;
+  plan_->skipped_.resize(skipped_.rules.size());
   for (size_t i = 0; i < graph_.nodes().size(); ++i) {
+    if (!skipped_.rules.empty()) skipping_ = skipped_.forward[i];
     if (absl::Status status = PlanNode(static_cast<int>(i), input); !status.ok()) return status;
   }
+  skipping_.clear();
   return absl::OkStatus();
 }
 
@@ -91,6 +102,7 @@ absl::Status PlanBuilder::PlanNode(int index, Value network_input) {
   planned.needs_gradient = backward() && (upstream || HasTrained(node));
 
   taken_ = Taken::kNo;
+  unfused_.reset();
   if (node.layer) {
     planned.layer = first;
     planned.layer.output_shape = &node.pre_activation;
@@ -110,53 +122,14 @@ absl::Status PlanBuilder::PlanNode(int index, Value network_input) {
     if (absl::Status status = RunStage(planned.activation, *node.activation); !status.ok()) return status;
     planned.output = planned.activation.output;
   }
+  const memory::desc& desc = Desc(planned.output);
+  const bool bf16 = onednn::TypeOf(desc) == memory::data_type::bf16;
+  const auto bytes = static_cast<int64_t>(desc.get_size());
+  plan_->layer_outputs_.push_back({.value = planned.output, .elements = bytes / (bf16 ? 2 : 4), .bf16 = bf16});
+  // A layer that only looks at its input in another way is finished with it.
+  if (auto& all = plan_->operations_; !all.empty() && all.back().finishes < 0) all.back().finishes = index;
   if (options_.observe) Observe(planned, node);
   return absl::OkStatus();
-}
-
-void PlanBuilder::Observe(const PlannedNode& planned, const Node& node) {
-  Stage stage{.node = &node};
-  stage_ = &stage;
-  observing_ = true;  // What is appended from here on runs in observed steps only.
-  Value output = planned.output;
-  // Units are features where the shape says so, also when the memory is still that of an image.
-  const std::optional<Layout> known = Layout::Of(Desc(output));
-  if (!known || known->channels != node.output[0]) output = Flat(output);
-  const Layout layout = *Layout::Of(Desc(output));
-
-  Value source;
-  std::optional<Layout> source_layout;
-  if (node.activation && node.activation->derivative_source()) {
-    const bool from_input = *node.activation->derivative_source() == Activation::Source::kInput;
-    if (!from_input || planned.taken == Taken::kNo) {
-      source = from_input ? planned.activation.inputs[0] : output;
-      source_layout = Layout::Of(Desc(source));
-    }
-  }
-  if (!source_layout) source = {};
-
-  const LayerObserver::Options observed{
-      .bins = options_.histogram_bins, .dead_window = options_.dead_window, .activation = node.activation.get()};
-  plan_->bytes_.statistics += LayerObserver::BytesFor(layout, observed);
-  plan_->observers_.push_back({&node, store_.counted() ? nullptr : std::make_unique<LayerObserver>(layout, observed)});
-  Run("observe", {output, source}, {},
-      [observer = plan_->observers_.back().observer.get(), output, source,
-       source_layout = source_layout.value_or(layout)](const Frame& frame) {
-        observer->Observe(frame.at(output), source.valid() ? frame.at(source) : nullptr, source_layout);
-      });
-  observing_ = false;
-  stage_ = nullptr;
-}
-
-void PlanBuilder::Inspect(const PlannedNode& planned, int index) {
-  Stage stage{.node = planned.layer.node};
-  stage_ = &stage;
-  const Value flat = Flat(planned.output);
-  const Value plain = In(flat, onednn::Plain(onednn::DimsOf(Desc(flat)), memory::data_type::f32));
-  Run("inspect", {plain}, {}, [](const Frame&) {});
-  plan_->operations_.back().inspects = index;
-  plan_->inspected_[index] = options_.batch * Elements(planned.layer.node->pre_activation);
-  stage_ = nullptr;
 }
 
 absl::Status PlanBuilder::AddLoss() {
@@ -185,8 +158,10 @@ absl::Status PlanBuilder::Backward() {
   last.gradients = {In(shaped, onednn::Plain(dims, compute_type()))};
   for (int i = static_cast<int>(planned_.size()) - 1; i >= 0; --i) {
     if (!planned_[i].needs_gradient) continue;
+    if (!skipped_.rules.empty()) skipping_ = skipped_.backward[i];
     if (absl::Status status = BackwardNode(i); !status.ok()) return status;
   }
+  skipping_.clear();
   return absl::OkStatus();
 }
 
@@ -228,7 +203,32 @@ absl::Status PlanBuilder::BackwardNode(int index) {
     }
     planned_[node.inputs[k]].gradients.push_back(last->input_gradients[k]);
   }
+  if (!skipping_.empty()) FillSkipped(index, *last);
   return absl::OkStatus();
+}
+
+void PlanBuilder::FillSkipped(int index, const Stage& last) {
+  const Node& node = graph_.nodes()[index];
+  Stage naming{.node = &node};
+  stage_ = &naming;
+  const auto fill = [this](const std::vector<Value>& writes, Kernel kernel) {
+    Run("gradient of nothing", {}, writes, std::move(kernel));
+    plan_->operations_.back().fills = true;
+  };
+  for (size_t k = 0; k < node.inputs.size(); ++k) {
+    if (!last.wants_gradient[k] || skipped_.backward[node.inputs[k]] == skipping_) continue;
+    const Value gradient = last.input_gradients[k];
+    const auto bytes = static_cast<int64_t>(Desc(gradient).get_size());
+    fill({gradient}, [=](const Frame& frame) { FillZeros(frame.at<char>(gradient), bytes); });
+  }
+  for (const ParameterSpec& spec : node.parameters) {
+    if (!spec.trained) continue;
+    const StoredParameter& parameter = store_.Find(node.name, spec.name);
+    fill({}, [&parameter](const Frame&) {
+      FillZeros(reinterpret_cast<char*>(parameter.gradient), parameter.stored_elements() * int64_t{sizeof(float)});
+    });
+  }
+  stage_ = nullptr;
 }
 
 Value PlanBuilder::Sum(const std::vector<Value>& gradients) {

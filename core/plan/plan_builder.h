@@ -5,13 +5,16 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "core/kinds/planner.h"
 #include "core/plan/plan.h"
+#include "core/plan/skipped_layers.h"
 
 namespace traind::core {
 
@@ -24,6 +27,7 @@ class PlanBuilder : public Planner {
   // --- Planner
   bool training() const override { return options_.training; }
   bool sampling() const override { return options_.training || options_.sampling; }
+  bool observed() const override { return options_.observe; }
   int64_t batch() const override { return options_.batch; }
   dnnl::memory::data_type compute_type() const override;
   const dnnl::engine& engine() const override { return onednn::Engine(); }
@@ -44,6 +48,9 @@ class PlanBuilder : public Planner {
   const Activation* activation() const override;
   void TakeActivation() override { taken_ = Taken::kByLayer; }
   void FuseActivation() override { taken_ = Taken::kFused; }
+  void ObserveUnfused(const dnnl::primitive_desc_base& plain, const Arguments& arguments) override {
+    unfused_ = Unfused{plain, arguments};
+  }
   Value Parameter(std::string_view name, const dnnl::memory::desc& wanted) override;
   Value JoinedParameters(absl::Span<const std::string_view> names, const dnnl::memory::desc& wanted) override;
   void Run(const dnnl::primitive_desc_base& desc, Arguments arguments) override;
@@ -63,6 +70,7 @@ class PlanBuilder : public Planner {
     bool external = false;  // The caller's memory, another one in each step.
     int first = -1;         // Operations that touch it, over all views; -1: none.
     int last = -1;
+    std::vector<int> skips = {};  // Of what writes it: Plan::Operation::skips.
   };
   // One call of a layer's or an activation's Plan, and later of its BackwardPlan.
   struct Stage {
@@ -97,16 +105,27 @@ class PlanBuilder : public Planner {
     Value from;
     Value to;
   };
+  // Of ObserveUnfused.
+  struct Unfused {
+    dnnl::primitive_desc_base plain;
+    Arguments arguments;
+  };
 
   bool backward() const { return training() && options_.loss != nullptr; }
   absl::Status Forward();
   absl::Status PlanNode(int index, Value network_input);
   absl::Status RunStage(Stage& stage, const Layer& layer);
   void Observe(const PlannedNode& planned, const Node& node);
+  // Where an observed step shows the values of `output` with the NaN that a fused activation hid; null: nothing is
+  // hidden.
+  std::function<const void*(const Frame&)> LookBehind(Value output, std::vector<Value>& reads,
+                                                      std::vector<Value>& writes);
   void Inspect(const PlannedNode& planned, int index);
   absl::Status AddLoss();
   absl::Status Backward();
   absl::Status BackwardNode(int index);
+  // Zeros in place of the gradients that a skipped layer gives.
+  void FillSkipped(int index, const Stage& last);
   Value Sum(const std::vector<Value>& gradients);
   Value FusedActivationGradient(const PlannedNode& planned, Value gradient);
   absl::Status SettleCopies();
@@ -134,7 +153,10 @@ class PlanBuilder : public Planner {
   std::vector<PlannedNode> planned_;
   Stage* stage_ = nullptr;
   Taken taken_ = Taken::kNo;
+  std::optional<Unfused> unfused_;
   bool observing_ = false;
+  SkippedLayers skipped_;
+  std::vector<int> skipping_;  // What is appended does not run where one of these rules holds.
   Value network_input_;
   Value logits_;
   Value logits_gradient_;

@@ -1,5 +1,6 @@
 // The Planner that the layers see: values, parameters and operations; and, at the end, where each value lives.
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -57,7 +58,7 @@ const Activation* PlanBuilder::activation() const {
 
 Value PlanBuilder::New(const memory::desc& desc) {
   const int id = static_cast<int>(values_.size());
-  values_.push_back({.desc = desc, .root = id});
+  values_.push_back({.desc = desc, .root = id, .skips = skipping_});
   return {id};
 }
 
@@ -108,12 +109,20 @@ Plan::Operation PlanBuilder::ReorderOperation(Value from, Value to) {
 Value PlanBuilder::In(Value value, const memory::desc& wanted) {
   if (Desc(value) == wanted) return value;
   for (Value made : reordered_[value.id]) {
-    if (Desc(made) == wanted) return made;
+    const std::vector<int>& skips = values_[made.id].skips;
+    if (Desc(made) == wanted && std::includes(skipping_.begin(), skipping_.end(), skips.begin(), skips.end()))
+      return made;
   }
   auto& operations = Target(value);
   const bool refresh = &operations == &plan_->refresh_;
+  // Others may read it, too: it is skipped only where both what it reads and who asks for it are.
+  const std::vector<int>& source = values_[values_[value.id].root].skips;
+  std::vector<int> both;
+  std::set_intersection(source.begin(), source.end(), skipping_.begin(), skipping_.end(), std::back_inserter(both));
+  std::swap(skipping_, both);
   const Value target = refresh ? NewConstant(wanted) : New(wanted);
   Append(operations, ReorderOperation(value, target));
+  std::swap(skipping_, both);
   if (!observing_) reordered_[value.id].push_back(target);
   return target;
 }
@@ -194,6 +203,7 @@ void PlanBuilder::Append(std::vector<Plan::Operation>& operations, Plan::Operati
       if (root.first < 0) root.first = index;
       root.last = index;
     }
+    operation.skips = skipping_;
   }
   operations.push_back(Needed(std::move(operation)));
 }
@@ -267,7 +277,8 @@ absl::Status PlanBuilder::Place() {
   const ArenaLayout layout = PlaceInArena(lifetimes);
   plan_->bytes_.values = layout.bytes;
   plan_->bytes_.scratchpad = static_cast<int64_t>(scratchpad_);
-  plan_->bytes_.operations = static_cast<int>(plan_->operations_.size() + plan_->refresh_.size());
+  plan_->bytes_.operations =
+      static_cast<int>(plan_->operations_.size() + plan_->refresh_.size() + plan_->unfused_.size());
   if (store_.counted()) return absl::OkStatus();
   plan_->arena_ = Buffer(layout.bytes);
   plan_->scratchpad_ = Buffer(scratchpad_);
@@ -285,7 +296,7 @@ absl::Status PlanBuilder::Place() {
   }
   std::erase_if(plan_->operations_, [](const Plan::Operation& operation) { return operation.label.empty(); });
   plan_->memories_.resize(values_.size());
-  for (auto* list : {&plan_->operations_, &plan_->refresh_}) {
+  for (auto* list : {&plan_->operations_, &plan_->refresh_, &plan_->unfused_}) {
     for (Plan::Operation& operation : *list) {
       if (absl::Status status = Bind(operation); !status.ok()) return status;
     }

@@ -352,6 +352,8 @@ void LayerObserver::Report(v1::LayerStatistics* statistics) const {
   }
 }
 
+int64_t LayerObserver::nan_count() const { return state_->moments.nan; }
+
 absl::Span<float> LayerObserver::silent_steps() { return absl::MakeSpan(state_->silent_steps); }
 
 }  // namespace traind::core

@@ -33,6 +33,7 @@ class LayerObserver {
 
   // The numbers of the last Observe, without `layer` and `shape`.
   void Report(v1::LayerStatistics* statistics) const;
+  int64_t nan_count() const;  // Of the last Observe.
 
   // What a checkpoint must hold: for each unit, the observed steps in a row in which it was silent, as floats.
   absl::Span<float> silent_steps();

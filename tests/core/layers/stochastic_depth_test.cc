@@ -11,6 +11,7 @@
 
 #include "core/base/random.h"
 #include "core/kinds/loss.h"
+#include "core/plan/skipped_layers.h"
 #include "tests/core/plan/allocations.h"
 #include "tests/support/layer_run.h"
 
@@ -122,6 +123,135 @@ TEST(StochasticDepth, IsTheSameInEveryLayoutAndBackward) {
       }
     }
   }
+}
+
+// --- What is left out is not computed.
+
+// A training step of a network with residual blocks, some inside others.
+std::string Residual(const std::string& block) {
+  return "input_shape: [6, 8, 8] layers { name: 'first' conv2d { out_channels: 8 kernel: 3 padding { mode: MODE_SAME } "
+         "} } "
+         "layers { name: 'a' block { residual { survival: 0.5 " +
+         block +
+         " } } } "
+         "layers { name: 'b' block { residual { survival: 0.5 " +
+         block + " } } } layers { name: 'out' dense { units: 4 } }";
+}
+
+std::vector<std::string> Blocks() {
+  return {"channels: 8", "channels: 8 order: ORDER_PRE_ACTIVATION dropout: 0.2",
+          "channels: 2 body: BODY_BOTTLENECK shortcut: SHORTCUT_PROJECTION",
+          "channels: 8 initialization: INITIALIZATION_FIXUP",
+          "layers { name: 'in' block { residual { survival: 0.5 layers { name: 'c' conv2d { out_channels: 8 kernel: 3 "
+          "padding { mode: MODE_SAME } } activation { relu {} } } } } } layers { name: 'd' conv2d { out_channels: 8 "
+          "kernel: 1 } }"};
+}
+
+// An observed step computes everything: outputs, gradients and running statistics are those of one that does not.
+TEST(StochasticDepth, WhatIsLeftOutChangesNoBit) {
+  for (const v1::Precision precision : Precisions()) {
+    for (const std::string& block : Blocks()) {
+      SCOPED_TRACE(v1::Precision_Name(precision) + " " + block);
+      PlanOptions options = Training(precision);
+      PlannedNetwork sparing(FromText<v1::Network>(Residual(block)), options);
+      options.observe = true;
+      PlannedNetwork whole(FromText<v1::Network>(Residual(block)), options);
+      std::vector<float> examples(8 * 6 * 8 * 8), targets(8 * 4);
+      for (size_t i = 0; i < examples.size(); ++i) examples[i] = std::sin(static_cast<float>(i));
+      for (uint64_t step = 0; step < 12; ++step) {
+        for (PlannedNetwork* net : {&sparing, &whole}) {
+          net->store->UpdateCopies();
+          ASSERT_TRUE(net->plan
+                          ->Run({.examples = examples.data(),
+                                 .targets = {.values = targets.data()},
+                                 .count = 8,
+                                 .step = step,
+                                 .observe = net == &whole})
+                          .ok());
+        }
+        const int64_t outputs = 8 * whole.plan->outputs();
+        EXPECT_EQ(std::vector<float>(sparing.plan->output(), sparing.plan->output() + outputs),
+                  std::vector<float>(whole.plan->output(), whole.plan->output() + outputs));
+        for (const StoredParameter& parameter : whole.store->parameters()) {
+          EXPECT_EQ(sparing.Get(parameter.name), whole.Get(parameter.name)) << parameter.name << " step " << step;
+          if (!parameter.spec->trained) continue;
+          EXPECT_EQ(sparing.Gradient(parameter.name), whole.Gradient(parameter.name))
+              << parameter.name << " step " << step;
+        }
+      }
+    }
+  }
+}
+
+// A NaN in a weight of the branch would spoil the gradient before it, 0 times NaN, if the branch were computed.
+TEST(StochasticDepth, WhatIsLeftOutIsNotComputed) {
+  for (const std::string& block : {Blocks()[0], Blocks()[1], Blocks()[3]}) {
+    SCOPED_TRACE(block);
+    PlannedNetwork net(FromText<v1::Network>(Residual(block)), Training(v1::PRECISION_F32));
+    std::vector<float> broken = net.Get("a.conv2.weight");
+    broken.assign(broken.size(), std::nanf(""));
+    net.Set("a.conv2.weight", broken);
+    const std::vector<float> examples(8 * 6 * 8 * 8, 0.5f), targets(8 * 4);
+    int left_out = 0;
+    for (uint64_t step = 0; step < 12; ++step) {
+      const RandomStream random(kSeed, kStochasticDepth, StreamOf("a.depth"));
+      if (ToUnit(random.Block(step, 0, 0)[0]) < 0.5) continue;
+      ++left_out;
+      ASSERT_TRUE(
+          net.plan->Run({.examples = examples.data(), .targets = {.values = targets.data()}, .count = 8, .step = step})
+              .ok());
+      for (float gradient : net.Gradient("first.weight")) ASSERT_TRUE(std::isfinite(gradient));
+      EXPECT_EQ(net.Gradient("a.conv2.weight"), std::vector<float>(broken.size(), 0.0f));
+      EXPECT_EQ(net.Gradient("a.conv1.weight"), std::vector<float>(net.Gradient("a.conv1.weight").size(), 0.0f));
+    }
+    EXPECT_GT(left_out, 2);
+  }
+}
+
+TEST(StochasticDepth, OnlyWhatServesItAloneIsLeftOut) {
+  v1::Network network = FromText<v1::Network>(R"(input_shape: [3, 8, 8]
+      layers { name: 'stem' conv2d { out_channels: 3 kernel: 1 } }
+      layers { name: 'norm' batch_norm {} }
+      layers { name: 'conv' conv2d { out_channels: 3 kernel: 1 } activation { relu {} } }
+      layers { name: 'depth' stochastic_depth { survival: 0.5 } }
+      layers { name: 'each' inputs: 'norm' stochastic_depth { survival: 0.5 per_example: true } }
+      layers { name: 'always' inputs: 'norm' stochastic_depth { survival: 1 } }
+      layers { name: 'sum' inputs: ['stem', 'depth', 'each', 'always'] add {} })");
+  FieldErrors::Root errors;
+  const auto graph = Graph::Build(network, errors.scope());
+  ASSERT_TRUE(errors.ok()) << errors.ToStatus();
+  const SkippedLayers skipped = FindSkippedLayers(*graph, kSeed, /*training=*/true);
+  ASSERT_EQ(skipped.rules.size(), 1u);
+  for (size_t i = 0; i < graph->nodes().size(); ++i) {
+    const bool only = graph->nodes()[i].name == "conv";
+    EXPECT_EQ(skipped.forward[i].size(), only ? 1u : 0u) << graph->nodes()[i].name;
+    EXPECT_EQ(skipped.backward[i].size(), only ? 1u : 0u) << graph->nodes()[i].name;
+  }
+}
+
+// Its running statistics move in every step, also in one that leaves the branch out.
+TEST(StochasticDepth, WhatABatchNormReadsIsComputedForward) {
+  v1::Network network = FromText<v1::Network>(R"(input_shape: [3, 8, 8]
+      layers { name: 'stem' conv2d { out_channels: 3 kernel: 1 } }
+      layers { name: 'before' conv2d { out_channels: 3 kernel: 1 } }
+      layers { name: 'norm' batch_norm {} }
+      layers { name: 'after' conv2d { out_channels: 3 kernel: 1 } }
+      layers { name: 'depth' stochastic_depth { survival: 0.5 } }
+      layers { name: 'sum' inputs: ['stem', 'depth'] add {} })");
+  FieldErrors::Root errors;
+  const auto graph = Graph::Build(network, errors.scope());
+  const auto names = [&](const std::vector<std::vector<int>>& rules) {
+    std::set<std::string> of;
+    for (size_t i = 0; i < rules.size(); ++i) {
+      if (!rules[i].empty()) of.insert(graph->nodes()[i].name);
+    }
+    return of;
+  };
+  const SkippedLayers training = FindSkippedLayers(*graph, kSeed, /*training=*/true);
+  EXPECT_EQ(names(training.forward), (std::set<std::string>{"after"}));
+  EXPECT_EQ(names(training.backward), (std::set<std::string>{"before", "norm", "after"}));
+  const SkippedLayers sampling = FindSkippedLayers(*graph, kSeed, /*training=*/false);
+  EXPECT_EQ(names(sampling.forward), (std::set<std::string>{"before", "norm", "after"}));
 }
 
 TEST(StochasticDepth, AStepAllocatesNothing) {
