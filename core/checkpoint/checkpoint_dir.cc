@@ -112,7 +112,7 @@ absl::Status VerifyFile(const std::string& path, const v1::CheckpointFile& expec
 
 absl::Status WriteTensors(const std::string& folder, const char* name, absl::Span<const TensorSource> tensors,
                           v1::CheckpointManifest* manifest) {
-  auto written = WriteSafetensors(Join(folder, name), tensors, {{"format", "pt"}});
+  auto written = WriteSafetensors(Join(folder, name), tensors, {{"format", "pt"}}, /*only_finite=*/true);
   if (!written.ok()) return written.status();
   v1::CheckpointFile* file = manifest->add_files();
   file->set_name(name);
@@ -167,11 +167,11 @@ absl::Status Publish(const std::string& dir, const std::string& writing, const s
   return RemoveAll(replaced);
 }
 
-// The one with the lowest evaluation loss, the earliest of equals; null when none was evaluated.
+// The one with the lowest finite evaluation loss, the earliest of equals; null when there is none.
 const CheckpointFiles* BestOf(absl::Span<const CheckpointFiles> checkpoints) {
   const CheckpointFiles* best = nullptr;
   for (const CheckpointFiles& files : checkpoints) {
-    if (!files.manifest.has_evaluation_loss() || std::isnan(files.manifest.evaluation_loss())) continue;
+    if (!files.manifest.has_evaluation_loss() || !std::isfinite(files.manifest.evaluation_loss())) continue;
     if (best == nullptr || files.manifest.evaluation_loss() < best->manifest.evaluation_loss()) best = &files;
   }
   return best;

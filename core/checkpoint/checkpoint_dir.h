@@ -47,6 +47,7 @@ struct SaveOptions {
 
 // Writes a checkpoint into `dir` (created if absent), replaces one of the same step, removes those that are not kept.
 // An error before it is published leaves the checkpoints as they were. RESOURCE_EXHAUSTED: the disk is full.
+// OUT_OF_RANGE: a value is not finite, and the message names the first tensor with one.
 absl::Status SaveCheckpoint(const std::string& dir, const CheckpointContent& content, const SaveOptions& options);
 
 // One checkpoint, whose files may be opened.
@@ -62,8 +63,8 @@ struct CheckpointFiles {
 
 // Those whose manifest is sound, oldest first; damaged ones are left out. Files are not read. Empty without the folder.
 absl::StatusOr<std::vector<CheckpointFiles>> ListCheckpoints(const std::string& dir);
-// The step of the best one: with the lowest evaluation loss, the earliest of equals. -1 when none was evaluated, and
-// when a better one was deleted by a user.
+// The step of the best one: with the lowest finite evaluation loss, the earliest of equals. -1 when none was evaluated,
+// and when a better one was deleted by a user.
 absl::StatusOr<int64_t> BestStep(const std::string& dir);
 // `which` is a step in digits, "latest" or "best". NOT_FOUND when there is none such; the files are not read.
 absl::StatusOr<CheckpointFiles> FindCheckpoint(const std::string& dir, absl::string_view which);

@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/checksum.h"
+#include "core/base/finite.h"
 #include "core/checkpoint/safetensors_header.h"
 
 namespace traind::core {
@@ -93,7 +94,7 @@ std::vector<TensorSource> SourcesOf(absl::Span<const Tensor> tensors) {
 }
 
 absl::StatusOr<WrittenFile> WriteSafetensors(const std::string& path, absl::Span<const TensorSource> tensors,
-                                             const std::map<std::string, std::string>& metadata) {
+                                             const std::map<std::string, std::string>& metadata, bool only_finite) {
   std::string header = "{";
   if (!metadata.empty()) {
     const std::string entries = absl::StrJoin(metadata, ",", [](std::string* out, const auto& entry) {
@@ -134,6 +135,9 @@ absl::StatusOr<WrittenFile> WriteSafetensors(const std::string& path, absl::Span
     if (static_cast<int64_t>(values.size()) != Elements(tensor.shape)) {
       return absl::InvalidArgumentError(absl::StrCat("tensor '", tensor.name, "' has ", values.size(),
                                                      " values, not the shape ", ToString(tensor.shape)));
+    }
+    if (only_finite && !AllFinite(values.data(), static_cast<int64_t>(values.size()))) {
+      return absl::OutOfRangeError(absl::StrCat("the tensor \"", tensor.name, "\" has values that are not finite"));
     }
     status = append({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
     if (!status.ok()) return status;

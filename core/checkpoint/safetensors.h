@@ -36,9 +36,11 @@ struct WrittenFile {
 };
 
 // Creates or replaces `path`, durable on return; a crash may leave part of it. The order is kept. INVALID_ARGUMENT for
-// names that are empty, repeated or "__metadata__", and for values that do not fill their shape.
+// names that are empty, repeated or "__metadata__", and for values that do not fill their shape. OUT_OF_RANGE names the
+// first tensor with an infinity or a NaN, if only finite values may be.
 absl::StatusOr<WrittenFile> WriteSafetensors(const std::string& path, absl::Span<const TensorSource> tensors,
-                                             const std::map<std::string, std::string>& metadata = {});
+                                             const std::map<std::string, std::string>& metadata = {},
+                                             bool only_finite = false);
 
 // A file, mapped and checked. Immutable and thread-safe.
 class Safetensors {

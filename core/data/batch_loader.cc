@@ -13,6 +13,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "core/base/finite.h"
 #include "core/data/sampler.h"
 #include "core/data/viewed_examples.h"
 #include "core/tensor/buffer.h"
@@ -223,6 +224,7 @@ void BatchLoader::State::Fill(uint64_t step, Maker& maker, Slot* slot) const {
   slot->batch = {.examples = examples, .count = count, .step = step, .epoch = epoch, .view = view};
   FillTargets(order, count, slot);
   if (blends) Blend(maker, slot);
+  slot->batch.finite = AllFinite(slot->batch.examples, count * elements);
 }
 
 void BatchLoader::State::Run(uint64_t first, Maker& maker) {

@@ -26,7 +26,8 @@ struct Batch {
   int64_t count = 0;  // Examples that are real; zeros (and label 0) fill the rest.
   uint64_t step = 0;  // From 0.
   uint64_t epoch = 0;
-  int64_t view = 0;  // With Options::views: which look at the examples this is.
+  int64_t view = 0;    // With Options::views: which look at the examples this is.
+  bool finite = true;  // All the examples are: no infinity and no NaN came of the preprocessing.
 };
 
 // What the loss compares with.

@@ -42,7 +42,7 @@ v1::EarlyStoppingState NewEarlyStoppingState() {
 }
 
 bool Improves(const v1::EarlyStopping& config, double value, double best) {
-  if (std::isnan(value) || std::isnan(best)) return !std::isnan(value);
+  if (!std::isfinite(value) || std::isnan(best)) return std::isfinite(value);
   const double gain = config.metric() == v1::EarlyStopping::METRIC_EVALUATION_ACCURACY ? value - best : best - value;
   return gain > 0 && gain >= config.min_delta();
 }
@@ -66,7 +66,7 @@ bool HasEnded(const v1::EarlyStopping& config, const v1::EarlyStoppingState& sta
 std::string EndReason(const v1::EarlyStopping& config, const v1::EarlyStoppingState& state) {
   const std::string evaluations = absl::StrCat(state.waited(), state.waited() == 1 ? " evaluation" : " evaluations");
   if (std::isnan(state.best())) {
-    return absl::StrCat("early stopping: ", MetricName(config), " was not a number in ", evaluations);
+    return absl::StrCat("early stopping: ", MetricName(config), " was not a finite number in ", evaluations);
   }
   return absl::StrCat("early stopping: ", MetricName(config), " was best after step ", state.best_step(), " (",
                       state.best(), "), not in the ", evaluations, " since");

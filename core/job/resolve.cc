@@ -150,6 +150,8 @@ void ResolveCheckpoint(v1::CheckpointSpec& checkpoint, const FieldErrors& errors
   CheckDuration(checkpoint.every(), /*above_zero=*/false, errors.At("every"));
   if (!checkpoint.has_keep_last()) checkpoint.set_keep_last(3);
   CheckCount(checkpoint.keep_last(), 1, 1000, errors.At("keep_last"));
+  if (!checkpoint.has_time_share()) checkpoint.set_time_share(0.05);
+  CheckShare(checkpoint.time_share(), errors.At("time_share"));
 }
 
 void ResolveStatistics(v1::StatisticsSpec& statistics, const FieldErrors& errors) {

@@ -29,7 +29,8 @@ class AnyLoss final : public Loss {
   double Compute(const float*, const Targets&, int64_t, int64_t, float*) const override { return 0; }
 };
 
-// What no plan can do without: the parameters, and every output of a training step once.
+// What no job can do without: the parameters, their gradients and state, the copy of a checkpoint, and every output of
+// a training step once.
 double LeastTraining(const Graph& graph, const MemoryOptions& options) {
   double parameters = 0, outputs = 0;
   for (const Node& node : graph.nodes()) {
@@ -37,7 +38,7 @@ double LeastTraining(const Graph& graph, const MemoryOptions& options) {
     for (const ParameterSpec& parameter : node.parameters) parameters += static_cast<double>(Elements(parameter.shape));
   }
   const double value_bytes = options.plan.precision == v1::PRECISION_BF16 ? 2 : 4;
-  return 4 * (2.0 + options.optimizer_slots) * parameters +
+  return 4 * (3.0 + 2.0 * options.optimizer_slots) * parameters +
          value_bytes * outputs * static_cast<double>(options.plan.batch);
 }
 
@@ -48,6 +49,16 @@ int64_t LargestParameter(const Graph& graph) {
     for (const ParameterSpec& parameter : node.parameters) largest = std::max(largest, Elements(parameter.shape));
   }
   return 4 * largest;
+}
+
+// What is copied of the parameters and their state to be written beside the training.
+int64_t CheckpointCopy(const ParameterStore& store, const MemoryOptions& options) {
+  int64_t elements = 0;
+  for (const StoredParameter& parameter : store.parameters()) {
+    const int state = parameter.spec->trained ? options.optimizer_slots : 0;
+    elements += parameter.stored_elements() * (1 + state + options.more_tensors);
+  }
+  return elements * int64_t{sizeof(float)};
 }
 
 struct ProcessBytes {
@@ -72,6 +83,7 @@ absl::StatusOr<ProcessBytes> CountProcess(const Graph& graph, const MemoryOption
       if (parameter.spec->trained) static_cast<void>(store.Reserve(parameter));
     }
   }
+  if (trainable) process.tensors += CheckpointCopy(store, options);
   const int64_t outputs = options.plan.batch * Elements(graph.output().output);
   process.tensors += store.bytes() + LargestParameter(graph) +
                      outputs * (options.averages_looks ? kLookBytes : int64_t{sizeof(float)});
@@ -83,7 +95,7 @@ absl::StatusOr<ProcessBytes> CountProcess(const Graph& graph, const MemoryOption
 absl::StatusOr<MemoryBound> BoundMemory(const Graph& graph, const MemoryOptions& options) {
   if (const double least = LeastTraining(graph, options); least > kMaxPlanned) {
     const auto bytes = static_cast<int64_t>(std::min(least, kMaxBytes));
-    return MemoryBound{.training = bytes, .inference = bytes / (2 + options.optimizer_slots)};
+    return MemoryBound{.training = bytes, .inference = bytes / (3 + 2 * options.optimizer_slots)};
   }
   const int before = omp_get_max_threads();  // Of this thread alone.
   omp_set_num_threads(static_cast<int>(std::max(1u, options.threads)));

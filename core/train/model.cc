@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/base/finite.h"
 #include "core/checkpoint/safetensors.h"
 #include "core/onednn/onednn.h"
 
@@ -97,6 +98,10 @@ absl::StatusOr<LoadedWeights> LoadWeights(const std::string& path, bool allow_mi
     if (!problems.empty()) continue;
     values.resize(Elements(entry->shape));
     file->Read(*entry, absl::MakeSpan(values));
+    if (!AllFinite(values.data(), static_cast<int64_t>(values.size()))) {
+      absl::StrAppend(&problems, "\n", parameter.name, ": has values that are not finite numbers");
+      continue;
+    }
     store.Set(parameter, parameter.master, values);
   }
   loaded.converted.assign(converted.begin(), converted.end());

@@ -22,14 +22,15 @@ namespace traind::core {
 
 class ParameterStore;
 
-// Where a running job says what happens. Called from the thread that called Train.
+// Where a running job says what happens. Called from the thread that called Train, but for Flush.
 class EventSink {
  public:
   virtual ~EventSink() = default;
   // Takes an event without sequence and time. After a resume the events since the checkpoint come again, equal but for
   // `timing`.
   virtual void Emit(v1::Event event) = 0;
-  // Blocks until everything emitted is durable: a checkpoint never stands before the events that led to it.
+  // Blocks until everything emitted so far is durable: a checkpoint never stands before the events that led to it.
+  // Called from another thread, too.
   virtual absl::Status Flush() = 0;
   // Says that step `step` is done, called after each one; and between steps, with the same number again, that something
   // which takes long goes on. Cheap.
@@ -76,8 +77,8 @@ struct TrainResult {
 // Trains to the end, or until early stopping or `stop` ends it. The last checkpoint of a training that is not stopped
 // has the weights of the best evaluation, if early_stopping.restore_best says so. Failures: INVALID_ARGUMENT for
 // weights that do not fit; DATA_LOSS for a dataset or checkpoint that is damaged; FAILED_PRECONDITION for a precision
-// this CPU does not have, and for a dataset that is another one than `trained_on`; ABORTED when the loss is no longer
-// finite (the message names the step and the first layer).
+// this CPU does not have, and for a dataset that is another one than `trained_on`; ABORTED when the loss, or anything
+// else that is looked at, is no longer finite (the message names the step and the first layer or tensor).
 absl::StatusOr<TrainResult> Train(const TrainRequest& request, EventSink& sink, const StopSignal& stop);
 
 // Statistics at initialization. `request` is resolved; dataset_dir is read only for the data input.

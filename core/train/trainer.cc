@@ -21,9 +21,21 @@ bool Every(uint64_t step, uint32_t cadence) { return cadence > 0 && step % caden
 }  // namespace
 
 absl::StatusOr<TrainResult> Trainer::Run(const StopSignal& stop) {
+  auto result = TrainToTheEnd(stop);
+  if (result.ok()) return result;
+  AwaitWriting().IgnoreError();
+  // Of a training that goes wrong the best so far is kept, too.
+  if (absl::IsAborted(result.status()) && held_ && IsNeeded(*held_)) {
+    Write();
+    AwaitWriting().IgnoreError();
+  }
+  return result;
+}
+
+absl::StatusOr<TrainResult> Trainer::TrainToTheEnd(const StopSignal& stop) {
   if (absl::Status status = Prepare(); !status.ok()) return status;
   if (absl::Status status = Restore(); !status.ok()) return status;
-  last_checkpoint_ = last_metrics_ = Clock::now();
+  last_write_ = last_metrics_ = Clock::now();
   last_metrics_step_ = step_;
 
   const uint64_t first = step_;
@@ -80,6 +92,7 @@ absl::Status Trainer::Prepare() {
     if (!lottery.ok()) return lottery.status();
     lottery_ = *std::move(lottery);
   }
+  writer_ = std::make_unique<CheckpointWriter>(*model_.store, request_.checkpoint_dir);
   update_ = std::make_unique<UpdatePass>(*optimizer_.optimizer, UpdateTensors(*model_.store));
   numbers_.resize(update_->tensors().size());
   return absl::OkStatus();
@@ -142,7 +155,7 @@ absl::Status Trainer::Start() {
   if (total_steps_ == 0 && evaluator_) {
     if (absl::Status status = Evaluate(); !status.ok()) return status;
   }
-  return SaveCheckpoint();
+  return SaveNow(/*told=*/true, /*tolerant=*/false);
 }
 
 void Trainer::ReportPreprocessing() {
@@ -185,6 +198,7 @@ Trainer::Due Trainer::DueAfter(uint64_t step) const {
 absl::Status Trainer::Step(const Batch& batch) {
   const Due due = DueAfter(step_ + 1);
   if (due.statistics && step_ + 1 == total_steps_) KeepObservers();
+  if (!batch.finite) return InputNotFinite();
   const Plan::Input input{.examples = batch.examples,
                           .targets = TargetsOf(batch),
                           .count = batch.count,
@@ -198,7 +212,10 @@ absl::Status Trainer::Step(const Batch& batch) {
 
   UpdatePass::Measures measures;
   if (due.metrics || optimizer_.clip_norm > 0) measures = update_->Measure();
-  if (!std::isfinite(loss)) return NotFinite(input);
+  if (!std::isfinite(loss)) return NotFinite("loss", input);
+  if (!std::isfinite(measures.gradient_norm)) return NotFinite("gradient norm", input);
+  if (!std::isfinite(measures.penalty)) return NotFinite("penalty", input);
+  if (due.statistics && plan_->saw_nan()) return NotFinite("output of a layer", input);
 
   const uint64_t round_step = lottery_ ? lottery_->step_in_round(step_) : step_;
   const double learning_rate = optimizer_.learning_rate->At(round_step, round_steps_);
@@ -228,12 +245,8 @@ absl::Status Trainer::AfterStep() {
     if (absl::Status status = Evaluate(); !status.ok()) return status;
   }
   if (due.early_stopping) LookForTheEnd();
-  if (AtEnd()) return absl::OkStatus();  // End() writes the last checkpoint.
-  const bool best = due.evaluation && manifest_.best_step() == step_;
-  const bool may_be_restored =
-      due.early_stopping && spec_.early_stopping().restore_best() && manifest_.early_stopping().best_step() == step_;
-  if (!due.checkpoint && !best && !may_be_restored && !CheckpointTimeIsUp()) return absl::OkStatus();
-  return SaveCheckpointIfThereIsRoom();
+  if (absl::Status status = Settle(); !status.ok()) return status;
+  return AtEnd() ? absl::OkStatus() : SaveWhatIsDue(due);  // End() writes the last checkpoint.
 }
 
 void Trainer::PruneAndRewind() {
@@ -241,26 +254,11 @@ void Trainer::PruneAndRewind() {
   for (StoredParameter& parameter : model_.store->parameters()) InitializeSlots(parameter);
 }
 
-// The same step again, observed, to say where the numbers went wrong; the parameters are still those before the update.
-absl::Status Trainer::NotFinite(Plan::Input input) {
-  input.observe = true;
-  v1::StatisticsReport report;
-  if (spec_.statistics().every_steps() > 0 && plan_->Run(input).ok()) plan_->Report(&report);
-  std::string where = "; lower the learning rate, clip the gradients, or normalize the data";
-  for (const auto& layer : report.layers()) {
-    if (layer.nan_count() + layer.inf_count() == 0) continue;
-    where = absl::StrCat("; the first layer with such values is \"", layer.layer(), "\"", where);
-    break;
-  }
-  return absl::AbortedError(absl::StrCat("the loss of step ", step_ + 1, " is not a finite number", where));
-}
-
 absl::Status Trainer::Evaluate() {
   auto metrics = evaluator_->Run([this](int64_t, int64_t) { sink_.Heartbeat(step_); });
   if (!metrics.ok()) return metrics.status();
-  // A NaN is never better, and anything is better than the NaN before the first evaluation.
-  metrics->set_best(std::isnan(manifest_.best_evaluation_loss()) ? !std::isnan(metrics->loss())
-                                                                 : metrics->loss() < manifest_.best_evaluation_loss());
+  // Only a number can be the best, and any is better than the NaN before the first evaluation.
+  metrics->set_best(std::isfinite(metrics->loss()) && !(metrics->loss() >= manifest_.best_evaluation_loss()));
   if (metrics->best()) {
     manifest_.set_best_evaluation_loss(metrics->loss());
     manifest_.set_best_step(step_);

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -15,6 +16,7 @@
 #include "core/job/fork.h"
 #include "core/optimizers/resolve.h"
 #include "core/optimizers/update.h"
+#include "core/train/checkpoint_writer.h"
 #include "core/train/evaluator.h"
 #include "core/train/lottery_ticket.h"
 #include "core/train/model.h"
@@ -43,9 +45,19 @@ class Trainer {
   // The weights of an earlier checkpoint.
   struct EarlierWeights {
     v1::CheckpointManifest manifest;
-    Safetensors weights;
+    std::shared_ptr<const Safetensors> weights;
   };
 
+  // What the writer holds or writes.
+  struct Held {
+    uint64_t step = 0;
+    std::optional<uint64_t> restored = {};  // Whose weights it has; nullopt: of its own step.
+    bool best = false;                      // At its step the lowest evaluation loss.
+    bool told = true;                       // An event says so when it is there.
+    bool writing = false;
+  };
+
+  absl::StatusOr<TrainResult> TrainToTheEnd(const StopSignal& stop);
   absl::Status Prepare();
   absl::Status Restore();     // From the newest checkpoint, or the start.
   absl::Status VerifyData();  // DATA_LOSS when it is not what was imported, FAILED_PRECONDITION when it is other data.
@@ -68,7 +80,11 @@ class Trainer {
   bool IsEvaluationDue(uint64_t step) const;  // By the cadence alone.
   Due DueAfter(uint64_t step) const;
   absl::Status Step(const Batch& batch);
-  absl::Status NotFinite(Plan::Input input);
+  // ABORTED: `what` of the step after step_ is not a finite number; says the first tensor or layer with such values.
+  absl::Status NotFinite(absl::string_view what, const Plan::Input& input);
+  absl::Status InputNotFinite() const;
+  absl::Status CheckpointNotFinite(uint64_t step, const absl::Status& found) const;
+  std::string FirstNotFinite(const Plan::Input& input);
   void KeepObservers();
   absl::Status AfterStep();
   absl::Status Evaluate();
@@ -85,26 +101,41 @@ class Trainer {
   void ChooseLastWeights();
   absl::StatusOr<TrainResult> End(const StopSignal& stop);
 
-  // One tensor at a time is in memory, in `values`, which outlives the sources.
-  TensorSource SourceOf(const StoredParameter& parameter, std::string name, const float* from,
-                        std::vector<float>& values) const;
-  TensorSource EarlierSourceOf(const StoredParameter& parameter, std::vector<float>& values) const;
-  std::vector<TensorSource> WeightSources(std::vector<float>& values) const;
-  std::vector<TensorSource> StateSources(std::vector<float>& values);
+  // --- What a checkpoint is.
+  CheckpointWriter::Source SourceOf(const StoredParameter& parameter, std::string name, const float* from) const;
+  std::vector<CheckpointWriter::Source> WeightSources() const;
+  std::vector<CheckpointWriter::Source> StateSources();
   void DescribeCheckpoint();  // In the manifest.
-  absl::Status WriteCheckpoint();
-  absl::Status SaveCheckpoint();  // And tells it.
-  // A full disk is no reason to lose a job: it is reported once, and training goes on.
-  absl::Status SaveCheckpointIfThereIsRoom();
-  bool CheckpointTimeIsUp() const;
+  CheckpointWriter::Content Content();
+
+  // --- When it is written (trainer_save.cc).
+  // Whether nothing but this checkpoint has the weights of the best evaluation, or of early stopping's.
+  bool IsNeeded(const Held& held) const;
+  bool IsEveryUp() const;
+  bool MayTakeTime() const;  // By time_share.
+  // Copies what is to be written of this step, once what is held and needed is durable; if that finds no room, it
+  // stays.
+  absl::Status Hold(bool told = true);
+  void Write();  // Begins to write what is held.
+  // Takes up what the writer has done. A full disk is no reason to lose a job: with `tolerant` it is reported once, and
+  // training goes on.
+  absl::Status Settle(bool tolerant = true);
+  absl::Status AwaitWriting(bool tolerant = true);
+  absl::Status SaveWhatIsDue(const Due& due);
+  // Writes this step and waits until it is durable, or there is no room.
+  absl::Status SaveNow(bool told = true, bool tolerant = true);
+  // Calls `save` until `done` or nobody waits for it any more.
+  absl::Status SaveUntil(const std::function<bool()>& done, const std::function<absl::Status()>& save,
+                         const StopSignal& stop);
   void InitializeSlots(StoredParameter& parameter);
   std::string SlotName(const StoredParameter& parameter, int slot) const;
   int num_slots() const;
 
-  v1::Event NewEvent() const;
+  v1::Event NewEvent() const { return NewEvent(step_); }
+  v1::Event NewEvent(uint64_t step) const;
   void EmitMetrics(double loss, const UpdatePass::Measures& measures, double learning_rate, const Batch& batch);
   void EmitStatistics();
-  void EmitCheckpoint();
+  void EmitCheckpoint(uint64_t step, int64_t size_bytes, bool best);
   void EmitLog(v1::LogLine::Level level, const std::string& text);
 
   const TrainRequest& request_;
@@ -119,6 +150,7 @@ class Trainer {
   std::unique_ptr<LotteryTicket> lottery_;  // Null without.
   std::unique_ptr<Evaluator> evaluator_;    // Null where nothing is evaluated.
   std::unique_ptr<BatchLoader> loader_;
+  std::unique_ptr<CheckpointWriter> writer_;
 
   uint64_t steps_per_epoch_ = 0;
   uint64_t round_steps_ = 0;  // Of a round of the lottery ticket; all of them without one.
@@ -133,8 +165,11 @@ class Trainer {
   std::vector<ParameterNumbers> numbers_;
   std::vector<std::vector<float>> kept_observers_;  // See KeepObservers.
 
-  bool room_is_short_ = false;  // The newest attempt at a checkpoint found the disk full.
-  Clock::time_point last_checkpoint_;
+  std::optional<Held> held_;          // In the writer.
+  bool room_is_short_ = false;        // The newest attempt at a checkpoint found the disk full.
+  Clock::time_point last_write_;      // When it began.
+  Clock::duration last_cost_ = {};    // What it took of the training's time.
+  Clock::duration stood_still_ = {};  // The training, for the next one.
   Clock::time_point last_metrics_;
   uint64_t last_metrics_step_ = 0;
   Clock::duration data_wait_ = {};  // Of the steps since then.

@@ -32,12 +32,6 @@ absl::Status DoesNotFit(const std::string& tensor) {
 
 }  // namespace
 
-bool Trainer::CheckpointTimeIsUp() const {
-  const double every =
-      static_cast<double>(spec_.checkpoint().every().seconds()) + spec_.checkpoint().every().nanos() * 1e-9;
-  return every > 0 && std::chrono::duration<double>(Clock::now() - last_checkpoint_).count() >= every;
-}
-
 std::string Trainer::SlotName(const StoredParameter& parameter, int slot) const {
   return absl::StrCat(parameter.name, "/", std::string(optimizer_.optimizer->slots()[slot]));
 }
@@ -52,62 +46,38 @@ void Trainer::InitializeSlots(StoredParameter& parameter) {
   }
 }
 
-absl::Status Trainer::SaveCheckpointIfThereIsRoom() {
-  const absl::Status saved = SaveCheckpoint();
-  if (!absl::IsResourceExhausted(saved)) return saved;
-  if (!room_is_short_) {
-    EmitLog(v1::LogLine::LEVEL_WARNING, absl::StrCat("no checkpoint of step ", step_, ": ", saved.message(),
-                                                     "; the job goes on, and tries again when the next one is due"));
-  }
-  room_is_short_ = true;
-  last_checkpoint_ = Clock::now();
-  return absl::OkStatus();
+CheckpointWriter::Source Trainer::SourceOf(const StoredParameter& parameter, std::string name,
+                                           const float* from) const {
+  return {std::move(name), parameter.spec->shape, {from, static_cast<size_t>(parameter.stored_elements())}, &parameter};
 }
 
-TensorSource Trainer::SourceOf(const StoredParameter& parameter, std::string name, const float* from,
-                               std::vector<float>& values) const {
-  return {std::move(name), parameter.spec->shape, [this, &parameter, &values, from] {
-            values.resize(Elements(parameter.spec->shape));
-            model_.store->Get(parameter, from, absl::MakeSpan(values));
-            return absl::Span<const float>(values);
-          }};
-}
-
-TensorSource Trainer::EarlierSourceOf(const StoredParameter& parameter, std::vector<float>& values) const {
-  return {parameter.name, parameter.spec->shape, [this, &parameter, &values] {
-            values.resize(Elements(parameter.spec->shape));
-            restore_->weights.Read(*restore_->weights.Find(parameter.name), absl::MakeSpan(values));
-            return absl::Span<const float>(values);
-          }};
-}
-
-std::vector<TensorSource> Trainer::WeightSources(std::vector<float>& values) const {
-  std::vector<TensorSource> weights;
+std::vector<CheckpointWriter::Source> Trainer::WeightSources() const {
+  std::vector<CheckpointWriter::Source> weights;
   for (const StoredParameter& parameter : model_.store->parameters()) {
-    weights.push_back(restore_ ? EarlierSourceOf(parameter, values)
-                               : SourceOf(parameter, parameter.name, parameter.master, values));
+    weights.push_back(SourceOf(parameter, parameter.name, parameter.master));
+    if (restore_) weights.back().values = {};  // They are in the earlier file.
   }
   return weights;
 }
 
-std::vector<TensorSource> Trainer::StateSources(std::vector<float>& values) {
-  std::vector<TensorSource> state;
+std::vector<CheckpointWriter::Source> Trainer::StateSources() {
+  std::vector<CheckpointWriter::Source> state;
   for (const StoredParameter& parameter : model_.store->parameters()) {
     for (int slot = 0; parameter.spec->trained && slot < num_slots(); ++slot) {
-      state.push_back(SourceOf(parameter, SlotName(parameter, slot), parameter.slots[slot], values));
+      state.push_back(SourceOf(parameter, SlotName(parameter, slot), parameter.slots[slot]));
     }
-    if (restore_) state.push_back(SourceOf(parameter, LastName(parameter), parameter.master, values));
+    if (restore_) state.push_back(SourceOf(parameter, LastName(parameter), parameter.master));
   }
   if (lottery_) {
     for (const LotteryTicket::State& tensor : lottery_->States(step_)) {
-      state.push_back(SourceOf(*tensor.parameter, tensor.name, tensor.values, values));
+      state.push_back(SourceOf(*tensor.parameter, tensor.name, tensor.values));
     }
   }
   size_t index = 0;
   for (const auto& observer : plan_->observer_states()) {
     const absl::Span<const float> silent =
         kept_observers_.empty() ? observer.silent_steps : absl::MakeConstSpan(kept_observers_[index++]);
-    state.push_back({ObserverName(observer), {static_cast<int64_t>(silent.size())}, [silent] { return silent; }});
+    state.push_back({ObserverName(observer), {static_cast<int64_t>(silent.size())}, silent});
   }
   return state;
 }
@@ -126,33 +96,20 @@ void Trainer::DescribeCheckpoint() {
   manifest_.mutable_algorithms()->Assign(request_.algorithms.begin(), request_.algorithms.end());
 }
 
-absl::Status Trainer::WriteCheckpoint() {
+CheckpointWriter::Content Trainer::Content() {
   DescribeCheckpoint();
-  v1::CheckpointManifest manifest = manifest_;
-  if (restore_) DescribeEarlier(restore_->manifest, manifest);
-  std::vector<float> values;
-  const std::vector<TensorSource> weights = WeightSources(values);
-  const std::vector<TensorSource> state = StateSources(values);
-  const std::vector<Tensor> learned = input_->learned();
-  const bool keeps_best = spec_.early_stopping().restore_best() && !std::isnan(manifest.early_stopping().best());
-  const absl::Status saved = core::SaveCheckpoint(
-      request_.checkpoint_dir,
-      {.manifest = manifest, .weights = weights, .state = state, .preprocessing = SourcesOf(learned)},
-      {.keep_last = static_cast<int>(spec_.checkpoint().keep_last()),
-       .keep_step = keeps_best ? std::optional(manifest.early_stopping().best_step()) : std::nullopt,
-       .before_publish = [this] { return sink_.Flush(); }});
-  if (!saved.ok()) return saved;
-  saved_step_ = step_;
-  restored_step_ = restore_ ? std::optional(restore_->manifest.step()) : std::nullopt;
-  room_is_short_ = false;
-  last_checkpoint_ = Clock::now();
-  return absl::OkStatus();
-}
-
-absl::Status Trainer::SaveCheckpoint() {
-  if (absl::Status status = WriteCheckpoint(); !status.ok()) return status;
-  EmitCheckpoint();
-  return absl::OkStatus();
+  CheckpointWriter::Content content{
+      .manifest = manifest_, .weights = WeightSources(), .state = StateSources(), .preprocessing = input_->learned()};
+  if (restore_) {
+    DescribeEarlier(restore_->manifest, content.manifest);
+    content.earlier = restore_->weights;
+  }
+  const v1::EarlyStoppingState& state = content.manifest.early_stopping();
+  const bool keeps_best = spec_.early_stopping().restore_best() && !std::isnan(state.best());
+  content.options = {.keep_last = static_cast<int>(spec_.checkpoint().keep_last()),
+                     .keep_step = keeps_best ? std::optional(state.best_step()) : std::nullopt,
+                     .before_publish = [this] { return sink_.Flush(); }};
+  return content;
 }
 
 absl::Status Trainer::Resume(const LoadedCheckpoint& checkpoint) {
@@ -170,7 +127,10 @@ absl::Status Trainer::Resume(const LoadedCheckpoint& checkpoint) {
   if (absl::Status status = LoadTensors(checkpoint, inherited); !status.ok()) return status;
   WarnOfOtherKernels();
   if (forked) return BeginFork(inherited);
-  EmitCheckpoint();  // The crash may have come between the checkpoint and its event.
+  // The crash may have come between the checkpoint and its event.
+  int64_t bytes = 0;
+  for (const auto& file : checkpoint.files.manifest.files()) bytes += file.size_bytes();
+  EmitCheckpoint(step_, bytes, !restored_step_ && evaluated_step_ == step_ && manifest_.best_step() == step_);
   return absl::OkStatus();
 }
 

@@ -46,9 +46,12 @@ void Trainer::LookForTheEnd() {
 // repeated at this step, as the stored event demands.
 absl::Status Trainer::EvaluateToFinish() {
   if (evaluator_ == nullptr || evaluated_step_ == step_) return absl::OkStatus();
-  const absl::Status written = saved_step_ == step_ ? absl::OkStatus() : WriteCheckpoint();
-  if (!written.ok() && !absl::IsResourceExhausted(written)) return written;
-  saved_step_.reset();  // It lacks the evaluation.
+  if (saved_step_ != step_) {
+    if (absl::Status status = SaveNow(/*told=*/false); !status.ok()) return status;
+  }
+  // They lack the evaluation.
+  saved_step_.reset();
+  if (held_ && held_->step == step_) held_.reset();
   return Evaluate();
 }
 
@@ -64,7 +67,7 @@ absl::StatusOr<Trainer::EarlierWeights> Trainer::LoadEarlier(uint64_t step) cons
       return absl::DataLossError(absl::StrCat(weights->path(), " lacks the tensor ", parameter.name));
     }
   }
-  return EarlierWeights{std::move(files->manifest), *std::move(weights)};
+  return EarlierWeights{std::move(files->manifest), std::make_shared<const Safetensors>(*std::move(weights))};
 }
 
 void Trainer::ChooseLastWeights() {
@@ -88,19 +91,23 @@ void Trainer::ChooseLastWeights() {
 }
 
 absl::StatusOr<TrainResult> Trainer::End(const StopSignal& stop) {
+  if (absl::Status status = AwaitWriting(); !status.ok()) return status;
   const bool finishes = stop.load(std::memory_order_relaxed) == StopWish::kFinish;
   if (finishes && !AtEnd()) {
     if (absl::Status status = EvaluateToFinish(); !status.ok()) return status;
   }
   const bool complete = AtEnd() || finishes;
+  // Both are the result, the best one first, of which the last one may have the weights.
+  absl::Status saved = SaveUntil([this] { return !held_ || !IsNeeded(*held_); },
+                                 [this] {
+                                   Write();
+                                   return AwaitWriting();
+                                 },
+                                 stop);
+  if (!saved.ok()) return saved;
   if (complete) ChooseLastWeights();
-  // The last checkpoint is the result: worth waiting for, unless somebody wants the worker to stop.
-  while (saved_step_ != step_) {
-    if (absl::Status status = SaveCheckpointIfThereIsRoom(); !status.ok()) return status;
-    if (saved_step_ == step_ || stop.load(std::memory_order_relaxed) == StopWish::kStop) break;
-    absl::SleepFor(absl::Seconds(1));
-    sink_.Heartbeat(step_);
-  }
+  saved = SaveUntil([this] { return saved_step_ == step_; }, [this] { return SaveNow(); }, stop);
+  if (!saved.ok()) return saved;
   TrainResult result{.step = step_, .stopped = !complete || saved_step_ != step_};
   if (result.stopped || step_ >= total_steps_) return result;
   result.reason = AtEnd() ? EndReason(spec_.early_stopping(), manifest_.early_stopping())

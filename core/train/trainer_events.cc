@@ -20,10 +20,10 @@ google::protobuf::Duration ToDuration(double seconds) {
 
 }  // namespace
 
-v1::Event Trainer::NewEvent() const {
+v1::Event Trainer::NewEvent(uint64_t step) const {
   v1::Event event;
-  event.set_step(step_);
-  event.set_epoch(steps_per_epoch_ == 0 ? 0 : static_cast<double>(step_) / static_cast<double>(steps_per_epoch_));
+  event.set_step(step);
+  event.set_epoch(steps_per_epoch_ == 0 ? 0 : static_cast<double>(step) / static_cast<double>(steps_per_epoch_));
   return event;
 }
 
@@ -68,14 +68,12 @@ void Trainer::EmitStatistics() {
   sink_.Emit(std::move(event));
 }
 
-void Trainer::EmitCheckpoint() {
-  v1::Event event = NewEvent();
+void Trainer::EmitCheckpoint(uint64_t step, int64_t size_bytes, bool best) {
+  v1::Event event = NewEvent(step);
   auto* saved = event.mutable_checkpoint();
-  saved->set_name(absl::StrCat(request_.job, "/checkpoints/", step_));
-  if (auto files = FindCheckpoint(request_.checkpoint_dir, absl::StrCat(step_)); files.ok()) {
-    for (const auto& file : files->manifest.files()) saved->set_size_bytes(saved->size_bytes() + file.size_bytes());
-  }
-  saved->set_best(!restored_step_ && evaluated_step_ == step_ && manifest_.best_step() == step_);
+  saved->set_name(absl::StrCat(request_.job, "/checkpoints/", step));
+  saved->set_size_bytes(size_bytes);
+  saved->set_best(best);
   sink_.Emit(std::move(event));
 }
 

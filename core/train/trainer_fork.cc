@@ -18,7 +18,7 @@ absl::Status Trainer::BeginFork(const Inherited& inherited) {
   // Of other weights than those that go on, or not to be compared.
   if (!inherited.evaluations || restored_step_.has_value()) evaluated_step_.reset();
   if (!inherited.early_stopping) ForgetEarlyStopping();
-  return SaveCheckpoint();  // In place of the other job's: from here on it is this job's own.
+  return SaveNow(/*told=*/true, /*tolerant=*/false);  // In place of the other job's: from here on it is this job's own.
 }
 
 }  // namespace traind::core

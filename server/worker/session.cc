@@ -109,11 +109,17 @@ void WorkerSession::Emit(v1::Event event) {
 }
 
 absl::Status WorkerSession::Flush() {
-  ++reports_;
-  waits_for_server_ = true;
-  absl::Cleanup done = [this] { waits_for_server_ = false; };
+  const uint64_t emitted = emitted_;
+  // Another thread's wait says nothing of the computation.
+  const bool computes = pthread_equal(pthread_self(), main_thread_) != 0;
+  if (computes) ++reports_;
+  if (computes) waits_for_server_ = true;
+  absl::Cleanup done = [this, computes] {
+    if (computes) waits_for_server_ = false;
+  };
   absl::MutexLock lock(&mutex_);
-  const auto settled = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return durable_ >= emitted_ || !status_.ok(); };
+  const auto settled = [this, emitted]()
+                           ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return durable_ >= emitted || !status_.ok(); };
   mutex_.Await(absl::Condition(&settled));
   return status_;
 }

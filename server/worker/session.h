@@ -3,7 +3,7 @@
 //
 // Two threads of its own: one reads; one sends a heartbeat at most every `heartbeat_interval`, and only when the
 // computation lives (see ProgressWatch), so that a step costs no system call and a hung computation falls silent.
-// Emit, Flush, Heartbeat, Progress and Finish belong to one thread, the one that made the session.
+// Emit, Heartbeat, Progress and Finish belong to one thread, the one that made the session; Flush to any.
 #pragma once
 
 #include <pthread.h>
@@ -88,8 +88,8 @@ class WorkerSession : public core::EventSink {
   std::atomic<uint64_t> step_{0};
   std::atomic<uint64_t> reports_{0};
   std::atomic<bool> waits_for_server_{false};
-  uint64_t emitted_ = 0;  // Of the main thread, as last_progress_.
-  absl::Time last_progress_ = absl::InfinitePast();
+  std::atomic<uint64_t> emitted_{0};
+  absl::Time last_progress_ = absl::InfinitePast();  // Of the main thread.
 
   absl::Mutex send_mutex_;  // Held while a message is written.
   bool finished_ ABSL_GUARDED_BY(send_mutex_) = false;

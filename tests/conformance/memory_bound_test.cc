@@ -6,10 +6,13 @@
 #include <malloc.h>
 
 #include <algorithm>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "core/plan/choose_algorithms.h"
+#include "core/train/checkpoint_writer.h"
 #include "core/train/model.h"
 #include "gtest/gtest.h"
 #include "tests/conformance/every_kind.h"
@@ -65,7 +68,21 @@ int64_t LargestParameter(const Graph& graph) {
   return 4 * largest;
 }
 
-// What a worker allocates for this network: the store, its plans, and a parameter on its way to a checkpoint.
+// All that a checkpoint copies.
+std::vector<CheckpointWriter::Source> Everything(const ParameterStore& store) {
+  std::vector<CheckpointWriter::Source> all;
+  for (const StoredParameter& parameter : store.parameters()) {
+    const auto stored = static_cast<size_t>(parameter.stored_elements());
+    all.push_back({parameter.name, parameter.spec->shape, {parameter.master, stored}, &parameter});
+    for (const float* slot : parameter.slots) {
+      if (slot != nullptr) all.push_back({parameter.name, parameter.spec->shape, {slot, stored}, &parameter});
+    }
+  }
+  return all;
+}
+
+// What a worker allocates for this network: the store, its plans, the copy for a checkpoint, and a parameter on its way
+// into that.
 struct Taken {
   int64_t training = 0;
   int64_t inference = 0;
@@ -93,6 +110,11 @@ Taken Allocate(const Network& made) {
     options.loss = nullptr;
     const auto evaluation = Plan::Make(*model->graph, *model->store, options);
     EXPECT_TRUE(evaluation.ok()) << evaluation.status();
+    std::unique_ptr<CheckpointWriter> writer;
+    if (trainable) {
+      writer = std::make_unique<CheckpointWriter>(*model->store, "");
+      EXPECT_TRUE(writer->Hold({.weights = Everything(*model->store)}).ok());
+    }
     (trainable ? taken.training : taken.inference) = Allocated() - before + LargestParameter(*made.graph);
     if (trainable) {
       taken.tensors = model->store->bytes() + training->bytes().total() + (*evaluation)->bytes().total();

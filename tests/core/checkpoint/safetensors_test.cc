@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cfloat>
 #include <cmath>
 #include <cstdint>
 #include <string>
@@ -101,6 +102,20 @@ TEST_F(SafetensorsTest, RefusesToWriteWhatCannotBeRead) {
   EXPECT_EQ(write({{"__metadata__", {1}, {1}}}), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(write({{"a", {2}, {1}}}), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(write({{"a", {-1}, {}}}), absl::StatusCode::kInvalidArgument);
+}
+
+TEST_F(SafetensorsTest, WritesOnlyFiniteValuesWhereThatIsWanted) {
+  for (const float bad : {std::nanf(""), -std::nanf(""), INFINITY, -INFINITY}) {
+    for (const size_t at : {0, 7, 99, 999}) {
+      std::vector<Tensor> tensors = {{"fine", {2}, {FLT_MAX, -FLT_MIN}},
+                                     {"bad", {1000}, std::vector<float>(1000, 1e-40f)}};
+      EXPECT_TRUE(WriteSafetensors(path_, SourcesOf(tensors), {}, /*only_finite=*/true).ok());
+      tensors[1].values[at] = bad;
+      const absl::Status status = WriteSafetensors(path_, SourcesOf(tensors), {}, /*only_finite=*/true).status();
+      EXPECT_EQ(status.code(), absl::StatusCode::kOutOfRange);
+      EXPECT_EQ(status.message(), "the tensor \"bad\" has values that are not finite");
+    }
+  }
 }
 
 TEST_F(SafetensorsTest, NamesWhatIsWrongWithAFile) {

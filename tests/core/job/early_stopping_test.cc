@@ -55,7 +55,7 @@ TEST(EarlyStopping, ANaNIsNeverBetter) {
   v1::EarlyStoppingState never = NewEarlyStoppingState();
   for (int i = 1; i <= 3; ++i) NoteEvaluation(config, i, NAN, never);
   EXPECT_TRUE(HasEnded(config, never));
-  EXPECT_EQ(EndReason(config, never), "early stopping: evaluation_loss was not a number in 3 evaluations");
+  EXPECT_EQ(EndReason(config, never), "early stopping: evaluation_loss was not a finite number in 3 evaluations");
 }
 
 TEST(EarlyStopping, NothingEndsAJobWithoutIt) { EXPECT_FALSE(HasEnded({}, {})); }

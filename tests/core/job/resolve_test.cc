@@ -48,6 +48,7 @@ TEST(ResolveJob, FillsInEveryDefault) {
   EXPECT_EQ(spec.statistics().dead_window(), 5u);
   EXPECT_EQ(spec.checkpoint().every().seconds(), 30);
   EXPECT_EQ(spec.checkpoint().keep_last(), 3u);
+  EXPECT_EQ(spec.checkpoint().time_share(), 0.05);
   EXPECT_EQ(spec.threads(), 4u);
   EXPECT_EQ(spec.data().prefetch_threads(), 1u);
   EXPECT_EQ(spec.precision(), v1::PRECISION_F32);

@@ -161,15 +161,18 @@ TEST_F(TrainTest, ALossThatIsNotFiniteEndsTheJobAndNamesTheLayer) {
     EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
     return std::string(status.message());
   };
-  EXPECT_EQ(error("diverges", ""),
-            "the loss of step 3 is not a finite number; the first layer with such values is \"conv\"; lower the "
-            "learning rate, clip the gradients, or normalize the data");
-  EXPECT_EQ(error("unobserved", "statistics { every_steps: 0 }"),
-            "the loss of step 3 is not a finite number; lower the learning rate, clip the gradients, or normalize the "
-            "data");
+  EXPECT_EQ(
+      error("diverges", ""),
+      "the loss of step 3 is not a finite number; the first tensor with such values is \"conv.weight\"; lower the "
+      "learning rate, clip the gradients, or normalize the data");
+  EXPECT_EQ(
+      error("unobserved", "statistics { every_steps: 0 }"),
+      "the loss of step 3 is not a finite number; the first tensor with such values is \"conv.weight\"; lower the "
+      "learning rate, clip the gradients, or normalize the data");
 }
 
-// Between steps 3 and 6 nothing can be written; the job goes on, says so once, and ends with the same weights.
+// Between steps 3 and 6 nothing can be written, neither of them nor what of step 2 still is; the job goes on, says so
+// once, and ends with the same weights.
 TEST_F(TrainTest, AFullDiskDoesNotEndTheJob) {
   class FullDisk : public Recorder {
    public:
@@ -187,7 +190,7 @@ TEST_F(TrainTest, AFullDiskDoesNotEndTheJob) {
   const auto result = Train(full, recorder, recorder.stop);
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_EQ(Weights(full), Weights(whole));
-  EXPECT_THAT(recorder.Last(v1::Event::kLog).log().text(), HasSubstr("no checkpoint of step 3"));
+  EXPECT_THAT(recorder.Last(v1::Event::kLog).log().text(), testing::ContainsRegex("no checkpoint of step [23]:"));
   EXPECT_EQ(recorder.Of(v1::Event::kLog).size(), 1u);
 }
 
