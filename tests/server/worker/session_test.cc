@@ -106,6 +106,18 @@ TEST_F(WorkerSessionTest, FlushWaitsForTheAckOfEveryEvent) {
   server.join();
 }
 
+// As the writer of checkpoints does, while the training emits more.
+TEST_F(WorkerSessionTest, AnotherThreadMayFlush) {
+  Start();
+  session_->Emit(EventOf(1));
+  std::thread writer([&] { EXPECT_TRUE(session_->Flush().ok()); });
+  session_->Emit(EventOf(2));
+  session_->Emit(EventOf(3));
+  for (uint64_t step = 1; step <= 3; ++step) EXPECT_EQ(Next().event().step(), step);
+  Ack(3);
+  writer.join();
+}
+
 TEST_F(WorkerSessionTest, FlushFailsWhenTheServerEnds) {
   Start();
   std::thread server([&] {
