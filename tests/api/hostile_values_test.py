@@ -22,8 +22,11 @@ VALUES = [str(FOLDER), "/dev/null", "/dev/full", "/dev/zero", str(FOLDER / "secr
 
 
 def run(*words, **more):
-    return subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=FOLDER,
-                          timeout=PATIENCE, **more)
+    try:
+        return subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=FOLDER,
+                              timeout=PATIENCE, **more)
+    except subprocess.TimeoutExpired as late:
+        return subprocess.CompletedProcess(words, -signal.SIGKILL, late.stdout or b"", b"it took too long")
 
 
 def commands():
