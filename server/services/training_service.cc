@@ -62,8 +62,8 @@ grpc::ServerUnaryReactor* TrainingService::ListJobs(grpc::CallbackServerContext*
                   [this, request, response](CallContext&) { return Give(backend_.jobs->List(*request), response); });
 }
 
-grpc::ServerWriteReactor<v1::WatchJobResponse>* TrainingService::WatchJob(grpc::CallbackServerContext* context,
-                                                                          const v1::WatchJobRequest* request) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* TrainingService::WatchJob(grpc::CallbackServerContext* context,
+                                                                      const grpc::ByteBuffer* request) {
   return server::WatchJob(*backend_.quick, *backend_.store, *backend_.log, context, *request);
 }
 

@@ -8,7 +8,9 @@
 
 namespace traind::server {
 
-class TrainingService final : public v1::TrainingService::CallbackService {
+// WatchJob answers in bytes, so that a response that waits for its reader costs no more than them.
+class TrainingService final
+    : public v1::TrainingService::WithRawCallbackMethod_WatchJob<v1::TrainingService::CallbackService> {
  public:
   explicit TrainingService(const Backend& backend) : backend_(backend) {}
 
@@ -18,8 +20,8 @@ class TrainingService final : public v1::TrainingService::CallbackService {
                                    v1::Job* response) override;
   grpc::ServerUnaryReactor* ListJobs(grpc::CallbackServerContext* context, const v1::ListJobsRequest* request,
                                      v1::ListJobsResponse* response) override;
-  grpc::ServerWriteReactor<v1::WatchJobResponse>* WatchJob(grpc::CallbackServerContext* context,
-                                                           const v1::WatchJobRequest* request) override;
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchJob(grpc::CallbackServerContext* context,
+                                                       const grpc::ByteBuffer* request) override;
   grpc::ServerUnaryReactor* UpdateJob(grpc::CallbackServerContext* context, const v1::UpdateJobRequest* request,
                                       v1::Job* response) override;
   grpc::ServerUnaryReactor* CancelJob(grpc::CallbackServerContext* context, const v1::CancelJobRequest* request,

@@ -1,5 +1,7 @@
 #include "server/services/watch_call.h"
 
+#include <grpcpp/impl/codegen/proto_utils.h>
+
 #include <algorithm>
 #include <optional>
 #include <string>
@@ -19,17 +21,19 @@
 namespace traind::server {
 namespace {
 
-// Of one response, unless a single event is larger. A watcher that does not read holds one: its bytes, and the message,
-// which takes some times as much in memory.
-constexpr int64_t kBatchBytes = 8 << 10;
+// Of one response, unless a single event is larger. A watcher that does not read holds the bytes of one, but not the
+// message, which takes some times as much.
+constexpr int64_t kBatchBytes = 24 << 10;
 
-class WatchCall final : public StreamCall<v1::WatchJobResponse> {
+class WatchCall final : public StreamCall<grpc::ByteBuffer> {
  public:
   WatchCall(Executor& executor, JobStore& store, EventLog& log, const grpc::CallbackServerContext& call,
-            const v1::WatchJobRequest& request)
-      : StreamCall(executor, call), store_(store), log_(log), request_(request) {
+            const grpc::ByteBuffer& request)
+      : StreamCall(executor, call), store_(store), log_(log) {
     read_.max_bytes = kBatchBytes;
-    layers_.insert(request.layers().begin(), request.layers().end());
+    grpc::ByteBuffer bytes = request;
+    readable_ = grpc::SerializationTraits<v1::WatchJobRequest>::Deserialize(&bytes, &request_).ok();
+    layers_.insert(request_.layers().begin(), request_.layers().end());
     context().cancellation().OnCancel([this] { Wake(); });
     Resume();
   }
@@ -39,11 +43,11 @@ class WatchCall final : public StreamCall<v1::WatchJobResponse> {
 
  protected:
   // The next batch, or a wait for a wake-up.
-  absl::StatusOr<Next> Advance(v1::WatchJobResponse& response) override {
+  absl::StatusOr<Next> Advance(grpc::ByteBuffer& written) override {
     if (!subscription_.has_value()) {
       if (absl::Status status = Begin(); !status.ok()) return status;
     }
-    response = v1::WatchJobResponse();  // Clear would keep the memory.
+    written.Clear();
     while (!ended_) {
       ForgetWakeUps();
       if (absl::Status status = context().Check(); !status.ok()) return status;
@@ -54,7 +58,11 @@ class WatchCall final : public StreamCall<v1::WatchJobResponse> {
       const bool more = batch->last_scanned > read_.after_sequence;
       read_.after_sequence = batch->last_scanned;
       if (!batch->events.empty()) {
+        v1::WatchJobResponse response;
         for (const auto& event : batch->events) AddEvent(*event, response);
+        bool own = false;
+        const grpc::Status made = grpc::SerializationTraits<v1::WatchJobResponse>::Serialize(response, &written, &own);
+        if (!made.ok()) return absl::InternalError(made.error_message());
         const v1::Event& last = *batch->events.back();
         if (last.has_state() && IsTerminal(last.state().state())) {
           if (absl::Status status = LookForEnd(); !status.ok()) return status;
@@ -73,6 +81,7 @@ class WatchCall final : public StreamCall<v1::WatchJobResponse> {
  private:
   // Checks the request and subscribes to the job.
   absl::Status Begin() {
+    if (!readable_) return absl::InvalidArgumentError("the request is no WatchJobRequest");
     core::FieldErrors::Root errors;
     for (int i = 0; i < request_.kinds_size(); ++i) {
       if (!v1::EventKind_IsValid(request_.kinds(i)) || request_.kinds(i) == v1::EVENT_KIND_UNSPECIFIED) {
@@ -167,7 +176,8 @@ class WatchCall final : public StreamCall<v1::WatchJobResponse> {
 
   JobStore& store_;
   EventLog& log_;
-  const v1::WatchJobRequest request_;
+  v1::WatchJobRequest request_;  // Does not change after the constructor.
+  bool readable_ = false;
   absl::flat_hash_set<std::string> layers_;
 
   // Of Advance alone.
@@ -184,9 +194,9 @@ class WatchCall final : public StreamCall<v1::WatchJobResponse> {
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::WatchJobResponse>* WatchJob(Executor& executor, JobStore& store, EventLog& log,
-                                                         grpc::CallbackServerContext* context,
-                                                         const v1::WatchJobRequest& request) {
+grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchJob(Executor& executor, JobStore& store, EventLog& log,
+                                                     grpc::CallbackServerContext* context,
+                                                     const grpc::ByteBuffer& request) {
   return new WatchCall(executor, store, log, *context, request);
 }
 

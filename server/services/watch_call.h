@@ -12,8 +12,8 @@
 namespace traind::server {
 
 // The reactor owns itself. All arguments but the request outlive it.
-grpc::ServerWriteReactor<v1::WatchJobResponse>* WatchJob(Executor& executor, JobStore& store, EventLog& log,
-                                                         grpc::CallbackServerContext* context,
-                                                         const v1::WatchJobRequest& request);
+grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchJob(Executor& executor, JobStore& store, EventLog& log,
+                                                     grpc::CallbackServerContext* context,
+                                                     const grpc::ByteBuffer& request);
 
 }  // namespace traind::server

@@ -61,19 +61,22 @@ class FaultySink : public UploadSink {
 };
 
 // Writes one response and throws instead of the second.
-class FaultyStream final : public StreamCall<v1::WatchJobResponse> {
+class FaultyStream final : public StreamCall<grpc::ByteBuffer> {
  public:
   FaultyStream(Executor& executor, const grpc::CallbackServerContext& call) : StreamCall(executor, call) { Resume(); }
 
  protected:
-  absl::StatusOr<Next> Advance(v1::WatchJobResponse& response) override {
-    if (response.events_size() > 0) throw std::runtime_error("in the middle");
+  absl::StatusOr<Next> Advance(grpc::ByteBuffer& written) override {
+    if (written.Valid()) throw std::runtime_error("in the middle");
+    v1::WatchJobResponse response;
     response.add_events();
+    bool own = false;
+    EXPECT_TRUE(grpc::SerializationTraits<v1::WatchJobResponse>::Serialize(response, &written, &own).ok());
     return Next::kWrite;
   }
 };
 
-struct Training final : v1::TrainingService::CallbackService {
+struct Training final : v1::TrainingService::WithRawCallbackMethod_WatchJob<v1::TrainingService::CallbackService> {
   Executor executor{1};
   FaultyStore store;
   EventLog log{&store};
@@ -82,9 +85,9 @@ struct Training final : v1::TrainingService::CallbackService {
   grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* context, const v1::GetJobRequest*, v1::Job*) override {
     return AnswerOn(executor, context, get_job);
   }
-  grpc::ServerWriteReactor<v1::WatchJobResponse>* WatchJob(grpc::CallbackServerContext* context,
-                                                           const v1::WatchJobRequest* request) override {
-    if (request->name().empty()) return new FaultyStream(executor, *context);
+  grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchJob(grpc::CallbackServerContext* context,
+                                                       const grpc::ByteBuffer* request) override {
+    if (request->Length() == 0) return new FaultyStream(executor, *context);  // A job without a name.
     return server::WatchJob(executor, store, log, context, *request);
   }
 };
