@@ -196,8 +196,9 @@ int Components(const Context& context, const std::vector<std::string>& names) {
       // What no field of ours names is reached by its message.
       const bool extension = component.name() == component.message();
       context.out() << "\nin a job file: "
-                    << (extension ? absl::StrCat("extension { [type.googleapis.com/", component.name(), "] { ... } }")
-                                  : absl::StrCat(component.name(), " { ... }"))
+                    << (component.message() == v1::JobSpec::descriptor()->full_name() ? "its fields, at the top level"
+                        : extension ? absl::StrCat("extension { [type.googleapis.com/", component.name(), "] { ... } }")
+                                    : absl::StrCat(component.name(), " { ... }"))
                     << (component.beside().empty() ? "" : absl::StrCat(" ", component.beside(0).name(), ": ..."))
                     << "\n";
     }

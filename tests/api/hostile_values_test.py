@@ -103,6 +103,17 @@ class HostileValues(unittest.TestCase):
             self.assertEqual(done.returncode, 1)
             self.assertTrue(done.stderr)
 
+    def test_a_pipe_gets_every_column(self):
+        server = Service()
+        server.import_points()
+        description = "a description that is longer than any window " * 2
+        server.train("a", display_name=description.strip())
+        done = run(PROGRAMS / "trainctl", "list", env={**os.environ, "COLUMNS": "40", "TRAIND_SERVER": server.address})
+        header, row = done.stdout.decode().splitlines()
+        for column in ("job", "state", "step", "loss", "accuracy", "created", "took", "description"):
+            self.assertIn(column, header.split())
+        self.assertIn(description.strip(), row)
+
     def test_a_proxy_is_not_for_this_machine(self):
         server = Service()
         proxy = {name: "http://127.0.0.1:1" for name in ("http_proxy", "https_proxy", "grpc_proxy")}
