@@ -337,11 +337,10 @@ std::map<std::string, Tensor> ParseSafetensors(const std::string& bytes) {
 std::vector<std::string> Computed(const std::vector<v1::Event>& events) {
   std::vector<std::string> computed;
   for (v1::Event event : events) {
-    if (event.has_state() || event.has_log()) continue;
+    if (event.has_state() || event.has_log() || event.has_checkpoint()) continue;
     event.clear_sequence();
     event.clear_time();
     event.clear_timing();
-    if (event.has_checkpoint()) event.mutable_checkpoint()->clear_name();
     computed.push_back(event.ShortDebugString());
   }
   return computed;

@@ -128,7 +128,8 @@ struct Tensor {
 std::string Safetensors(const std::map<std::string, Tensor>& tensors);
 std::map<std::string, Tensor> ParseSafetensors(const std::string& bytes);
 
-// What a job computed, without what may differ between two runs: sequence, time, timing, names, states and log lines.
+// What a job computed, without what may differ between two runs: sequence, time, timing, states, log lines, and
+// checkpoints, which are told when they are written.
 std::vector<std::string> Computed(const std::vector<v1::Event>& events);
 // Shows the first difference only.
 void ExpectSame(const std::vector<std::string>& computed, const std::vector<std::string>& expected);
