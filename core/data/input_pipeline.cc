@@ -58,6 +58,12 @@ absl::Status InputPipeline::Fit(const std::function<void()>& progress) {
   return preprocessor_.Fit(viewed.FirstLooks(), progress);
 }
 
+std::vector<std::string> InputPipeline::warnings() const {
+  std::vector<std::string> all = augmenter_.warnings();
+  for (std::string& warning : preprocessor_.warnings()) all.push_back(std::move(warning));
+  return all;
+}
+
 v1::PreprocessingReport InputPipeline::Report(const std::function<void()>& progress) const {
   ViewedExamples viewed(AsStored(*split_), first_look_);
   return preprocessor_.Report(viewed.FirstLooks(), progress);

@@ -63,6 +63,8 @@ class InputPipeline {
   // Learns from the training split, once: the augmentation from what is stored, the preprocessing from the first looks.
   // `progress` is called now and then. Errors of Augmenter::Fit and Preprocessor::Fit.
   absl::Status Fit(const std::function<void()>& progress = [] {});
+  // What a person should know of the examples that Fit saw.
+  std::vector<std::string> warnings() const;
   // What the fitted preprocessing does to the examples that it was fitted on.
   v1::PreprocessingReport Report(const std::function<void()>& progress) const;
   // What was learned, for Load: DATA_LOSS names a tensor that is missing, has another shape or is not finite.

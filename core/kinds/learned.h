@@ -4,10 +4,12 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "core/tensor/tensor.h"
@@ -31,6 +33,19 @@ std::vector<Tensor> AllLearned(absl::string_view list, const std::vector<std::un
   std::vector<Tensor> all;
   for (size_t i = 0; i < components.size(); ++i) {
     for (Tensor& tensor : WithStoredNames(list, i, components[i]->parameters())) all.push_back(std::move(tensor));
+  }
+  return all;
+}
+
+// What they say of the examples that they saw, as "data.preprocessing[1]: ...".
+template <class Component>
+std::vector<std::string> AllWarnings(absl::string_view list,
+                                     const std::vector<std::unique_ptr<Component>>& components) {
+  std::vector<std::string> all;
+  for (size_t i = 0; i < components.size(); ++i) {
+    for (const std::string& warning : components[i]->warnings()) {
+      all.push_back(absl::StrCat("data.", list, "[", i, "]: ", warning));
+    }
   }
   return all;
 }

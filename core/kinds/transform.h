@@ -5,12 +5,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "core/base/registry.h"
 #include "core/tensor/tensor.h"
+#include "traind/v1/dataset.pb.h"
 #include "traind/v1/preprocessing.pb.h"
 
 namespace traind::core {
@@ -19,6 +21,7 @@ namespace traind::core {
 // order, in one thread.
 struct TrainingExamples {
   int64_t count = 0;
+  v1::ElementType type = v1::ELEMENT_TYPE_FLOAT32;  // As they are stored; bytes come as floats of 0 to 255.
   std::function<void(const std::function<void(const float* example)>&)> for_each;
   std::function<void()> progress;  // To be called now and then while something takes long, in the thread of Fit.
 };
@@ -30,8 +33,12 @@ class Transform {
   // The shape of every example; called once, before all others. A shape that does not suit is a violation.
   // Returns the shape that Apply leaves, which has at most as many elements.
   virtual Shape SetShape(const Shape& shape, const FieldErrors& errors) = 0;
+  // Writes the defaults that depend on the shape into the config that it was made from.
+  virtual void FillIn(v1::Preprocessing& /*config*/) const {}
   virtual bool needs_fit() const { return false; }
   virtual void Fit(const TrainingExamples& /*examples*/) {}
+  // What a person should know of the examples that Fit saw.
+  virtual std::vector<std::string> warnings() const { return {}; }
   // At most, while fitting and after.
   virtual int64_t memory_bytes() const { return 0; }
 

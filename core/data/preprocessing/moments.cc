@@ -21,9 +21,8 @@ std::vector<double> Averages(const std::vector<double>& sums, const Groups& grou
 
 }  // namespace
 
-v1::Grouping ResolveGrouping(v1::Grouping grouping, const FieldErrors& errors) {
+void CheckGrouping(v1::Grouping grouping, const FieldErrors& errors) {
   if (!v1::Grouping_IsValid(grouping)) errors.At("grouping").Add("must be PER_FEATURE or PER_CHANNEL");
-  return grouping == v1::GROUPING_UNSPECIFIED ? v1::GROUPING_PER_FEATURE : grouping;
 }
 
 std::vector<float> ExpandToFeatures(const std::vector<float>& by_group, const Groups& groups) {

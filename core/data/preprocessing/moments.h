@@ -24,8 +24,8 @@ struct Groups {
 // PER_CHANNEL needs an image; anything else is a violation of the field `grouping`.
 Groups MakeGroups(v1::Grouping grouping, const Shape& example_shape, const FieldErrors& errors);
 
-// PER_FEATURE when it is unspecified; a value this build does not know is a violation of the field `grouping`.
-v1::Grouping ResolveGrouping(v1::Grouping grouping, const FieldErrors& errors);
+// A value this build does not know is a violation of the field `grouping`.
+void CheckGrouping(v1::Grouping grouping, const FieldErrors& errors);
 
 // The value of each feature's group.
 std::vector<float> ExpandToFeatures(const std::vector<float>& by_group, const Groups& groups);
@@ -40,9 +40,13 @@ GroupMoments ComputeMoments(const TrainingExamples& examples, const Groups& grou
 // What zero_mean and standardize share: a mean of each group, which is subtracted. Apply and the parameters are theirs.
 class CentringTransform : public Transform {
  public:
-  explicit CentringTransform(v1::Grouping grouping) : grouping_(grouping) {}
+  // `for_images` is what an unspecified grouping means for images; for other examples it is PER_FEATURE.
+  CentringTransform(v1::Grouping grouping, v1::Grouping for_images) : grouping_(grouping), for_images_(for_images) {}
 
   Shape SetShape(const Shape& shape, const FieldErrors& errors) override {
+    if (grouping_ == v1::GROUPING_UNSPECIFIED) {
+      grouping_ = shape.size() == 3 ? for_images_ : v1::GROUPING_PER_FEATURE;
+    }
     groups_ = MakeGroups(grouping_, shape, errors);
     return shape;
   }
@@ -56,12 +60,14 @@ class CentringTransform : public Transform {
     mean_ = std::move(mean);
     feature_mean_ = ExpandToFeatures(mean_, groups_);
   }
+  v1::Grouping grouping() const { return grouping_; }
   const Groups& groups() const { return groups_; }
   const std::vector<float>& mean() const { return mean_; }  // By group.
   const float* feature_mean() const { return feature_mean_.data(); }
 
  private:
-  const v1::Grouping grouping_;
+  v1::Grouping grouping_;
+  const v1::Grouping for_images_;
   Groups groups_;
   std::vector<float> mean_;
   std::vector<float> feature_mean_;

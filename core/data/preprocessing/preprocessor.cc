@@ -37,6 +37,7 @@ Preprocessor Preprocessor::Create(Config* config, const Shape* example_shape, co
     if (example_shape != nullptr) {
       preprocessor.output_shape_ = transform->SetShape(preprocessor.output_shape_, AtKind((*config)[i], field));
       preprocessor.output_elements_ = Elements(preprocessor.output_shape_);
+      transform->FillIn(*config->Mutable(i));
     }
     preprocessor.transforms_.push_back(std::move(transform));
   }
@@ -58,7 +59,7 @@ absl::Status Preprocessor::Fit(const RawExamples& examples, const std::function<
         if (index % kExamplesPerReport == 0) progress();
       }
     };
-    transforms_[i]->Fit({.count = examples.count, .for_each = for_each, .progress = progress});
+    transforms_[i]->Fit({.count = examples.count, .type = examples.type, .for_each = for_each, .progress = progress});
     const absl::Status finite = CheckLearned(WithStoredNames(kPreprocessingList, i, transforms_[i]->parameters()));
     if (!finite.ok()) return finite;
   }

@@ -4,11 +4,13 @@
 
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "core/base/errors.h"
+#include "core/kinds/learned.h"
 #include "core/kinds/raw_examples.h"
 #include "core/kinds/transform.h"
 #include "core/tensor/tensor.h"
@@ -32,6 +34,8 @@ class Preprocessor {
   // finite; RESOURCE_EXHAUSTED without memory or threads.
   absl::Status Fit(
       const RawExamples& examples, const std::function<void()>& progress = [] {});
+  // What a person should know of the examples that Fit saw, each with its place in the list.
+  std::vector<std::string> warnings() const { return AllWarnings("preprocessing", transforms_); }
   // What the fitted preprocessing does to a sample of the examples that it was fitted on.
   v1::PreprocessingReport Report(
       const RawExamples& examples, const std::function<void()>& progress = [] {}) const;

@@ -1,10 +1,15 @@
 // y = D V^T (x - mean), or V D V^T (x - mean) for ZCA, with the principal axes V of the training split and
-// D = 1 / sqrt(variance + epsilon).
+// D = 1 / sqrt(variance + epsilon). An axis along which the split varies by no more than rounding gets an epsilon of at
+// least the default: what differs along it at test time is not blown up.
+#include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <numeric>
+#include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "core/data/preprocessing/principal_axes.h"
 #include "core/kinds/transform.h"
 
@@ -13,6 +18,10 @@ namespace {
 
 // Of the mean variance, where no epsilon is given.
 constexpr double kDefaultEpsilon = 1e-2;
+// Of the largest variance, for each number of an example: what the eigenvalues of a covariance in double are off by.
+constexpr double kRounding = std::numeric_limits<double>::epsilon();
+// One axis is scaled by more than this times another: it is warned of.
+constexpr double kMostApart = 1e3;
 
 class WhitenTransform final : public Transform {
  public:
@@ -30,15 +39,27 @@ class WhitenTransform final : public Transform {
     PrincipalAxes axes = ComputePrincipalAxes(examples, features_);
     std::vector<double> scales = axes.variances;
     const double mean = std::accumulate(scales.begin(), scales.end(), 0.0) / static_cast<double>(features_);
-    const double epsilon = config_.has_epsilon() ? config_.epsilon() : kDefaultEpsilon * mean;
+    const double least = kDefaultEpsilon * mean;
+    const double epsilon = config_.has_epsilon() ? config_.epsilon() : least;
+    const double rounding = kRounding * static_cast<double>(features_) * axes.variances[0];
     // Without any variance every centred example is zero, and stays so.
-    for (double& scale : scales) scale = scale + epsilon > 0 ? 1 / std::sqrt(scale + epsilon) : 0;
+    for (double& scale : scales) {
+      const double variance = scale + (scale <= rounding ? std::max(epsilon, least) : epsilon);
+      scale = variance > 0 ? 1 / std::sqrt(variance) : 0;
+    }
+    apart_ = scales[0] > 0 ? *std::max_element(scales.begin(), scales.end()) / scales[0] : 1;
     if (config_.form() == v1::Whiten::FORM_ZCA) {
       axes.axes = RotateBack(axes, scales, examples);
     } else {
       for (int64_t i = 0; i < features_ * features_; ++i) axes.axes[i] *= scales[i / features_];
     }
     Set({axes.mean.begin(), axes.mean.end()}, {axes.axes.begin(), axes.axes.end()});
+  }
+  std::vector<std::string> warnings() const override {
+    if (!(apart_ > kMostApart)) return {};
+    return {absl::StrCat("whiten: an axis that hardly varies in training is scaled by ", apart_,
+                         " times as much as the first one, so that at test time noise along it may drown the rest; ",
+                         "raise epsilon (the default is 1/100 of the mean variance)")};
   }
   std::vector<Tensor> parameters() const override {
     return {{"mean", shape_, mean_}, {"matrix", {features_, features_}, matrix_}};
@@ -59,6 +80,7 @@ class WhitenTransform final : public Transform {
   const v1::Whiten config_;
   Shape shape_;
   int64_t features_ = 0;
+  double apart_ = 1;  // The largest scale, in scales of the first axis. Of Fit.
   std::vector<float> mean_;
   std::vector<float> matrix_;
   std::vector<float> transposed_;

@@ -15,7 +15,8 @@ TRAIND_VECTORIZED void Subtract(float* x, const float* mean, int64_t n) {
 
 class ZeroMeanTransform final : public CentringTransform {
  public:
-  explicit ZeroMeanTransform(const v1::ZeroMean& config) : CentringTransform(config.grouping()) {}
+  explicit ZeroMeanTransform(const v1::ZeroMean& config)
+      : CentringTransform(config.grouping(), v1::GROUPING_PER_FEATURE) {}
 
   void Fit(const TrainingExamples& examples) override {
     const GroupMoments moments = ComputeMoments(examples, groups());
@@ -30,7 +31,8 @@ class ZeroMeanTransform final : public CentringTransform {
 const Registered<Transform, v1::ZeroMean> kZeroMean(
     "x - mean over the training split, per feature (the mean image) or per channel",
     [](v1::ZeroMean& config, const FieldErrors& errors) -> std::unique_ptr<Transform> {
-      config.set_grouping(ResolveGrouping(config.grouping(), errors));
+      CheckGrouping(config.grouping(), errors);
+      if (config.grouping() == v1::GROUPING_UNSPECIFIED) config.set_grouping(v1::GROUPING_PER_FEATURE);
       return std::make_unique<ZeroMeanTransform>(config);
     });
 

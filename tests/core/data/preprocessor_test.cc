@@ -17,6 +17,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 Preprocessor::Config Parse(const std::vector<std::string>& transforms) {
   Preprocessor::Config config;
@@ -135,6 +136,81 @@ TEST_F(PreprocessorTest, AFeatureThatNeverChangesStaysZero) {
   Preprocessor preprocessor = Create(Parse({"scale {}", "standardize {}"}), {256});
   ASSERT_TRUE(preprocessor.Fit(AsStored(split)).ok());
   for (float value : ApplyAll(preprocessor, split)) EXPECT_EQ(value, 0.0f);
+}
+
+// Constants, one grey level in one pixel, values of a hundred millions, small ones: as scikit-learn 1.9's
+// StandardScaler().fit(X).transform(T) in float64.
+TEST_F(PreprocessorTest, StandardizesAsScikitLearnAlsoWhatIsConstant) {
+  const std::vector<float> x = {3, 0.1f, 0, 1e8f, 1e-4f, 5,  3, 0.1f, 0, 1e8f + 8,  2e-4f, 1,
+                                3, 0.1f, 0, 1e8f, 3e-4f, 2,  3, 0.1f, 1, 1e8f + 8,  4e-4f, 8,
+                                3, 0.1f, 0, 1e8f, 5e-4f, -3, 3, 0.1f, 0, 1e8f + 16, 6e-4f, 4};
+  const std::vector<float> t = {4, 0.2f, 255, 1e8f + 80, 0, 0, -1, 0.1f, 0, 1e8f, 3.5e-4f, 10};
+  const std::vector<double> expected = {1.0,  0.100000001, 683.789588,   12.5219807,  -2.04939007,     -0.824621125,
+                                        -4.0, 0.0,         -0.447213595, -0.89442719, -1.20710321e-07, 2.08580638};
+  const Split split = MakeSplit<float>({6, 6}, x);
+  Preprocessor preprocessor = Create(Parse({"standardize {}"}), {6});
+  ASSERT_TRUE(preprocessor.Fit(AsStored(split)).ok());
+  const std::vector<float> result = ApplyAll(preprocessor, MakeSplit<float>({2, 6}, t));
+  for (size_t i = 0; i < result.size(); ++i) {
+    // The mean is kept as float32: 8 are its steps at 1e8, where the deviation is 6.
+    EXPECT_NEAR(result[i], expected[i], i % 6 == 3 ? 1 : 1e-5 * std::abs(expected[i]) + 1e-6) << i;
+  }
+  EXPECT_THAT(preprocessor.warnings(),
+              ElementsAre(HasSubstr("data.preprocessing[0]: standardize: feature 3 hardly varies "
+                                    "beside its mean")));
+}
+
+TEST_F(PreprocessorTest, StandardizesImagesByChannelUnlessToldOtherwise) {
+  // The second pixel has one grey level once; the third never changes.
+  const Split split = MakeSplit<uint8_t>({4, 1, 1, 3}, {0, 0, 9, 100, 0, 9, 200, 1, 9, 250, 0, 9});
+  Preprocessor::Config config = Parse({"standardize {}"});
+  const Shape shape = {1, 1, 3};
+  FieldErrors::Root root;
+  Preprocessor by_default = Preprocessor::Create(&config, &shape, root.scope());
+  EXPECT_EQ(config[0].standardize().grouping(), v1::GROUPING_PER_CHANNEL);
+  ASSERT_TRUE(by_default.Fit(AsStored(split)).ok());
+  EXPECT_THAT(by_default.warnings(), IsEmpty());
+  Preprocessor per_feature = Create(Parse({"standardize { grouping: GROUPING_PER_FEATURE }"}), shape);
+  ASSERT_TRUE(per_feature.Fit(AsStored(split)).ok());
+  EXPECT_THAT(per_feature.warnings(), ElementsAre(HasSubstr("feature 1 hardly varies (standard deviation 0.433")));
+  // Features keep theirs, and so does zero_mean the mean image.
+  config = Parse({"standardize {}", "zero_mean {}"});
+  const Shape features = {3};
+  Preprocessor::Create(&config, &features, root.scope());
+  EXPECT_EQ(config[0].standardize().grouping(), v1::GROUPING_PER_FEATURE);
+  EXPECT_EQ(config[1].zero_mean().grouping(), v1::GROUPING_PER_FEATURE);
+  EXPECT_TRUE(root.ok());
+}
+
+TEST_F(PreprocessorTest, ADeviationThatEpsilonHidesIsToldOf) {
+  const Split split = MakeSplit<float>({2, 1}, {0, 1e-8f});
+  Preprocessor preprocessor = Create(Parse({"standardize {}"}), {1});
+  ASSERT_TRUE(preprocessor.Fit(AsStored(split)).ok());
+  EXPECT_THAT(preprocessor.warnings(), ElementsAre(HasSubstr("feature 0 has a standard deviation of 5e-09")));
+}
+
+// The second feature is constant: along its axis a difference at test time is multiplied by 1 / sqrt of the default
+// epsilon, 1/100 of the mean variance, however small the given one is.
+TEST_F(PreprocessorTest, WhitenBlowsUpNoConstant) {
+  const Split split = MakeSplit<float>({4, 2}, {-20, 7, 20, 7, -20, 7, 20, 7});  // Variances 400 and 0.
+  for (const std::string form : {"FORM_PCA", "FORM_ZCA"}) {
+    Preprocessor preprocessor = Create(Parse({"whiten { epsilon: 1e-30 form: " + form + " }"}), {2});
+    ASSERT_TRUE(preprocessor.Fit(AsStored(split)).ok());
+    const std::vector<float> result = ApplyAll(preprocessor, MakeSplit<float>({1, 2}, {20, 8}));
+    EXPECT_NEAR(result[0], 1, 1e-5) << form;
+    EXPECT_NEAR(result[1], 1 / std::sqrt(2.0), 1e-5) << form;
+  }
+}
+
+// Variances 400 and 1e-6: scaled by 1/20 and by 1000.
+TEST_F(PreprocessorTest, WhitenWarnsOfAnAxisThatItBlowsUp) {
+  const Split split = MakeSplit<float>({4, 2}, {-20, 1e-3f, 20, -1e-3f, -20, -1e-3f, 20, 1e-3f});
+  Preprocessor preprocessor = Create(Parse({"whiten { epsilon: 1e-30 }"}), {2});
+  ASSERT_TRUE(preprocessor.Fit(AsStored(split)).ok());
+  EXPECT_THAT(preprocessor.warnings(), ElementsAre(HasSubstr("times as much as the first one")));
+  Preprocessor by_default = Create(Parse({"whiten {}"}), {2});
+  ASSERT_TRUE(by_default.Fit(AsStored(split)).ok());
+  EXPECT_THAT(by_default.warnings(), IsEmpty());
 }
 
 TEST_F(PreprocessorTest, ReloadedParametersGiveTheSameBits) {
