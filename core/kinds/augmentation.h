@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "absl/types/span.h"
@@ -33,6 +34,7 @@ class Augmentation {
   // What is learned from the training split, as the preprocessing learns (transform.h); `pixels` of each channel.
   virtual bool needs_fit() const { return false; }
   virtual void Fit(const TrainingExamples& /*examples*/, int64_t /*pixels*/) {}
+  virtual std::vector<std::string> warnings() const { return {}; }
   virtual std::vector<Tensor> parameters() const { return {}; }
   virtual std::vector<Tensor> parameter_shapes() const { return {}; }
   virtual void SetParameters(absl::Span<const Tensor> /*parameters*/) {}

@@ -104,7 +104,8 @@ absl::Status Augmenter::Fit(const RawExamples& examples, const std::function<voi
       visit(example.data());
     }
   };
-  const TrainingExamples training{.count = examples.count, .for_each = for_each, .progress = progress};
+  const TrainingExamples training{
+      .count = examples.count, .type = examples.type, .for_each = for_each, .progress = progress};
   for (const auto& augmentation : all_) {
     if (augmentation->needs_fit()) augmentation->Fit(training, elements / examples.shape[0]);
   }

@@ -6,6 +6,7 @@
 #include <array>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -13,6 +14,7 @@
 #include "absl/types/span.h"
 #include "core/base/errors.h"
 #include "core/kinds/augmentation.h"
+#include "core/kinds/learned.h"
 #include "core/kinds/raw_examples.h"
 #include "core/tensor/buffer.h"
 #include "core/tensor/tensor.h"
@@ -43,6 +45,8 @@ class Augmenter {
   // INVALID_ARGUMENT when what was learned is not finite.
   absl::Status Fit(
       const RawExamples& examples, const std::function<void()>& progress = [] {});
+  // What a person should know of what Fit saw, each with its place in the list.
+  std::vector<std::string> warnings() const { return AllWarnings("augmentation", all_); }
   // What was learned, as "augmentation.2.factor".
   std::vector<Tensor> parameters() const;
   // Takes it back from among `tensors`. DATA_LOSS names one that is missing, has another shape or is not finite.

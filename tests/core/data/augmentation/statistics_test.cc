@@ -46,7 +46,7 @@ TEST(AugmenterTest, ProbabilityIsARate) {
   EXPECT_NEAR(rate("horizontal_flip {}"), 0.5, 5 * std::sqrt(0.25 / 2000));
   EXPECT_NEAR(rate("horizontal_flip {} probability: 0.1"), 0.1, 5 * std::sqrt(0.09 / 2000));
   EXPECT_NEAR(rate("color_jitter { brightness: 0.9 } probability: 0.3"), 0.3, 5 * std::sqrt(0.21 / 2000));
-  EXPECT_EQ(rate("cutout { size: 2 }"), 1);
+  EXPECT_EQ(rate("cutout { size: 2 fill: FILL_ZERO }"), 1);
 }
 
 // How an example is changed does not depend on the probability that it is.
@@ -63,7 +63,7 @@ TEST(AugmenterTest, ProbabilityOnlySelects) {
 TEST(CutoutTest, ZeroesSquaresOfItsSize) {
   const Shape shape = {2, 12, 15};
   const std::vector<uint8_t> ones(2 * 180, 1);
-  Augmented<uint8_t> cutout({"cutout { size: 5 }"}, shape);
+  Augmented<uint8_t> cutout({"cutout { size: 5 fill: FILL_ZERO }"}, shape);
   double zeroed = 0;
   std::set<int64_t> places;
   for (uint32_t example = 0; example < 3000; ++example) {
@@ -90,6 +90,44 @@ TEST(CutoutTest, ZeroesSquaresOfItsSize) {
   EXPECT_NEAR(zeroed, mean_side(12) * mean_side(15), 0.5);
   // Where it begins: row 0 three ways, rows 1 to 9, and so on.
   EXPECT_EQ(places.size(), 10u * 13u);
+}
+
+// Of two images with the channels 10, 30 and 200, 100: means 20 and 150, deviations 10 and 50.
+TEST(CutoutTest, FillsWithTheMeanOrWithNoiseOfTheTrainingSplit) {
+  const Shape shape = {2, 3, 4};
+  std::vector<uint8_t> examples;
+  for (const uint8_t value : {10, 200, 30, 100}) examples.insert(examples.end(), 12, value);
+  SplitBuilder builder;
+  const Split split = builder.Make<uint8_t>({2, 2, 3, 4}, examples, SplitBuilder::Labels({0, 1}));
+  const std::vector<uint8_t> image(24, 1);
+  Augmented<uint8_t> mean({"cutout { size: 3 }"}, shape);
+  ASSERT_TRUE(mean.augmenter().Fit(AsStored(split)).ok());
+  for (uint32_t example = 0; example < 50; ++example) {
+    const auto result = mean(image, example);
+    for (int64_t i = 0; i < 24; ++i) EXPECT_TRUE(result[i] == 1 || result[i] == (i < 12 ? 20 : 150)) << i;
+    EXPECT_NE(result, image);
+  }
+  const std::vector<Tensor> learned = mean.augmenter().parameters();
+  ASSERT_EQ(learned.size(), 2u);
+  EXPECT_EQ(learned[0].name, "augmentation.0.mean");
+  Augmented<uint8_t> resumed({"cutout { size: 3 }"}, shape);
+  ASSERT_TRUE(resumed.augmenter().Load(learned).ok());
+  EXPECT_EQ(resumed(image, 3), mean(image, 3));
+
+  Augmented<uint8_t> noise({"cutout { size: 4 fill: FILL_NOISE }"}, shape);
+  ASSERT_TRUE(noise.augmenter().Fit(AsStored(split)).ok());
+  double sum = 0, squares = 0, count = 0;
+  for (uint32_t example = 0; example < 1000; ++example) {
+    const auto result = noise(image, example);
+    for (int64_t i = 12; i < 24; ++i) {
+      if (result[i] == 1) continue;
+      sum += result[i];
+      squares += (result[i] - 150.0) * (result[i] - 150.0);
+      ++count;
+    }
+  }
+  EXPECT_NEAR(sum / count, 150, 5 * 50 / std::sqrt(count) + 1);  // 1: what the cut at 255 takes.
+  EXPECT_NEAR(std::sqrt(squares / count), 50, 2);
 }
 
 TEST(ColorJitterTest, FactorsAreUniformAroundOne) {
@@ -150,7 +188,9 @@ TEST(ColorJitterTest, SaturationKeepsGreyAndHueKeepsTheSumAndTheLength) {
   EXPECT_GT(most, 0.48);
 }
 
-TEST(PcaLightingTest, OffsetsHaveTheCovarianceOfTheColours) {
+// Along each axis the offset has the standard deviation std * eigenvalue, so that its covariance is std^2 times that of
+// the colours squared.
+TEST(PcaLightingTest, OffsetsHaveTheSquaredCovarianceOfTheColours) {
   // Colours c = A z of independent z: their covariance is known from the split itself, in a plain two-pass sum.
   constexpr int kImages = 40, kPixels = 6;
   const RandomStream random(2, Purpose::kProbeInput, 0);
@@ -160,9 +200,9 @@ TEST(PcaLightingTest, OffsetsHaveTheCovarianceOfTheColours) {
     for (uint32_t k = 0; k < kPixels; ++k) {
       const auto words = random.Block(i, k, 0);
       const auto a = ToNormal(words[0], words[1]), b = ToNormal(words[2], words[3]);
-      image[k] = 1000 + 20 * a[0];
-      image[kPixels + k] = 500 + 15 * a[0] + 5 * a[1];
-      image[2 * kPixels + k] = 10 * a[0] - 4 * a[1] + 3 * b[0];
+      image[k] = 1 + 0.2f * a[0];
+      image[kPixels + k] = 0.5f + 0.15f * a[0] + 0.05f * a[1];
+      image[2 * kPixels + k] = 0.1f * a[0] - 0.04f * a[1] + 0.03f * b[0];
     }
     examples.insert(examples.end(), image.begin(), image.end());
   }
@@ -202,11 +242,43 @@ TEST(PcaLightingTest, OffsetsHaveTheCovarianceOfTheColours) {
       for (int b = 0; b < 3; ++b) seen[a][b] += double{result[6 * a]} * result[6 * b] / kDraws;
     }
   }
+  double squared[3][3] = {};
   for (int a = 0; a < 3; ++a) {
     for (int b = 0; b < 3; ++b) {
-      const double error = 0.25 * std::sqrt(2 * covariance[a][a] * covariance[b][b] / kDraws);
-      EXPECT_NEAR(seen[a][b], 0.25 * covariance[a][b], 5 * error) << a << " " << b;
+      for (int c = 0; c < 3; ++c) squared[a][b] += covariance[a][c] * covariance[c][b];
     }
+  }
+  for (int a = 0; a < 3; ++a) {
+    for (int b = 0; b < 3; ++b) {
+      const double error = 0.25 * std::sqrt(2 * squared[a][a] * squared[b][b] / kDraws);
+      EXPECT_NEAR(seen[a][b], 0.25 * squared[a][b], 5 * error) << a << " " << b;
+    }
+  }
+  EXPECT_TRUE(lighting.augmenter().warnings().empty());
+
+  std::vector<float> scaled = examples;
+  for (float& value : scaled) value *= 255;
+  const Split of_bytes_range =
+      builder.Make<float>({kImages, 3, 2, 3}, scaled, SplitBuilder::Labels(std::vector<int32_t>(kImages, 0)));
+  Augmented<float> bytes({"pca_lighting { std: 0.5 }"}, {3, 2, 3});
+  ASSERT_TRUE(bytes.augmenter().Fit(AsStored(of_bytes_range)).ok());
+  EXPECT_THAT(bytes.augmenter().warnings(), ::testing::ElementsAre(HasSubstr("colours are taken to be 0 to 1")));
+  // The same colours as bytes and as 0 to 1: the same offsets, in their own units.
+  std::vector<uint8_t> whole;
+  for (const float value : scaled) whole.push_back(static_cast<uint8_t>(std::clamp(value + 0.5f, 0.0f, 255.0f)));
+  const Split stored =
+      builder.Make<uint8_t>({kImages, 3, 2, 3}, whole, SplitBuilder::Labels(std::vector<int32_t>(kImages, 0)));
+  std::vector<float> whole_floats;
+  for (const uint8_t value : whole) whole_floats.push_back(static_cast<float>(value) / 255);
+  const Split unit =
+      builder.Make<float>({kImages, 3, 2, 3}, whole_floats, SplitBuilder::Labels(std::vector<int32_t>(kImages, 0)));
+  Augmented<float> of_unit({"pca_lighting {}"}, {3, 2, 3});
+  Augmented<uint8_t> of_stored({"pca_lighting {}"}, {3, 2, 3});
+  ASSERT_TRUE(of_unit.augmenter().Fit(AsStored(unit)).ok());
+  ASSERT_TRUE(of_stored.augmenter().Fit(AsStored(stored)).ok());
+  for (int i = 0; i < 9; ++i) {
+    EXPECT_NEAR(of_stored.augmenter().parameters()[0].values[i], 255 * of_unit.augmenter().parameters()[0].values[i],
+                1e-4);
   }
 
   // What was learned travels with the checkpoint.
