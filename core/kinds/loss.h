@@ -28,6 +28,11 @@ class Loss {
   virtual double Compute(const float* output, const Targets& targets, int64_t n, int64_t outputs,
                          float* gradient) const = 0;
 
+  // The sum that evaluation reports: without what only shapes the training (label smoothing).
+  virtual double Evaluate(const float* output, const Targets& targets, int64_t n, int64_t outputs) const {
+    return Compute(output, targets, n, outputs, nullptr);
+  }
+
   // Whether the loss takes class labels, and rows of floats.
   virtual bool takes_labels() const { return true; }
   virtual bool takes_values() const { return true; }

@@ -53,6 +53,14 @@ class SoftmaxCrossEntropyLoss final : public Loss {
 
   double Compute(const float* output, const Targets& targets, int64_t n, int64_t outputs,
                  float* gradient) const override {
+    return Sum(output, targets, n, outputs, gradient);
+  }
+  double Evaluate(const float* output, const Targets& targets, int64_t n, int64_t outputs) const override {
+    return SoftmaxCrossEntropyLoss(0).Sum(output, targets, n, outputs, nullptr);
+  }
+
+ private:
+  double Sum(const float* output, const Targets& targets, int64_t n, int64_t outputs, float* gradient) const {
     return SumOverExamples(n, outputs, [&](int64_t i) {
       const float* x = output + i * outputs;
       float* g = gradient == nullptr ? nullptr : gradient + i * outputs;
@@ -64,7 +72,6 @@ class SoftmaxCrossEntropyLoss final : public Loss {
     });
   }
 
- private:
   // The target of class c is (1 - s) [c == label] + s / outputs. `g` holds exp(x - m) and becomes the gradient.
   double OfLabel(const float* x, double m, double z, double log_z, int32_t label, int64_t n, int64_t outputs,
                  float* g) const {

@@ -122,6 +122,17 @@ TEST(LossTest, AgreesWithTheDefinitionAndItsDifferences) {
   }
 }
 
+TEST(LossTest, EvaluationLeavesLabelSmoothingOut) {
+  const Batch batch(37, 10, 2);
+  const auto plain = Make("softmax_cross_entropy {}"), smooth = Make("softmax_cross_entropy { label_smoothing: 0.1 }");
+  for (const Targets& targets : {batch.label_targets(), batch.row_targets()}) {
+    const double expected = plain->Compute(batch.x.data(), targets, batch.n, batch.outputs, nullptr);
+    EXPECT_EQ(smooth->Evaluate(batch.x.data(), targets, batch.n, batch.outputs), expected);
+    EXPECT_EQ(plain->Evaluate(batch.x.data(), targets, batch.n, batch.outputs), expected);
+    EXPECT_NE(smooth->Compute(batch.x.data(), targets, batch.n, batch.outputs, nullptr), expected);
+  }
+}
+
 TEST(LossTest, SoftmaxIsStableForHugeLogits) {
   const auto loss = Make("softmax_cross_entropy {}");
   const std::vector<float> x = {1e4f, -1e4f, 0, -1e4f, 1e4f, 0};
