@@ -33,8 +33,9 @@ struct ParameterSpec {
   v1::Initializer initializer;  // With its defaults filled in.
   int64_t fan_in = 1;           // See initializer.proto.
   int64_t fan_out = 1;
-  bool trained = true;     // False for running statistics.
-  bool penalized = false;  // Weights proper: penalties and decoupled weight decay act on them, pruning may take them.
+  bool trained = true;              // False for running statistics.
+  bool penalized = false;           // Weights proper: penalties and weight decay act on them, pruning may take them.
+  double learning_rate_factor = 1;  // Of the optimizer's rate.
   // What penalties call it; Graph::Build decides it.
   v1::ParameterGroup group = v1::PARAMETER_GROUP_UNSPECIFIED;
 };

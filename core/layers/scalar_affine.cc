@@ -6,6 +6,7 @@
 #include "core/base/bfloat16.h"
 #include "core/base/parallel.h"
 #include "core/base/pieces.h"
+#include "core/base/require.h"
 #include "core/base/vectorize.h"
 #include "core/kinds/checks.h"
 #include "core/kinds/placed_value.h"
@@ -103,10 +104,16 @@ class ScalarAffineLayer final : public Layer {
     if (input == nullptr) return shape;
     shape.output = *input;
     if (config_.weight()) {
-      shape.parameters.push_back({.name = "weight", .shape = {1}, .initializer = ConstantInitializer(1)});
+      shape.parameters.push_back({.name = "weight",
+                                  .shape = {1},
+                                  .initializer = ConstantInitializer(1),
+                                  .learning_rate_factor = config_.learning_rate_factor()});
     }
     if (config_.bias()) {
-      shape.parameters.push_back({.name = "bias", .shape = {1}, .initializer = ZerosInitializer()});
+      shape.parameters.push_back({.name = "bias",
+                                  .shape = {1},
+                                  .initializer = ZerosInitializer(),
+                                  .learning_rate_factor = config_.learning_rate_factor()});
     }
     shape.forward_flops = CheckedFlops(Elements(*input), 1, 0, errors);
     return shape;
@@ -151,6 +158,9 @@ const Registered<Layer, v1::ScalarAffine> kScalarAffine(
     [](v1::ScalarAffine& config, const FieldErrors& errors) -> std::unique_ptr<Layer> {
       if (!config.has_weight()) config.set_weight(true);
       if (!config.has_bias()) config.set_bias(true);
+      if (!config.has_learning_rate_factor()) config.set_learning_rate_factor(0.1);
+      Require(IsPositiveFloat(config.learning_rate_factor()) && config.learning_rate_factor() <= 1000, errors,
+              "learning_rate_factor", "above 0 and at most 1000", config.learning_rate_factor());
       if (config.weight() || config.bias()) return std::make_unique<ScalarAffineLayer>(config);
       errors.Add("must have a weight or a bias");
       return nullptr;

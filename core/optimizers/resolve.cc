@@ -11,7 +11,11 @@ ResolvedOptimizer ResolveOptimizer(v1::Optimizer& config, const FieldErrors& err
   resolved.optimizer = Registry<Optimizer>::Get().Create(config, errors);
   if (resolved.optimizer != nullptr) {
     if (!config.has_learning_rate()) config.set_learning_rate(resolved.optimizer->default_learning_rate());
-    if (!config.has_weight_decay()) config.set_weight_decay(resolved.optimizer->default_weight_decay());
+    if (config.coupled_weight_decay() != 0 && config.weight_decay() != 0) {
+      errors.At("coupled_weight_decay").Add("cannot be given together with weight_decay");
+    }
+    const double decay = config.coupled_weight_decay() != 0 ? 0 : resolved.optimizer->default_weight_decay();
+    if (!config.has_weight_decay()) config.set_weight_decay(decay);
   }
   if (config.has_learning_rate()) {
     Require(IsPositiveFloat(config.learning_rate()), errors, "learning_rate", "finite and above 0",
@@ -19,6 +23,8 @@ ResolvedOptimizer ResolveOptimizer(v1::Optimizer& config, const FieldErrors& err
   }
   Require(config.weight_decay() >= 0 && IsFiniteFloat(config.weight_decay()), errors, "weight_decay",
           "finite and at least 0", config.weight_decay());
+  Require(config.coupled_weight_decay() >= 0 && IsFiniteFloat(config.coupled_weight_decay()), errors,
+          "coupled_weight_decay", "finite and at least 0", config.coupled_weight_decay());
   Require(config.clip_norm() >= 0 && IsFiniteFloat(config.clip_norm()), errors, "clip_norm", "finite and at least 0",
           config.clip_norm());
 
@@ -30,6 +36,7 @@ ResolvedOptimizer ResolveOptimizer(v1::Optimizer& config, const FieldErrors& err
         std::make_unique<LearningRate>(config.learning_rate(), schedule.warmup_steps(), std::move(factor));
   }
   resolved.weight_decay = config.weight_decay();
+  resolved.coupled_weight_decay = config.coupled_weight_decay();
   resolved.clip_norm = config.clip_norm();
   return resolved;
 }

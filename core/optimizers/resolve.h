@@ -13,7 +13,8 @@ struct ResolvedOptimizer {
   std::unique_ptr<Optimizer> optimizer;
   std::unique_ptr<LearningRate> learning_rate;
   double weight_decay = 0;  // Decoupled.
-  double clip_norm = 0;     // 0: no clipping.
+  double coupled_weight_decay = 0;
+  double clip_norm = 0;  // 0: no clipping.
 };
 
 // Checks the whole message, fills in its defaults, and builds what it says. Violations go to `errors`, the scope of the

@@ -16,13 +16,13 @@ constexpr int64_t kPiece = 2048;
 // Pieces that one thread takes at least: enough work to be worth waking a thread for.
 constexpr int64_t kGrain = 8;
 
-// out = scale * (g + penalty gradient)
+// out = scale * (g + penalty gradient) + decay * w
 TRAIND_VECTORIZED void CombineLoop(const float* __restrict g, const float* __restrict w, int64_t n, float l1, float l2,
-                                   float scale, float* __restrict out) {
+                                   float scale, float decay, float* __restrict out) {
   const float twice = 2 * l2;
   for (int64_t i = 0; i < n; ++i) {
     const float sign = static_cast<float>(w[i] > 0.0f) - static_cast<float>(w[i] < 0.0f);
-    out[i] = scale * (g[i] + l1 * sign + twice * w[i]);
+    out[i] = scale * (g[i] + l1 * sign + twice * w[i]) + decay * w[i];
   }
 }
 
@@ -99,17 +99,24 @@ double PenaltyOf(const ParameterTensor& tensor, const float* w, int64_t n) {
 // Whether the gradient that counts is another one than the loss's.
 bool IsCombined(const ParameterTensor& tensor) { return IsPenalized(tensor) || tensor.mask != nullptr; }
 
-// The gradient that counts of the `n` elements from `offset`: penalties added, scaled, zero for what is pruned.
-void Combine(const ParameterTensor& tensor, int64_t offset, int64_t n, double scale, float* out) {
+// The gradient that counts of the `n` elements from `offset`: penalties added, scaled, `decay` times the weights added,
+// zero for what is pruned.
+void Combine(const ParameterTensor& tensor, int64_t offset, int64_t n, double scale, double decay, float* out) {
   const float* g = tensor.gradients + offset;
-  if (IsPenalized(tensor)) {
+  if (IsPenalized(tensor) || decay != 0) {
     const float* w = tensor.weights + offset;
     CombineLoop(g, w, n, static_cast<float>(tensor.penalty.l1), static_cast<float>(tensor.penalty.l2),
-                static_cast<float>(scale), out);
+                static_cast<float>(scale), static_cast<float>(decay), out);
   } else {
     ScaleLoop(g, n, static_cast<float>(scale), out);
   }
   if (tensor.mask != nullptr) KeepLoop(tensor.mask + offset, n, out);
+}
+
+Optimizer::Step StepOf(const ParameterTensor& tensor, Optimizer::Step step) {
+  if (!tensor.decayed) step.weight_decay = 0;
+  step.learning_rate *= tensor.learning_rate_factor;
+  return step;
 }
 
 void Observe(const float* w, const float* g, int64_t n, ParameterNumbers* numbers) {
@@ -148,7 +155,7 @@ UpdatePass::Measures UpdatePass::Measure() {
       penalties_[p] = 0;
       if (IsPenalized(tensor)) penalties_[p] = PenaltyOf(tensor, tensor.weights + piece.offset, piece.n);
       if (IsCombined(tensor)) {
-        Combine(tensor, piece.offset, piece.n, 1, combined);
+        Combine(tensor, piece.offset, piece.n, 1, 0, combined);
         g = combined;
       }
       squares_[p] = SquaresLoop(g, piece.n);
@@ -163,8 +170,6 @@ UpdatePass::Measures UpdatePass::Measure() {
 }
 
 void UpdatePass::Run(const Optimizer::Step& step, double gradient_scale, std::vector<ParameterNumbers>* observe) {
-  Optimizer::Step undecayed = step;
-  undecayed.weight_decay = 0;
   ParallelFor(static_cast<int64_t>(pieces_.size()), kGrain, [&](int64_t begin, int64_t end, int) {
     float combined[kPiece];
     float before[kPiece];
@@ -176,22 +181,22 @@ void UpdatePass::Run(const Optimizer::Step& step, double gradient_scale, std::ve
       const float* g = tensor.gradients + piece.offset;
       if (observe != nullptr) {
         if (is_combined) {
-          Combine(tensor, piece.offset, piece.n, 1, combined);
+          Combine(tensor, piece.offset, piece.n, 1, 0, combined);
           Observe(w, combined, piece.n, &numbers_[p]);
         } else {
           Observe(w, g, piece.n, &numbers_[p]);
         }
         std::copy(w, w + piece.n, before);
       }
-      if (is_combined || gradient_scale != 1) {
-        Combine(tensor, piece.offset, piece.n, gradient_scale, combined);
+      if (is_combined || gradient_scale != 1 || tensor.coupled_decay != 0) {
+        Combine(tensor, piece.offset, piece.n, gradient_scale, tensor.coupled_decay, combined);
         g = combined;
       }
       Optimizer::Chunk chunk = {.weights = w, .gradients = g, .slots = {}, .n = piece.n};
       for (int slot = 0; slot < Optimizer::kMaxSlots; ++slot) {
         if (tensor.slots[slot] != nullptr) chunk.slots[slot] = tensor.slots[slot] + piece.offset;
       }
-      optimizer_.Update(tensor.decayed ? step : undecayed, chunk);
+      optimizer_.Update(StepOf(tensor, step), chunk);
       if (tensor.mask != nullptr) KeepLoop(tensor.mask + piece.offset, piece.n, w);
       if (observe != nullptr) numbers_[p].update_squares = DifferenceLoop(w, before, piece.n);
       if (tensor.bf16_copy != nullptr) Round(w, piece.n, tensor.bf16_copy + piece.offset);

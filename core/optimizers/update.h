@@ -28,7 +28,9 @@ struct ParameterTensor {
   int64_t stored = 0;             // Elements of each array, padding included.
   int64_t elements = 0;           // Real ones.
   PenaltyStrength penalty;
-  bool decayed = false;  // Decoupled weight decay acts on it.
+  bool decayed = false;      // Decoupled weight decay acts on it.
+  double coupled_decay = 0;  // Times the weights, is added to the gradient after clipping.
+  double learning_rate_factor = 1;
 };
 
 // What one Run saw of a tensor. Non-finite values are counted and left out of the sums.
@@ -54,8 +56,8 @@ class UpdatePass {
   Measures Measure();
 
   // Updates everything; `step.weight_decay` acts where the tensor is decayed, and `gradient_scale` (see ClipScale)
-  // multiplies the gradients, penalties included. With `observe`, which has one element for each tensor in the order
-  // given, also takes the statistics.
+  // multiplies the gradients, penalties included; a tensor's coupled decay is added behind it. With `observe`, which
+  // has one element for each tensor in the order given, also takes the statistics.
   void Run(const Optimizer::Step& step, double gradient_scale, std::vector<ParameterNumbers>* observe);
 
   const std::vector<ParameterTensor>& tensors() const { return tensors_; }

@@ -154,7 +154,7 @@ void ParameterStore::UpdateCopies() {
   }
 }
 
-std::vector<ParameterTensor> UpdateTensors(const ParameterStore& store) {
+std::vector<ParameterTensor> UpdateTensors(const ParameterStore& store, double coupled_decay) {
   std::vector<ParameterTensor> tensors;
   for (const StoredParameter& parameter : store.parameters()) {
     if (!parameter.spec->trained) continue;
@@ -166,7 +166,9 @@ std::vector<ParameterTensor> UpdateTensors(const ParameterStore& store) {
                        .stored = parameter.stored_elements(),
                        .elements = Elements(parameter.spec->shape),
                        .penalty = parameter.penalty,
-                       .decayed = parameter.spec->penalized});
+                       .decayed = parameter.spec->penalized,
+                       .coupled_decay = parameter.spec->penalized ? coupled_decay : 0,
+                       .learning_rate_factor = parameter.spec->learning_rate_factor});
   }
   return tensors;
 }

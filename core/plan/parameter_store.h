@@ -88,7 +88,8 @@ class ParameterStore {
   int64_t bytes_ = 0;
 };
 
-// What the optimizer's pass works on: the trained parameters in the order of the store.
-std::vector<ParameterTensor> UpdateTensors(const ParameterStore& store);
+// What the optimizer's pass works on: the trained parameters in the order of the store. `coupled_decay` is that of
+// weights proper.
+std::vector<ParameterTensor> UpdateTensors(const ParameterStore& store, double coupled_decay = 0);
 
 }  // namespace traind::core
