@@ -95,6 +95,13 @@ PlacedWindow Window::Place(const Shape& input) const {
     }
     const int64_t room = size + placed.padding_begin[axis] + placed.padding_end[axis] - extent(axis);
     placed.output[axis] = room < 0 ? 0 : room / stride[axis] + 1;
+    // One window more where the last one leaves something over, unless it would begin behind the input.
+    if (!ceil || room < 0 || room % stride[axis] == 0) continue;
+    const int64_t begin = placed.output[axis] * stride[axis];
+    if (begin >= size + placed.padding_begin[axis]) continue;
+    ++placed.output[axis];
+    placed.overhang[axis] = std::max<int64_t>(begin - room, 0);
+    placed.padding_end[axis] += placed.overhang[axis];
   }
   return placed;
 }

@@ -14,7 +14,8 @@ namespace traind::core {
 // A window laid over [channels, height, width]. Index 0 is the vertical direction.
 struct PlacedWindow {
   std::array<int64_t, 2> padding_begin = {};  // Above and left.
-  std::array<int64_t, 2> padding_end = {};    // Below and right.
+  std::array<int64_t, 2> padding_end = {};    // Below and right, with what the last window hangs over.
+  std::array<int64_t, 2> overhang = {};       // Of the last window, beyond the padding asked for: with `ceil`.
   std::array<int64_t, 2> output = {1, 1};     // Height and width; below 1 where the window does not fit.
 };
 
@@ -25,6 +26,9 @@ struct Window {
   bool same = false;                          // Padding follows from the input's size.
   std::array<int64_t, 2> padding_begin = {};  // Else these.
   std::array<int64_t, 2> padding_end = {};
+  // Counts positions with ceil, so that the last window may hang over the edge; none begins outside the input and the
+  // padding before it (Caffe's pooling_layer.cpp, PyTorch's pooling_output_shape).
+  bool ceil = false;
 
   // Rows or columns from the first tap to the last.
   int64_t extent(int axis) const { return (kernel[axis] - 1) * dilation[axis] + 1; }
@@ -62,7 +66,12 @@ Window ResolveWindow(Config& config, const FieldErrors& errors) {
                             .stride = config.mutable_stride(),
                             .dilation = dilation,
                             .padding = config.mutable_padding()};
-  return ResolveWindow(fields, errors);
+  Window window = ResolveWindow(fields, errors);
+  if constexpr (requires { config.ceil_mode(); }) {
+    window.ceil = config.ceil_mode();
+    if (window.ceil && window.same) errors.At("ceil_mode").Add("does not go with SAME, which rounds up already");
+  }
+  return window;
 }
 
 }  // namespace traind::core
