@@ -16,6 +16,7 @@
 #include "core/base/checksum.h"
 #include "core/base/file.h"
 #include "core/base/json_message.h"
+#include "core/base/stored_spec.h"
 #include "google/protobuf/util/json_util.h"
 
 namespace traind::core {
@@ -88,6 +89,7 @@ absl::StatusOr<CheckpointFiles> ReadManifest(const std::string& dir, int64_t ste
   if (files.manifest.format_version() != kFormatVersion) {
     return Damaged(path, absl::StrCat("format version ", files.manifest.format_version(), " is not known"));
   }
+  CompleteStoredSpec(*files.manifest.mutable_spec());
   if (files.manifest.step() != static_cast<uint64_t>(step)) return Damaged(path, "is of another step than its folder");
   std::set<std::string> names;
   for (const v1::CheckpointFile& file : files.manifest.files()) names.insert(file.name());

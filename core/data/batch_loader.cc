@@ -59,9 +59,14 @@ struct BatchLoader::State {
         stored(AsStored(s)),
         preprocessor(p),
         options(o),
-        sampler({.examples = s.size(), .batch = o.batch, .shuffled = o.shuffled, .seed = o.seed}),
+        sampler(
+            {.examples = s.size(), .batch = o.batch, .shuffled = o.shuffled, .keep_last = o.keep_last, .seed = o.seed}),
         augments(o.augmenter != nullptr && o.augmenter->changes_images()),
         blends(o.augmenter != nullptr && o.augmenter->blends()),
+        labelled(s.has_labels() && !o.targets_are_input),
+        target_width(o.targets_are_input ? 0
+                     : s.has_labels()    ? o.outputs
+                                         : s.target_width()),
         views(o.views != nullptr ? *o.views : plain),
         // One batch is read by the step, one is ready, and each thread makes one.
         slots(static_cast<size_t>(o.threads) + 2),
@@ -96,7 +101,9 @@ struct BatchLoader::State {
   const Sampler sampler;
   const bool augments;
   const bool blends;
-  const Views plain;  // Where the options have none.
+  const bool labelled;         // Batches have labels ...
+  const int64_t target_width;  // ... or targets of so many numbers; soft labels where labelled examples are blended.
+  const Views plain;           // Where the options have none.
   const Views& views;
   uint64_t end = 0;
   std::vector<Slot> slots;    // That of a step: step % slots.size().
@@ -112,7 +119,7 @@ struct BatchLoader::State {
 };
 
 absl::Status BatchLoader::State::Reserve() {
-  const int64_t targets = options.batch * (split.has_labels() ? (blends ? options.outputs : 0) : split.target_width());
+  const int64_t targets = labelled && !blends ? 0 : options.batch * target_width;
   for (Slot& slot : slots) {
     slot.examples = Floats(options.batch * preprocessor.output_elements());
     slot.labels = Floats(options.batch);
@@ -149,8 +156,12 @@ void BatchLoader::State::FillExample(int64_t index, const Augmenter::Key& key, i
 
 void BatchLoader::State::FillTargets(const uint32_t* order, int64_t count, Slot* slot) const {
   float* targets = slot->targets.data<float>();
-  if (!split.has_labels()) {
-    const int64_t width = split.target_width();
+  if (options.targets_are_input) {
+    slot->batch.targets = slot->batch.examples;
+    return;
+  }
+  if (!labelled) {
+    const int64_t width = target_width;
     for (int64_t i = 0; i < count; ++i) {
       const float* target = split.target(order[i]);
       std::copy(target, target + width, targets + i * width);
@@ -170,10 +181,9 @@ void BatchLoader::State::FillTargets(const uint32_t* order, int64_t count, Slot*
 }
 
 void BatchLoader::State::Blend(Maker& maker, Slot* slot) const {
-  const int64_t outputs = split.has_labels() ? options.outputs : split.target_width();
   Minibatch minibatch{.count = slot->batch.count,
                       .elements = preprocessor.output_elements(),
-                      .outputs = outputs,
+                      .outputs = target_width,
                       .examples = slot->examples.data<float>(),
                       .targets = slot->targets.data<float>()};
   Minibatch spare = minibatch;
@@ -185,10 +195,10 @@ void BatchLoader::State::Blend(Maker& maker, Slot* slot) const {
     std::swap(slot->targets, maker.spare_targets);
   }
   slot->batch.examples = slot->examples.data<float>();
-  slot->batch.targets = slot->targets.data<float>();
-  if (!split.has_labels()) return;
+  slot->batch.targets = options.targets_are_input ? slot->batch.examples : slot->targets.data<float>();
+  if (!labelled) return;
   for (int64_t i = 0; i < slot->batch.count; ++i) {
-    slot->labels.data<int32_t>()[i] = Dominant(slot->batch.targets + i * outputs, outputs);
+    slot->labels.data<int32_t>()[i] = Dominant(slot->batch.targets + i * target_width, target_width);
   }
 }
 

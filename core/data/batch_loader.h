@@ -20,8 +20,9 @@ struct Batch {
   const float* examples = nullptr;  // [batch, ...] row-major, 64-byte aligned, preprocessed.
   // [batch]; null where the split has float targets. Of a blended example the label that has the largest share.
   const int32_t* labels = nullptr;
-  // What the loss takes instead of the labels: [batch, target_width] row-major where the split has float targets, or
-  // the soft labels [batch, outputs] of blended examples; else null.
+  // What the loss takes instead of the labels: [batch, target_width] row-major where the split has float targets, the
+  // soft labels [batch, outputs] of blended examples, or the examples themselves (Options::targets_are_input); else
+  // null.
   const float* targets = nullptr;
   int64_t count = 0;  // Examples that are real; zeros (and label 0) fill the rest.
   uint64_t step = 0;  // From 0.
@@ -45,6 +46,8 @@ class BatchLoader {
     bool shuffled = true;  // Else as stored.
     uint64_t seed = 0;
     bool keep_partial = false;             // One pass over all examples, the last batch filled up; for evaluation.
+    bool keep_last = false;                // In training: the last, smaller batch of an epoch is one, too.
+    bool targets_are_input = false;        // Each example is its own target; the split's are not read.
     uint64_t first_step = 0;               // Steps done before: where a resume goes on.
     uint64_t end_step = 0;                 // One past the last; with keep_partial the end of the pass instead.
     const Augmenter* augmenter = nullptr;  // Of training.

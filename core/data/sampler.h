@@ -10,16 +10,19 @@ namespace traind::core {
 class Sampler {
  public:
   struct Options {
-    int64_t examples = 0;  // At least `batch`.
-    int64_t batch = 0;     // At least 1.
-    bool shuffled = true;  // A new order each epoch; else as stored.
+    int64_t examples = 0;    // At least `batch`.
+    int64_t batch = 0;       // At least 1.
+    bool shuffled = true;    // A new order each epoch; else as stored.
+    bool keep_last = false;  // The last, smaller batch of an epoch is one, too.
     uint64_t seed = 0;
   };
 
   explicit Sampler(const Options& options) : options_(options) {}
 
-  // The last, smaller batch of an epoch is dropped.
-  int64_t steps_per_epoch() const { return options_.examples / options_.batch; }
+  int64_t steps_per_epoch() const {
+    const bool last = options_.keep_last && options_.examples % options_.batch > 0;
+    return options_.examples / options_.batch + (last ? 1 : 0);
+  }
 
   // The indices of all examples in the order of `epoch`: uniform over all orders (Fisher & Yates 1938; Durstenfeld
   // 1964), driven by RandomStream(seed, Purpose::kShuffle, 0). `order` keeps its memory from call to call.

@@ -7,6 +7,19 @@
 
 namespace traind::core {
 
+// Examples of the last minibatch of an epoch over `examples`, where it is smaller than the others and trained on; else
+// 0. A resolved spec without last_batch is of a version that dropped it.
+inline int64_t LastBatchOf(const v1::JobSpec& spec, int64_t examples) {
+  const bool keeps = spec.last_batch() == v1::LAST_BATCH_KEEP && spec.batch_size() > 0;
+  return keeps ? examples % spec.batch_size() : 0;
+}
+
+// Minibatches of an epoch; 0 while batch_size is at fault.
+inline uint64_t StepsPerEpoch(const v1::JobSpec& spec, int64_t examples) {
+  if (spec.batch_size() == 0) return 0;
+  return static_cast<uint64_t>(examples / spec.batch_size() + (LastBatchOf(spec, examples) > 0 ? 1 : 0));
+}
+
 // Steps of one round; the whole job where there is no lottery_ticket.
 inline uint64_t RoundSteps(const v1::JobSpec& spec, uint64_t steps_per_epoch) {
   return spec.duration_case() == v1::JobSpec::kSteps ? spec.steps() : spec.epochs() * steps_per_epoch;

@@ -63,7 +63,7 @@ bool SameTrainingData(const v1::JobSpec& a, const v1::JobSpec& b) {
 
 // Whether a step of both is the same part of an epoch.
 bool SameSteps(const v1::JobSpec& a, const v1::JobSpec& b) {
-  return SameTrainingData(a, b) && a.batch_size() == b.batch_size();
+  return SameTrainingData(a, b) && a.batch_size() == b.batch_size() && a.last_batch() == b.last_batch();
 }
 
 Inherited InheritedFrom(const Known& job, const Known& parent) {

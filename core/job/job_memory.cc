@@ -5,6 +5,7 @@
 
 #include "core/data/batch_loader.h"
 #include "core/data/dataset_dir.h"
+#include "core/job/duration.h"
 #include "core/job/resolve_initialization.h"
 
 namespace traind::core {
@@ -40,12 +41,13 @@ PlanOptions PlanOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::LayerAl
 }
 
 MemoryOptions MemoryOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::LayerAlgorithm> algorithms,
-                               int optimizer_slots, int64_t looks) {
+                               int optimizer_slots, int64_t examples, int64_t looks) {
   MemoryOptions options{.plan = PlanOptionsFor(spec, algorithms),
                         .optimizer_slots = optimizer_slots,
                         .more_tensors = spec.has_lottery_ticket() ? kPruningTensors : 0,
                         .threads = spec.threads(),
                         .evaluates = Evaluates(spec.data()),
+                        .last_batch = LastBatchOf(spec, examples),
                         .averages_looks = looks > 1};
   options.plan.observe = spec.statistics().every_steps() > 0;
   if (spec.has_data_initialization()) options.initialization = InitializationOf(spec.data_initialization());
@@ -55,7 +57,9 @@ MemoryOptions MemoryOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::Lay
 int64_t DataMemory(const v1::JobSpec& spec, const v1::Dataset& dataset, const ResolvedData& data, const Graph& graph) {
   const double example = 4.0 * static_cast<double>(Elements(graph.input_shape()));
   // Blended examples have soft labels as wide as the output.
-  const int64_t targets = data.blends ? graph.output().output[0] : dataset.target_width();
+  const int64_t targets = spec.data().targets() == v1::TARGET_SOURCE_INPUT ? 0
+                          : data.blends                                    ? graph.output().output[0]
+                                                                           : dataset.target_width();
   const double batch = spec.batch_size() * (example + 4.0 + 4.0 * static_cast<double>(targets));
   // Evaluation has a loader of its own, beside that of training.
   const double loaders = Evaluates(spec.data()) ? 2 : 1;

@@ -16,9 +16,10 @@ namespace traind::core {
 // For batch, precision, seed, algorithms and statistics of a resolved spec; not training, and without a loss.
 PlanOptions PlanOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::LayerAlgorithm> algorithms);
 
-// What its plans take. `optimizer_slots` are the optimizer's state tensors; `looks` at each example in evaluation.
+// What its plans take. `optimizer_slots` are the optimizer's state tensors; `examples` those of the training split;
+// `looks` at each example in evaluation.
 MemoryOptions MemoryOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::LayerAlgorithm> algorithms,
-                               int optimizer_slots, int64_t looks);
+                               int optimizer_slots, int64_t examples, int64_t looks);
 
 // Bytes beside the plans: minibatches on their way, what fitting the preprocessing and initializing with data take.
 int64_t DataMemory(const v1::JobSpec& spec, const v1::Dataset& dataset, const ResolvedData& data, const Graph& graph);

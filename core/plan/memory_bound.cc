@@ -67,15 +67,19 @@ struct ProcessBytes {
   int64_t total() const { return tensors + overhead; }
 };
 
-// The plans of one process, in the order in which a worker makes them over its one store.
+// The plans of one process, in the order in which a worker makes them over its one store. Training with a smaller
+// minibatch uses the memory of the first.
 absl::StatusOr<ProcessBytes> CountProcess(const Graph& graph, const MemoryOptions& options,
                                           absl::Span<const PlanOptions> plans, bool trainable) {
   ParameterStore store(graph, trainable, options.optimizer_slots, ParameterStore::Memory::kCounted);
   ProcessBytes process;
+  PlanBytes first;
   for (const PlanOptions& one : plans) {
     const auto plan = Plan::Measure(graph, store, one);
     if (!plan.ok()) return plan.status();
-    process.tensors += plan->total();
+    if (&one == &plans[0]) first = *plan;
+    const bool shares = one.batch < plans[0].batch && one.training && plan->FitsInto(first);
+    process.tensors += shares ? plan->copies + plan->statistics : plan->total();
     process.overhead += plan->operations * kOperationBytes;
   }
   for (int i = 0; i < options.more_tensors; ++i) {
@@ -109,6 +113,10 @@ absl::StatusOr<MemoryBound> BoundMemory(const Graph& graph, const MemoryOptions&
   training.training = true;
   training.loss = &loss;
   std::vector<PlanOptions> plans = {training};
+  if (options.last_batch > 0) {
+    plans.push_back(training);
+    plans.back().batch = options.last_batch;
+  }
   if (options.evaluates) plans.push_back(evaluation);
   PlanOptions looking = training;
   looking.observe = false;

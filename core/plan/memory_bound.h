@@ -17,6 +17,7 @@ struct MemoryOptions {
   int more_tensors = 0;         // ... and more of its size, that a job keeps beside the optimizer's.
   uint32_t threads = 1;         // Kernels keep a scratch copy for each.
   bool evaluates = true;        // While it trains, with a plan beside that of training.
+  int64_t last_batch = 0;       // Examples of an epoch's last minibatch that has a plan of its own; 0: none has.
   bool averages_looks = false;  // Evaluation looks more than once at each example.
   // What initializing with data needs beside training: each layer's output, or gradients, too.
   enum class Initialization { kNone, kOutputs, kGradients };

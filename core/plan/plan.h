@@ -27,6 +27,8 @@
 
 namespace traind::core {
 
+class Plan;
+
 struct PlanOptions {
   int64_t batch = 1;
   bool training = false;  // Test mode otherwise. With a loss it goes backward too and needs a trainable store.
@@ -40,6 +42,9 @@ struct PlanOptions {
   int dead_window = 5;
   // Keep each layer's output before the activation as a value of its own, for RunThrough. Costs time and memory.
   bool inspect = false;
+  // Whose memory the plan uses, where it fits into it (PlanBytes::FitsInto): a run of one then ends what the last Run
+  // of the other left. Outlives the plan.
+  const Plan* memory_of = nullptr;
   StopCheck stop = {};  // Asked between layers; planning ends with its error.
 
   void SetAlgorithms(absl::Span<const v1::LayerAlgorithm> chosen) {
@@ -56,6 +61,8 @@ struct PlanBytes {
   int operations = 0;      // A count; each one takes bytes besides these.
 
   int64_t total() const { return values + scratchpad + copies + statistics; }
+  // Whether values and scratchpad find room where the other plan has its own.
+  bool FitsInto(const PlanBytes& other) const { return values <= other.values && scratchpad <= other.scratchpad; }
 };
 
 class Plan {

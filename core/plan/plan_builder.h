@@ -130,6 +130,7 @@ class PlanBuilder : public Planner {
   Value FusedActivationGradient(const PlannedNode& planned, Value gradient);
   absl::Status SettleCopies();
   absl::Status Place();
+  absl::Status TakeMemory();
   absl::Status Bind(Plan::Operation& operation);
 
   Value NewFixed(const dnnl::memory::desc& desc, void* memory);
@@ -163,6 +164,8 @@ class PlanBuilder : public Planner {
   std::map<int, std::vector<Value>> reordered_;      // What In() has made of a value.
   std::map<const void*, std::vector<Value>> fixed_;  // The values of a memory outside the arena.
   size_t scratchpad_ = 0;                            // Of the primitive that wants the most.
+  char* arena_ = nullptr;                            // The plan's own memory, or that of options_.memory_of.
+  char* scratch_ = nullptr;
   std::vector<PendingCopy> pending_copies_;
   std::vector<GradientReorder> gradient_reorders_;
   absl::Status status_;

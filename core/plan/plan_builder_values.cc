@@ -280,14 +280,8 @@ absl::Status PlanBuilder::Place() {
   plan_->bytes_.operations =
       static_cast<int>(plan_->operations_.size() + plan_->refresh_.size() + plan_->unfused_.size());
   if (store_.counted()) return absl::OkStatus();
-  plan_->arena_ = Buffer(layout.bytes);
-  plan_->scratchpad_ = Buffer(scratchpad_);
-  if ((layout.bytes > 0 && plan_->arena_.data() == nullptr) ||
-      (scratchpad_ > 0 && plan_->scratchpad_.data() == nullptr)) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("no memory for ", layout.bytes + scratchpad_, " bytes of activations"));
-  }
-  for (size_t k = 0; k < roots.size(); ++k) values_[roots[k]].fixed = plan_->arena_.data<char>() + layout.offsets[k];
+  if (absl::Status status = TakeMemory(); !status.ok()) return status;
+  for (size_t k = 0; k < roots.size(); ++k) values_[roots[k]].fixed = arena_ + layout.offsets[k];
 
   auto& pointers = plan_->frame_.pointers_;
   for (int id = 0; id < static_cast<int>(values_.size()); ++id) {
@@ -302,6 +296,23 @@ absl::Status PlanBuilder::Place() {
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status PlanBuilder::TakeMemory() {
+  const PlanBytes& wanted = plan_->bytes_;
+  const Plan* lender = options_.memory_of;
+  if (lender != nullptr && wanted.FitsInto(lender->bytes_)) {
+    arena_ = lender->arena_.data<char>();
+    scratch_ = lender->scratchpad_.data<char>();
+    return absl::OkStatus();
+  }
+  plan_->arena_ = Buffer(static_cast<size_t>(wanted.values));
+  plan_->scratchpad_ = Buffer(scratchpad_);
+  arena_ = plan_->arena_.data<char>();
+  scratch_ = plan_->scratchpad_.data<char>();
+  if ((wanted.values == 0 || arena_ != nullptr) && (scratchpad_ == 0 || scratch_ != nullptr)) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("no memory for ", wanted.values + wanted.scratchpad, " bytes of activations"));
 }
 
 absl::Status PlanBuilder::Bind(Plan::Operation& operation) {
@@ -321,7 +332,7 @@ absl::Status PlanBuilder::Bind(Plan::Operation& operation) {
     const memory::desc scratchpad = operation.desc.scratchpad_desc();
     operation.desc = {};
     if (scratchpad.get_size() == 0) return;
-    operation.scratchpad_memory = memory(scratchpad, engine(), plan_->scratchpad_.data());
+    operation.scratchpad_memory = memory(scratchpad, engine(), scratch_);
     operation.bound.push_back({DNNL_ARG_SCRATCHPAD, operation.scratchpad_memory.get()});
   });
 }

@@ -33,6 +33,7 @@ absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const Progress& progress) {
   BatchLoader::Options options = BatchLoader::Evaluation(batch_, plan_->outputs());
   options.threads = PrefetchThreads(spec_.data());
   options.views = &views_;
+  options.targets_are_input = spec_.data().targets() == v1::TARGET_SOURCE_INPUT;
   auto loader = BatchLoader::Start(split_, preprocessor_, options);
   if (!loader.ok()) return loader.status();
   const int64_t outputs = plan_->outputs();
@@ -54,7 +55,7 @@ absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const Progress& progress) {
     }
     progress(examples, split_.size());
     if (!last) continue;
-    loss += loss_.Compute(average.output(), TargetsOf(*batch), batch->count, outputs, nullptr);
+    loss += loss_.Evaluate(average.output(), TargetsOf(*batch), batch->count, outputs);
     if (batch->labels) correct += CountCorrect(average.output(), batch->labels, batch->count, outputs);
     examples += batch->count;
     if (looks > 1) {
@@ -66,7 +67,7 @@ absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const Progress& progress) {
   metrics.set_split(spec_.data().evaluation_split());
   metrics.set_examples(examples);
   metrics.set_loss(loss / n);
-  if (split_.has_labels()) metrics.set_accuracy(static_cast<double>(correct) / n);
+  if (split_.has_labels() && !options.targets_are_input) metrics.set_accuracy(static_cast<double>(correct) / n);
   if (looks > 1) metrics.set_spread(spread / (n * static_cast<double>(outputs)));
   return metrics;
 }

@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "core/data_initialization/network_under_data.h"
 #include "core/job/duration.h"
@@ -59,7 +60,7 @@ absl::Status Trainer::Prepare() {
   auto input = InputPipeline::Open(request_.dataset_dir, spec_.data(), limit);
   if (!input.ok()) return input.status();
   input_ = *std::move(input);
-  steps_per_epoch_ = static_cast<uint64_t>(input_->split().size()) / spec_.batch_size();
+  steps_per_epoch_ = StepsPerEpoch(spec_, input_->split().size());
   round_steps_ = RoundSteps(spec_, steps_per_epoch_);
   total_steps_ = TotalSteps(spec_, steps_per_epoch_);
 
@@ -79,6 +80,14 @@ absl::Status Trainer::Prepare() {
   auto plan = Plan::Make(*model_.graph, *model_.store, options);
   if (!plan.ok()) return plan.status();
   plan_ = *std::move(plan);
+  if (const int64_t last = LastBatchOf(spec_, input_->split().size()); last > 0 && total_steps_ >= steps_per_epoch_) {
+    PlanOptions smaller = options;
+    smaller.batch = last;
+    smaller.memory_of = plan_.get();
+    plan = Plan::Make(*model_.graph, *model_.store, smaller);
+    if (!plan.ok()) return plan.status();
+    last_batch_plan_ = *std::move(plan);
+  }
 
   if (Evaluates(spec_.data())) {
     auto split = OpenEvaluationSplit(request_.dataset_dir, spec_.data(), limit);
@@ -93,7 +102,8 @@ absl::Status Trainer::Prepare() {
     lottery_ = *std::move(lottery);
   }
   writer_ = std::make_unique<CheckpointWriter>(*model_.store, request_.checkpoint_dir);
-  update_ = std::make_unique<UpdatePass>(*optimizer_.optimizer, UpdateTensors(*model_.store));
+  update_ = std::make_unique<UpdatePass>(*optimizer_.optimizer,
+                                         UpdateTensors(*model_.store, optimizer_.coupled_weight_decay));
   numbers_.resize(update_->tensors().size());
   return absl::OkStatus();
 }
@@ -121,6 +131,8 @@ BatchLoader::Options Trainer::Batches(uint64_t first_step, uint64_t end_step) co
           .threads = PrefetchThreads(spec_.data()),
           .shuffled = spec_.sampling() != v1::SAMPLING_SEQUENTIAL,
           .seed = spec_.seed(),
+          .keep_last = spec_.last_batch() == v1::LAST_BATCH_KEEP,
+          .targets_are_input = spec_.data().targets() == v1::TARGET_SOURCE_INPUT,
           .first_step = first_step,
           .end_step = end_step,
           .augmenter = &input_->augmenter(),
@@ -142,6 +154,7 @@ absl::Status Trainer::InitializeWithData() {
 
 absl::Status Trainer::Start() {
   if (absl::Status status = FitInput(); !status.ok()) return status;
+  for (const std::string& warning : input_->warnings()) EmitLog(v1::LogLine::LEVEL_WARNING, warning);
   ReportPreprocessing();
   model_.store->Initialize(spec_.seed());
   for (StoredParameter& parameter : model_.store->parameters()) InitializeSlots(parameter);
@@ -204,8 +217,8 @@ absl::Status Trainer::Step(const Batch& batch) {
                           .count = batch.count,
                           .step = step_,
                           .observe = due.statistics};
-  if (absl::Status status = plan_->Run(input); !status.ok()) return status;
-  const double loss = plan_->loss_sum() / static_cast<double>(batch.count);
+  if (absl::Status status = RunPlan(input); !status.ok()) return status;
+  const double loss = ran_->loss_sum() / static_cast<double>(batch.count);
   if (request_.on_gradients) {
     if (absl::Status status = request_.on_gradients(step_, *model_.store); !status.ok()) return status;
   }
@@ -215,7 +228,7 @@ absl::Status Trainer::Step(const Batch& batch) {
   if (!std::isfinite(loss)) return NotFinite("loss", input);
   if (!std::isfinite(measures.gradient_norm)) return NotFinite("gradient norm", input);
   if (!std::isfinite(measures.penalty)) return NotFinite("penalty", input);
-  if (due.statistics && plan_->saw_nan()) return NotFinite("output of a layer", input);
+  if (due.statistics && ran_->saw_nan()) return NotFinite("output of a layer", input);
 
   const uint64_t round_step = lottery_ ? lottery_->step_in_round(step_) : step_;
   const double learning_rate = optimizer_.learning_rate->At(round_step, round_steps_);
@@ -223,10 +236,22 @@ absl::Status Trainer::Step(const Batch& batch) {
   update_->Run({.learning_rate = learning_rate, .weight_decay = optimizer_.weight_decay, .number = updates + 1},
                ClipScale(measures.gradient_norm, optimizer_.clip_norm), due.statistics ? &numbers_ : nullptr);
   ++step_;
+  examples_since_metrics_ += batch.count;
   if (spec_.early_stopping().metric() == v1::EarlyStopping::METRIC_TRAIN_LOSS) CountTrainLoss(loss);
   if (lottery_) lottery_->AfterStep(step_);
   if (due.metrics) EmitMetrics(loss, measures, learning_rate, batch);
   if (due.statistics) EmitStatistics();
+  return absl::OkStatus();
+}
+
+// Both plans count silent units on in the states of the first.
+absl::Status Trainer::RunPlan(const Plan::Input& input) {
+  ran_ = input.count < spec_.batch_size() ? last_batch_plan_.get() : plan_.get();
+  if (ran_ == plan_.get() || !input.observe) return ran_->Run(input);
+  const auto states = plan_->observer_states(), of_run = ran_->observer_states();
+  for (size_t i = 0; i < states.size(); ++i) absl::c_copy(states[i].silent_steps, of_run[i].silent_steps.begin());
+  if (absl::Status status = ran_->Run(input); !status.ok()) return status;
+  for (size_t i = 0; i < states.size(); ++i) absl::c_copy(of_run[i].silent_steps, states[i].silent_steps.begin());
   return absl::OkStatus();
 }
 

@@ -80,6 +80,7 @@ class Trainer {
   bool IsEvaluationDue(uint64_t step) const;  // By the cadence alone.
   Due DueAfter(uint64_t step) const;
   absl::Status Step(const Batch& batch);
+  absl::Status RunPlan(const Plan::Input& input);
   // ABORTED: `what` of the step after step_ is not a finite number; says the first tensor or layer with such values.
   absl::Status NotFinite(absl::string_view what, const Plan::Input& input);
   absl::Status InputNotFinite() const;
@@ -146,6 +147,8 @@ class Trainer {
   Model model_;
   ResolvedOptimizer optimizer_;
   std::unique_ptr<Plan> plan_;
+  std::unique_ptr<Plan> last_batch_plan_;  // Of an epoch's last minibatch, where it is smaller; else null.
+  Plan* ran_ = nullptr;                    // The one of the newest step.
   std::unique_ptr<UpdatePass> update_;
   std::unique_ptr<LotteryTicket> lottery_;  // Null without.
   std::unique_ptr<Evaluator> evaluator_;    // Null where nothing is evaluated.
@@ -172,6 +175,7 @@ class Trainer {
   Clock::duration stood_still_ = {};  // The training, for the next one.
   Clock::time_point last_metrics_;
   uint64_t last_metrics_step_ = 0;
+  int64_t examples_since_metrics_ = 0;
   Clock::duration data_wait_ = {};  // Of the steps since then.
 };
 

@@ -35,7 +35,7 @@ void Trainer::EmitMetrics(double loss, const UpdatePass::Measures& measures, dou
   train->set_learning_rate(learning_rate);
   train->set_gradient_norm(measures.gradient_norm);
   if (batch.labels != nullptr) {
-    const int64_t correct = CountCorrect(plan_->output(), batch.labels, batch.count, plan_->outputs());
+    const int64_t correct = CountCorrect(ran_->output(), batch.labels, batch.count, ran_->outputs());
     train->set_accuracy(static_cast<double>(correct) / static_cast<double>(batch.count));
   }
   const Clock::time_point now = Clock::now();
@@ -44,17 +44,18 @@ void Trainer::EmitMetrics(double loss, const UpdatePass::Measures& measures, dou
   auto* timing = event.mutable_timing();
   timing->set_step_ms(seconds * 1e3 / steps);
   timing->set_data_wait_ms(std::chrono::duration<double, std::milli>(data_wait_).count() / steps);
-  timing->set_examples_per_second(steps * spec_.batch_size() / seconds);
+  timing->set_examples_per_second(static_cast<double>(examples_since_metrics_) / seconds);
   *timing->mutable_remaining() = ToDuration(seconds / steps * static_cast<double>(total_steps_ - step_));
   last_metrics_ = now;
   last_metrics_step_ = step_;
+  examples_since_metrics_ = 0;
   data_wait_ = {};
   sink_.Emit(std::move(event));
 }
 
 void Trainer::EmitStatistics() {
   v1::Event event = NewEvent();
-  plan_->Report(event.mutable_statistics());
+  ran_->Report(event.mutable_statistics());
   size_t k = 0;
   size_t index = 0;
   for (const StoredParameter& parameter : model_.store->parameters()) {

@@ -27,7 +27,7 @@ const StoredParameter* FirstParameter(const ParameterStore& store, const Graph& 
 // Runs the step again; the parameters are still those before the update.
 std::string Trainer::FirstNotFinite(const Plan::Input& input) {
   const Graph& graph = *model_.graph;
-  const auto layer = plan_->FirstNotFinite(input);
+  const auto layer = ran_->FirstNotFinite(input);
   const int last = static_cast<int>(graph.nodes().size()) - 1;
   const int bad = layer.value_or(-1);
   const auto value = [](const StoredParameter& p) { return !AllFinite(p.master, p.stored_elements()); };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "core/data/dataset_dir.h"
 #include "core/job/duration.h"
 #include "google/protobuf/util/time_util.h"
 #include "server/resources/job_state.h"
@@ -75,13 +76,12 @@ absl::Duration TimeLeft(const v1::Job& job) {
 }
 
 void SetTotals(const v1::JobSpec& resolved, const v1::Dataset& dataset, v1::JobProgress& progress) {
-  uint64_t examples = 0;
+  int64_t examples = 0;
   for (const v1::DatasetSplit& split : dataset.splits()) {
-    if (split.name() == resolved.data().train_split()) examples = static_cast<uint64_t>(split.num_examples());
+    if (split.name() == resolved.data().train_split()) examples = split.num_examples();
   }
-  if (resolved.data().max_train_examples() > 0) examples = std::min(examples, resolved.data().max_train_examples());
-  // The last, smaller batch is dropped.
-  progress.set_steps_per_epoch(resolved.batch_size() > 0 ? examples / resolved.batch_size() : 0);
+  progress.set_steps_per_epoch(
+      core::StepsPerEpoch(resolved, core::FirstOf(examples, resolved.data().max_train_examples())));
   progress.set_total_steps(core::TotalSteps(resolved, progress.steps_per_epoch()));
 }
 

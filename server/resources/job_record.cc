@@ -1,6 +1,7 @@
 #include "server/resources/job_record.h"
 
 #include "absl/strings/str_cat.h"
+#include "core/base/stored_spec.h"
 #include "core/base/uid.h"
 #include "server/resources/etag.h"
 
@@ -24,6 +25,7 @@ void BeginRecord(v1::Job& job, const google::protobuf::Timestamp& now) {
 }
 
 void CompleteRecord(v1::Job& job) {
+  if (job.has_resolved_spec()) core::CompleteStoredSpec(*job.mutable_resolved_spec());
   if (!job.uid().empty()) return;
   TakeFromSpec(job);
   job.set_uid(

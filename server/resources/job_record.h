@@ -10,8 +10,8 @@ namespace traind::server {
 // dataset.
 void BeginRecord(v1::Job& job, const google::protobuf::Timestamp& now);
 
-// Fills in what records of traind before 0.3 do not have: the above, each time the same, and the etag. A newer record
-// stays as it is.
+// Fills in what records of traind before 0.3 do not have: the above, each time the same, the etag, and what their
+// resolved spec left out. A newer record stays as it is.
 void CompleteRecord(v1::Job& job);
 
 }  // namespace traind::server

@@ -40,11 +40,20 @@ std::string OtherClasses(const v1::DataIdentity& before, const v1::DataIdentity&
                       ", for which the checkpoint's outputs stand: they are learned anew");
 }
 
+// A fork without changes goes on as its parent does, even if the defaults of a step have changed since it was made.
+void KeepDefaults(const v1::JobSpec& resolved, v1::JobSpec& spec) {
+  if (!spec.has_batch_size()) spec.set_batch_size(resolved.batch_size());
+  spec.set_last_batch(resolved.last_batch());
+  *spec.mutable_data()->mutable_preprocessing() = resolved.data().preprocessing();
+  *spec.mutable_data()->mutable_augmentation() = resolved.data().augmentation();
+}
+
 // What CreateJob would be asked for. A fork does not initialize: the weights are the checkpoint's.
 v1::CreateJobRequest CreationOf(const v1::ForkJobRequest& request, const v1::Job& parent) {
   v1::CreateJobRequest creation;
   *creation.mutable_spec() = request.has_spec() ? request.spec() : parent.spec();
   creation.mutable_spec()->clear_initial_weights();
+  if (!request.has_spec()) KeepDefaults(parent.resolved_spec(), *creation.mutable_spec());
   creation.set_job_id(request.job_id());
   creation.set_request_id(request.request_id());
   creation.set_view(request.view());

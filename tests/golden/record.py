@@ -13,8 +13,9 @@ the test is traind's own rounding. Written to tests/golden/data:
                                                loss, penalty, gradient_norm, learning_rate
 
 Differences between the two vocabularies, all of them visible below: an L2 `strength` s is s * sum w^2, so its
-gradient is 2 s w and equals PyTorch's `weight_decay` 2 s; traind's `weight_decay` is the decoupled one and, like the
-penalties, leaves biases and normalization parameters alone; its hinge loss is a sum over the classes, PyTorch's a mean.
+gradient is 2 s w and equals PyTorch's `weight_decay` 2 s; traind's `weight_decay` is the decoupled one,
+`coupled_weight_decay` PyTorch's, and both, like the penalties, leave biases and normalization parameters alone; its hinge
+loss is a sum over the classes, PyTorch's a mean.
 """
 import json
 import math
@@ -180,6 +181,26 @@ def graph():
                logits=nn.Linear(12, CLASSES))
 
 
+CEIL_LAYERS = """\
+  layers { name: "conv1" conv2d { out_channels: 20 kernel: 3 padding { mode: SAME } } activation { tanh {} } }
+  layers { name: "max" max_pool { kernel: 3 stride: 2 ceil_mode: true } }
+  layers { name: "conv2" conv2d { out_channels: 20 kernel: 3 padding { amount: 2 } } activation { tanh {} } }
+  layers { name: "mean" avg_pool { kernel: 3 stride: 2 padding { amount: 1 } ceil_mode: true count_include_pad: true } }
+  layers { name: "mean2" avg_pool { kernel: 3 stride: 2 ceil_mode: true } }
+  layers { name: "logits" dense { units: 5 } }
+"""
+
+
+def ceil_pools():
+    """[8, 8] -> max [4, 4] -> conv [6, 6] -> mean [4, 4], whose last windows hang over the padding -> mean [2, 2]."""
+    def forward(net, x):
+        x = F.max_pool2d(torch.tanh(net.conv1(x)), 3, 2, ceil_mode=True)
+        x = F.avg_pool2d(torch.tanh(net.conv2(x)), 3, 2, 1, ceil_mode=True, count_include_pad=True)
+        return net.logits(F.avg_pool2d(x, 3, 2, ceil_mode=True, count_include_pad=False).flatten(1))
+    return Net(forward, conv1=nn.Conv2d(3, 20, 3, padding=1), conv2=nn.Conv2d(20, 20, 3, padding=2),
+               logits=nn.Linear(20 * 4, CLASSES))
+
+
 # --- activations: all of activation.proto, in a small dense net -----------------------------------------------------
 ACTIVATIONS = {
     "identity": ("identity {}", lambda x: x),
@@ -242,6 +263,16 @@ def sgd(lr, decay=0.0, **options):
     return make
 
 
+def coupled(make, decay):
+    """PyTorch's own weight_decay, on the weights alone."""
+    def decayed(net):
+        weights = weights_of(net)
+        known = {id(w) for w in weights}
+        rest = [p for p in net.parameters() if id(p) not in known]
+        return make([{"params": weights, "weight_decay": decay}, {"params": rest}])
+    return decayed
+
+
 def adamw(lr, decay):
     def make(net):
         decayed = {id(w) for w in weights_of(net)}
@@ -261,10 +292,10 @@ def warm_cosine(warmup, final):
 
 class Case:
     def __init__(self, name, layers, net, optimizer_text, optimizer, dataset="features", loss=F.cross_entropy, extra="",
-                 penalty=None, factor=lambda t: 1.0, clip=None):
+                 penalty=None, factor=lambda t: 1.0, clip=None, batch=BATCH):
         self.name, self.layers, self.net, self.dataset = name, layers, net.double(), dataset
         self.optimizer_text, self.optimizer, self.extra = optimizer_text, optimizer, extra
-        self.loss, self.penalty, self.factor, self.clip = loss, penalty, factor, clip
+        self.loss, self.penalty, self.factor, self.clip, self.batch = loss, penalty, factor, clip, batch
 
 
 SGD_TEXT, SGD = "sgd { momentum: 0.9 } learning_rate: 0.05", sgd(0.05, momentum=0.9)
@@ -331,6 +362,16 @@ def cases():
     for name, layers, net in record_norms.cases(Net, IMAGE, CLASSES):
         yield Case(name, layers, net, SGD_TEXT, SGD, dataset="images")
 
+    # Of 80 examples, seven minibatches an epoch: six of 12 and one of 8.
+    yield Case("mlp_last_batch", MLP_LAYERS, mlp(), SGD_TEXT, SGD, batch=12)
+    yield Case("cnn_batch_norm_last_batch", CNN_LAYERS, cnn(), SGD_TEXT, SGD, dataset="images", batch=12)
+    yield Case("mlp_sgd_coupled_decay", MLP_LAYERS, mlp(),
+               SGD_TEXT + " clip_norm: 0.5 coupled_weight_decay: 0.05",
+               coupled(lambda groups: torch.optim.SGD(groups, lr=0.05, momentum=0.9), 0.05), clip=0.5)
+    yield Case("mlp_adam_coupled_decay", MLP_LAYERS, mlp(), "adam {} learning_rate: 0.01 coupled_weight_decay: 0.1",
+               coupled(lambda groups: torch.optim.Adam(groups, lr=0.01), 0.1))
+    yield Case("pool_ceil", CEIL_LAYERS, ceil_pools(), SGD_TEXT, SGD, dataset="images")
+
 
 # --- a run, and its files -------------------------------------------------------------------------------------------
 def tensors_of(net, prefix):
@@ -361,17 +402,18 @@ def run(case):
             parameter.copy_(parameter.float().double())
     record = tensors_of(case.net, "initial.")
     x, y = load(case.dataset)
+    per_epoch = math.ceil(len(x) / case.batch)  # The last minibatch of an epoch may be smaller.
     optimizer = case.optimizer(case.net)
     base = [group["lr"] for group in optimizer.param_groups]
     series = {"loss": [], "penalty": [], "gradient_norm": [], "learning_rate": []}
     case.net.train()
     for t in range(STEPS):
-        first = t * BATCH % len(x)
+        first = t % per_epoch * case.batch
         for group, lr in zip(optimizer.param_groups, base):
             group["lr"] = lr * case.factor(t)
         lr = optimizer.param_groups[0]["lr"]
         optimizer.zero_grad()
-        loss = case.loss(case.net(x[first:first + BATCH]), y[first:first + BATCH])
+        loss = case.loss(case.net(x[first:first + case.batch]), y[first:first + case.batch])
         penalty = case.penalty(case.net) if case.penalty else torch.zeros((), dtype=torch.float64)
         (loss + penalty).backward()
         norm = torch.stack([p.grad.norm() for p in case.net.parameters()]).norm()
@@ -391,7 +433,7 @@ def run(case):
     (DATA / f"{case.name}.textproto").write_text(
         f"# Written by record.py.\nnetwork {{\n{case.layers}}}\ndata {{ dataset: \"{case.dataset}\"{preprocessing} }}\n"
         f"{case.extra + chr(10) if case.extra else ''}optimizer {{ {case.optimizer_text} }}\n"
-        f"batch_size: {BATCH}\nsteps: {STEPS}\nsampling: SEQUENTIAL\nconvolution_algorithm: DIRECT\n"
+        f"batch_size: {case.batch}\nsteps: {STEPS}\nsampling: SEQUENTIAL\nconvolution_algorithm: DIRECT\n"
         f"metrics_every_steps: 1\n")
     print(f"{case.name:28} loss {series['loss'][0]:.4f} -> {series['loss'][-1]:.4f}")
 
@@ -408,8 +450,7 @@ def main():
     for case in cases():
         if not wanted or case.name in wanted:
             run(case)
-    if not wanted:
-        record_networks.run_all(sys.modules[__name__])
+    record_networks.run_all(sys.modules[__name__], wanted)
 
 
 if __name__ == "__main__":

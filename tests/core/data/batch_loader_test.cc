@@ -150,6 +150,33 @@ TEST_F(BatchLoaderTest, EvaluationSeesEachExampleOnceAndPadsTheLastBatch) {
   EXPECT_EQ(large->Next(), nullptr);
 }
 
+TEST_F(BatchLoaderTest, AnEpochEndsWithASmallerBatch) {
+  for (const bool shuffled : {false, true}) {
+    auto loader = Start({.batch = 4, .threads = 2, .shuffled = shuffled, .keep_last = true, .end_step = 6});
+    for (uint64_t epoch = 0; epoch < 2; ++epoch) {
+      std::multiset<int32_t> seen;
+      for (const int64_t count : {4, 4, 2}) {
+        const Batch* batch = loader->Next();
+        ASSERT_NE(batch, nullptr);
+        EXPECT_EQ(batch->epoch, epoch);
+        EXPECT_EQ(batch->count, count);
+        seen.insert(batch->labels, batch->labels + batch->count);
+      }
+      EXPECT_THAT(seen, ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9)) << shuffled;
+    }
+    EXPECT_EQ(loader->Next(), nullptr);
+  }
+}
+
+TEST_F(BatchLoaderTest, AnExampleMayBeItsOwnTarget) {
+  auto loader = Start({.batch = 4, .shuffled = false, .keep_last = true, .targets_are_input = true, .end_step = 3});
+  while (const Batch* batch = loader->Next()) {
+    EXPECT_EQ(batch->labels, nullptr);
+    EXPECT_EQ(batch->targets, batch->examples);
+    EXPECT_EQ(batch->targets[0], 40.0f * static_cast<float>(batch->step));
+  }
+}
+
 TEST_F(BatchLoaderTest, CarriesTargets) {
   const Split split =
       builder_.Make<float>({3, 1}, {1, 2, 3}, Npy("<f4", "(3, 2)", RawBytes<float>({1, 2, 3, 4, 5, 6})));

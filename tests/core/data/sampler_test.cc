@@ -47,9 +47,11 @@ TEST(SamplerTest, AllOrdersAreEquallyLikely) {
   EXPECT_LT(chi_square, 44.2);  // 23 degrees of freedom: exceeded by chance in 0.5 % of all seeds.
 }
 
-TEST(SamplerTest, TheSmallerBatchIsDropped) {
-  const Sampler sampler({.examples = 10, .batch = 3});
-  EXPECT_EQ(sampler.steps_per_epoch(), 3);
+TEST(SamplerTest, TheSmallerBatchIsDroppedOrKept) {
+  EXPECT_EQ(Sampler({.examples = 10, .batch = 3}).steps_per_epoch(), 3);
+  EXPECT_EQ(Sampler({.examples = 10, .batch = 3, .keep_last = true}).steps_per_epoch(), 4);
+  EXPECT_EQ(Sampler({.examples = 9, .batch = 3, .keep_last = true}).steps_per_epoch(), 3);
+  EXPECT_EQ(Sampler({.examples = 1, .batch = 1, .keep_last = true}).steps_per_epoch(), 1);
 }
 
 }  // namespace

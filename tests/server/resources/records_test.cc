@@ -69,6 +69,7 @@ TEST(JobRecordTest, BeginsWithWhatTheSpecSays) {
   (*job.mutable_spec()->mutable_labels())["team"] = "vision";
   job.mutable_resolved_spec()->mutable_data()->set_dataset("datasets/digits");
   v1::Job old = job;
+  job.mutable_resolved_spec()->set_last_batch(v1::LAST_BATCH_KEEP);
   BeginRecord(job, Seconds(5));
   EXPECT_THAT(job.uid(), MatchesRegex("[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"));
   EXPECT_EQ(job.display_name(), "LeNet");
@@ -90,6 +91,7 @@ TEST(JobRecordTest, BeginsWithWhatTheSpecSays) {
   EXPECT_EQ(old.priority(), 3);
   EXPECT_EQ(old.update_time().seconds(), 9);
   EXPECT_EQ(old.etag(), EtagOf(old));
+  EXPECT_EQ(old.resolved_spec().last_batch(), v1::LAST_BATCH_DROP);
   v1::Job newer = job;
   CompleteRecord(newer);
   EXPECT_EQ(newer.SerializeAsString(), job.SerializeAsString());

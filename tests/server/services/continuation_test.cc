@@ -60,6 +60,7 @@ TEST_F(ContinuationTest, AForkBeginsAtTheCheckpoint) {
   EXPECT_EQ(job.progress().step(), 4u);
   EXPECT_EQ(job.progress().checkpoint_step(), 4u);
   EXPECT_EQ(job.progress().total_steps(), 12u);
+  EXPECT_EQ(job.spec().last_batch(), v1::LAST_BATCH_KEEP) << "what the parent was resolved to";
   auto worker = launcher_.Await(2);
   auto checkpoints = core::ListCheckpoints(worker->task.train().checkpoint_dir());
   ASSERT_TRUE(checkpoints.ok());
