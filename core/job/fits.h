@@ -6,10 +6,21 @@
 
 #include "core/kinds/loss.h"
 #include "traind/v1/dataset.pb.h"
+#include "traind/v1/job.pb.h"
 
 namespace traind::core {
 
 inline bool HasLabels(const v1::Dataset& dataset) { return dataset.num_classes() > 0; }
+
+// The dataset as a job's network sees it: with targets INPUT there are no labels, and each of its `inputs` numbers is a
+// target.
+inline v1::Dataset AsCompared(v1::Dataset dataset, const v1::DataSpec& data, int64_t inputs) {
+  if (data.targets() != v1::TARGET_SOURCE_INPUT) return dataset;
+  dataset.set_num_classes(0);
+  dataset.clear_class_names();
+  dataset.set_target_width(inputs);
+  return dataset;
+}
 
 // What the targets are called in messages.
 inline std::string_view NameOfTargets(const v1::Dataset& dataset) {

@@ -7,6 +7,7 @@
 #include "absl/strings/str_replace.h"
 #include "core/data/dataset_dir.h"
 #include "core/job/duration.h"
+#include "core/job/penalty_warnings.h"
 #include "core/job/resolve_data.h"
 #include "core/kinds/initializer.h"
 #include "core/kinds/loss.h"
@@ -100,15 +101,53 @@ void WarnOfLogits(const v1::Loss& loss, const Node& output, std::vector<std::str
 }
 
 // Early stopping looks at each evaluation of the cadence; the first one of a job is always the best so far.
-void WarnOfPatience(const v1::JobSpec& spec, const v1::Dataset& dataset, std::vector<std::string>& warnings) {
+void WarnOfPatience(const v1::JobSpec& spec, int64_t examples, std::vector<std::string>& warnings) {
   const v1::EarlyStopping& config = spec.early_stopping();
-  const v1::DatasetSplit* train = FindSplit(dataset, spec.data().train_split());
-  if (!spec.has_early_stopping() || config.restore_best() || train == nullptr) return;
-  const int64_t examples = LimitedTo(spec.data().max_train_examples(), train->num_examples());
-  const uint64_t evaluations = TotalSteps(spec, examples / spec.batch_size()) / spec.evaluation().every_steps();
+  if (!spec.has_early_stopping() || config.restore_best()) return;
+  const uint64_t evaluations = TotalSteps(spec, StepsPerEpoch(spec, examples)) / spec.evaluation().every_steps();
   if (evaluations > config.patience()) return;
   warnings.push_back(absl::StrCat("early_stopping never acts: its patience is ", config.patience(),
                                   " evaluations, and the whole job has ", evaluations));
+}
+
+// PyTorch's sgd, adam, rmsprop and adagrad, and Caffe's solvers, mean another thing by the same name; adamw is the
+// same.
+void WarnOfDecay(const v1::Optimizer& optimizer, std::vector<std::string>& warnings) {
+  if (optimizer.weight_decay() == 0 || optimizer.has_adamw()) return;
+  warnings.push_back(absl::StrCat("optimizer.weight_decay is decoupled from the gradient; what PyTorch's ",
+                                  KindName(optimizer), " and Caffe call weight_decay is coupled_weight_decay"));
+}
+
+void WarnOfWarmup(const v1::JobSpec& spec, int64_t examples, std::vector<std::string>& warnings) {
+  const uint64_t steps = RoundSteps(spec, StepsPerEpoch(spec, examples));
+  const uint64_t warmup = spec.optimizer().schedule().warmup_steps();
+  if (steps == 0 || warmup < steps) return;
+  const bool rounds = spec.has_lottery_ticket();
+  warnings.push_back(absl::StrCat("optimizer.schedule.warmup_steps are ", warmup, ", and ",
+                                  rounds ? "each round" : "the job", " has ", steps, " steps: learning_rate reaches ",
+                                  100 * steps / warmup, " % of ", spec.optimizer().learning_rate(),
+                                  ", and the rest of the schedule never comes"));
+}
+
+void WarnOfOutputs(const Graph& graph, const v1::Dataset& dataset, std::vector<std::string>& warnings) {
+  const int64_t outputs = Elements(graph.output().output);
+  if (dataset.num_classes() == 0 || outputs <= dataset.num_classes()) return;
+  warnings.push_back(absl::StrCat(Quoted(graph.output().name), ": ", outputs, " outputs for the ",
+                                  dataset.num_classes(), " classes of ", dataset.name(), ": the last ",
+                                  outputs - dataset.num_classes(), " stand for no class"));
+}
+
+// Statistics over one example: its own values are their mean.
+void WarnOfLastBatch(const v1::JobSpec& spec, const Graph& graph, int64_t examples,
+                     std::vector<std::string>& warnings) {
+  if (spec.batch_size() == 1 || LastBatchOf(spec, examples) != 1) return;
+  for (const Node& node : graph.nodes()) {
+    if (!TraitsOf(node).normalizes_over_batch) continue;
+    warnings.push_back(absl::StrCat("the last minibatch of an epoch has one example, over which ", Quoted(node.name),
+                                    " normalizes: say last_batch: DROP, or another batch_size than ",
+                                    spec.batch_size()));
+    return;
+  }
 }
 
 }  // namespace
@@ -133,10 +172,13 @@ std::vector<std::string> NetworkWarnings(const Graph& graph, int64_t batch) {
   return warnings;
 }
 
-std::vector<std::string> JobWarnings(const v1::JobSpec& spec, const v1::DataSpec& given, const Graph& graph,
+std::vector<std::string> JobWarnings(const v1::JobSpec& spec, const v1::JobSpec& given, const Graph& graph,
                                      const v1::Dataset& dataset) {
   std::vector<std::string> warnings = NetworkWarnings(graph, spec.batch_size());
+  WarnOfPenalties(given.network(), graph, warnings);
   WarnOfLogits(spec.loss(), graph.output(), warnings);
+  WarnOfOutputs(graph, dataset, warnings);
+  WarnOfDecay(spec.optimizer(), warnings);
   if (dataset.element_type() == v1::ELEMENT_TYPE_UINT8 && !Centres(spec.data())) {
     warnings.emplace_back(
         "the input is not zero-mean: bytes are all positive; add zero_mean or standardize to "
@@ -145,13 +187,18 @@ std::vector<std::string> JobWarnings(const v1::JobSpec& spec, const v1::DataSpec
   if (spec.data().train_split() == spec.data().evaluation_split()) {
     warnings.emplace_back("evaluation uses the examples of the training split: overfitting will not show");
   }
-  if (given.evaluation_split().empty() && !Evaluates(spec.data())) {
+  if (given.data().evaluation_split().empty() && !Evaluates(spec.data())) {
     warnings.push_back(
         absl::StrCat("nothing is evaluated: ", dataset.name(), " has no split test, val, valid, ",
                      "validation or dev beside the one that is trained on, so that overfitting will not ",
                      "show and no checkpoint is the best; import it with one, or say ", "evaluation_split: \"none\""));
   }
-  WarnOfPatience(spec, dataset, warnings);
+  const v1::DatasetSplit* train = FindSplit(dataset, spec.data().train_split());
+  if (train == nullptr) return warnings;
+  const int64_t examples = LimitedTo(spec.data().max_train_examples(), train->num_examples());
+  WarnOfLastBatch(spec, graph, examples, warnings);
+  WarnOfWarmup(spec, examples, warnings);
+  WarnOfPatience(spec, examples, warnings);
   return warnings;
 }
 

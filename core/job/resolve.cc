@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/kind.h"
 #include "core/base/labels.h"
 #include "core/base/registry.h"
 #include "core/data/batch_loader.h"
@@ -34,7 +36,7 @@ constexpr int64_t kMaxMemory = int64_t{1} << 61;  // So that two can be added.
 
 // A bound far above use: the memory that a job may reserve is what limits a batch.
 constexpr uint32_t kMaxBatch = 65536;
-// The API's defaults: of a job and of the description of a network; of a probe, as in the lecture.
+// The API's defaults: of a large job and of the description of a network; of a probe, as in the lecture.
 constexpr uint32_t kDefaultBatch = 128;
 constexpr uint32_t kDefaultProbeBatch = 16;
 // One prefetch thread keeps up with so many that compute.
@@ -110,7 +112,14 @@ void ResolveLoss(v1::JobSpec& spec, const v1::Dataset* dataset, bool blends, con
   }
 }
 
-void CheckOutput(const Graph& graph, const v1::Dataset& dataset, const FieldErrors& errors) {
+// Class labels as one-hot rows need as many outputs as there are classes; more of them would be a place for no class.
+bool IsOneHot(v1::Loss config, const v1::Dataset& dataset) {
+  FieldErrors::Root reported;
+  const auto loss = Registry<Loss>::Get().Create(config, reported.scope());
+  return HasLabels(dataset) && loss != nullptr && loss->output_meaning() == OutputMeaning::kValues;
+}
+
+void CheckOutput(const Graph& graph, const v1::Loss& loss, const v1::Dataset& dataset, const FieldErrors& errors) {
   const Shape& output = graph.output().output;
   if (output.size() != 1) {
     errors.Add(absl::StrCat("is the network's output and has shape ", ToString(output), "; it must be [outputs]"));
@@ -119,6 +128,10 @@ void CheckOutput(const Graph& graph, const v1::Dataset& dataset, const FieldErro
                                                  " classes of ", dataset.name())
                                   : absl::StrCat("has ", output[0], " outputs, and the targets of ", dataset.name(),
                                                  " have ", dataset.target_width()));
+  } else if (IsOneHot(loss, dataset) && output[0] != dataset.num_classes()) {
+    errors.Add(absl::StrCat("has ", output[0], " outputs, and ", KindName(loss), " compares them with one-hot rows of ",
+                            "the ", dataset.num_classes(), " classes of ", dataset.name(),
+                            ": give it one output for each class, or say data.targets: INPUT for an autoencoder"));
   }
 }
 
@@ -183,16 +196,28 @@ void ResolveSettings(v1::JobSpec& spec, uint32_t max_threads, const FieldErrors&
   if (spec.has_max_duration()) CheckDuration(spec.max_duration(), /*above_zero=*/true, errors.At("max_duration"));
 }
 
+// The largest power of two of 8 to 128 with which an epoch over `examples` has 8 minibatches; 8 when none has. 128
+// while their number is not known.
+uint32_t DefaultBatch(v1::JobSpec spec, int64_t examples) {
+  for (uint32_t batch = kDefaultBatch; batch > 8; batch /= 2) {
+    spec.set_batch_size(batch);
+    if (examples == 0 || StepsPerEpoch(spec, examples) >= 8) return batch;
+  }
+  return 8;
+}
+
 // How many examples a step takes, how many steps there are, and what happens to the weights before and between them.
 void ResolveSteps(const v1::JobSpec& spec, int64_t examples, v1::JobSpec& resolved, const FieldErrors& errors) {
-  resolved.set_batch_size(
-      ResolveBatch(spec.has_batch_size(), spec.batch_size(), kDefaultBatch, examples, errors.At("batch_size")));
-  const uint64_t steps_per_epoch = resolved.batch_size() > 0 ? examples / resolved.batch_size() : 0;
+  if (resolved.last_batch() == v1::LAST_BATCH_UNSPECIFIED) resolved.set_last_batch(v1::LAST_BATCH_KEEP);
+  resolved.set_batch_size(ResolveBatch(spec.has_batch_size(), spec.batch_size(), DefaultBatch(resolved, examples),
+                                       examples, errors.At("batch_size")));
+  const uint64_t steps_per_epoch = StepsPerEpoch(resolved, examples);
   ResolveDuration(resolved, steps_per_epoch, errors);
   ResolveLotteryTicket(resolved, steps_per_epoch, errors);
   if (resolved.has_data_initialization()) {
     const FieldErrors at = errors.At("data_initialization");
-    ResolveDataInitialization(*resolved.mutable_data_initialization(), steps_per_epoch, at);
+    const uint64_t whole = resolved.batch_size() > 0 ? examples / resolved.batch_size() : 0;
+    ResolveDataInitialization(*resolved.mutable_data_initialization(), whole, at);
     if (resolved.has_initial_weights()) at.Add("would change the weights of initial_weights; leave one of them out");
   }
   if (steps_per_epoch > 0 && !resolved.evaluation().has_every_steps()) {
@@ -219,7 +244,7 @@ std::unique_ptr<Graph> ResolveNetwork(const v1::JobSpec& spec, const v1::Dataset
   if (graph == nullptr || dataset == nullptr) return nullptr;
   *looks = ResolveTestTime(resolved.mutable_evaluation()->mutable_test_time(), data.stored, data.augmented,
                            errors.At("evaluation").At("test_time"));
-  CheckOutput(*graph, *dataset, OutputField(spec.network(), errors.At("network")));
+  CheckOutput(*graph, resolved.loss(), *dataset, OutputField(spec.network(), errors.At("network")));
   if (resolved.has_data_initialization()) {
     CheckDataInitialization(resolved.data_initialization(), *graph, errors.At("data_initialization"));
   }
@@ -238,6 +263,11 @@ absl::StatusOr<ResolvedJob> ResolveJob(const v1::JobSpec& spec, const v1::Datase
   ResolveSettings(resolved, max_threads, errors);
   const ResolvedData data = ResolveData(*resolved.mutable_data(), dataset, errors.At("data"));
   ResolveSteps(spec, data.examples, resolved, errors);
+  // From here on it is the one that the network is compared with.
+  const std::optional<v1::Dataset> compared =
+      dataset == nullptr ? std::nullopt
+                         : std::optional(AsCompared(*dataset, resolved.data(), Elements(data.input_shape)));
+  if (compared.has_value()) dataset = &*compared;
   ResolveEarlyStopping(resolved, dataset, errors);
   ResolveLoss(resolved, dataset, data.blends, errors.At("loss"));
   ResolveOptimizerDefault(*resolved.mutable_optimizer());
@@ -251,7 +281,7 @@ absl::StatusOr<ResolvedJob> ResolveJob(const v1::JobSpec& spec, const v1::Datase
   job.algorithms =
       ChooseAlgorithms(*graph, resolved.batch_size(), resolved.precision(), resolved.convolution_algorithm());
   const int slots = static_cast<int>(optimizer.optimizer->slots().size());
-  MemoryOptions memory = MemoryOptionsFor(resolved, job.algorithms, slots, looks);
+  MemoryOptions memory = MemoryOptionsFor(resolved, job.algorithms, slots, data.examples, looks);
   memory.plan.stop = stop;
   auto description = Describe(*graph, network, memory);
   if (absl::Status status = Ask(stop); !status.ok()) return status;
@@ -260,7 +290,7 @@ absl::StatusOr<ResolvedJob> ResolveJob(const v1::JobSpec& spec, const v1::Datase
     return job;
   }
   job.description = *std::move(description);
-  job.warnings = JobWarnings(resolved, spec.data(), *graph, *dataset);
+  job.warnings = JobWarnings(resolved, spec, *graph, *dataset);
   job.description.mutable_warnings()->Assign(job.warnings.begin(), job.warnings.end());
   // What evaluates or predicts with its weights later is admitted with the same.
   const int64_t plans = std::max(job.description.training_memory_bytes(), job.description.inference_memory_bytes());

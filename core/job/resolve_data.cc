@@ -16,6 +16,7 @@ constexpr char kNoSplit[] = "none";
 ResolvedData ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const FieldErrors& errors) {
   if (dataset != nullptr) data.set_dataset(dataset->name());
   if (data.train_split().empty()) data.set_train_split("train");
+  if (data.targets() == v1::TARGET_SOURCE_UNSPECIFIED) data.set_targets(v1::TARGET_SOURCE_DATASET);
   if (data.evaluation_split().empty()) {
     data.set_evaluation_split(dataset == nullptr ? "test" : DefaultEvaluationSplit(*dataset, data.train_split()));
   }

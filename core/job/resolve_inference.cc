@@ -39,6 +39,8 @@ int64_t ResolveLooks(const v1::JobSpec& job, const Shape& image, v1::TestTime* t
   return 1;
 }
 
+int64_t InputsOf(const v1::JobSpec& job) { return Elements(ShapeOf(job.network().input_shape())); }
+
 // What a network gives, and to whom.
 struct Head {
   int64_t outputs = 0;
@@ -186,7 +188,8 @@ v1::JobSpec ResolveEvaluation(const v1::EvaluateRequest& request, const v1::JobS
                               const FieldErrors& errors) {
   v1::JobSpec spec = job;
   ResolveEvaluationData(request, dataset, spec.mutable_data(), errors.At("data"));
-  if (dataset != nullptr) CheckTargets(job, *dataset, errors.At("data").At("dataset"));
+  if (dataset != nullptr)
+    CheckTargets(job, AsCompared(*dataset, job.data(), InputsOf(job)), errors.At("data").At("dataset"));
   if (request.has_batch_size()) {
     CheckBatch(request.batch_size(), job.batch_size(), errors.At("batch_size"));
     spec.set_batch_size(request.batch_size());

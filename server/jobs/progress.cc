@@ -81,7 +81,7 @@ void SetTotals(const v1::JobSpec& resolved, const v1::Dataset& dataset, v1::JobP
     if (split.name() == resolved.data().train_split()) examples = split.num_examples();
   }
   progress.set_steps_per_epoch(
-      core::StepsPerEpoch(resolved, core::FirstOf(examples, resolved.data().max_train_examples())));
+      core::StepsPerEpoch(resolved, core::LimitedTo(resolved.data().max_train_examples(), examples)));
   progress.set_total_steps(core::TotalSteps(resolved, progress.steps_per_epoch()));
 }
 

@@ -2,6 +2,7 @@
 #include "core/job/resolve.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -42,8 +43,10 @@ TEST(ResolveJob, FillsInEveryDefault) {
   EXPECT_EQ(spec.batch_size(), 128u);
   EXPECT_EQ(spec.sampling(), v1::SAMPLING_SHUFFLED);
   EXPECT_EQ(spec.epochs(), 10u);
-  EXPECT_EQ(spec.evaluation().every_steps(), 468u);  // An epoch, whose last 96 examples are dropped.
-  EXPECT_EQ(spec.statistics().every_steps(), 234u);  // Twenty times in 4680 steps.
+  EXPECT_EQ(spec.last_batch(), v1::LAST_BATCH_KEEP);
+  EXPECT_EQ(spec.evaluation().every_steps(), 469u);  // An epoch, whose last minibatch has 96 examples.
+  EXPECT_EQ(spec.data().targets(), v1::TARGET_SOURCE_DATASET);
+  EXPECT_EQ(spec.statistics().every_steps(), 234u);  // Twenty times in 4690 steps.
   EXPECT_EQ(spec.statistics().histogram_bins(), 64u);
   EXPECT_EQ(spec.statistics().dead_window(), 5u);
   EXPECT_EQ(spec.checkpoint().every().seconds(), 30);
@@ -91,7 +94,7 @@ TEST(ResolveJob, KeepsWhatWasSaidAndIsIdempotent) {
 TEST(ResolveJob, TakesSmallerBatchesWhereTheDatasetHasNoMore) {
   const ResolvedJob job =
       Resolve("network { layers { name: 'logits' dense { units: 10 } } } data { dataset: 'colour' }");
-  EXPECT_EQ(job.spec.batch_size(), 100u);
+  EXPECT_EQ(job.spec.batch_size(), 8u);
 }
 
 TEST(ResolveJob, EvaluatesTheSplitThatIsMeantForIt) {
@@ -142,6 +145,43 @@ TEST(ResolveJob, RefusesASoftmaxOverOneNumber) {
   EXPECT_EQ(problems(""), "");
 }
 
+// By hand: of 2048 examples 128 are a sixteenth; of 1000 an epoch has 8 minibatches of 128, with the last one kept.
+TEST(ResolveJob, BatchesSuitTheNumberOfExamples) {
+  for (const auto& [examples, batch] : std::vector<std::pair<int64_t, uint32_t>>{
+           {60000, 128}, {2048, 128}, {1000, 128}, {896, 64}, {331, 32}, {150, 16}, {100, 8}, {20, 8}, {5, 5}}) {
+    v1::Dataset dataset = *FindTestDataset("flowers");
+    dataset.mutable_splits(0)->set_num_examples(examples);
+    FieldErrors::Root errors;
+    auto spec =
+        FromText<v1::JobSpec>("network { layers { name: 'a' dense { units: 3 } } } data { dataset: 'flowers' }");
+    EXPECT_EQ(ResolveJob(spec, &dataset, 1, errors.scope())->spec.batch_size(), batch) << examples;
+    spec.set_last_batch(v1::LAST_BATCH_DROP);
+    if (examples == 1000) {
+      EXPECT_EQ(ResolveJob(spec, &dataset, 1, errors.scope())->spec.batch_size(), 64u);
+    }
+    EXPECT_TRUE(errors.ok()) << errors.ToStatus();
+  }
+}
+
+// The plan of the smaller minibatch lives in the memory of the other.
+TEST(ResolveJob, ASmallerLastMinibatchTakesHardlyMoreMemory) {
+  const std::string job =
+      "network { layers { name: 'c' conv2d { out_channels: 32 kernel: 3 } activation { relu {} } }"
+      " layers { name: 'logits' dense { units: 10 } } } data { dataset: 'images' } threads: 1 batch_size: ";
+  const ResolvedJob divides = Resolve(job + "120"), leaves = Resolve(job + "121");
+  const auto bytes = [](const ResolvedJob& j) { return j.description.training_memory_bytes(); };
+  EXPECT_GE(bytes(leaves), bytes(divides));
+  EXPECT_LT(bytes(leaves), bytes(divides) + bytes(divides) / 20);
+}
+
+TEST(ResolveJob, AnAutoencoderHasItsInputAsTargets) {
+  const ResolvedJob job = Resolve(
+      "network { layers { name: 'code' dense { units: 32 } } layers { name: 'out' dense { units: 784 } } }"
+      "data { dataset: 'images' targets: TARGET_SOURCE_INPUT preprocessing { zero_mean {} } }");
+  EXPECT_TRUE(job.spec.loss().has_mean_squared_error());
+  EXPECT_THAT(job.warnings, IsEmpty());
+}
+
 TEST(ResolveJob, EarlyStoppingLooksAtTheLossUnlessToldOtherwise) {
   const std::string job = std::string("network { layers { name: 'logits' dense { units: 10 } } } epochs: 5 ") +
                           "data { dataset: 'images' " + kCentred + " } ";
@@ -185,6 +225,51 @@ TEST(ResolveJob, WarnsOfWhatTheLectureWarnsOf) {
                       "data { dataset: 'images' evaluation_split: 'train' preprocessing { scale {} } }")
                   .warnings,
               ElementsAre(HasSubstr("not zero-mean"), HasSubstr("training split")));
+}
+
+// Each allowed, and hardly ever meant.
+TEST(ResolveJob, WarnsOfWhatActsOnNothingOrOtherwiseThanElsewhere) {
+  const std::string data = std::string("data { dataset: 'images' ") + kCentred + " } ";
+  const auto warnings = [&](const std::string& layers, const std::string& more) {
+    return Resolve("network { " + layers + " } " + data + more).warnings;
+  };
+  const std::string logits = "layers { name: 'logits' dense { units: 10 } }";
+  EXPECT_THAT(warnings(logits, "steps: 100 optimizer { schedule { warmup_steps: 100 } }"),
+              ElementsAre(HasSubstr("warmup_steps are 100, and the job has 100 steps: learning_rate reaches 100 %")));
+  EXPECT_THAT(warnings(logits, "steps: 100 optimizer { schedule { warmup_steps: 400 } }"),
+              ElementsAre(HasSubstr("learning_rate reaches 25 % of 0.01")));
+  EXPECT_THAT(warnings(logits, "steps: 100 optimizer { schedule { warmup_steps: 99 } }"), IsEmpty());
+  EXPECT_THAT(warnings(logits, "steps: 0 optimizer { schedule { warmup_steps: 9 } }"), IsEmpty());
+  EXPECT_THAT(warnings("layers { name: 'logits' dense { units: 12 } }", ""),
+              ElementsAre(HasSubstr("12 outputs for the 10 classes of datasets/images: the last 2")));
+  EXPECT_THAT(warnings(logits, "optimizer { sgd {} weight_decay: 1e-4 }"),
+              ElementsAre(HasSubstr("PyTorch's sgd and Caffe call weight_decay is coupled_weight_decay")));
+  EXPECT_THAT(warnings(logits, "optimizer { adamw {} }"), IsEmpty());
+  EXPECT_THAT(warnings(logits, "optimizer { sgd {} coupled_weight_decay: 1e-4 }"), IsEmpty());
+
+  const std::string l2 = "l2 { strength: 0.1 }";
+  EXPECT_THAT(warnings(logits + "regularizers { " + l2 + " groups: PARAMETER_GROUP_NORMALIZATION }", ""),
+              ElementsAre("network.regularizers[0] acts on nothing: no layer has trained parameters of the group "
+                          "NORMALIZATION"));
+  EXPECT_THAT(warnings(logits + "regularizers { " + l2 + " groups: PARAMETER_GROUP_BIASES }", ""), IsEmpty());
+  EXPECT_THAT(
+      warnings("layers { name: 'n' batch_norm {} regularizers { " + l2 + " } }" + logits, ""),
+      ElementsAre("network.layers[0].regularizers[0] acts on nothing: layer \"n\" has no trained parameters of the "
+                  "group WEIGHTS"));
+  EXPECT_THAT(
+      warnings("layers { name: 'r' block { residual { channels: 4 } } regularizers { " + l2 +
+                   " groups: PARAMETER_GROUP_WEIGHTS groups: PARAMETER_GROUP_BIASES } }"
+                   "layers { name: 'p' global_avg_pool {} }" +
+                   logits,
+               ""),
+      ElementsAre("network.layers[0].regularizers[0] acts on nothing: block \"r\" has no trained parameters of the "
+                  "group BIASES"));
+  const std::string norm = "layers { name: 'n' batch_norm {} }" + logits;
+  EXPECT_THAT(warnings(norm, "batch_size: 59998"), IsEmpty());
+  EXPECT_THAT(warnings(norm, "batch_size: 59999"),
+              ElementsAre(HasSubstr("one example, over which layer \"n\" normalizes: say last_batch: DROP")));
+  EXPECT_THAT(warnings(norm, "batch_size: 59999 last_batch: LAST_BATCH_DROP"), IsEmpty());
+  EXPECT_THAT(warnings(logits, "batch_size: 59999"), IsEmpty());
 }
 
 TEST(DescribeNetwork, ListsShapesParametersAndFlops) {
