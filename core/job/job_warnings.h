@@ -15,8 +15,8 @@ namespace traind::core {
 // About the network alone, for minibatches of `batch`.
 std::vector<std::string> NetworkWarnings(const Graph& graph, int64_t batch);
 
-// About a resolved job: the network's, and those about its data, its loss, and how it is trained. `given` is what the user
-// wrote.
+// About a resolved job: the network's, and those about its data, its loss, and how it is trained. `given` is what the
+// user wrote.
 std::vector<std::string> JobWarnings(const v1::JobSpec& spec, const v1::JobSpec& given, const Graph& graph,
                                      const v1::Dataset& dataset);
 
