@@ -1,13 +1,12 @@
 // A network with its parameters, ready to be planned: what training, evaluation, prediction and probing share.
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "core/checkpoint/match_weights.h"
 #include "core/graph/graph.h"
 #include "core/kinds/loss.h"
 #include "core/plan/parameter_store.h"
@@ -32,22 +31,8 @@ absl::Status PrepareEngine(uint32_t threads, v1::Precision precision);
 // `num_slots` is that of the optimizer; a model that is not trainable has none.
 absl::StatusOr<Model> MakeModel(v1::Network network, const v1::Loss* loss, bool trainable, int num_slots);
 
-// What became of the tensors of a file and of a network.
-struct LoadedWeights {
-  int64_t loaded = 0;
-  std::vector<std::string> converted = {};  // "F16": the types of the file that became float32.
-  std::vector<std::string> missing = {};    // Of the network: they are initialized.
-  std::vector<std::string> unused = {};     // Of the file: the network has none such.
-  std::vector<std::string> skipped = {};    // Of the file: integers, "bn1.num_batches_tracked (I64)".
-
-  bool complete() const { return missing.empty() && unused.empty(); }
-  // "4 tensors loaded (from F16); not in the file, so initialized: fc.weight, fc.bias; ..."
-  std::string ToString() const;
-};
-
-// Fills the parameters from a safetensors file with the network's names and shapes. Integers that count batches, as
-// PyTorch's batch norm does, are skipped. INVALID_ARGUMENT lists every tensor that is missing or unknown (unless
-// `allow_missing`), or of another shape or type, and says so when none fits. Call after all plans were made.
-absl::StatusOr<LoadedWeights> LoadWeights(const std::string& path, bool allow_missing, ParameterStore& store);
+// Fills the parameters from a safetensors file with the network's names and shapes. INVALID_ARGUMENT lists the problems
+// of the match. Call after all plans were made.
+absl::StatusOr<WeightsMatch> LoadWeights(const std::string& path, bool allow_missing, ParameterStore& store);
 
 }  // namespace traind::core

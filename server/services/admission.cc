@@ -1,10 +1,13 @@
 #include "server/services/admission.h"
 
+#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "core/checkpoint/match_weights.h"
 #include "core/data/dataset_dir.h"
 #include "core/job/data_identity.h"
 #include "core/job/preprocessing_from.h"
@@ -25,6 +28,27 @@ std::string KnownDatasets(const DataFolder& folder) {
                                        : "there are none yet: import one first";
 }
 
+constexpr size_t kMostProblems = 10;  // Of one file.
+
+// What of the file fits the network; a file that cannot be read is the worker's to report.
+void CheckInitialWeights(const Weights& weights, core::ResolvedJob& resolved, const core::FieldErrors& model) {
+  const auto file = core::Safetensors::Open(weights.path);
+  if (!file.ok()) return;
+  std::vector<core::NeededTensor> network;
+  for (const auto& layer : resolved.description.layers()) {
+    for (const v1::TensorInfo& tensor : layer.parameters()) {
+      network.push_back({tensor.name(), {tensor.shape().begin(), tensor.shape().end()}});
+    }
+  }
+  const core::WeightsMatch match = core::MatchWeights(*file, network);
+  const auto problems = match.Problems(resolved.spec.initial_weights().allow_missing());
+  for (size_t i = 0; i < std::min(problems.size(), kMostProblems); ++i) model.Add(problems[i]);
+  if (problems.size() > kMostProblems) model.Add(absl::StrCat("and ", problems.size() - kMostProblems, " more"));
+  if (problems.empty() && !match.complete()) {
+    resolved.warnings.push_back(absl::StrCat("initial weights from ", weights.name, ": ", match.ToString()));
+  }
+}
+
 // The files of the weights, and the preprocessing that goes with them.
 void BeginWith(const Weights& weights, core::ResolvedJob& resolved, const v1::DataIdentity& data,
                JobManager::NewJob& admitted, const core::FieldErrors& spec) {
@@ -34,6 +58,7 @@ void BeginWith(const Weights& weights, core::ResolvedJob& resolved, const v1::Da
   for (std::string& warning : core::ResolvePreprocessingFrom(resolved.spec, data, origin, spec.At("initial_weights"))) {
     resolved.warnings.push_back(std::move(warning));
   }
+  CheckInitialWeights(weights, resolved, spec.At("initial_weights").At("model"));
   admitted.weights_file = weights.path;
   if (resolved.spec.initial_weights().preprocessing_from() == v1::InitialWeights::PREPROCESSING_FROM_MODEL) {
     admitted.preprocessing_file = weights.preprocessing_path;

@@ -192,15 +192,38 @@ TEST_F(DataIdentityTest, OtherDataIsComparedBeforeAWorkerStarts) {
   EXPECT_EQ(launcher_.started(), 2u);
 }
 
+TEST_F(DataIdentityTest, WeightsAreComparedWithTheNetworkBeforeAWorkerStarts) {
+  const std::string header =
+      R"({"logits.bias":{"dtype":"F16","shape":[3],"data_offsets":[0,6]},"n":{"dtype":"I64","shape":[],"data_offsets":[6,14]}})";
+  v1::Model model;
+  ASSERT_TRUE(UploadModel("m", LittleEndian(header.size(), 8) + header + std::string(14, '\0'), &model).ok());
+  EXPECT_EQ(model.tensors(0).dtype(), "F16");
+  EXPECT_EQ(model.tensors(1).dtype(), "I64");
+  v1::CreateJobRequest request = JobRequest("b");
+  request.mutable_spec()->mutable_initial_weights()->set_model("models/m");
+  v1::Job job;
+  const grpc::Status refused = Create(request, &job);
+  EXPECT_THAT(Fields(refused), ElementsAre("spec.initial_weights.model", "spec.initial_weights.model"));
+  EXPECT_THAT(refused.error_message(), HasSubstr("logits.weight: is missing"));
+  EXPECT_THAT(refused.error_message(), HasSubstr("n (I64): the network has no such tensor"));
+  request.mutable_spec()->mutable_initial_weights()->set_allow_missing(true);
+  ASSERT_TRUE(Create(request, &job).ok());
+  EXPECT_THAT(job.warnings(),
+              Contains("initial weights from models/m: 1 tensor loaded (from F16); not in the file, and "
+                       "so initialized: logits.weight; in the file, but not in the network: n (I64)"));
+}
+
 TEST_F(DataIdentityTest, AJobBeginsWithTheModelsPreprocessing) {
   v1::CreateJobRequest request = JobRequest("scaled");
   request.mutable_spec()->mutable_data()->add_preprocessing()->mutable_standardize();
   v1::Job job;
   ASSERT_TRUE(Create(request, &job).ok());
   const auto worker = launcher_.Await(2);
-  const std::vector<core::Tensor> tensors = {{"preprocessing.0.mean", {1}, {0.5f}}};
-  const auto sources = core::SourcesOf(tensors);
-  core::CheckpointContent content{.weights = sources, .state = sources, .preprocessing = sources};
+  const std::vector<core::Tensor> tensors = {{"logits.weight", {3, 16}, std::vector<float>(48)},
+                                             {"logits.bias", {3}, {0, 0, 0}}};
+  const std::vector<core::Tensor> learned = {{"preprocessing.0.mean", {1}, {0.5f}}};
+  const auto sources = core::SourcesOf(tensors), fitted = core::SourcesOf(learned);
+  core::CheckpointContent content{.weights = sources, .state = sources, .preprocessing = fitted};
   content.manifest.set_step(1);
   *content.manifest.mutable_spec() = worker->task.train().spec();
   ASSERT_TRUE(core::SaveCheckpoint(worker->task.train().checkpoint_dir(), content, {}).ok());
