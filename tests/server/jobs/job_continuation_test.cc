@@ -74,7 +74,7 @@ TEST_F(JobVerbsTest, AJobWhoseDatasetIsGoneOrThatIsTooLargeDoesNotGoOn) {
     std::filesystem::remove(folder_->Item("datasets", "digits"));
     return absl::OkStatus();
   };
-  ASSERT_TRUE(manager_->RemoveDataset("datasets/digits", remove).ok());
+  ASSERT_TRUE(manager_->RemoveDataset("datasets/digits", "", true, remove).ok());
   const absl::Status gone = manager_->Resume("a").status();
   EXPECT_TRUE(absl::IsFailedPrecondition(gone));
   EXPECT_EQ(gone.message(), "jobs/a cannot go on: datasets/digits was deleted");
@@ -87,10 +87,10 @@ TEST_F(JobVerbsTest, AJobWhoseDatasetIsGoneOrThatIsTooLargeDoesNotGoOn) {
 TEST_F(JobVerbsTest, ADatasetStaysWhileAJobMayGoOn) {
   const auto remove = [] { return absl::OkStatus(); };
   StartWith(v1::JOB_STATE_PAUSED);
-  EXPECT_TRUE(absl::IsFailedPrecondition(manager_->RemoveDataset("datasets/digits", remove)));
+  EXPECT_TRUE(absl::IsFailedPrecondition(manager_->RemoveDataset("datasets/digits", "", false, remove)));
   StartWith(v1::JOB_STATE_FAILED);
   ASSERT_TRUE(manager_->Resume("a").ok());
-  EXPECT_TRUE(absl::IsFailedPrecondition(manager_->RemoveDataset("datasets/digits", remove)));
+  EXPECT_TRUE(absl::IsFailedPrecondition(manager_->RemoveDataset("datasets/digits", "", false, remove)));
 }
 
 TEST_F(JobVerbsTest, AJobEndsWellWhenItsTimeIsOver) {

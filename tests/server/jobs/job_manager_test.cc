@@ -267,11 +267,15 @@ TEST_F(JobManagerTest, KeepsADatasetThatAJobNeeds) {
     removed = true;
     return absl::OkStatus();
   };
-  EXPECT_TRUE(absl::IsFailedPrecondition(manager_->RemoveDataset("datasets/digits", remove)));
+  EXPECT_TRUE(absl::IsFailedPrecondition(manager_->RemoveDataset("datasets/digits", "", false, remove)));
   EXPECT_FALSE(removed);
   worker->End(Kind::kFinished);
   AwaitState("a", v1::JOB_STATE_SUCCEEDED);
-  EXPECT_TRUE(manager_->RemoveDataset("datasets/digits", remove).ok());
+  const absl::Status traces = manager_->RemoveDataset("datasets/digits", "", false, remove);
+  EXPECT_TRUE(absl::IsFailedPrecondition(traces));
+  EXPECT_THAT(traces.message(), testing::HasSubstr("jobs/a was trained on"));
+  EXPECT_FALSE(removed);
+  EXPECT_TRUE(manager_->RemoveDataset("datasets/digits", "", true, remove).ok());
   EXPECT_TRUE(removed);
 }
 
