@@ -88,13 +88,13 @@ TEST_F(FaultsTest, AFailedJobSaysItsSentenceOnce) {
   server_.training.get_job = [](const v1::GetJobRequest& request, v1::Job* job) {
     job->set_name(request.name());
     job->set_state(v1::JOB_STATE_RUNNING);
-    job->set_last_sequence(2);
+    job->set_last_sequence(1);
     return grpc::Status::OK;
   };
   server_.training.watch_job = [&](const v1::WatchJobRequest&, grpc::ServerWriter<v1::WatchJobResponse>* writer) {
     v1::WatchJobResponse response;
     v1::Event* event = response.add_events();
-    event->set_sequence(2);
+    event->set_sequence(1);
     event->mutable_state()->set_state(v1::JOB_STATE_FAILED);
     event->mutable_state()->set_reason(sentence);
     event->mutable_state()->mutable_error()->set_message(sentence);
@@ -113,7 +113,7 @@ TEST_F(FaultsTest, AFailedJobSaysItsSentenceOnce) {
   server_.training.get_job = [&](const v1::GetJobRequest& request, v1::Job* job) {
     job->set_name(request.name());
     job->set_state(v1::JOB_STATE_FAILED);
-    job->set_last_sequence(2);
+    job->set_last_sequence(1);
     job->set_state_reason(sentence);
     job->mutable_error()->set_message(sentence);
     return grpc::Status::OK;
