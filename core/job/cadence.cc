@@ -8,7 +8,8 @@ namespace traind::core {
 namespace {
 
 // As measured for the networks of docs/benchmarks.md.
-constexpr double kSecondsOfALayer = 12e-6;
+constexpr double kSecondsOfALayer = 4e-6;  // Of one thread.
+constexpr double kSecondsToJoin = 8e-6;    // More for each layer where threads wait for one another.
 constexpr double kFlopsOfAThread = 150e9;
 constexpr double kBytesOfAThread = 10e9;
 constexpr double kPassesOverOutput = 6;     // Reads and writes of a layer's output, forward and backward.
@@ -49,7 +50,8 @@ double EstimateStepSeconds(const Graph& graph, int64_t batch, int64_t threads) {
       bytes += kPassesOverParameter * sizeof(float) * static_cast<double>(Elements(parameter.shape));
     }
   }
-  return layers * kSecondsOfALayer + (flops / kFlopsOfAThread + bytes / kBytesOfAThread) / static_cast<double>(threads);
+  const double of_a_layer = kSecondsOfALayer + (threads > 1 ? kSecondsToJoin : 0);
+  return layers * of_a_layer + (flops / kFlopsOfAThread + bytes / kBytesOfAThread) / static_cast<double>(threads);
 }
 
 void ResolveCadence(const Graph& graph, uint64_t total_steps, v1::JobSpec& spec) {

@@ -1,4 +1,4 @@
-// The default cadence beside step times that were measured (docs/benchmarks.md, two threads).
+// The default cadence beside step times that were measured (docs/benchmarks.md).
 #include "core/job/cadence.h"
 
 #include <map>
@@ -34,8 +34,9 @@ std::string Dense(int count, int units) {
   return absl::StrCat(layers, "layers { name: 'out' dense { units: 10 } } ");
 }
 
-v1::JobSpec Resolved(const std::string& network, uint32_t batch, uint64_t total_steps, const std::string& spec = "") {
-  auto job = FromText<v1::JobSpec>(absl::StrCat("threads: 2 batch_size: ", batch, " ", spec));
+v1::JobSpec Resolved(const std::string& network, uint32_t batch, uint64_t total_steps, const std::string& spec = "",
+                     int threads = 2) {
+  auto job = FromText<v1::JobSpec>(absl::StrCat("threads: ", threads, " batch_size: ", batch, " ", spec));
   ResolveCadence(*Build(network), total_steps, job);
   return job;
 }
@@ -48,13 +49,15 @@ TEST(Cadence, AboutOneReportASecondByTheMeasuredStep) {
     std::string network;
     uint32_t batch;
     double measured_ms;
+    int threads;
   } cases[] = {
-      {"one hidden layer of 32", "input_shape: 784 " + Dense(1, 32), 16, 0.081},
-      {"20 small layers", "input_shape: 20 " + Dense(19, 16), 32, 0.28},
-      {"mlp_small", "input_shape: 784 " + Dense(2, 512), 128, 2.31},
+      {"one hidden layer of 32", "input_shape: 784 " + Dense(1, 32), 16, 0.081, 2},
+      {"20 small layers", "input_shape: 20 " + Dense(19, 16), 32, 0.28, 2},
+      {"20 small layers", "input_shape: 20 " + Dense(19, 16), 32, 0.092, 1},
+      {"mlp_small", "input_shape: 784 " + Dense(2, 512), 128, 2.31, 2},
   };
   for (const auto& one : cases) {
-    const v1::JobSpec spec = Resolved(one.network, one.batch, kEndless);
+    const v1::JobSpec spec = Resolved(one.network, one.batch, kEndless, "", one.threads);
     EXPECT_THAT(spec.statistics().every_steps() * one.measured_ms / 1e3, AllOf(Ge(1 / 3.0), Le(3.0))) << one.name;
     EXPECT_THAT(spec.metrics_every_steps() * one.measured_ms / 1e3, AllOf(Ge(0.25 / 3), Le(0.25 * 3))) << one.name;
   }
