@@ -129,19 +129,20 @@ class HostileValues(unittest.TestCase):
         for flag, value in (("--listen", "127.0.0.1:0"), ("--port-file", port), ("--data-dir", folder / "data")):
             if flag not in given:
                 words += [flag, value]
-        process = subprocess.Popen([*words, *flags], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                   cwd=folder, env={**os.environ, **(variables or {})})
+        with open(folder / "said", "wb") as said:  # A pipe that nobody reads yet would hold it up.
+            process = subprocess.Popen([*words, *flags], stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=folder,
+                                       env={**os.environ, **(variables or {})})
         end = time.monotonic() + 5
         while process.poll() is None and not port.exists() and time.monotonic() < end:
             time.sleep(0.01)
         if process.poll() is None:
             process.send_signal(signal.SIGTERM)
         try:
-            said = process.communicate(timeout=PATIENCE)[0]
-        finally:
-            if process.poll() is None:
-                process.kill()
-        return subprocess.CompletedProcess(words + list(flags), process.returncode, b"", said)
+            process.wait(timeout=PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        return subprocess.CompletedProcess(words + list(flags), process.returncode, b"", (folder / "said").read_bytes())
 
     def test_traind(self):
         text = run(PROGRAMS / "traind", "--help").stdout.decode()
