@@ -61,6 +61,10 @@ std::string Comment(const Described& described) {
 }
 
 std::string TypeName(const FieldDescriptor& field) {
+  if (field.is_map()) {
+    return absl::StrCat("map of ", TypeName(*field.message_type()->map_key()), " to ",
+                        TypeName(*field.message_type()->map_value()));
+  }
   std::string type = field.type_name();
   if (field.message_type() != nullptr) type = field.message_type()->name();
   if (field.enum_type() != nullptr) type = field.enum_type()->name();
