@@ -111,7 +111,7 @@ TEST_F(PreviewTest, AJobFileGivesWhatTheFlagsDoNot) {
 TEST_F(PreviewTest, WrongUseAsksNothingOfTheServer) {
   EXPECT_EQ(Run({"dataset", "preview", "fashion", "-o", sheet_, "--augment", "rotat {}"}), 2);
   EXPECT_THAT(err_.str(), HasSubstr("did you mean rotate?"));
-  EXPECT_EQ(Run({"dataset", "preview", "fashion", "-o", sheet_, "--job", "/no/such/file"}), 2);
+  EXPECT_EQ(Run({"dataset", "preview", "fashion", "-o", sheet_, "--job", "/no/such/file"}), 1);
   EXPECT_THAT(err_.str(), HasSubstr("cannot open /no/such/file"));
   EXPECT_EQ(Run({"dataset", "preview"}), 2);
   EXPECT_EQ(Run({"dataset", "preview", "fashion", "--rows", "many"}), 2);
