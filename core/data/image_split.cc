@@ -18,9 +18,10 @@
 namespace traind::core {
 namespace {
 
-constexpr int kReported = 100;        // Bad files that a failed import names.
+constexpr int kReported = 100;         // Bad files that a failed import names.
 constexpr size_t kLongestShown = 300;  // Of a file that was left out, in bytes.
 constexpr size_t kLongestReason = 200;
+constexpr char kSkipField[] = "skip_bad_files";  // Of the request.
 
 // One folder or archive.
 struct ImagePart {
@@ -57,9 +58,11 @@ class BadFiles {
   absl::Status ToStatus() const {
     if (count_ == 0) return absl::OkStatus();
     if (count_ > kReported) origin_.examples_field().Add(absl::StrCat("and ", count_ - kReported, " bad files more"));
-    origin_.root->scope()
-        .At("skip_bad_files")
-        .Add("leaves out files that cannot be read, and lists them in the dataset");
+    const auto& all = origin_.root->violations().field_violations();
+    const bool said =
+        std::any_of(all.begin(), all.end(), [](const auto& other) { return other.field() == kSkipField; });
+    if (!said)
+      origin_.root->scope().At(kSkipField).Add("leaves out files that cannot be read, and lists them in the dataset");
     return origin_.root->ToStatus();
   }
   bool none() const { return count_ == 0; }
