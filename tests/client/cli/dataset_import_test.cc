@@ -156,7 +156,7 @@ TEST_F(DatasetImportTest, NotesAndWhatWasLeftOutAreShown) {
       "categorical_columns { name: 'color' categories: ['red', 'blue'] } notes: 'x: guessed' num_skipped_files: 1200 "
       "skipped_files { split: 'train' file: 'pets: cat/1.png' reason: 'the file is empty' }");
   ASSERT_EQ(Run({"dataset", "import", "a", "x.csv", "--label-column", "y"}), 0);
-  for (const char* part : {"features  size, color=red, color=blue", "words of  color: red, blue", "note: x: guessed",
+  for (const char* part : {"features  size, color=red, color=blue", "words of color: red, blue", "note: x: guessed",
                            "left out: 1200 files", "train: pets: cat/1.png: the file is empty", "--json"}) {
     EXPECT_THAT(out_.str(), HasSubstr(part));
   }
