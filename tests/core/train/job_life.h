@@ -39,7 +39,7 @@ class JobLife : public testing::Test {
         }
         data {
           dataset: "images"
-          preprocessing { standardize {} }
+          preprocessing { standardize { grouping: GROUPING_PER_FEATURE } }
           augmentation { horizontal_flip {} }
         }
         optimizer { sgd { momentum: 0.9 } learning_rate: 0.05 }

@@ -94,17 +94,17 @@ TEST(CutoutTest, ZeroesSquaresOfItsSize) {
 
 // Of two images with the channels 10, 30 and 200, 100: means 20 and 150, deviations 10 and 50.
 TEST(CutoutTest, FillsWithTheMeanOrWithNoiseOfTheTrainingSplit) {
-  const Shape shape = {2, 3, 4};
+  const Shape shape = {2, 5, 6};
   std::vector<uint8_t> examples;
-  for (const uint8_t value : {10, 200, 30, 100}) examples.insert(examples.end(), 12, value);
+  for (const uint8_t value : {10, 200, 30, 100}) examples.insert(examples.end(), 30, value);
   SplitBuilder builder;
-  const Split split = builder.Make<uint8_t>({2, 2, 3, 4}, examples, SplitBuilder::Labels({0, 1}));
-  const std::vector<uint8_t> image(24, 1);
+  const Split split = builder.Make<uint8_t>({2, 2, 5, 6}, examples, SplitBuilder::Labels({0, 1}));
+  const std::vector<uint8_t> image(60, 1);
   Augmented<uint8_t> mean({"cutout { size: 3 }"}, shape);
   ASSERT_TRUE(mean.augmenter().Fit(AsStored(split)).ok());
   for (uint32_t example = 0; example < 50; ++example) {
     const auto result = mean(image, example);
-    for (int64_t i = 0; i < 24; ++i) EXPECT_TRUE(result[i] == 1 || result[i] == (i < 12 ? 20 : 150)) << i;
+    for (int64_t i = 0; i < 60; ++i) EXPECT_TRUE(result[i] == 1 || result[i] == (i < 30 ? 20 : 150)) << i;
     EXPECT_NE(result, image);
   }
   const std::vector<Tensor> learned = mean.augmenter().parameters();
@@ -119,7 +119,7 @@ TEST(CutoutTest, FillsWithTheMeanOrWithNoiseOfTheTrainingSplit) {
   double sum = 0, squares = 0, count = 0;
   for (uint32_t example = 0; example < 1000; ++example) {
     const auto result = noise(image, example);
-    for (int64_t i = 12; i < 24; ++i) {
+    for (int64_t i = 30; i < 60; ++i) {
       if (result[i] == 1) continue;
       sum += result[i];
       squares += (result[i] - 150.0) * (result[i] - 150.0);
