@@ -290,7 +290,7 @@ absl::StatusOr<std::unique_ptr<BatchLoader>> BatchLoader::Start(const Split& spl
                                                       preprocessor.example_elements(), " numbers, the split has ",
                                                       Elements(shape)));
   }
-  if (split.has_labels() && split.num_classes() > options.outputs) {
+  if (split.has_labels() && !options.targets_are_input && split.num_classes() > options.outputs) {
     return absl::FailedPreconditionError(absl::StrCat("the labels are of ", split.num_classes(),
                                                       " classes, the network has ", options.outputs, " outputs"));
   }
