@@ -204,9 +204,11 @@ absl::Status CheckSameData(const v1::Job& job, const v1::Dataset& dataset) {
   return difference.empty() ? absl::OkStatus() : changed(difference);
 }
 
-DataMatch MatchData(const v1::DataIdentity& trained_on, const v1::Dataset& dataset, const FieldErrors& errors) {
+DataMatch MatchData(const v1::DataIdentity& trained_on, const v1::Dataset& dataset, v1::TargetSource targets,
+                    const FieldErrors& errors) {
   CheckExamples(trained_on, dataset, errors);
   CheckFeatures(trained_on.feature_names(), dataset.feature_names(), errors);
+  if (targets == v1::TARGET_SOURCE_INPUT) return {};
   const bool labels = trained_on.num_classes() > 0;
   if (labels != (dataset.num_classes() > 0) || trained_on.target_width() != dataset.target_width()) {
     errors.Add(absl::StrCat("has ", DescribeTargets(dataset.num_classes(), dataset.target_width()),

@@ -39,7 +39,9 @@ struct DataMatch {
 // Violations of `errors`, the scope of what names the dataset, say what the model cannot read: another shape, kind of
 // numbers, labels or targets; features in another order; classes that it does not know. With names on both sides labels
 // are matched by name, otherwise by number.
-DataMatch MatchData(const v1::DataIdentity& trained_on, const v1::Dataset& dataset, const FieldErrors& errors);
+// Where the model's `targets` are its INPUT, labels and targets are not read.
+DataMatch MatchData(const v1::DataIdentity& trained_on, const v1::Dataset& dataset, v1::TargetSource targets,
+                    const FieldErrors& errors);
 
 // Whether examples of the shape `given` can be read as `stored`: the same; images of another size; or as many numbers,
 // where one of them is flat.

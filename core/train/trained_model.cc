@@ -30,7 +30,7 @@ absl::Status MatchWithModel(const InferenceRequest& request, Split& split) {
   auto dataset = LoadDataset(request.dataset_dir);
   if (!dataset.ok()) return dataset.status();
   FieldErrors::Root errors;
-  const DataMatch match = MatchData(trained_on, *dataset, errors.scope(dataset->name()));
+  const DataMatch match = MatchData(trained_on, *dataset, request.spec.data().targets(), errors.scope(dataset->name()));
   if (!errors.ok()) return errors.ToStatus();
   if (!match.class_of_label.empty()) split.Relabel(match.class_of_label, trained_on.num_classes());
   if (split.element_type() != v1::ELEMENT_TYPE_FLOAT32) return absl::OkStatus();

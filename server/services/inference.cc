@@ -11,6 +11,7 @@
 #include "core/data/dataset_dir.h"
 #include "core/job/data_identity.h"
 #include "core/job/resolve_inference.h"
+#include "google/protobuf/util/time_util.h"
 #include "server/resources/names.h"
 #include "server/services/admission.h"
 #include "server/services/weights.h"
@@ -88,7 +89,9 @@ absl::Status CheckUnchanged(const Trained& trained, const v1::Dataset& dataset) 
 
 // How the model reads the dataset: what a person should know. `field` names the dataset.
 std::vector<std::string> Match(const Trained& trained, const v1::Dataset& dataset, const core::FieldErrors& field) {
-  if (trained.trained_on.has_value()) return core::MatchData(*trained.trained_on, dataset, field).notes;
+  if (trained.trained_on.has_value()) {
+    return core::MatchData(*trained.trained_on, dataset, trained.spec.data().targets(), field).notes;
+  }
   return {absl::StrCat("what ", trained.job.name(), " was trained on is not known: it was accepted before version 0.3 ",
                        "and its dataset is gone; the labels of ", dataset.name(),
                        " are taken for its classes by number")};

@@ -34,10 +34,10 @@ struct Match {
   std::string problems;  // Empty: it can be read.
 };
 
-Match Matched(const v1::Dataset& model, const v1::Dataset& data) {
+Match Matched(const v1::Dataset& model, const v1::Dataset& data, v1::TargetSource targets = v1::TARGET_SOURCE_DATASET) {
   FieldErrors::Root errors;
   Match result;
-  result.match = MatchData(IdentityOf(model), data, errors.scope("dataset"));
+  result.match = MatchData(IdentityOf(model), data, targets, errors.scope("dataset"));
   result.problems = std::string(errors.ToStatus().message());
   return result;
 }
@@ -55,6 +55,9 @@ TEST(MatchData, FindsClassesByName) {
   EXPECT_THAT(same.match.class_of_label, IsEmpty()) << "the label itself";
   EXPECT_THAT(same.match.notes, IsEmpty());
   const Match unknown = Matched(model, Images("shift", {"bee", "cow", "dog", "eel"}));
+  const Match unread = Matched(model, Images("shift", {"bee", "cow", "dog", "eel"}), v1::TARGET_SOURCE_INPUT);
+  EXPECT_THAT(unread.problems, IsEmpty()) << "an autoencoder reads no labels";
+  EXPECT_THAT(unread.match.class_of_label, IsEmpty());
   EXPECT_THAT(unknown.problems, HasSubstr("classes that the model does not know: dog, eel; it knows ant, bee, cow"));
 }
 
