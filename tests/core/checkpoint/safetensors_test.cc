@@ -93,6 +93,21 @@ TEST_F(SafetensorsTest, ConvertsOtherFloats) {
   EXPECT_THAT(wide->Load("t")->values, ElementsAre(0.1f, -INFINITY));
 }
 
+// PyTorch's batch norm counts its minibatches.
+TEST_F(SafetensorsTest, IntegersAreThereButAreNotRead) {
+  auto file = OpenBytes(File(R"({"bn.num_batches_tracked":{"dtype":"I64","shape":[],"data_offsets":[4,12]},)"
+                             R"("w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}})",
+                             RawBytes<float>({2.5f}) + std::string(8, '\1')));
+  ASSERT_TRUE(file.ok()) << file.status();
+  ASSERT_EQ(file->integers().size(), 1u);
+  EXPECT_EQ(file->integers()[0].name, "bn.num_batches_tracked");
+  EXPECT_EQ(file->integers()[0].dtype, "I64");
+  ASSERT_EQ(file->entries().size(), 1u);
+  EXPECT_EQ(file->Find("bn.num_batches_tracked"), nullptr);
+  EXPECT_THAT(file->Load("w")->values, ElementsAre(2.5f));
+  EXPECT_EQ(file->LoadAll().size(), 1u);
+}
+
 TEST_F(SafetensorsTest, RefusesToWriteWhatCannotBeRead) {
   const auto write = [&](const std::vector<Tensor>& tensors) {
     return WriteSafetensors(path_, SourcesOf(tensors)).status().code();
@@ -145,7 +160,8 @@ TEST_F(SafetensorsTest, NamesWhatIsWrongWithAFile) {
       {File(R"({"t":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"t":{}})", four), "the key 't' occurs twice"},
       {File(R"({"t":{"dtype":"F32","dtype":"F32"}})", four), "the key 'dtype' occurs twice"},
       {File(R"({"__metadata__":{"a":1}})", ""), "the value of 'a' has the wrong type"},
-      {OneTensor("I64", "[1]", four + four), "tensor 't': the dtype I64 is not supported; use F32, F16, BF16 or F64"},
+      {OneTensor("C64", "[1]", four + four), "tensor 't': the dtype C64 is not supported; use F32, F16, BF16 or F64"},
+      {OneTensor("I64", "[1]", four), "data_offsets hold 4 bytes, but I64 [1] needs 8"},
       {OneTensor("F32", "[4294967296,4294967296]", four), "the shape [4294967296, 4294967296] is too large"},
       {OneTensor("F32", "[2]", four), "data_offsets hold 4 bytes, but F32 [2] needs 8"},
       {File(R"({"t":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})", four),
