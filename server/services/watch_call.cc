@@ -3,6 +3,7 @@
 #include <grpcpp/impl/codegen/proto_utils.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,6 +15,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "core/base/errors.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "server/resources/job_state.h"
 #include "server/resources/names.h"
 #include "server/rpc/stream_call.h"
@@ -58,11 +61,12 @@ class WatchCall final : public StreamCall<grpc::ByteBuffer> {
       const bool more = batch->last_scanned > read_.after_sequence;
       read_.after_sequence = batch->last_scanned;
       if (!batch->events.empty()) {
-        v1::WatchJobResponse response;
-        for (const auto& event : batch->events) AddEvent(*event, response);
-        bool own = false;
-        const grpc::Status made = grpc::SerializationTraits<v1::WatchJobResponse>::Serialize(response, &written, &own);
-        if (!made.ok()) return absl::InternalError(made.error_message());
+        std::string bytes;
+        for (const auto& event : batch->events) {
+          layers_.empty() || !event->has_statistics() ? Append(*event, bytes) : Append(OfLayers(*event), bytes);
+        }
+        const grpc::Slice slice(bytes);
+        written = grpc::ByteBuffer(&slice, 1);
         const v1::Event& last = *batch->events.back();
         if (last.has_state() && IsTerminal(last.state().state())) {
           if (absl::Status status = LookForEnd(); !status.ok()) return status;
@@ -145,11 +149,21 @@ class WatchCall final : public StreamCall<grpc::ByteBuffer> {
     }
   }
 
-  void AddEvent(const v1::Event& event, v1::WatchJobResponse& response) const {
-    v1::Event& added = *response.add_events();
-    added = event;
-    if (layers_.empty() || !added.has_statistics()) return;
+  // Adds the event to the bytes of a WatchJobResponse: as a message of its own it would be copied for each watcher.
+  static void Append(const v1::Event& event, std::string& bytes) {
+    constexpr uint32_t kLengthDelimited = 2;
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.WriteTag(uint32_t{v1::WatchJobResponse::kEventsFieldNumber} << 3 | kLengthDelimited);
+    coded.WriteVarint32(static_cast<uint32_t>(event.ByteSizeLong()));
+    event.SerializeToCodedStream(&coded);
+  }
+
+  // A report with the layers alone that were asked for.
+  v1::Event OfLayers(const v1::Event& event) const {
+    v1::Event added = event;
     v1::StatisticsReport kept;
+    kept.set_thinned(added.statistics().thinned());
     for (v1::LayerStatistics& layer : *added.mutable_statistics()->mutable_layers()) {
       if (layers_.contains(layer.layer())) *kept.add_layers() = std::move(layer);
     }
@@ -159,6 +173,7 @@ class WatchCall final : public StreamCall<grpc::ByteBuffer> {
       }
     }
     *added.mutable_statistics() = std::move(kept);
+    return added;
   }
 
   void Wake() {

@@ -195,6 +195,7 @@ TEST_F(TrainingServiceTest, KeepsOnlyTheLayersAskedFor) {
   ASSERT_TRUE(Create(JobRequest("a"), &job).ok());
   v1::Event event;
   event.set_step(1);
+  event.mutable_statistics()->set_thinned(true);
   for (const char* layer : {"other", "logits"}) {
     event.mutable_statistics()->add_layers()->set_layer(layer);
     event.mutable_statistics()->add_parameters()->set_name(std::string(layer) + ".weight");
@@ -215,6 +216,7 @@ TEST_F(TrainingServiceTest, KeepsOnlyTheLayersAskedFor) {
     EXPECT_EQ(each.statistics().layers(0).layer(), "logits");
     ASSERT_EQ(each.statistics().parameters_size(), 1);
     EXPECT_EQ(each.statistics().parameters(0).name(), "logits.weight");
+    EXPECT_TRUE(each.statistics().thinned());
   }
   EXPECT_EQ(seen, 1);
   request.add_layers("logit");
