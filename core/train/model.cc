@@ -52,6 +52,10 @@ absl::StatusOr<WeightsMatch> LoadWeights(const std::string& path, bool allow_mis
     if (entry == nullptr) continue;
     values.resize(Elements(entry->shape));
     file->Read(*entry, absl::MakeSpan(values));
+    if (!AllFinite(values.data(), static_cast<int64_t>(values.size()))) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("the weights cannot be used:\n", parameter.name, ": has values that are not finite numbers"));
+    }
     store.Set(parameter, parameter.master, values);
   }
   store.UpdateCopies();

@@ -153,7 +153,7 @@ TEST_F(TrainTest, WeightsThatDoNotFitAreListed) {
                              HasSubstr("hidden.weight: the network has no such tensor")));
 }
 
-TEST_F(TrainTest, ALossThatIsNotFiniteEndsTheJobAndNamesTheLayer) {
+TEST_F(TrainTest, WhatIsNotFiniteEndsTheJobAndIsNamed) {
   const auto error = [&](const std::string& name, const std::string& more) {
     Recorder recorder;
     const auto request = Request(name, absl::StrCat("optimizer { sgd {} learning_rate: 1e38 } ", more));
@@ -161,14 +161,12 @@ TEST_F(TrainTest, ALossThatIsNotFiniteEndsTheJobAndNamesTheLayer) {
     EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
     return std::string(status.message());
   };
-  EXPECT_EQ(
-      error("diverges", ""),
-      "the loss of step 3 is not a finite number; the first tensor with such values is \"conv.weight\"; lower the "
-      "learning rate, clip the gradients, or normalize the data");
-  EXPECT_EQ(
-      error("unobserved", "statistics { every_steps: 0 }"),
-      "the loss of step 3 is not a finite number; the first tensor with such values is \"conv.weight\"; lower the "
-      "learning rate, clip the gradients, or normalize the data");
+  EXPECT_EQ(error("diverges", ""),
+            "the gradient norm of step 2 is not a finite number; the first tensor with such values is "
+            "\"norm.running_mean\"; lower the learning rate, clip the gradients, or normalize the data");
+  EXPECT_EQ(error("unobserved", "statistics { every_steps: 0 }"),
+            "the gradient norm of step 2 is not a finite number; the first tensor with such values is "
+            "\"norm.running_mean\"; lower the learning rate, clip the gradients, or normalize the data");
 }
 
 // Between steps 3 and 6 nothing can be written, neither of them nor what of step 2 still is; the job goes on, says so
