@@ -46,6 +46,7 @@ absl::StatusOr<WeightsMatch> LoadWeights(const std::string& path, bool allow_mis
     return absl::InvalidArgumentError(
         absl::StrCat("the weights do not fit the network:\n", absl::StrJoin(problems, "\n")));
   }
+  std::string bad;
   std::vector<float> values;
   for (StoredParameter& parameter : store.parameters()) {
     const auto* entry = file->Find(parameter.name);
@@ -53,11 +54,11 @@ absl::StatusOr<WeightsMatch> LoadWeights(const std::string& path, bool allow_mis
     values.resize(Elements(entry->shape));
     file->Read(*entry, absl::MakeSpan(values));
     if (!AllFinite(values.data(), static_cast<int64_t>(values.size()))) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the weights cannot be used:\n", parameter.name, ": has values that are not finite numbers"));
+      absl::StrAppend(&bad, "\n", parameter.name, ": has values that are not finite numbers");
     }
     store.Set(parameter, parameter.master, values);
   }
+  if (!bad.empty()) return absl::InvalidArgumentError(absl::StrCat("the weights cannot be used:", bad));
   store.UpdateCopies();
   return match;
 }

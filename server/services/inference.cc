@@ -119,11 +119,13 @@ absl::StatusOr<OperationManager::NewOperation> AdmitEvaluation(const v1::Evaluat
   core::FieldErrors::Root errors;
   const auto dataset =
       FindDataset(*backend.folder, core::DatasetOf(request, trained->spec), errors.scope("data").At("dataset"));
+  const bool named = !request.data().dataset().empty();
+  if (dataset.has_value() && !named) {
+    if (absl::Status same = CheckUnchanged(*trained, *dataset); !same.ok()) return same;
+  }
   v1::JobSpec spec =
       core::ResolveEvaluation(request, trained->spec, dataset.has_value() ? &*dataset : nullptr, errors.scope());
   if (!errors.ok()) return errors.ToStatus();
-  const bool named = !request.data().dataset().empty();
-  if (absl::Status same = named ? absl::OkStatus() : CheckUnchanged(*trained, *dataset); !same.ok()) return same;
   std::vector<std::string> notes = Match(*trained, *dataset, errors.scope("data").At("dataset"));
   if (!errors.ok()) return errors.ToStatus();
   auto operation = NewOperationOf(*trained, *dataset, std::move(notes), *backend.folder);
@@ -140,11 +142,13 @@ absl::StatusOr<OperationManager::NewOperation> AdmitPredictSplit(const v1::Predi
   core::FieldErrors::Root errors;
   const auto dataset =
       FindDataset(*backend.folder, core::DatasetOf(request, trained->spec), errors.scope("range").At("dataset"));
+  const bool named = !request.range().dataset().empty();
+  if (dataset.has_value() && !named) {
+    if (absl::Status same = CheckUnchanged(*trained, *dataset); !same.ok()) return same;
+  }
   v1::PredictSplitRequest resolved =
       core::ResolvePredictSplit(request, trained->spec, dataset.has_value() ? &*dataset : nullptr, errors.scope());
   if (!errors.ok()) return errors.ToStatus();
-  const bool named = !request.range().dataset().empty();
-  if (absl::Status same = named ? absl::OkStatus() : CheckUnchanged(*trained, *dataset); !same.ok()) return same;
   std::vector<std::string> notes = Match(*trained, *dataset, errors.scope("range").At("dataset"));
   if (!errors.ok()) return errors.ToStatus();
   auto operation = NewOperationOf(*trained, *dataset, std::move(notes), *backend.folder);

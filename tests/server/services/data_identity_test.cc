@@ -18,13 +18,13 @@ using ::testing::IsEmpty;
 
 class DataIdentityTest : public ServicesTest {
  protected:
-  // The job "a" on "digits", SUCCEEDED, with a checkpoint of step 12.
+  // The job "a" of 12 steps on "digits", SUCCEEDED, with a checkpoint of step 4.
   DataIdentityTest() {
     Import("digits");
     EXPECT_TRUE(Create(JobRequest("a"), &job_).ok());
     const auto worker = launcher_.Await(1);
     core::CheckpointContent content;
-    content.manifest.set_step(12);
+    content.manifest.set_step(4);
     *content.manifest.mutable_spec() = worker->task.train().spec();
     *content.manifest.mutable_trained_on() = worker->task.train().trained_on();
     EXPECT_TRUE(core::SaveCheckpoint(worker->task.train().checkpoint_dir(), content, {}).ok());
@@ -155,6 +155,15 @@ TEST_F(DataIdentityTest, AnotherDatasetUnderTheNameIsNotTakenForIt) {
   }
   EXPECT_THAT(Evaluate("").error_message(), HasSubstr("--dataset digits"));
   EXPECT_THAT(Fields(Fork({}, &job)), ElementsAre("spec.data.dataset"));
+  // Whatever else is new of it.
+  ASSERT_TRUE(DeleteDataset("datasets/digits", true).ok());
+  v1::ImportDatasetRequest flat = ImportRequest("digits");
+  WriteBytes(root_ + "/x.npy", Npy("|u1", "(20, 9)", std::string(kExamples * 9, 'x')));
+  for (auto& split : *flat.mutable_splits()) split.mutable_examples()->set_path("x.npy");
+  v1::Dataset dataset;
+  ASSERT_TRUE(ImportAll(flat, &dataset).ok());
+  EXPECT_THAT(Evaluate("").error_message(), HasSubstr("is not the dataset that jobs/a was trained on"));
+  Replace();
   // Who names it means it.
   EXPECT_TRUE(Evaluate("digits", &metadata).ok());
   EXPECT_THAT(metadata.warnings(), IsEmpty());
