@@ -104,11 +104,7 @@ absl::StatusOr<InputFile> SplitOrigin::Resolve(const v1::DataFile& file) const {
 }
 
 absl::Status SplitOrigin::Fail(const FieldErrors& at, const absl::Status& status) const {
-  if (status.ok()) return status;
-  if (status.code() != absl::StatusCode::kInvalidArgument) {
-    return absl::Status(status.code(), absl::StrCat(at.path(), ": ", status.message()));
-  }
-  return Fail(at, std::string(status.message()));
+  return absl::IsInvalidArgument(status) ? Fail(at, std::string(status.message())) : status;
 }
 
 absl::Status SplitOrigin::Fail(const FieldErrors& at, const std::string& description) const {

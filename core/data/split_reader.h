@@ -3,7 +3,7 @@
 // them all labels. One format, one file; OpenSplitReader picks the format. Thread-compatible.
 //
 // Bad content of a file becomes a violation of the field that named the file, with the place in it; the status that
-// comes back then is that of all violations so far. Other errors keep their code and get the field's path.
+// comes back then is that of all violations so far. Other errors, which name the file, stay as they are.
 #pragma once
 
 #include <cstdint>

@@ -43,8 +43,9 @@ class Files {
     }
     auto path = ResolveDataPath(roots_, file.path());
     if (absl::IsInvalidArgument(path.status())) return FieldError(field, std::string(path.status().message()));
-    if (!path.ok()) return absl::Status(path.status().code(), absl::StrCat(field, ": ", path.status().message()));
-    return path;
+    if (!absl::IsNotFound(path.status())) return path;
+    return absl::NotFoundError(absl::StrCat("\"", file.path(), "\": there is no such file or folder in the server's ",
+                                            "--dataset-root (", absl::StrJoin(roots_, ", "), ")"));
   }
 
   UploadStore uploads_;

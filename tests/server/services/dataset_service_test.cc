@@ -70,6 +70,11 @@ TEST_F(DatasetServiceTest, AnImportIsValidatedBeforeItsFilesAreSent) {
   request.mutable_splits(0)->mutable_examples()->set_upload("uploads/not-yet");
   EXPECT_TRUE(validate(request).ok());
   EXPECT_FALSE(std::filesystem::exists(folder_.path() + "/data/datasets/digits"));
+  request.mutable_splits(1)->mutable_examples()->set_path("none.npy");
+  const grpc::Status missing = validate(request);
+  EXPECT_EQ(missing.error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_EQ(missing.error_message(),
+            "\"none.npy\": there is no such file or folder in the server's --dataset-root (" + root_ + ")");
   request.mutable_splits(0)->set_name("Train");
   EXPECT_EQ(validate(request).error_code(), grpc::StatusCode::INVALID_ARGUMENT);
   request.set_dataset_id("Digits");
