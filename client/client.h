@@ -96,8 +96,8 @@ class Client {
   // `force`: also when jobs that have ended were trained on it.
   absl::Status DeleteDataset(const std::string& name, const std::string& etag = "", bool force = false);
   absl::StatusOr<v1::PreviewDatasetResponse> PreviewDataset(const v1::PreviewDatasetRequest& request);
-  // Sends one file for a later import, or a folder as a tar archive, and returns the finished upload. Its id is made of the file's size and checksum:
-  // the same file sent again, also by another process, goes on from what the server has.
+  // Sends one file for a later import, or a folder as a tar archive, and returns the finished upload. Its id is made of
+  // the file's size and checksum: the same file sent again, also by another process, goes on from what the server has.
   absl::StatusOr<v1::Upload> UploadFile(const std::string& path, const Progress& progress = nullptr);
   absl::StatusOr<v1::Upload> GetUpload(const std::string& name);
   absl::StatusOr<std::vector<v1::Upload>> ListUploads(const ListOptions& options = {});  // By name.

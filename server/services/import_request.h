@@ -15,8 +15,8 @@ namespace traind::server {
 // of the roots. PERMISSION_DENIED outside of all roots, whether there is such a file or not.
 absl::StatusOr<std::string> ResolveDataPath(const std::vector<std::string>& roots, const std::string& path);
 
-// With validate_only uploads are not looked for. ALREADY_EXISTS: the dataset does, or is being imported. INVALID_ARGUMENT; NOT_FOUND and FAILED_PRECONDITION: an
-// upload; PERMISSION_DENIED: a path.
+// With validate_only uploads are not looked for. ALREADY_EXISTS: the dataset does, or is being imported.
+// INVALID_ARGUMENT; NOT_FOUND and FAILED_PRECONDITION: an upload; PERMISSION_DENIED: a path.
 absl::StatusOr<OperationManager::NewOperation> AdmitImport(const v1::ImportDatasetRequest& request,
                                                            const Backend& backend,
                                                            const std::vector<std::string>& dataset_roots);
