@@ -46,10 +46,10 @@ struct ImportOptions {
 absl::Status CheckImportRequest(const v1::ImportDatasetRequest& request);
 
 // Reads, checks and copies the files of `request`; the dataset is in `dir` whole and durable, or not at all.
-// Images may be [N, height, width] (one channel), [N, channels, height, width] or [N, height, width, channels]: the
-// last is meant when the last dimension is 1, 3 or 4 and the second is not. float64 becomes float32; a target [N] is
-// [N, 1]. INVALID_ARGUMENT with a BadRequest payload names the field, the file and the place. NOT_FOUND: a file is not
-// there. ALREADY_EXISTS: `dir` is. RESOURCE_EXHAUSTED: the disk is full. Other errors come from `resolve`.
+// Images may be [N, height, width] (one channel), or of four dimensions in the split's `layout`; what was guessed,
+// converted or left out stands in the dataset's notes. A target [N] is [N, 1]. INVALID_ARGUMENT with a BadRequest
+// payload names the field, the file and the place. NOT_FOUND: a file is not there. ALREADY_EXISTS: `dir` is.
+// RESOURCE_EXHAUSTED: the disk is full. Other errors come from `resolve`.
 absl::StatusOr<v1::Dataset> ImportDataset(const v1::ImportDatasetRequest& request, const ImportOptions& options);
 
 // Removes what imports that a crash ended have left in the folder of all datasets. Only while none is running.
