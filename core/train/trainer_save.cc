@@ -116,11 +116,7 @@ absl::Status Trainer::SaveWhatIsDue(const Due& due) {
     if (absl::Status status = Hold(); !status.ok()) return status;
   }
   const bool of_this_step = held_ && held_->step == step_;
-  if (of_this_step && (due.checkpoint || by_time)) {
-    Write();
-  } else if (held_ && MayTakeTime()) {
-    Write();
-  }
+  if ((of_this_step && (due.checkpoint || by_time)) || (held_ && MayTakeTime())) Write();
   return absl::OkStatus();
 }
 
