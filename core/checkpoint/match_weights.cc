@@ -6,6 +6,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/base/listing.h"
 
 namespace traind::core {
 namespace {
@@ -14,11 +15,7 @@ constexpr size_t kMostNamed = 20;  // Tensors in a sentence.
 // Of PyTorch's batch norm: how many minibatches its running moments have seen, which nothing here reads.
 constexpr char kBatchCount[] = "num_batches_tracked";
 
-std::string TensorNames(const std::vector<std::string>& names) {
-  const size_t shown = std::min(names.size(), kMostNamed);
-  return absl::StrCat(absl::StrJoin(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
-                      shown < names.size() ? absl::StrCat(" and ", names.size() - shown, " more") : "");
-}
+std::string TensorNames(const std::vector<std::string>& names) { return Listing(names, kMostNamed); }
 
 // What of the file is not the network's.
 void FindUnused(const Safetensors& file, const std::set<std::string>& known, WeightsMatch& match) {

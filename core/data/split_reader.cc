@@ -6,8 +6,8 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "core/base/enum_name.h"
+#include "core/base/listing.h"
 #include "core/data/archive.h"
 #include "core/data/array_reader.h"
 #include "core/data/dataset_dir.h"
@@ -142,11 +142,8 @@ absl::StatusOr<std::unique_ptr<ByteSource>> OpenUnpacked(const InputFile& file) 
 
 absl::Status UnknownClass(const std::string& name, const std::vector<std::string>& names) {
   constexpr size_t kListed = 20;
-  const std::vector<std::string> listed(names.begin(),
-                                        names.begin() + static_cast<int64_t>(std::min(kListed, names.size())));
   return absl::InvalidArgumentError(
-      absl::StrCat("the class '", name, "' is not known; the classes are: ", absl::StrJoin(listed, ", "),
-                   names.size() > kListed ? absl::StrCat(" and ", names.size() - kListed, " more") : ""));
+      absl::StrCat("the class '", name, "' is not known; the classes are: ", Listing(names, kListed)));
 }
 
 absl::StatusOr<std::unique_ptr<SplitReader>> OpenSplitReader(const SplitOrigin& origin) {

@@ -5,8 +5,8 @@
 #include <map>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "core/base/listing.h"
 #include "core/data/dataset_dir.h"
 #include "core/job/resolve_data.h"
 #include "google/protobuf/util/time_util.h"
@@ -17,7 +17,7 @@ namespace {
 using Names = google::protobuf::RepeatedPtrField<std::string>;
 
 constexpr size_t kMaxNamesBytes = size_t{1} << 20;
-constexpr int kListed = 10;         // Names in a message.
+constexpr size_t kListed = 10;      // Names in a message.
 constexpr double kOtherScale = 10;  // Times the largest number of training.
 
 // Names that a record can hold.
@@ -27,16 +27,10 @@ void CopyNames(const Names& names, Names* copy) {
   if (bytes <= kMaxNamesBytes) *copy = names;
 }
 
-Shape ShapeIn(const v1::DataIdentity& identity) {
-  return {identity.example_shape().begin(), identity.example_shape().end()};
-}
-Shape ShapeIn(const v1::Dataset& dataset) { return {dataset.example_shape().begin(), dataset.example_shape().end()}; }
+// Of a Dataset or a DataIdentity.
+Shape ShapeIn(const auto& data) { return {data.example_shape().begin(), data.example_shape().end()}; }
 
-std::string Listed(const std::vector<std::string>& names) {
-  const size_t shown = std::min<size_t>(names.size(), kListed);
-  return absl::StrCat(absl::StrJoin(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
-                      shown < names.size() ? absl::StrCat(" and ", names.size() - shown, " more") : "");
-}
+std::string Listed(const std::vector<std::string>& names) { return Listing(names, kListed); }
 std::string Listed(const Names& names) { return Listed(std::vector<std::string>(names.begin(), names.end())); }
 
 void CheckExamples(const v1::DataIdentity& trained_on, const v1::Dataset& dataset, const FieldErrors& errors) {

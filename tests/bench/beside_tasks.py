@@ -14,7 +14,6 @@ import os
 import pathlib
 import signal
 import statistics
-import subprocess
 import tempfile
 import threading
 import time
@@ -71,11 +70,7 @@ def main():
 
     with tempfile.TemporaryDirectory() as folder:
         server = Server(programs, folder, args.server_flag)
-        environment = {**os.environ, "TRAIND_SERVER": server.address}
-
-        def trainctl(*words):
-            return subprocess.run([programs / "trainctl", *words], check=True, env=environment, text=True,
-                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+        trainctl = server.trainctl
 
         def step():
             return int(json.loads(trainctl("--json", "get", "job")).get("progress", {}).get("step", 0))

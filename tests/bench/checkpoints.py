@@ -13,7 +13,6 @@ import os
 import pathlib
 import random
 import struct
-import subprocess
 import tempfile
 
 from service import ROOT, Server, moment
@@ -71,11 +70,7 @@ def main():
     with tempfile.TemporaryDirectory(dir=args.folder) as name:
         folder = pathlib.Path(name)
         server = Server(programs, folder)
-        environment = {**os.environ, "TRAIND_SERVER": server.address}
-
-        def trainctl(*words):
-            return subprocess.run([programs / "trainctl", *words], check=True, env=environment, text=True,
-                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+        trainctl = server.trainctl
 
         def run(job, text):
             (folder / "job.textproto").write_text(text)

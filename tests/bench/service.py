@@ -73,6 +73,12 @@ class Server:
             time.sleep(0.001)
         self.started_ms = (time.perf_counter() - begin) * 1e3
         self.address = f"127.0.0.1:{port_file.read_text().strip()}"
+        self.programs = programs
+
+    def trainctl(self, *words):
+        """What trainctl prints when it asks this server."""
+        return subprocess.run([self.programs / "trainctl", *words], check=True, text=True, stdout=subprocess.PIPE,
+                              env={**os.environ, "TRAIND_SERVER": self.address}, stderr=subprocess.DEVNULL).stdout
 
     def stop(self):
         self.process.send_signal(signal.SIGTERM)
@@ -107,11 +113,7 @@ def main():
         say("server start to serving", starts, "ms", "< 100")
 
         server = Server(programs, folder)
-        environment = {**os.environ, "TRAIND_SERVER": server.address}
-
-        def trainctl(*words):
-            return subprocess.run([programs / "trainctl", *words], check=True, env=environment, text=True,
-                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+        trainctl = server.trainctl
 
         try:
             say("memory of an idle server", [peak_memory_mb(server.process.pid)], "MB")

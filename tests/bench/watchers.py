@@ -8,7 +8,6 @@ Prints one JSON line for each figure, with its target.
 """
 import argparse
 import json
-import os
 import pathlib
 import random
 import signal
@@ -45,11 +44,7 @@ def main():
 
     with tempfile.TemporaryDirectory() as folder:
         server = Server(programs, folder)
-        environment = {**os.environ, "TRAIND_SERVER": server.address}
-
-        def trainctl(*words):
-            return subprocess.run([programs / "trainctl", *words], check=True, env=environment, text=True,
-                                  stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
+        trainctl = server.trainctl
 
         def submit(name, cadence):
             file = pathlib.Path(folder) / f"{name}.textproto"

@@ -133,19 +133,8 @@ TEST_F(ClientTest, ARetriedImportHasOneRequestId) {
 
 TEST_F(ClientTest, ViolationsArriveWithTheirFields) {
   server_.training.create_job = [](const v1::CreateJobRequest&, v1::Job*) {
-    rpc::BadRequest bad_request;
-    for (const char* field : {"spec.batch_size", "spec.network.layers[1].dense.units"}) {
-      auto* violation = bad_request.add_field_violations();
-      violation->set_field(field);
-      violation->set_description("must be at least 1");
-    }
-    rpc::Status status;
-    status.set_code(3);
-    status.set_message("two fields are wrong");
-    auto* detail = status.add_details();
-    detail->set_type_url("type.googleapis.com/google.rpc.BadRequest");
-    detail->set_value(bad_request.SerializeAsString());
-    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "two fields are wrong", status.SerializeAsString());
+    return InvalidFields({"spec.batch_size", "spec.network.layers[1].dense.units"}, "must be at least 1",
+                         "two fields are wrong");
   };
   const absl::Status status = client_.CreateJob({}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);

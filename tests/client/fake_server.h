@@ -11,6 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "client/client.h"
+#include "traind/rpc/error_details.pb.h"
+#include "traind/rpc/status.pb.h"
 #include "traind/v1/dataset_service.grpc.pb.h"
 #include "traind/v1/model_service.grpc.pb.h"
 #include "traind/v1/operation.grpc.pb.h"
@@ -306,6 +308,24 @@ class FakeServer {
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
+
+// INVALID_ARGUMENT with a violation for each of `fields`.
+inline grpc::Status InvalidFields(const std::vector<std::string>& fields, const std::string& description,
+                                  const std::string& message = "bad") {
+  rpc::BadRequest bad_request;
+  for (const std::string& field : fields) {
+    auto* violation = bad_request.add_field_violations();
+    violation->set_field(field);
+    violation->set_description(description);
+  }
+  rpc::Status status;
+  status.set_code(grpc::StatusCode::INVALID_ARGUMENT);
+  status.set_message(message);
+  auto* detail = status.add_details();
+  detail->set_type_url("type.googleapis.com/google.rpc.BadRequest");
+  detail->set_value(bad_request.SerializeAsString());
+  return {grpc::StatusCode::INVALID_ARGUMENT, message, status.SerializeAsString()};
+}
 
 inline grpc::Status Unavailable() { return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the server restarts"); }
 

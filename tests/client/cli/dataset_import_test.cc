@@ -18,16 +18,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 grpc::Status InvalidField(const std::string& field, const std::string& what) {
-  rpc::BadRequest bad_request;
-  auto* violation = bad_request.add_field_violations();
-  violation->set_field(field);
-  violation->set_description(what);
-  rpc::Status rich;
-  rich.set_code(grpc::StatusCode::INVALID_ARGUMENT);
-  auto* detail = rich.add_details();
-  detail->set_type_url("type.googleapis.com/google.rpc.BadRequest");
-  detail->set_value(bad_request.SerializeAsString());
-  return {grpc::StatusCode::INVALID_ARGUMENT, field + ": " + what, rich.SerializeAsString()};
+  return InvalidFields({field}, what, field + ": " + what);
 }
 
 class DatasetImportTest : public AppTest {

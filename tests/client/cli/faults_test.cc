@@ -65,15 +65,7 @@ TEST_F(FaultsTest, ATimeoutIsANumber) {
 // Describe and probe ask CreateJob for the shape, and say what is wrong as submit does.
 TEST_F(FaultsTest, EachCommandPointsIntoTheJobFile) {
   server_.training.create_job = [](const v1::CreateJobRequest&, v1::Job*) {
-    rpc::BadRequest bad_request;
-    auto* violation = bad_request.add_field_violations();
-    violation->set_field("spec.network.layers[0].dense.units");
-    violation->set_description("must be at least 1");
-    rpc::Status status;
-    auto* detail = status.add_details();
-    detail->set_type_url("type.googleapis.com/google.rpc.BadRequest");
-    detail->set_value(bad_request.SerializeAsString());
-    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "bad", status.SerializeAsString());
+    return InvalidFields({"spec.network.layers[0].dense.units"}, "must be at least 1");
   };
   const std::string file = Write("data { dataset: \"fashion\" }\nnetwork { layers { dense { units: 0 } } }\n");
   for (const char* command : {"submit", "run", "describe", "probe"}) {

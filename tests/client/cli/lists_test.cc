@@ -46,17 +46,7 @@ TEST_F(ListsTest, FlagsBecomeOneFilter) {
 
 TEST_F(ListsTest, AnErrorNamesTheFlag) {
   server_.training.list_jobs = [](const v1::ListJobsRequest&, v1::ListJobsResponse*) {
-    rpc::BadRequest bad_request;
-    for (const char* field : {"filter", "order_by"}) {
-      auto* violation = bad_request.add_field_violations();
-      violation->set_field(field);
-      violation->set_description("character 1: there is no field \"age\"");
-    }
-    rpc::Status status;
-    auto* detail = status.add_details();
-    detail->set_type_url("type.googleapis.com/google.rpc.BadRequest");
-    detail->set_value(bad_request.SerializeAsString());
-    return grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, "bad", status.SerializeAsString());
+    return InvalidFields({"filter", "order_by"}, "character 1: there is no field \"age\"");
   };
   EXPECT_EQ(Run({"list", "--filter", "age = 3", "--sort", "age"}), 1);
   EXPECT_EQ(err_.str(),

@@ -16,24 +16,7 @@ using ::testing::HasSubstr;
 
 class ContinuationTest : public ServicesTest {
  protected:
-  // The job "a" of 12 steps, SUCCEEDED, with checkpoints of steps 4 and 12.
-  ContinuationTest() {
-    Import("digits");
-    v1::Job job;
-    EXPECT_TRUE(Create(JobRequest("a"), &job).ok());
-    auto worker = launcher_.Await(1);
-    for (uint64_t step : {4, 12}) {
-      core::CheckpointContent content;
-      content.manifest.set_step(step);
-      *content.manifest.mutable_spec() = worker->task.train().spec();
-      EXPECT_TRUE(core::SaveCheckpoint(worker->task.train().checkpoint_dir(), content, {}).ok());
-    }
-    Finish(1, 12);
-    std::vector<v1::Event> events;
-    v1::WatchJobRequest request;
-    request.set_name("jobs/a");
-    EXPECT_TRUE(Watch(request, &events).ok());
-  }
+  ContinuationTest() { TrainedJob({4, 12}); }
 
   grpc::Status Fork(const v1::ForkJobRequest& request, v1::Job* job) {
     grpc::ClientContext context;

@@ -18,23 +18,6 @@ using ::testing::IsEmpty;
 
 class DataIdentityTest : public ServicesTest {
  protected:
-  // The job "a" of 12 steps on "digits", SUCCEEDED, with a checkpoint of step 4.
-  DataIdentityTest() {
-    Import("digits");
-    EXPECT_TRUE(Create(JobRequest("a"), &job_).ok());
-    const auto worker = launcher_.Await(1);
-    core::CheckpointContent content;
-    content.manifest.set_step(4);
-    *content.manifest.mutable_spec() = worker->task.train().spec();
-    *content.manifest.mutable_trained_on() = worker->task.train().trained_on();
-    EXPECT_TRUE(core::SaveCheckpoint(worker->task.train().checkpoint_dir(), content, {}).ok());
-    Finish(1, 12);
-    std::vector<v1::Event> events;
-    v1::WatchJobRequest request;
-    request.set_name("jobs/a");
-    EXPECT_TRUE(Watch(request, &events).ok());
-  }
-
   grpc::Status DeleteDataset(const std::string& name, bool force) {
     v1::DeleteDatasetRequest request;
     request.set_name(name);
@@ -86,7 +69,7 @@ class DataIdentityTest : public ServicesTest {
     return training_->ForkJob(&context, request, job);
   }
 
-  v1::Job job_;
+  v1::Job job_ = TrainedJob({4});
 };
 
 TEST_F(DataIdentityTest, JobsAndTheirWorkersKnowIt) {

@@ -4,6 +4,7 @@
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
 
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "core/base/checksum.h"
+#include "core/checkpoint/checkpoint_dir.h"
 #include "server/server.h"
 #include "tests/server/fake_launcher.h"
 #include "tests/support/file_formats.h"
@@ -141,6 +143,28 @@ class ServicesTest : public ::testing::Test {
     v1::WatchJobResponse response;
     while (stream->Read(&response)) events->insert(events->end(), response.events().begin(), response.events().end());
     return stream->Finish();
+  }
+
+  // The job "a" of 12 steps on "digits", SUCCEEDED, with checkpoints of these steps as a worker would have written
+  // them.
+  v1::Job TrainedJob(const std::vector<uint64_t>& steps) {
+    Import("digits");
+    v1::Job job;
+    EXPECT_TRUE(Create(JobRequest("a"), &job).ok());
+    const auto worker = launcher_.Await(1);
+    for (const uint64_t step : steps) {
+      core::CheckpointContent content;
+      content.manifest.set_step(step);
+      *content.manifest.mutable_spec() = worker->task.train().spec();
+      *content.manifest.mutable_trained_on() = worker->task.train().trained_on();
+      EXPECT_TRUE(core::SaveCheckpoint(worker->task.train().checkpoint_dir(), content, {}).ok());
+    }
+    Finish(1, 12);
+    std::vector<v1::Event> events;
+    v1::WatchJobRequest request;
+    request.set_name("jobs/a");
+    EXPECT_TRUE(Watch(request, &events).ok());
+    return job;
   }
 
   TemporaryFolder folder_;
