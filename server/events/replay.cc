@@ -17,6 +17,12 @@ bool IsReplayed(v1::EventKind kind) {
          kind == v1::EVENT_KIND_CHECKPOINT || kind == v1::EVENT_KIND_PREPROCESSING;
 }
 
+// Checkpoints by time come at other steps in another run, and a job that is told to finish is evaluated at the step
+// where the wish finds it: after a crash this may lie before the newest event.
+bool MayComeAnywhere(v1::EventKind kind) {
+  return kind == v1::EVENT_KIND_CHECKPOINT || kind == v1::EVENT_KIND_EVALUATION;
+}
+
 // The event as it would be stored had it been thinned as the stored one was since.
 v1::Event LikeStored(const v1::Event& event, const v1::Event& stored) {
   if (!stored.statistics().thinned() || !event.has_statistics()) return event;
@@ -106,8 +112,8 @@ absl::StatusOr<std::vector<v1::Event>> Sequence(std::vector<v1::Event> incoming,
       if (!found.ok()) return found.status();
       stored = *std::move(found);
     }
-    if (!stored.has_value() && kind == v1::EVENT_KIND_CHECKPOINT) {
-      append(std::move(event));  // Checkpoints by time come at other steps in another run.
+    if (!stored.has_value() && MayComeAnywhere(kind)) {
+      append(std::move(event));
       continue;
     }
     if (stored.has_value() && ReplayFingerprint(*stored) == ReplayFingerprint(LikeStored(event, *stored))) continue;

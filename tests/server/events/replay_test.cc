@@ -142,6 +142,23 @@ TEST_F(Replay, TakesCheckpointsAtNewStepsAndIgnoresTheirSize) {
   EXPECT_TRUE(Send({evaluated_since}).empty());
 }
 
+TEST_F(Replay, TakesTheEvaluationOfAJobThatIsToldToFinishWhereACrashHasPutIt) {
+  const auto evaluation = [](uint64_t step, double loss) {
+    v1::Event event;
+    event.set_step(step);
+    event.mutable_evaluation()->set_loss(loss);
+    return event;
+  };
+  Send({evaluation(100, 0.5)});
+  const auto earlier = Send({evaluation(60, 0.7)});
+  ASSERT_EQ(earlier.size(), 1u);
+  EXPECT_TRUE(earlier[0].has_evaluation());
+  EXPECT_TRUE(Send({evaluation(60, 0.7)}).empty());
+  const auto report = Send({evaluation(60, 0.8)});
+  ASSERT_EQ(report.size(), 1u);
+  EXPECT_THAT(report[0].log().text(), HasSubstr("differs"));
+}
+
 TEST_F(Replay, StoresEveryLogLine) {
   v1::Event log;
   log.mutable_log()->set_text("resumed");
