@@ -70,6 +70,10 @@ auto AllPages(Connection& connection, Connection::Method<Request, Response> meth
     absl::StatusOr<Response> page = CallWith(connection, true, method, request);
     if (!page.ok()) return All(page.status());
     for (Item& item : items(*page)) all.push_back(std::move(item));
+    if constexpr (requires { page->unreachable(); }) {
+      if (options.unreachable != nullptr)
+        options.unreachable->insert(page->unreachable().begin(), page->unreachable().end());
+    }
     request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty() && (options.limit == 0 || static_cast<int64_t>(all.size()) < options.limit));
   return All(std::move(all));

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,8 @@ struct ListOptions {
   std::string filter = "";    // "state = RUNNING AND labels.team = vision". Empty: all.
   std::string order_by = "";  // "create_time desc". Empty: as the method says.
   int64_t limit = 0;          // The first so many. 0: all.
+  // Takes the names of those that the server cannot read, which are in no list. Null: they are not told.
+  std::set<std::string>* unreachable = nullptr;
 };
 
 struct WaitOptions {

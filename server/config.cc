@@ -145,7 +145,9 @@ ParsedConfig ParseConfig(int argc, const char* const* argv) {
       ->check(Between(0u, kMostThreads));
   add("memory-limit", config.memory_limit, "Memory that all jobs and tasks share, like 8GiB; 0: 80 % of what there is")
       ->transform(CLI::AsSizeValue(false));
-  add("max-restarts", config.max_restarts, "How often a job's crashed worker is started again before the job fails")
+  add("max-restarts", config.max_restarts,
+      "How often a crashed worker is started again without getting its job any further\n"
+      "before the job fails")
       ->check(Between(0u, kMostRestarts));
   add("heartbeat-timeout", heartbeat_seconds, "Seconds without a sign of life after which a worker is killed")
       ->check(Between(1.0, 86400.0));

@@ -3,11 +3,13 @@
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <string>
 
 #include "absl/time/clock.h"
@@ -49,6 +51,14 @@ void BoundIdleMemory() {
   mallopt(M_TRIM_THRESHOLD, kLargeBytes);
 }
 
+// Each worker takes some files, each client one: the limit that a shell or a container gives is soon reached.
+void RaiseFileLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  if (setrlimit(RLIMIT_NOFILE, &limit) != 0) spdlog::warn("the limit of open files stays: {}", std::strerror(errno));
+}
+
 void WaitForSignal() {
   pollfd signalled = {.fd = signal_pipe[0], .events = POLLIN, .revents = 0};
   while (poll(&signalled, 1, kLookMilliseconds) <= 0) {
@@ -87,6 +97,7 @@ int main(int argc, char** argv) {
   sigaction(SIGTERM, &action, nullptr);
   sigaction(SIGINT, &action, nullptr);
   signal(SIGPIPE, SIG_IGN);  // The reader of the log may go away.
+  RaiseFileLimit();
 
   traind::server::WorkerOptions worker;
   worker.program = config.worker;

@@ -4,15 +4,19 @@
 #include <grpcpp/health_check_service_interface.h>
 
 #include <chrono>
+#include <thread>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "core/data/dataset_dir.h"
 #include "server/services/dataset_service.h"
 #include "server/services/model_service.h"
 #include "server/services/operation_service.h"
 #include "server/services/training_service.h"
+#include "server/store/disk_reserve.h"
 #include "server/store/sqlite_job_store.h"
 #include "server/store/upload_store.h"
 #include "spdlog/spdlog.h"
@@ -30,12 +34,50 @@ constexpr int kQuickThreads = 4;
 constexpr absl::Duration kCallPatience = absl::Seconds(2);
 // An upload to which nothing was added for so long is abandoned.
 constexpr absl::Duration kUploadLifetime = absl::Hours(7 * 24);
+constexpr absl::Duration kDiskLook = absl::Seconds(1);
+
+// Health says NOT_SERVING while the disk is full: what is there can be read, cancelled and deleted, but nothing new is
+// begun.
+class DiskWatch {
+ public:
+  DiskWatch(DiskReserve* reserve, grpc::HealthCheckServiceInterface* health)
+      : reserve_(reserve), health_(health), thread_([this] { Run(); }) {}
+  ~DiskWatch() {
+    {
+      absl::MutexLock lock(&mu_);
+      ending_ = true;
+    }
+    thread_.join();
+  }
+
+ private:
+  void Run() {
+    for (bool healthy = true;;) {
+      const absl::Status room = reserve_->CheckRoom();
+      if (room.ok() != healthy) {
+        healthy = room.ok();
+        health_->SetServingStatus(healthy);
+        if (healthy) spdlog::info("there is room on the disk again");
+        if (!healthy) spdlog::error("nothing new is begun: {}", std::string(room.message()));
+      }
+      absl::MutexLock lock(&mu_);
+      if (mu_.AwaitWithTimeout(absl::Condition(&ending_), kDiskLook)) return;
+    }
+  }
+
+  DiskReserve* const reserve_;
+  grpc::HealthCheckServiceInterface* const health_;
+  absl::Mutex mu_;
+  bool ending_ ABSL_GUARDED_BY(mu_) = false;
+  std::thread thread_;
+};
 
 }  // namespace
 
 // In the order in which they are made; destroyed the other way round.
 struct Server::Parts {
   std::unique_ptr<DataFolder> folder;
+  std::unique_ptr<DiskReserve> reserve;
   std::unique_ptr<SqliteJobStore> store;
   std::unique_ptr<EventLog> log;
   std::unique_ptr<Budget> budget;
@@ -43,13 +85,14 @@ struct Server::Parts {
   std::unique_ptr<OperationManager> operations;
   std::unique_ptr<TaskRunner> tasks;
   std::unique_ptr<Executor> quick;
-  std::unique_ptr<Executor> slow;
+  std::unique_ptr<Executor> making, planning, asking, files, removing;
   std::unique_ptr<TrainingService> training;
   std::unique_ptr<DatasetService> datasets;
   std::unique_ptr<ModelService> models;
   std::unique_ptr<OperationService> operation_service;
   std::unique_ptr<grpc::Server> grpc;
   int port = 0;
+  std::unique_ptr<DiskWatch> disk_watch;
 };
 
 absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Launcher* launcher) {
@@ -63,13 +106,15 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Laun
   if (absl::Status status = UploadStore::RemoveAbandoned(*parts->folder, absl::Now() - kUploadLifetime); !status.ok()) {
     return status;
   }
-  auto store = SqliteJobStore::Open({.path = parts->folder->Database()});
+  parts->reserve = DiskReserve::Open(parts->folder->path());
+  auto store = SqliteJobStore::Open({.path = parts->folder->Database(), .reserve = parts->reserve.get()});
   if (!store.ok()) return store.status();
   parts->store = *std::move(store);
   parts->log = std::make_unique<EventLog>(parts->store.get());
   parts->budget = std::make_unique<Budget>(Capacity{.threads = config.threads, .memory_bytes = config.memory_limit});
   JobManager::Options options;
   options.max_restarts = config.max_restarts;
+  options.check_room = [reserve = parts->reserve.get()] { return reserve->CheckRoom(); };
   auto jobs = JobManager::Start(options, parts->store.get(), parts->log.get(), parts->folder.get(), launcher,
                                 parts->budget.get());
   if (!jobs.ok()) return jobs.status();
@@ -80,8 +125,14 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Laun
   parts->tasks =
       std::make_unique<TaskRunner>(launcher, parts->budget.get(), Budget::Lane::kCalls, config.max_evaluations);
   parts->quick = std::make_unique<Executor>(kQuickThreads);
-  // Each task waits on a thread; two more keep uploads and new jobs going.
-  parts->slow = std::make_unique<Executor>(config.max_evaluations + 2);
+  // Each task waits on a thread; of every other kind there is one that others cannot take, and two for whoever is
+  // first.
+  const auto threads = std::make_shared<SharedThreads>(config.max_evaluations + 6, 5);
+  size_t kind = 0;
+  for (std::unique_ptr<Executor>* executor :
+       {&parts->making, &parts->planning, &parts->asking, &parts->files, &parts->removing}) {
+    *executor = std::make_unique<Executor>(threads, kind++);
+  }
   const Backend backend{.store = parts->store.get(),
                         .log = parts->log.get(),
                         .folder = parts->folder.get(),
@@ -90,7 +141,11 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Laun
                         .tasks = parts->tasks.get(),
                         .operations = parts->operations.get(),
                         .quick = parts->quick.get(),
-                        .slow = parts->slow.get()};
+                        .making = parts->making.get(),
+                        .planning = parts->planning.get(),
+                        .asking = parts->asking.get(),
+                        .files = parts->files.get(),
+                        .removing = parts->removing.get()};
   parts->training = std::make_unique<TrainingService>(backend);
   parts->datasets = std::make_unique<DatasetService>(backend, config.dataset_roots);
   parts->models = std::make_unique<ModelService>(backend);
@@ -123,6 +178,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(const Config& config, Laun
                               v1::ModelService::service_full_name(), v1::OperationService::service_full_name()}) {
     server->parts_->grpc->GetHealthCheckService()->SetServingStatus(service, true);
   }
+  server->parts_->disk_watch =
+      std::make_unique<DiskWatch>(server->parts_->reserve.get(), server->parts_->grpc->GetHealthCheckService());
   return server;
 }
 
@@ -137,6 +194,7 @@ int Server::port() const { return parts_->port; }
 std::shared_ptr<grpc::Channel> Server::InProcessChannel() { return parts_->grpc->InProcessChannel({}); }
 
 void Server::Shutdown(absl::Duration patience) {
+  parts_->disk_watch.reset();
   if (parts_->grpc != nullptr) parts_->grpc->GetHealthCheckService()->SetServingStatus(false);
   parts_->operations->Shutdown();
   parts_->jobs->Shutdown(patience);
@@ -146,7 +204,10 @@ void Server::Shutdown(absl::Duration patience) {
     parts_->grpc->Shutdown(std::chrono::system_clock::now() + absl::ToChronoMilliseconds(kCallPatience));
     parts_->grpc->Wait();
   }
-  parts_->slow.reset();
+  for (std::unique_ptr<Executor>* executor :
+       {&parts_->making, &parts_->planning, &parts_->asking, &parts_->files, &parts_->removing}) {
+    executor->reset();
+  }
   parts_->quick.reset();
   parts_->grpc.reset();
   parts_->operations.reset();

@@ -4,7 +4,7 @@
 #   tests/run.sh                 all of them
 #   tests/run.sh -R golden       those whose name matches
 #   tests/run.sh -L server       those of one program: core, conformance, golden, extension, server, client,
-#                                integration, api (from Python), install (the client library, for programs of others)
+#                                fuzz, integration, api (from Python), install (the client library, for programs of others)
 #   PRESET=dev tests/run.sh      another build (see CMakePresets.json)
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -87,6 +87,7 @@ namespace {
 int ListDatasets(const Context& context, const ListOptions& options) {
   const absl::StatusOr<std::vector<v1::Dataset>> datasets = context.MakeClient().ListDatasets(options);
   if (!datasets.ok()) return context.Fail(datasets.status());
+  NoteUnreachable(context, options);
   Table table({{.title = "dataset"},
                {.title = "example"},
                {.title = "type", .rank = 2},

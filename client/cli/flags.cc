@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "client/cli/text.h"
 #include "client/names.h"
 
 namespace traind::client {
@@ -134,7 +135,16 @@ ListOptions ToListOptions(const ListFlags& flags, const std::string& more) {
   }
   return {.filter = absl::StrJoin(conditions, " AND "),
           .order_by = absl::StrReplaceAll(absl::StrJoin(flags.sort, ", "), {{",desc", " desc"}}),
-          .limit = flags.limit};
+          .limit = flags.limit,
+          .unreachable = &flags.unreachable};
+}
+
+void NoteUnreachable(const Context& context, const ListOptions& options) {
+  if (options.unreachable == nullptr) return;
+  for (const std::string& name : *options.unreachable) {
+    context.err() << "warning: the server cannot read " << Printable(name)
+                  << "; what is wrong is in its log, and it can be deleted\n";
+  }
 }
 
 void AddSet(CLI::App& command, std::vector<std::string>& assignments) {

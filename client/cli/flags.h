@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,7 @@ struct ListFlags {
   std::vector<std::string> labels;  // "team=vision", or a key alone.
   std::vector<std::string> sort;    // "priority", "priority,desc".
   int64_t limit = 0;
+  mutable std::set<std::string> unreachable;  // Where the answer to the list names what the server cannot read.
 };
 
 struct ListFlagsOf {
@@ -29,6 +31,8 @@ struct ListFlagsOf {
 void AddListFlags(CLI::App& command, ListFlags& flags, const ListFlagsOf& of);
 // All conditions together, `more` (may be empty) among them.
 ListOptions ToListOptions(const ListFlags& flags, const std::string& more = "");
+// Says what of the list the server could not read.
+void NoteUnreachable(const Context& context, const ListOptions& options);
 
 // --set of a command that reads a job file.
 void AddSet(CLI::App& command, std::vector<std::string>& assignments);

@@ -55,7 +55,7 @@ std::string StateCondition(const std::vector<int>& states) {
 // Why the job is where it is, in one line.
 std::string Why(const v1::Job& job) {
   if (job.has_error()) return Printable(job.error().message());
-  if (job.state() == v1::JOB_STATE_QUEUED) return Printable(DescribeQueue(job.queue()));
+  if (job.state() == v1::JOB_STATE_QUEUED || job.has_queue()) return Printable(DescribeQueue(job.queue()));
   const bool tells = job.state() != v1::JOB_STATE_RUNNING && job.state() != v1::JOB_STATE_SUCCEEDED;
   return tells ? Printable(job.state_reason()) : "";
 }
@@ -94,6 +94,7 @@ Table JobTable(const std::vector<v1::Job>& jobs) {
 int ListCommand(const Context& context, const ListOptions& options) {
   const absl::StatusOr<std::vector<v1::Job>> jobs = context.MakeClient().ListJobs(options);
   if (!jobs.ok()) return context.Fail(jobs.status());
+  NoteUnreachable(context, options);
   for (const v1::Job& job : *jobs) {
     if (context.json) {
       context.PrintJson(job);

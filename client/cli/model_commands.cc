@@ -35,6 +35,7 @@ struct UploadOptions {
 int ListModels(const Context& context, const ListOptions& options) {
   const absl::StatusOr<std::vector<v1::Model>> models = context.MakeClient().ListModels(options);
   if (!models.ok()) return context.Fail(models.status());
+  NoteUnreachable(context, options);
   Table table({{.title = "model"},
                {.title = "size", .right = true},
                {.title = "uploaded", .rank = 1},

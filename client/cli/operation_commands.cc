@@ -38,6 +38,7 @@ std::string Took(const v1::OperationMetadata& metadata) {
 int ListOperations(const Context& context, const ListOptions& options) {
   const absl::StatusOr<std::vector<v1::Operation>> operations = context.MakeClient().ListOperations(options);
   if (!operations.ok()) return context.Fail(operations.status());
+  NoteUnreachable(context, options);
   Table table({{.title = "operation"},
                {.title = "what"},
                {.title = "of"},

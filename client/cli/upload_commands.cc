@@ -17,6 +17,7 @@ namespace {
 int ListUploads(const Context& context, const ListOptions& options) {
   const absl::StatusOr<std::vector<v1::Upload>> uploads = context.MakeClient().ListUploads(options);
   if (!uploads.ok()) return context.Fail(uploads.status());
+  NoteUnreachable(context, options);
   Table table({{.title = "upload"},
                {.title = "size", .right = true},
                {.title = "there", .right = true},

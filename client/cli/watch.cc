@@ -72,12 +72,16 @@ class Receiver {
   std::thread thread_;
 };
 
-// Looks now and then at why a job waits, which no event tells.
+// Looks now and then at why a job waits, which no event tells: one that is queued, or from which nothing comes.
 class QueueWatch {
  public:
+  // To be called when events have come.
+  void HeardOf(const JobView& view) {
+    if (view.state() != v1::JOB_STATE_QUEUED) next_ = absl::Now() + kQueueLook;
+  }
   // True when the view has a newer record.
   bool Refresh(Client& client, JobView& view) {
-    if (view.state() != v1::JOB_STATE_QUEUED || absl::Now() < next_) return false;
+    if (IsTerminal(view.state()) || absl::Now() < next_) return false;
     next_ = absl::Now() + kQueueLook;
     const absl::StatusOr<v1::Job> job = client.GetJob(view.job().name(), v1::JOB_VIEW_BASIC);
     if (job.ok()) view.SetJob(*job);
@@ -169,7 +173,8 @@ int WatchJob(const Context& context, const std::string& name, const WatchOptions
   bool error_line = false;  // The last event told the error.
   std::optional<absl::Status> ended;
   while (!ended && !signals.interrupted()) {
-    for (const v1::Event& event : receiver.queue().Take(kFrameTime)) {
+    const auto events = receiver.queue().Take(kFrameTime);
+    for (const v1::Event& event : events) {
       view.Apply(event);
       if (context.json) context.PrintJson(event);
       error_line = event.has_state() && event.state().has_error();
@@ -179,6 +184,7 @@ int WatchJob(const Context& context, const std::string& name, const WatchOptions
         if (job = client.GetJob(name, v1::JOB_VIEW_BASIC); job.ok()) view.SetJob(*job);
       }
     }
+    if (!events.empty()) queue.HeardOf(view);
     if ((live || lines) && queue.Refresh(client, view) && lines) {
       const std::string now = DescribeQueue(view.job().queue());
       if (!now.empty() && now != waits) context.out() << PlainQueueLine(view.job(), absl::Now()) << std::flush;

@@ -16,12 +16,13 @@ FieldErrors FieldErrors::At(std::string_view field, int64_t index) const {
 }
 
 void FieldErrors::Add(std::string_view description) const {
+  if (++root_->count_ > Root::kMostKept) return;
   auto* violation = root_->violations_.add_field_violations();
   violation->set_field(path_);
   violation->set_description(std::string(description));
 }
 
-int FieldErrors::count() const { return root_->violations_.field_violations_size(); }
+int FieldErrors::count() const { return root_->count_; }
 
 absl::Status FieldErrors::Root::ToStatus() const {
   if (ok()) return absl::OkStatus();
@@ -29,6 +30,8 @@ absl::Status FieldErrors::Root::ToStatus() const {
   for (const auto& violation : violations_.field_violations()) {
     absl::StrAppend(&message, message.empty() ? "" : "\n", violation.field(), ": ", violation.description());
   }
+  const int more = count_ - violations_.field_violations_size();
+  if (more > 0) absl::StrAppend(&message, "\nand ", more, " more");
   absl::Status status = absl::InvalidArgumentError(message);
   status.SetPayload({kBadRequestUrl.data(), kBadRequestUrl.size()}, absl::Cord(violations_.SerializeAsString()));
   return status;

@@ -54,7 +54,9 @@ class FieldErrors::Root {
 
  private:
   friend class FieldErrors;
+  static constexpr int kMostKept = 1000;  // So that they take no more room than a person reads.
   rpc::BadRequest violations_;
+  int count_ = 0;  // Also of those that were not kept.
 };
 
 }  // namespace traind::core

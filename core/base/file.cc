@@ -13,10 +13,12 @@
 #include <filesystem>
 #include <memory>
 #include <system_error>
+#include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "core/base/machine.h"
 
 namespace traind::core {
 namespace {
@@ -71,7 +73,7 @@ absl::Status ErrnoStatus(int error, absl::string_view operation, absl::string_vi
     case ENOMEM:
     case EMFILE:
     case ENFILE:
-      return absl::ResourceExhaustedError(message);
+      return OfMachine(absl::ResourceExhaustedError(message));
     case ENOENT:
     case ENOTDIR:
       return absl::NotFoundError(message);
@@ -183,9 +185,31 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t limit) {
 absl::Status CreateFolders(const std::string& path) {
   if (int error = Fault("create", path)) return ErrnoStatus(error, "create", path);
   std::error_code error;
-  std::filesystem::create_directories(path, error);
+  std::vector<std::string> missing;  // The last one is the highest.
+  for (std::string folder = path; !std::filesystem::exists(folder, error); folder = Parent(folder)) {
+    if (error) return ErrnoStatus(error.value(), "create", folder);
+    missing.push_back(folder);
+  }
+  std::filesystem::create_directories(path, error);  // Also says it when there is a file of the name.
   if (error) return ErrnoStatus(error.value(), "create", path);
+  for (const std::string& folder : missing) {
+    if (absl::Status status = SyncFolder(Parent(folder)); !status.ok()) return status;
+  }
   return absl::OkStatus();
+}
+
+absl::Status LinkOrCopy(const std::string& from, const std::string& to) {
+  int error = Fault("link", to);
+  if (error == 0 && link(from.c_str(), to.c_str()) != 0) error = errno;
+  if (error == 0) return absl::OkStatus();
+  if (error != EXDEV && error != EMLINK && error != EPERM && error != EOPNOTSUPP) {
+    return ErrnoStatus(error, absl::StrCat("link ", from, " to"), to);
+  }
+  auto content = MappedFile::Open(from);
+  if (!content.ok()) return content.status();
+  const absl::Status written = WriteFile(to, content->data());
+  if (!written.ok()) unlink(to.c_str());
+  return written;
 }
 
 absl::Status SyncFolder(const std::string& path) {

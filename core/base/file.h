@@ -1,6 +1,7 @@
 // Files, written so that a crash at any moment leaves the old content or the new one, and read without trusting them.
 // Errors carry the path and the system's text: a missing file is NOT_FOUND, a full disk (or quota, or file size limit)
-// RESOURCE_EXHAUSTED, missing rights PERMISSION_DENIED. Functions are thread-safe, classes thread-compatible.
+// RESOURCE_EXHAUSTED of the machine (machine.h), missing rights PERMISSION_DENIED. Functions are thread-safe, classes
+// thread-compatible.
 #pragma once
 
 #include <cstddef>
@@ -51,8 +52,11 @@ absl::Status AtomicWrite(const std::string& path, absl::string_view data);
 // The whole file; RESOURCE_EXHAUSTED when it is larger than `limit` bytes.
 absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t limit);
 
-// Creates the folder and those above it.
+// Creates the folder and those above it, each durable in the one above.
 absl::Status CreateFolders(const std::string& path);
+// Gives the file a second name, or, where the disk knows none (another volume, no hard links, too many of them), copies
+// it. `to` must not exist. Durable but for its name.
+absl::Status LinkOrCopy(const std::string& from, const std::string& to);
 // Makes the names in a folder durable.
 absl::Status SyncFolder(const std::string& path);
 // Renames a file or folder (replacing a file) and makes that durable.
@@ -85,8 +89,8 @@ class MappedFile {
   size_t size_ = 0;
 };
 
-// For tests of crashes and full disks: called before each "create", "write", "fsync", "rename" and "remove" with the
-// path; when it returns an errno, the operation fails with it instead of happening. Null turns it off.
+// For tests of crashes and full disks: called before each "create", "write", "fsync", "rename", "remove" and "link"
+// with the path; when it returns an errno, the operation fails with it instead of happening. Null turns it off.
 using FileFault = int (*)(absl::string_view operation, const std::string& path);
 void SetFileFaultForTest(FileFault fault);
 

@@ -33,7 +33,9 @@ constexpr char kReplacedPrefix[] = ".replaced-";
 // Pruned, being removed.
 constexpr char kRemovingPrefix[] = ".removing-";
 constexpr uint32_t kFormatVersion = 1;
-constexpr int64_t kMaxManifest = int64_t{16} << 20;
+// As JSON a spec is ten times as large as in a request, and names of classes come beside it. What is written can be
+// read.
+constexpr int64_t kMaxManifest = int64_t{128} << 20;
 
 std::string StepName(uint64_t step) { return absl::StrFormat("%s%012d", kStepPrefix, step); }
 
@@ -145,6 +147,11 @@ absl::Status WriteFolder(const std::string& folder, const CheckpointContent& con
   print.preserve_proto_field_names = true;
   if (auto printed = google::protobuf::util::MessageToJsonString(manifest, &json, print); !printed.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("the manifest cannot be written as JSON: ", printed.ToString()));
+  }
+  if (static_cast<int64_t>(json.size()) > kMaxManifest) {
+    return absl::InvalidArgumentError(absl::StrCat("the manifest of a checkpoint would take ", json.size(),
+                                                   " bytes, more than the ", kMaxManifest,
+                                                   " that are read: shorten names, or the network"));
   }
   status = WriteFile(Join(folder, kManifestFile), json);
   if (status.ok()) status = WriteFile(Join(folder, kManifestChecksumFile), absl::StrCat(Crc32Hex(json), "\n"));
@@ -349,10 +356,8 @@ absl::Status LinkCheckpoint(const CheckpointFiles& checkpoint, const std::string
   std::vector<std::string> names = {kManifestFile, kManifestChecksumFile};
   for (const v1::CheckpointFile& file : checkpoint.manifest.files()) names.push_back(file.name());
   for (const std::string& name : names) {
-    const std::string path = Join(checkpoint.dir, name);
-    std::error_code error;
-    std::filesystem::create_hard_link(path, Join(folder, name), error);
-    if (error) return ErrnoStatus(error.value(), "link", path);
+    const absl::Status linked = LinkOrCopy(Join(checkpoint.dir, name), Join(folder, name));
+    if (!linked.ok()) return linked;
   }
   // One of the same step may have taken its place between two links.
   if (auto linked = ReadManifest(dir, static_cast<int64_t>(step)); !linked.ok()) {

@@ -14,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "core/base/finite.h"
+#include "core/base/machine.h"
 #include "core/data/sampler.h"
 #include "core/data/viewed_examples.h"
 #include "core/tensor/buffer.h"
@@ -319,7 +320,7 @@ absl::StatusOr<std::unique_ptr<BatchLoader>> BatchLoader::Start(const Split& spl
   } catch (const std::bad_alloc&) {
     return absl::ResourceExhaustedError(absl::StrCat("no memory for batches of ", options.batch, " examples"));
   } catch (const std::system_error& error) {
-    return absl::ResourceExhaustedError(absl::StrCat("cannot start the prefetch threads: ", error.what()));
+    return OfMachine(absl::ResourceExhaustedError(absl::StrCat("cannot start the prefetch threads: ", error.what())));
   }
 }
 

@@ -135,6 +135,10 @@ absl::Status SaveDataset(const v1::Dataset& dataset, const std::string& dir) {
   if (!google::protobuf::util::MessageToJsonString(record, &json, print).ok()) {
     return absl::InvalidArgumentError("names must be valid UTF-8");
   }
+  if (static_cast<int64_t>(json.size()) > kMaxJsonSize) {
+    return absl::InvalidArgumentError(absl::StrCat("the names of classes, features and files would take ", json.size(),
+                                                   " bytes, more than ", kMaxJsonSize, ": shorten them"));
+  }
   return AtomicWrite(DatasetJsonPath(dir), json);
 }
 

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "core/base/progress.h"
 #include "traind/v1/event.pb.h"
 #include "traind/v1/job.pb.h"
@@ -35,6 +36,8 @@ class EventSink {
   // Says that step `step` is done, called after each one; and between steps, with the same number again, that something
   // which takes long goes on. Cheap.
   virtual void Heartbeat(uint64_t step) = 0;
+  // Says what the run waits for, for people to see, until it says that it waits for nothing (empty).
+  virtual void WaitsFor(absl::string_view what) = 0;
 };
 
 // What is wanted of a training that runs. Written by another thread; the newest wish counts. It is seen after the step

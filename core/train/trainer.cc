@@ -168,7 +168,7 @@ absl::Status Trainer::Start() {
   if (total_steps_ == 0 && evaluator_) {
     if (absl::Status status = Evaluate(); !status.ok()) return status;
   }
-  return SaveNow(/*told=*/true, /*tolerant=*/false);
+  return SaveNow();
 }
 
 void Trainer::ReportPreprocessing() {

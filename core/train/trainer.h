@@ -125,7 +125,7 @@ class Trainer {
   absl::Status SaveWhatIsDue(const Due& due);
   // Writes this step and waits until it is durable, or there is no room.
   absl::Status SaveNow(bool told = true, bool tolerant = true);
-  // Calls `save` until `done` or nobody waits for it any more.
+  // Calls `save` until `done` or nobody waits for it any more; says what it waits for.
   absl::Status SaveUntil(const std::function<bool()>& done, const std::function<absl::Status()>& save,
                          const StopSignal& stop);
   void InitializeSlots(StoredParameter& parameter);
@@ -170,6 +170,7 @@ class Trainer {
 
   std::optional<Held> held_;          // In the writer.
   bool room_is_short_ = false;        // The newest attempt at a checkpoint found the disk full.
+  std::string no_room_;               // What that attempt said.
   Clock::time_point last_write_;      // When it began.
   Clock::duration last_cost_ = {};    // What it took of the training's time.
   Clock::duration stood_still_ = {};  // The training, for the next one.

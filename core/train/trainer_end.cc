@@ -1,5 +1,6 @@
 // How a run ends: at its last step, by early stopping, or because somebody wishes it.
 #include <cmath>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"

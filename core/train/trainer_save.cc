@@ -7,6 +7,7 @@
 // them, so that a resume, which goes on from the newest one, either finds them or comes by them again.
 #include <chrono>
 #include <cmath>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -87,6 +88,7 @@ absl::Status Trainer::Settle(bool tolerant) {
     held_.reset();
     return absl::IsOutOfRange(written.status) ? CheckpointNotFinite(held.step, written.status) : written.status;
   }
+  no_room_ = std::string(written.status.message());
   if (!std::exchange(room_is_short_, true)) {
     EmitLog(v1::LogLine::LEVEL_WARNING,
             absl::StrCat("no checkpoint of step ", held.step, ": ", written.status.message(),
@@ -128,12 +130,19 @@ absl::Status Trainer::SaveNow(bool told, bool tolerant) {
 
 absl::Status Trainer::SaveUntil(const std::function<bool()>& done, const std::function<absl::Status()>& save,
                                 const StopSignal& stop) {
+  bool waited = false;
   while (!done()) {
     if (absl::Status status = save(); !status.ok()) return status;
     if (done() || stop.load(std::memory_order_relaxed) == StopWish::kStop) break;
+    const std::string what = absl::StrCat("room on the disk for the last checkpoint: ", no_room_);
+    if (!std::exchange(waited, true)) {
+      EmitLog(v1::LogLine::LEVEL_WARNING, absl::StrCat("the training is over and waits for ", what));
+    }
+    sink_.WaitsFor(what);
     absl::SleepFor(absl::Seconds(1));
     sink_.Heartbeat(step_);
   }
+  if (waited) sink_.WaitsFor("");
   return absl::OkStatus();
 }
 

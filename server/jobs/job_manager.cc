@@ -73,6 +73,9 @@ absl::StatusOr<v1::Job> JobManager::Make(const Creation& creation,
   if (absl::Status status = CheckNew(job); !status.ok()) return status;
   if (creation.validate_only) return job;
   if (absl::Status status = CheckServing(); !status.ok()) return status;
+  if (options_.check_room != nullptr) {
+    if (absl::Status status = options_.check_room(); !status.ok()) return status;
+  }
   if (absl::Status status = PlaceFiles(*admitted); !status.ok()) return status;
   return Enqueue(std::move(job), creation);
 }
@@ -139,6 +142,7 @@ absl::StatusOr<v1::Job> JobManager::Enqueue(v1::Job job, const Creation& creatio
     absl::MutexLock lock(&live->mu);
     live->job = job;
     live->position = std::move(position);
+    live->restarts.reached = job.progress().step();
     log_->Publish(*key, *events);
   }
   MakeLive(live);
@@ -172,9 +176,10 @@ absl::StatusOr<v1::ListJobsResponse> JobManager::List(const v1::ListJobsRequest&
   };
   // In the store's own order the page before need not be read again.
   const auto* before = query.after_key() == nullptr ? nullptr : std::get_if<1>(query.after_key());
-  if (absl::Status status = store_->ListJobs(before == nullptr ? 0 : before->first, {}, add); !status.ok())
-    return status;
   v1::ListJobsResponse response;
+  const auto damaged = [&](std::string name) { *response.add_unreachable() = std::move(name); };
+  if (absl::Status status = store_->ListJobs(before == nullptr ? 0 : before->first, {}, add, damaged); !status.ok())
+    return status;
   page.MoveTo(*response.mutable_jobs(), *response.mutable_next_page_token());
   return response;
 }
@@ -259,8 +264,20 @@ absl::Status JobManager::CheckNoTraces(const std::string& dataset, const std::st
 }
 
 void JobManager::AddQueueStatus(JobKey key, v1::Job& job) {
+  if (job.state() != v1::JOB_STATE_QUEUED && !HasWorker(job.state())) return;
+  if (const std::string waits = WhatItWaitsFor(key); !waits.empty()) {
+    job.mutable_queue()->set_reason(waits);
+    if (HasWorker(job.state())) job.set_state_reason(waits);
+    return;
+  }
   if (job.state() != v1::JOB_STATE_QUEUED) return;
   if (auto status = queue_.Find(key); status.has_value()) *job.mutable_queue() = *std::move(status);
+}
+
+std::string JobManager::WhatItWaitsFor(JobKey key) {
+  absl::MutexLock lock(&mu_);
+  const auto live = live_.find(key);
+  return live == live_.end() ? "" : live->second->standing.Text(absl::Now());
 }
 
 std::shared_ptr<JobManager::LiveJob> JobManager::FindLive(const std::string& id) {

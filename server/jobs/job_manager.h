@@ -3,9 +3,10 @@
 // sees it. Jobs that are not terminal are held in memory, all others in the store only; a terminal one that is to train
 // on (Resume, Extend) comes back from there.
 //
-// Restarts: a worker that crashes, hangs or cannot be started is started again from its last checkpoint, at most
-// max_restarts times; then the job is FAILED. Resume and Extend begin the count anew. A stop of the server is no crash
-// and is not counted.
+// Restarts: a worker that crashes or hangs is started again from its last checkpoint. When that has happened
+// max_restarts times and the job got no further than before, it is FAILED; whatever gets it further begins the count
+// anew, as do Resume and Extend. What the machine does (no room, no files, a program that cannot be started, a stop of
+// the server) is never counted. Whoever got no further waits before the next attempt, twice as long each time.
 //
 // A wish to end early (Stop, max_duration) is in the record, Job.stop_reason, until the job has ended: whatever crashes
 // meanwhile, the next worker is told again.
@@ -32,6 +33,7 @@
 #include "core/checkpoint/checkpoint_dir.h"
 #include "server/events/event_log.h"
 #include "server/events/replay.h"
+#include "server/jobs/standing.h"
 #include "server/resources/job_verb.h"
 #include "server/scheduler/budget.h"
 #include "server/scheduler/queue_view.h"
@@ -50,6 +52,10 @@ class JobManager {
     // estimates.
     absl::Duration queue_patience = absl::Hours(1);
     absl::Duration retry_interval = absl::Seconds(1);  // Between attempts to store what the disk refused.
+    absl::Duration first_wait = absl::Seconds(1);      // Before a worker that got no further is started again, ...
+    absl::Duration longest_wait = absl::Minutes(1);    // ... and at most, after doubling.
+    // Whether there is room on the disk for new jobs; null: always.
+    std::function<absl::Status()> check_room = nullptr;
   };
   // A job that was admitted: everything the user decides and admission found out.
   struct NewJob {
@@ -115,6 +121,12 @@ class JobManager {
   const Capacity& capacity() const { return budget_->capacity(); }
 
  private:
+  // Of a job whose workers fail.
+  struct Restarts {
+    uint64_t reached = 0;    // The furthest step when the last one failed.
+    uint32_t in_row = 0;     // Failures without getting any further, ...
+    uint32_t fruitless = 0;  // ... and those of them that count.
+  };
   struct LiveJob {
     LiveJob(JobKey job_key, std::string job_id) : key(job_key), id(std::move(job_id)) {}
     const JobKey key;
@@ -126,6 +138,8 @@ class JobManager {
     std::unique_ptr<Worker> worker ABSL_GUARDED_BY(mu);
     absl::Time passable_until ABSL_GUARDED_BY(mu) = absl::InfiniteFuture();  // While it waits.
     absl::Time attempt_time ABSL_GUARDED_BY(mu);                             // When the newest worker was started.
+    Standing standing;
+    Restarts restarts ABSL_GUARDED_BY(mu);
     // Terminal or deleted: whoever waited for `mu` finds the job in the store, or not at all.
     bool forgotten ABSL_GUARDED_BY(mu) = false;
   };
@@ -183,6 +197,10 @@ class JobManager {
   absl::Status CheckGoesOn(const v1::Job& job);
   // With files_mu_ held, too. The job that was.
   absl::StatusOr<v1::Job> Erase(LiveJob& live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
+  // The same for one whose record cannot be read: it is not live, and has no etag.
+  absl::StatusOr<v1::Job> EraseDamaged(const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
+  // What there is of a job beside its rows.
+  absl::Status RemoveTraces(JobKey key, const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
   // Of a job that is to be queued again.
   absl::Status PrepareToGoOn(LiveJob& live, const Wish& wish) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
   // A job as the store has it; its position is still to be read, and it is not among the live ones.
@@ -194,11 +212,13 @@ class JobManager {
   // Of the last attempt under a server that was killed: from the newest change of the record to the newest event.
   absl::StatusOr<absl::Duration> LostTime(const LiveJob& live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
   void Supervise();
-  void StartWaiting();
+  // When a job that waits for its time is to be started again.
+  absl::Time StartWaiting();
   static JobSnapshot SnapshotOf(const LiveJob& live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
   void NotePassed(LiveJob& live, const Reservation& reservation);
   // Fills in why the job waits, if it does.
   void AddQueueStatus(JobKey key, v1::Job& job);
+  std::string WhatItWaitsFor(JobKey key);  // See Standing::Text.
   // Tells the jobs that are to end early, and those whose max_duration is over, to end. When to look again.
   absl::Time StopWhatIsDue();
   // The supervisor looks again after the retry interval.
@@ -207,7 +227,12 @@ class JobManager {
   internal::Task TaskOf(const LiveJob& live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
   // False: the store refused; to be tried again.
   bool HandleExit(const Ended& ended);
+  // The count as it is after a failure of this moment, before that is judged.
+  static Restarts CountFailure(const LiveJob& live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
+  absl::Duration WaitAfter(uint32_t failures) const;
   absl::Status OnEvents(LiveJob& live, const std::vector<v1::Event>& events);
+  // Waits for room to store events. False: nobody wants them any more.
+  bool AwaitRoom(LiveJob& live, const absl::Status& status);
   absl::Status Append(LiveJob& live, const std::vector<v1::Event>& events);
   // The STATE event and the record in one transaction. `change` fills in more of the job's record.
   absl::Status Move(LiveJob& live, v1::JobState to, std::string reason,

@@ -18,15 +18,6 @@ namespace traind::server {
 
 using google::protobuf::util::TimeUtil;
 
-namespace {
-
-// Worth trying again: the disk is full or failed for a moment.
-bool IsTransient(const absl::Status& status) {
-  return absl::IsResourceExhausted(status) || absl::IsUnavailable(status);
-}
-
-}  // namespace
-
 absl::StatusOr<std::unique_ptr<JobManager>> JobManager::Start(const Options& options, JobStore* store, EventLog* log,
                                                               DataFolder* folder, Launcher* launcher, Budget* budget) {
   auto manager = std::unique_ptr<JobManager>(new JobManager(options, store, log, folder, launcher, budget));
@@ -64,7 +55,10 @@ absl::Status JobManager::Recover() {
   };
   const std::vector<v1::JobState> live = {v1::JOB_STATE_QUEUED, v1::JOB_STATE_RUNNING, v1::JOB_STATE_CANCELLING,
                                           v1::JOB_STATE_PAUSED, v1::JOB_STATE_PAUSING, v1::JOB_STATE_STOPPING};
-  if (absl::Status status = store_->ListJobs(0, live, add); !status.ok()) return status;
+  const auto damaged = [](const std::string& name) {
+    spdlog::error("the record of {} is damaged: it is passed over until somebody deletes it", name);
+  };
+  if (absl::Status status = store_->ListJobs(0, live, add, damaged); !status.ok()) return status;
   for (StoredJob& stored : jobs) {
     if (absl::Status status = RecoverJob(std::move(stored)); !status.ok()) return status;
   }
@@ -109,6 +103,7 @@ std::shared_ptr<JobManager::LiveJob> JobManager::Load(StoredJob stored) {
   auto live = std::make_shared<LiveJob>(stored.key, std::string(IdOf(stored.job.name())));
   absl::MutexLock lock(&live->mu);
   live->job = std::move(stored.job);
+  live->restarts.reached = live->job.progress().step();
   return live;
 }
 
@@ -189,16 +184,21 @@ void JobManager::Supervise() {
     if (quit) return;
     next_due = absl::InfiniteFuture();
     if (shutting_down()) continue;
-    StartWaiting();
-    next_due = StopWhatIsDue();
+    next_due = StartWaiting();
+    next_due = std::min(next_due, StopWhatIsDue());
   }
 }
 
-void JobManager::StartWaiting() {
+absl::Time JobManager::StartWaiting() {
   const LiveJobs jobs = live_jobs();
   std::vector<JobSnapshot> snapshots;
+  absl::Time next = absl::InfiniteFuture();
   for (const auto& [key, live] : jobs) {
     absl::MutexLock lock(&live->mu);
+    if (live->job.state() == v1::JOB_STATE_QUEUED && live->standing.waits(absl::Now())) {
+      next = std::min(next, live->standing.until());
+      continue;
+    }
     if (live->job.state() == v1::JOB_STATE_QUEUED || HasWorker(live->job.state())) {
       snapshots.push_back(SnapshotOf(*live));
     }
@@ -211,6 +211,7 @@ void JobManager::StartWaiting() {
   for (JobSnapshot& job : snapshots)
     job.has_worker |= std::count(schedule.start.begin(), schedule.start.end(), job.key);
   queue_.Set(std::move(snapshots), budget_->task_memory());
+  return next;
 }
 
 JobSnapshot JobManager::SnapshotOf(const LiveJob& live) {
@@ -294,10 +295,12 @@ void JobManager::Launch(const std::shared_ptr<LiveJob>& live) {
   live->heartbeat_step = live->job.progress().checkpoint_step();
   live->passable_until = absl::InfiniteFuture();
   live->attempt_time = absl::Now();
+  live->standing.WaitFor("");
 
   WorkerCallbacks callbacks;
   callbacks.on_events = [this, live](const std::vector<v1::Event>& events) { return OnEvents(*live, events); };
   callbacks.on_heartbeat = [live](uint64_t step) { live->heartbeat_step = step; };
+  callbacks.on_waits = [live](const std::string& what) { live->standing.WaitFor(what); };
   callbacks.on_log = [name = live->job.name()](auto line) {
     spdlog::debug("{}: {}", name, std::string(line.data(), line.size()));
   };
@@ -317,6 +320,7 @@ void JobManager::Launch(const std::shared_ptr<LiveJob>& live) {
   exit.kind = WorkerExit::Kind::kCrashed;
   exit.status = worker.status();
   exit.description = absl::StrCat("could not be started: ", worker.status().message());
+  exit.of_machine = true;
   ended(exit);
 }
 
@@ -325,7 +329,9 @@ bool JobManager::HandleExit(const Ended& ended) {
   std::unique_ptr<Worker> worker;  // Its destructor must run without the lock.
   absl::MutexLock lock(&live.mu);
   if (!HasWorker(live.job.state())) return true;
-  const WorkerVerdict verdict = JudgeExit(live.job, ended.exit, shutting_down(), options_.max_restarts);
+  Restarts restarts = CountFailure(live);
+  const WorkerVerdict verdict =
+      JudgeExit(live.job, ended.exit, shutting_down(), options_.max_restarts, restarts.fruitless);
   const absl::Duration attempt = ended.time - live.attempt_time;
   const absl::Status moved = Move(live, verdict.state, verdict.reason, [&](v1::Job& job) {
     if (verdict.state == v1::JOB_STATE_FAILED) *job.mutable_error() = verdict.error;
@@ -334,49 +340,35 @@ bool JobManager::HandleExit(const Ended& ended) {
   });
   if (!moved.ok()) {
     spdlog::error("the end of {} cannot be stored yet: {}", live.job.name(), moved.ToString());
-    return !IsTransient(moved);
+    return false;
   }
   worker = std::move(live.worker);
+  live.standing.WaitFor("");
+  if (verdict.restart) {
+    // The one that got further goes on at once.
+    if (restarts.reached == live.restarts.reached) {
+      live.standing.WaitUntil(absl::Now() + WaitAfter(restarts.in_row), verdict.reason);
+      ++restarts.in_row;
+    }
+    restarts.fruitless += verdict.counts ? 1 : 0;
+    live.restarts = restarts;
+  }
   spdlog::info("{} is {}{}{}", live.job.name(), core::EnumName(verdict.state), verdict.reason.empty() ? "" : ": ",
                verdict.reason);
   if (IsTerminal(verdict.state)) Forget(live);
   return true;
 }
 
-absl::Status JobManager::OnEvents(LiveJob& live, const std::vector<v1::Event>& events) {
-  for (const v1::Event& event : events) {
-    if (event.has_state() || event.kind_case() == v1::Event::KIND_NOT_SET) {
-      return absl::InvalidArgumentError("a worker may not send an event of this kind");
-    }
-  }
-  while (true) {
-    const absl::Status status = Append(live, events);
-    if (!IsTransient(status)) return status;
-    spdlog::error("events cannot be stored yet, the job waits: {}", status.ToString());
-    absl::MutexLock lock(&mu_);
-    if (mu_.AwaitWithTimeout(absl::Condition(&shutting_down_), options_.retry_interval)) return status;
-  }
+JobManager::Restarts JobManager::CountFailure(const LiveJob& live) {
+  const v1::JobProgress& progress = live.job.progress();
+  const uint64_t reached = std::max({progress.step(), progress.checkpoint_step(), live.heartbeat_step.load()});
+  return reached > live.restarts.reached ? Restarts{.reached = reached} : live.restarts;
 }
 
-absl::Status JobManager::Append(LiveJob& live, const std::vector<v1::Event>& events) {
-  absl::MutexLock lock(&live.mu);
-  LogPosition position = live.position;
-  auto sequenced = Sequence(
-      events, absl::Now(), [&](v1::EventKind kind, uint64_t step) { return store_->FindEvent(live.key, kind, step); },
-      position);
-  if (!sequenced.ok()) return sequenced.status();
-  if (sequenced->empty()) return absl::OkStatus();
-  v1::JobProgress before = live.job.progress();
-  for (const v1::Event& event : *sequenced) ApplyEvent(event, *live.job.mutable_progress());
-  live.job.set_last_sequence(position.last_sequence);
-  if (absl::Status status = store_->AppendEvents(live.key, live.job, *sequenced); !status.ok()) {
-    *live.job.mutable_progress() = std::move(before);
-    live.job.set_last_sequence(live.position.last_sequence);
-    return status;
-  }
-  live.position = std::move(position);
-  log_->Publish(live.key, *sequenced);
-  return absl::OkStatus();
+absl::Duration JobManager::WaitAfter(uint32_t failures) const {
+  absl::Duration wait = options_.first_wait;
+  for (uint32_t i = 0; i < failures && wait < options_.longest_wait; ++i) wait *= 2;
+  return std::min(wait, options_.longest_wait);
 }
 
 absl::Status JobManager::Move(LiveJob& live, v1::JobState to, std::string reason,

@@ -149,6 +149,7 @@ absl::StatusOr<v1::Job> JobManager::Act(const Wish& wish) {
   absl::MutexLock files(&files_mu_);
   if (auto done = act(FindLive(wish.id)); done.has_value()) return *std::move(done);
   auto stored = store_->GetJob(wish.id);
+  if (absl::IsDataLoss(stored.status()) && wish.verb == JobVerb::kDelete) return EraseDamaged(wish.id);
   if (!stored.ok()) return stored.status();
   const std::shared_ptr<LiveJob> live = Load(*std::move(stored));
   absl::MutexLock lock(&live->mu);
@@ -177,6 +178,8 @@ absl::StatusOr<v1::Job> JobManager::Apply(LiveJob& live, const Wish& wish) {
     if (wish.extended != nullptr) TakeOver(*wish.extended, job);
   });
   if (!moved.ok()) return moved;
+  if (rule.to == v1::JOB_STATE_QUEUED) live.restarts = {.reached = live.job.progress().step()};
+  if (!HasWorker(rule.to)) live.standing.WaitFor("");
   if (live.worker != nullptr) live.worker->Stop(StopFor(rule.to));
   if (IsTerminal(rule.to)) Forget(live);
   Wake();
@@ -210,12 +213,24 @@ absl::Status JobManager::CheckGoesOn(const v1::Job& job) {
 
 absl::StatusOr<v1::Job> JobManager::Erase(LiveJob& live) {
   files_mu_.AssertHeld();
-  // Rows first: a crash in between leaves files without a job, which the next start removes.
   if (absl::Status status = store_->DeleteJob(live.key); !status.ok()) return status;
   Forget(live);
-  log_->Remove(live.key);
-  if (absl::Status status = folder_->Remove("jobs", live.id); !status.ok()) return status;
+  if (absl::Status status = RemoveTraces(live.key, live.id); !status.ok()) return status;
   return std::move(live.job);
+}
+
+absl::StatusOr<v1::Job> JobManager::EraseDamaged(const std::string& id) {
+  const auto key = store_->KeyOf(id);
+  if (!key.ok()) return key.status();
+  if (absl::Status status = store_->DeleteJob(*key); !status.ok()) return status;
+  if (absl::Status status = RemoveTraces(*key, id); !status.ok()) return status;
+  return v1::Job();
+}
+
+absl::Status JobManager::RemoveTraces(JobKey key, const std::string& id) {
+  log_->Remove(key);
+  // After the rows: a crash in between leaves files without a job, which the next start removes.
+  return folder_->Remove("jobs", id);
 }
 
 }  // namespace traind::server

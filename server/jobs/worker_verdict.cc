@@ -1,5 +1,7 @@
 #include "server/jobs/worker_verdict.h"
 
+#include <algorithm>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "server/jobs/progress.h"
@@ -18,15 +20,13 @@ WorkerVerdict Failed(absl::StatusCode code, std::string message, const WorkerExi
 }
 
 // "worker 2 of at most 4 was killed by signal 9 (SIGKILL)"
-std::string HowItFailed(const v1::Job& job, const WorkerExit& exit, uint32_t max_restarts) {
-  const std::string what = exit.kind == Kind::kHung ? "gave no sign of life and was killed"
+std::string HowItFailed(const std::string& worker, const WorkerExit& exit) {
+  const std::string what = exit.kind == Kind::kHung         ? "gave no sign of life and was killed"
+                           : exit.kind == Kind::kTaskFailed ? std::string(exit.status.message())
                            : exit.kind == Kind::kRejected
                                ? absl::StrCat("sent an event that was refused: ", exit.status.message())
                                : exit.description;
-  // Attempts after a restart of the server are not counted as restarts.
-  const uint32_t most = max_restarts + job.attempts() - job.restarts();
-  return absl::StrCat("worker ", job.attempts(), " of at most ", most,
-                      absl::StartsWith(what, "killed") ? " was " : ": ", what);
+  return absl::StrCat(worker, absl::StartsWith(what, "killed") ? " was " : ": ", what);
 }
 
 // Why a job SUCCEEDED before its last step; empty: it did not.
@@ -39,14 +39,22 @@ std::string WhyEarly(const v1::Job& job, const WorkerExit& exit) {
 // A worker that was to leave a checkpoint and end, so that the job rests in `state`, however it ended.
 WorkerVerdict AtRest(v1::JobState state, const WorkerExit& exit) {
   if (exit.kind == Kind::kStopped) return {.state = state};
+  if (exit.kind == Kind::kRejected) {
+    return {.state = state, .reason = absl::StrCat("its last events are not stored: ", exit.status.message())};
+  }
+  if (exit.kind == Kind::kTaskFailed) {
+    return {.state = state, .reason = absl::StrCat("it could not end well: ", exit.status.message())};
+  }
   return {.state = state, .reason = absl::StrCat("the worker ended while it was stopping: ", exit.description)};
 }
 
 }  // namespace
 
-WorkerVerdict JudgeExit(const v1::Job& job, const WorkerExit& exit, bool shutting_down, uint32_t max_restarts) {
+WorkerVerdict JudgeExit(const v1::Job& job, const WorkerExit& exit, bool shutting_down, uint32_t max_restarts,
+                        uint32_t fruitless) {
   if (exit.kind == Kind::kFinished) return {.state = v1::JOB_STATE_SUCCEEDED, .reason = WhyEarly(job, exit)};
-  if (exit.kind == Kind::kTaskFailed) return Failed(exit.status.code(), std::string(exit.status.message()), exit);
+  if (exit.kind == Kind::kTaskFailed && !exit.of_machine)
+    return Failed(exit.status.code(), std::string(exit.status.message()), exit);
   if (job.state() == v1::JOB_STATE_CANCELLING) return AtRest(v1::JOB_STATE_CANCELLED, exit);
   if (job.state() == v1::JOB_STATE_PAUSING) {
     WorkerVerdict verdict = AtRest(v1::JOB_STATE_PAUSED, exit);
@@ -56,11 +64,26 @@ WorkerVerdict JudgeExit(const v1::Job& job, const WorkerExit& exit, bool shuttin
   if (exit.kind == Kind::kStopped || shutting_down) {
     return {.state = v1::JOB_STATE_QUEUED, .reason = "the server is shutting down"};
   }
-  const std::string how = HowItFailed(job, exit, max_restarts);
-  if (job.restarts() < max_restarts) {
-    return {.state = v1::JOB_STATE_QUEUED, .reason = absl::StrCat(how, "; ", GoingOn(job)), .restart = true};
+  const std::string worker = absl::StrCat("worker ", job.attempts());
+  if (exit.of_machine) {
+    return {.state = v1::JOB_STATE_QUEUED,
+            .reason = absl::StrCat(HowItFailed(worker, exit), "; that is the server's doing and does not count; ",
+                                   GoingOn(job)),
+            .restart = true};
   }
-  return Failed(absl::StatusCode::kInternal, absl::StrCat(how, "; it was restarted ", job.restarts(), " times"), exit);
+  const uint32_t most = job.attempts() + max_restarts - std::min(fruitless, max_restarts);
+  const std::string how = HowItFailed(absl::StrCat(worker, " of at most ", most), exit);
+  if (fruitless < max_restarts) {
+    return {.state = v1::JOB_STATE_QUEUED,
+            .reason = absl::StrCat(how, "; ", GoingOn(job)),
+            .restart = true,
+            .counts = true};
+  }
+  return Failed(
+      absl::StatusCode::kInternal,
+      absl::StrCat(how, "; it was restarted ", fruitless, " times",
+                   fruitless == 0 ? "" : absl::StrCat(" and got no further than step ", job.progress().step())),
+      exit);
 }
 
 }  // namespace traind::server

@@ -182,9 +182,10 @@ absl::StatusOr<v1::ListOperationsResponse> OperationManager::List(const v1::List
   };
   // In the store's own order the page before need not be read again.
   const auto* before = query.after_key() == nullptr ? nullptr : std::get_if<1>(query.after_key());
-  const absl::Status listed = store_->ListOperations(before == nullptr ? 0 : before->first, add);
-  if (!listed.ok()) return listed;
   v1::ListOperationsResponse response;
+  const auto damaged = [&](std::string name) { *response.add_unreachable() = std::move(name); };
+  const absl::Status listed = store_->ListOperations(before == nullptr ? 0 : before->first, add, damaged);
+  if (!listed.ok()) return listed;
   page.MoveTo(*response.mutable_operations(), *response.mutable_next_page_token());
   absl::MutexLock lock(&mu_);
   for (v1::Operation& operation : *response.mutable_operations()) {
@@ -230,9 +231,9 @@ absl::Status OperationManager::Delete(const std::string& id) {
                                                         "; cancel it and wait for its end first"));
     }
   }
-  auto stored = store_->GetOperation(id);
-  if (!stored.ok()) return stored.status();
-  return Remove(stored->key, id);
+  const auto key = store_->KeyOfOperation(id);
+  if (!key.ok()) return key.status();
+  return Remove(*key, id);
 }
 
 absl::Status OperationManager::Remove(OperationKey key, absl::string_view id) {

@@ -45,6 +45,8 @@ class OperationManager {
     absl::Duration lifetime = absl::Hours(7 * 24);     // Of a done operation.
     absl::Duration retry_interval = absl::Seconds(1);  // Between attempts to store what the disk refused.
     absl::Duration purge_interval = absl::Hours(1);
+    absl::Duration first_wait = absl::Seconds(1);    // Before a worker that could not be started is tried again, ...
+    absl::Duration longest_wait = absl::Minutes(1);  // ... and at most, after doubling.
     std::function<absl::Time()> now = absl::Now;
   };
   // An operation that was admitted.
@@ -94,6 +96,8 @@ class OperationManager {
   struct Live {
     internal::OperationRecord record;
     std::string queue_reason;
+    absl::Time not_before = absl::InfinitePast();   // While the machine is short of something, ...
+    absl::Duration wait = absl::ZeroDuration();     // ... for so long the last time.
     std::optional<v1::OperationProgress> progress;  // Of this attempt.
     int64_t first_done = 0;                         // Its first one, and when: the rate is measured from there.
     absl::Time first_time;

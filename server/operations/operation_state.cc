@@ -26,6 +26,9 @@ OperationVerdict JudgeExit(const internal::OperationRecord& record, const Worker
     return {.state = v1::OPERATION_STATE_CANCELLED, .error = CancelledByAClient()};
   }
   if (shutting_down) return {.state = v1::OPERATION_STATE_QUEUED, .reason = "the server is shutting down"};
+  if (exit.of_machine && absl::IsResourceExhausted(exit.status)) {
+    return {.state = v1::OPERATION_STATE_QUEUED, .wait = true, .reason = exit.description};
+  }
   const uint32_t crashes = record.crashes() + 1;
   const std::string how = HowItFailed(crashes, exit, max_attempts);
   if (crashes < max_attempts) {

@@ -33,6 +33,7 @@ struct OperationVerdict {
   v1::OperationState state = v1::OPERATION_STATE_FAILED;  // Where the operation goes.
   absl::Status error = absl::OkStatus();                  // Of a FAILED or CANCELLED one.
   bool crash = false;                                     // It is QUEUED because its worker died, which counts.
+  bool wait = false;                                      // It is QUEUED because the machine is short of something.
   std::string reason = "";                                // For the log.
 };
 

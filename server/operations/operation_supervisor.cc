@@ -26,6 +26,7 @@ WorkerExit NotStarted(bool prepared, const absl::Status& status) {
   exit.kind = prepared ? WorkerExit::Kind::kCrashed : WorkerExit::Kind::kTaskFailed;
   exit.status = status;
   exit.description = absl::StrCat("could not be started: ", status.message());
+  exit.of_machine = prepared;
   return exit;
 }
 
@@ -53,7 +54,11 @@ absl::Status OperationManager::Recover() {
     if (!IsDone(stored.record.metadata().state())) unfinished.push_back(std::move(stored));
     return true;
   };
-  if (absl::Status status = store_->ListOperations(0, add); !status.ok()) return status;
+  const auto damaged = [&](const std::string& name) {
+    spdlog::error("the record of {} is damaged: it is passed over until somebody deletes it", name);
+    ids.emplace_back(IdOf(name));
+  };
+  if (absl::Status status = store_->ListOperations(0, add, damaged); !status.ok()) return status;
   // Folders without an operation: one that was deleted, or never came to be.
   std::sort(ids.begin(), ids.end());
   auto folders = folder_->List("operations");
@@ -132,6 +137,9 @@ absl::Time OperationManager::NextWake() {
   absl::Time wake = next_purge_;
   if (retry_) wake = std::min(wake, absl::Now() + options_.retry_interval);
   for (const auto& [id, waiting] : waiting_) wake = std::min(wake, waiting.deadline);
+  for (const auto& [key, live] : live_) {
+    if (live.not_before > absl::Now()) wake = std::min(wake, live.not_before);
+  }
   return wake;
 }
 
@@ -172,6 +180,7 @@ void OperationManager::AskForTurns() {
     if (shutting_down_) return;
     for (const auto& [key, live] : live_) {
       const bool queued = live.record.metadata().state() == v1::OPERATION_STATE_QUEUED;
+      if (absl::Now() < live.not_before) continue;
       if (queued && live.lease == nullptr) asking.emplace_back(key, NeedOf(live.record));
     }
   }
@@ -310,6 +319,12 @@ bool OperationManager::HandleExit(const Ended& ended) {
     }
     worker = std::move(live->second.worker);
     lease = std::move(live->second.lease);
+    if (verdict.wait) {
+      Live& waits = live->second;
+      waits.wait = std::clamp(2 * waits.wait, options_.first_wait, options_.longest_wait);
+      waits.not_before = absl::Now() + waits.wait;
+      waits.queue_reason = absl::StrCat("tries again within ", absl::FormatDuration(waits.wait), ": ", verdict.reason);
+    }
     if (IsDone(verdict.state)) Forget(live);
     changed_ = true;
   }

@@ -5,6 +5,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/string_view.h"
 #include "core/base/errors.h"
+#include "core/base/machine.h"
 #include "core/base/utf8.h"
 #include "traind/rpc/error_details.pb.h"
 
@@ -38,7 +39,11 @@ std::string Shortened(const std::string& bad_request, size_t room) {
   rpc::BadRequest violations;
   if (!violations.ParseFromString(bad_request)) return bad_request;
   auto& fields = *violations.mutable_field_violations();
-  while (!fields.empty() && violations.ByteSizeLong() > room) fields.RemoveLast();
+  size_t bytes = violations.ByteSizeLong();
+  int kept = fields.size();
+  constexpr size_t kTagAndLength = 2;  // At least: what is left may be a little less than there is room for.
+  for (; kept > 0 && bytes > room; --kept) bytes -= fields[kept - 1].ByteSizeLong() + kTagAndLength;
+  fields.DeleteSubrange(kept, fields.size() - kept);
   return violations.SerializeAsString();
 }
 
@@ -50,6 +55,7 @@ rpc::Status ToRichStatus(const absl::Status& status) {
   rich.set_message(Shortened(AsUtf8(std::string(status.message()))));
   const size_t room = kMaxDetailsBytes - rich.message().size();
   status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
+    if (url == core::kOfMachine) return;  // Between server and worker only.
     auto* detail = rich.add_details();
     detail->set_type_url(std::string(url));
     const bool violations = url == absl::string_view(core::kBadRequestUrl.data(), core::kBadRequestUrl.size());

@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "core/base/errors.h"
+#include "server/resources/request_bounds.h"
 #include "server/rpc/guarded.h"
 #include "server/rpc/status.h"
 
@@ -29,6 +31,16 @@ grpc::ServerUnaryReactor* AnswerOn(Executor& executor, grpc::CallbackServerConte
     call->Finish(ToGrpcStatus(status));  // The last touch: OnDone may delete it at once.
   });
   return call;
+}
+
+grpc::ServerUnaryReactor* AnswerOn(Executor& executor, grpc::CallbackServerContext* context,
+                                   const google::protobuf::Message& request,
+                                   std::function<absl::Status(CallContext&)> handler) {
+  return AnswerOn(executor, context, [&request, handler = std::move(handler)](CallContext& call) -> absl::Status {
+    core::FieldErrors::Root errors;
+    CheckRepeatedFields(request, errors.scope());
+    return errors.ok() ? handler(call) : errors.ToStatus();
+  });
 }
 
 }  // namespace traind::server

@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "google/protobuf/message.h"
 #include "server/rpc/call_context.h"
 #include "server/rpc/executor.h"
 
@@ -16,6 +17,10 @@ namespace traind::server {
 
 // `handler` may block. It is skipped when nobody waits any more at its turn; an exception out of it is INTERNAL.
 grpc::ServerUnaryReactor* AnswerOn(Executor& executor, grpc::CallbackServerContext* context,
+                                   std::function<absl::Status(CallContext&)> handler);
+// The same, after a look at how much the request repeats (CheckRepeatedFields): for requests that people make up.
+grpc::ServerUnaryReactor* AnswerOn(Executor& executor, grpc::CallbackServerContext* context,
+                                   const google::protobuf::Message& request,
                                    std::function<absl::Status(CallContext&)> handler);
 
 // Moves a value into the response, or hands the error on.

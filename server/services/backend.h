@@ -15,7 +15,9 @@
 
 namespace traind::server {
 
-// `quick` is for calls of milliseconds, `slow` for those that read much or wait for a worker.
+// `quick` is for calls of milliseconds. The others, each of which may take long, are of kinds that do not wait for each
+// other: `making` jobs, which plans their networks; `planning` a network that somebody looks at; `asking` a worker, and
+// waiting for it; `files` that come and go; `removing` things.
 struct Backend {
   JobStore* store;
   EventLog* log;
@@ -25,7 +27,11 @@ struct Backend {
   TaskRunner* tasks;
   OperationManager* operations;
   Executor* quick;
-  Executor* slow;
+  Executor* making;
+  Executor* planning;
+  Executor* asking;
+  Executor* files;
+  Executor* removing;
 };
 
 // FAILED_PRECONDITION: an operation needs the resource.

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/errors.h"
+#include "core/base/machine.h"
 #include "core/data/dataset_dir.h"
 #include "core/data/preview.h"
 #include "server/resources/answer_size.h"
@@ -16,13 +17,14 @@
 #include "server/services/admission.h"
 #include "server/services/import_request.h"
 #include "server/services/task_runner.h"
+#include "server/services/unreachable.h"
 
 namespace traind::server {
 
 grpc::ServerUnaryReactor* DatasetService::ImportDataset(grpc::CallbackServerContext* context,
                                                         const v1::ImportDatasetRequest* request,
                                                         v1::Operation* response) {
-  return AnswerOn(*backend_.slow, context, [this, request, response](CallContext&) {
+  return AnswerOn(*backend_.files, context, *request, [this, request, response](CallContext&) {
     const auto admit = [&] { return AdmitImport(*request, backend_, dataset_roots_); };
     if (request->validate_only()) return admit().status();
     return Give(backend_.operations->Create("ImportDataset", *request, admit), response);
@@ -32,7 +34,7 @@ grpc::ServerUnaryReactor* DatasetService::ImportDataset(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* DatasetService::PreviewDataset(grpc::CallbackServerContext* context,
                                                          const v1::PreviewDatasetRequest* request,
                                                          v1::PreviewDatasetResponse* response) {
-  return AnswerOn(*backend_.slow, context,
+  return AnswerOn(*backend_.asking, context, *request,
                   [this, request, response](CallContext& call) { return Preview(*request, call, response); });
 }
 
@@ -57,7 +59,7 @@ absl::Status DatasetService::Preview(const v1::PreviewDatasetRequest& request, C
 grpc::ServerUnaryReactor* DatasetService::DescribeDataset(grpc::CallbackServerContext* context,
                                                           const v1::DescribeDatasetRequest* request,
                                                           v1::Operation* response) {
-  return AnswerOn(*backend_.slow, context, [this, request, response](CallContext&) {
+  return AnswerOn(*backend_.files, context, [this, request, response](CallContext&) {
     const auto admit = [&] { return AdmitDescription(*request); };
     return Give(backend_.operations->Create("DescribeDataset", *request, admit), response);
   });
@@ -79,7 +81,7 @@ grpc::ServerReadReactor<v1::UploadDatasetRequest>* DatasetService::UploadDataset
                                                                                  v1::Upload* response) {
   auto id = std::make_shared<std::string>();
   return new UploadCall<v1::UploadDatasetRequest, v1::UploadHeader>(
-      *backend_.slow, context,
+      *backend_.files, context,
       [this, id](CallContext&, const v1::UploadHeader& header) {
         *id = header.upload_id();
         return uploads_.Begin(header);
@@ -113,15 +115,20 @@ absl::StatusOr<v1::ListUploadsResponse> DatasetService::List(const v1::ListUploa
   if (!errors.ok()) return errors.ToStatus();
   auto ids = uploads_.List();
   if (!ids.ok()) return ids.status();
+  v1::ListUploadsResponse response;
   Page<v1::Upload> page(query);
   for (const std::string& id : *ids) {
     auto upload = uploads_.Get(id);
     if (absl::IsNotFound(upload.status())) continue;  // Removed, or not begun yet.
-    if (!upload.ok()) return upload.status();
+    if (core::IsOfMachine(upload.status())) return upload.status();
+    if (!upload.ok()) {
+      LogUnreachable("uploads", id, upload.status());
+      response.add_unreachable(absl::StrCat("uploads/", id));
+      continue;
+    }
     const std::string name = upload->name();
     page.Offer(*std::move(upload), name);
   }
-  v1::ListUploadsResponse response;
   page.MoveTo(*response.mutable_uploads(), *response.mutable_next_page_token());
   return response;
 }
@@ -129,7 +136,7 @@ absl::StatusOr<v1::ListUploadsResponse> DatasetService::List(const v1::ListUploa
 grpc::ServerUnaryReactor* DatasetService::DeleteUpload(grpc::CallbackServerContext* context,
                                                        const v1::DeleteUploadRequest* request,
                                                        google::protobuf::Empty*) {
-  return AnswerOn(*backend_.slow, context, [this, request](CallContext&) -> absl::Status {
+  return AnswerOn(*backend_.removing, context, [this, request](CallContext&) -> absl::Status {
     auto id = ParseName("uploads", request->name(), "name");
     if (!id.ok()) return id.status();
     if (absl::Status status = CheckUnused(backend_, request->name()); !status.ok()) return status;
@@ -162,7 +169,7 @@ grpc::ServerUnaryReactor* DatasetService::UpdateDataset(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* DatasetService::DeleteDataset(grpc::CallbackServerContext* context,
                                                         const v1::DeleteDatasetRequest* request,
                                                         google::protobuf::Empty*) {
-  return AnswerOn(*backend_.slow, context, [this, request](CallContext&) {
+  return AnswerOn(*backend_.removing, context, [this, request](CallContext&) {
     return datasets_.Delete(*request, [this](const std::string& name) { return CheckUnused(backend_, name); });
   });
 }

@@ -6,6 +6,7 @@
 #include "absl/time/clock.h"
 #include "core/base/errors.h"
 #include "core/base/labels.h"
+#include "core/base/machine.h"
 #include "core/data/dataset_dir.h"
 #include "google/protobuf/util/time_util.h"
 #include "server/resources/etag.h"
@@ -13,6 +14,7 @@
 #include "server/resources/paging.h"
 #include "server/resources/update_mask.h"
 #include "server/services/admission.h"
+#include "server/services/unreachable.h"
 
 namespace traind::server {
 namespace {
@@ -32,7 +34,8 @@ absl::StatusOr<v1::Dataset> Datasets::Get(const std::string& id) const {
   const std::string name = absl::StrCat("datasets/", id);
   auto dataset = core::LoadDataset(folder_->Item("datasets", id));
   if (absl::IsNotFound(dataset.status())) return DatasetNotFoundError(*folder_, name);
-  if (!dataset.ok()) return dataset;
+  if (core::IsOfMachine(dataset.status())) return dataset;
+  if (!dataset.ok()) return Unreadable(name, dataset.status());
   dataset->set_name(name);
   dataset->set_etag(EtagOf(*dataset));
   return dataset;
@@ -44,15 +47,20 @@ absl::StatusOr<v1::ListDatasetsResponse> Datasets::List(const v1::ListDatasetsRe
   if (!errors.ok()) return errors.ToStatus();
   auto ids = folder_->List("datasets");
   if (!ids.ok()) return ids.status();
+  v1::ListDatasetsResponse response;
   Page<v1::Dataset> page(query);
   for (const std::string& id : *ids) {
     auto dataset = Get(id);
     if (absl::IsNotFound(dataset.status())) continue;  // Deleted just now.
-    if (!dataset.ok()) return dataset.status();
+    if (core::IsOfMachine(dataset.status())) return dataset.status();
+    if (!dataset.ok()) {
+      LogUnreachable("datasets", id, dataset.status());
+      response.add_unreachable(absl::StrCat("datasets/", id));
+      continue;
+    }
     const std::string name = dataset->name();
     page.Offer(*std::move(dataset), name);
   }
-  v1::ListDatasetsResponse response;
   page.MoveTo(*response.mutable_datasets(), *response.mutable_next_page_token());
   return response;
 }

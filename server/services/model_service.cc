@@ -31,20 +31,20 @@ grpc::ServerUnaryReactor* ModelService::ListCheckpoints(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* ModelService::DeleteCheckpoint(grpc::CallbackServerContext* context,
                                                          const v1::DeleteCheckpointRequest* request,
                                                          google::protobuf::Empty*) {
-  return AnswerOn(*backend_.slow, context, [this, request](CallContext&) {
+  return AnswerOn(*backend_.removing, context, [this, request](CallContext&) {
     return checkpoints_.Delete(*request, [this](const std::string& name) { return CheckUnused(backend_, name); });
   });
 }
 
 grpc::ServerWriteReactor<v1::DownloadCheckpointResponse>* ModelService::DownloadCheckpoint(
     grpc::CallbackServerContext* context, const v1::DownloadCheckpointRequest* request) {
-  return Download(*backend_.slow, *backend_.folder, context, *request);
+  return Download(*backend_.files, *backend_.folder, context, *request);
 }
 
 grpc::ServerReadReactor<v1::UploadModelRequest>* ModelService::UploadModel(grpc::CallbackServerContext* context,
                                                                            v1::Model* response) {
   return new UploadCall<v1::UploadModelRequest, v1::UploadModelHeader>(
-      *backend_.slow, context,
+      *backend_.files, context,
       [this, response](CallContext&, const v1::UploadModelHeader& header) { return models_.Upload(header, response); },
       [] { return absl::OkStatus(); });
 }
@@ -72,14 +72,14 @@ grpc::ServerUnaryReactor* ModelService::UpdateModel(grpc::CallbackServerContext*
 
 grpc::ServerUnaryReactor* ModelService::DeleteModel(grpc::CallbackServerContext* context,
                                                     const v1::DeleteModelRequest* request, google::protobuf::Empty*) {
-  return AnswerOn(*backend_.slow, context, [this, request](CallContext&) {
+  return AnswerOn(*backend_.removing, context, [this, request](CallContext&) {
     return models_.Delete(*request, [this](const std::string& name) { return CheckUnused(backend_, name); });
   });
 }
 
 grpc::ServerUnaryReactor* ModelService::Evaluate(grpc::CallbackServerContext* context,
                                                  const v1::EvaluateRequest* request, v1::Operation* response) {
-  return AnswerOn(*backend_.slow, context, [this, request, response](CallContext&) {
+  return AnswerOn(*backend_.files, context, *request, [this, request, response](CallContext&) {
     const auto admit = [&] { return AdmitEvaluation(*request, backend_); };
     return Give(backend_.operations->Create("Evaluate", *request, admit), response);
   });
@@ -87,7 +87,7 @@ grpc::ServerUnaryReactor* ModelService::Evaluate(grpc::CallbackServerContext* co
 
 grpc::ServerUnaryReactor* ModelService::PredictSplit(grpc::CallbackServerContext* context,
                                                      const v1::PredictSplitRequest* request, v1::Operation* response) {
-  return AnswerOn(*backend_.slow, context, [this, request, response](CallContext&) {
+  return AnswerOn(*backend_.files, context, *request, [this, request, response](CallContext&) {
     const auto admit = [&] { return AdmitPredictSplit(*request, backend_); };
     return Give(backend_.operations->Create("PredictSplit", *request, admit), response);
   });
@@ -100,7 +100,7 @@ grpc::ServerWriteReactor<v1::PredictResponse>* ModelService::ReadPredictions(
 
 grpc::ServerUnaryReactor* ModelService::Predict(grpc::CallbackServerContext* context, const v1::PredictRequest* request,
                                                 v1::PredictResponse* response) {
-  return AnswerOn(*backend_.slow, context, [this, request, response](CallContext& call) -> absl::Status {
+  return AnswerOn(*backend_.asking, context, *request, [this, request, response](CallContext& call) -> absl::Status {
     auto prediction = AdmitPrediction(*request, backend_);
     if (!prediction.ok()) return prediction.status();
     auto result = backend_.tasks->Run(prediction->memory_bytes, std::move(prediction->task), call);

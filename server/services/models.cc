@@ -9,6 +9,7 @@
 #include "core/base/errors.h"
 #include "core/base/file.h"
 #include "core/base/labels.h"
+#include "core/base/machine.h"
 #include "core/base/uid.h"
 #include "core/checkpoint/checkpoint_dir.h"
 #include "core/checkpoint/safetensors.h"
@@ -19,6 +20,7 @@
 #include "server/resources/request_id.h"
 #include "server/resources/update_mask.h"
 #include "server/services/model_upload.h"
+#include "server/services/unreachable.h"
 #include "server/services/weights.h"
 
 namespace traind::server {
@@ -153,15 +155,20 @@ absl::StatusOr<v1::ListModelsResponse> Models::List(const v1::ListModelsRequest&
   if (!errors.ok()) return errors.ToStatus();
   auto ids = folder_->List("models");
   if (!ids.ok()) return ids.status();
+  v1::ListModelsResponse response;
   Page<v1::Model> page(query);
   for (const std::string& id : *ids) {
     auto model = Load(id);
     if (absl::IsNotFound(model.status())) continue;  // Deleted just now.
-    if (!model.ok()) return model.status();
+    if (core::IsOfMachine(model.status())) return model.status();
+    if (!model.ok()) {
+      LogUnreachable("models", id, model.status());
+      response.add_unreachable(absl::StrCat("models/", id));
+      continue;
+    }
     const std::string name = model->name();
     page.Offer(*std::move(model), name);
   }
-  v1::ListModelsResponse response;
   page.MoveTo(*response.mutable_models(), *response.mutable_next_page_token());
   return response;
 }
@@ -188,12 +195,13 @@ absl::Status Models::Delete(const v1::DeleteModelRequest& request, const CheckUn
   auto id = ParseName("models", request.name(), "name");
   if (!id.ok()) return id.status();
   absl::MutexLock lock(&mu_);
+  // One that is damaged may go, too; it has no etag.
   auto model = Load(*id);
-  if (!model.ok()) return model.status();
-  absl::Status status = CheckEtag(request.etag(), model->etag(), model->name());
-  if (status.ok()) status = check(model->name());
+  if (absl::IsNotFound(model.status()) && !folder_->Exists("models", *id)) return model.status();
+  absl::Status status = model.ok() ? CheckEtag(request.etag(), model->etag(), model->name()) : absl::OkStatus();
+  if (status.ok()) status = check(request.name());
   if (status.ok()) status = folder_->Remove("models", *id);
-  return status.ok() ? store_->EndRequests(model->name(), absl::Now()) : status;
+  return status.ok() ? store_->EndRequests(request.name(), absl::Now()) : status;
 }
 
 }  // namespace traind::server

@@ -41,7 +41,7 @@ grpc::ServerUnaryReactor* OperationService::CancelOperation(grpc::CallbackServer
 grpc::ServerUnaryReactor* OperationService::DeleteOperation(grpc::CallbackServerContext* context,
                                                             const v1::DeleteOperationRequest* request,
                                                             google::protobuf::Empty*) {
-  return AnswerOn(*backend_.slow, context, [this, request](CallContext&) -> absl::Status {
+  return AnswerOn(*backend_.removing, context, [this, request](CallContext&) -> absl::Status {
     auto id = ParseName("operations", request->name(), "name");
     return id.ok() ? backend_.operations->Delete(*id) : id.status();
   });

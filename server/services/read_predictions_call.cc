@@ -14,7 +14,7 @@ class ReadPredictionsCall final : public StreamCall<v1::PredictResponse> {
  public:
   ReadPredictionsCall(const Backend& backend, const grpc::CallbackServerContext& call,
                       const v1::ReadPredictionsRequest& request)
-      : StreamCall(*backend.slow, call), backend_(backend), request_(request) {
+      : StreamCall(*backend.files, call), backend_(backend), request_(request) {
     Resume();
   }
 

@@ -35,7 +35,7 @@ const Collection& ComponentCollection() {
 
 grpc::ServerUnaryReactor* TrainingService::CreateJob(grpc::CallbackServerContext* context,
                                                      const v1::CreateJobRequest* request, v1::Job* response) {
-  return AnswerOn(*backend_.slow, context, [this, request, response](CallContext& call) -> absl::Status {
+  return AnswerOn(*backend_.making, context, *request, [this, request, response](CallContext& call) -> absl::Status {
     const auto admit = [&](const v1::CreateJobRequest& wanted) {
       return Admit(wanted, *backend_.folder, backend_.jobs->capacity().threads, backend_.default_threads,
                    [&] { return call.Check(); });
@@ -108,7 +108,7 @@ grpc::ServerUnaryReactor* TrainingService::StopJob(grpc::CallbackServerContext* 
 
 grpc::ServerUnaryReactor* TrainingService::ExtendJob(grpc::CallbackServerContext* context,
                                                      const v1::ExtendJobRequest* request, v1::Job* response) {
-  return AnswerOn(*backend_.slow, context, [this, request, response](CallContext&) -> absl::Status {
+  return AnswerOn(*backend_.making, context, [this, request, response](CallContext&) -> absl::Status {
     auto id = ParseName("jobs", request->name(), "name");
     if (!id.ok()) return id.status();
     const auto extend = [this, request](v1::Job job) {
@@ -120,7 +120,7 @@ grpc::ServerUnaryReactor* TrainingService::ExtendJob(grpc::CallbackServerContext
 
 grpc::ServerUnaryReactor* TrainingService::ForkJob(grpc::CallbackServerContext* context,
                                                    const v1::ForkJobRequest* request, v1::Job* response) {
-  return AnswerOn(*backend_.slow, context, [this, request, response](CallContext& call) -> absl::Status {
+  return AnswerOn(*backend_.making, context, *request, [this, request, response](CallContext& call) -> absl::Status {
     const auto admit = [&](const v1::ForkJobRequest& wanted) {
       return AdmitFork(wanted, *backend_.store, *backend_.folder, backend_.jobs->capacity().threads,
                        backend_.default_threads, [&] { return call.Check(); });
@@ -131,7 +131,7 @@ grpc::ServerUnaryReactor* TrainingService::ForkJob(grpc::CallbackServerContext* 
 
 grpc::ServerUnaryReactor* TrainingService::DeleteJob(grpc::CallbackServerContext* context,
                                                      const v1::DeleteJobRequest* request, google::protobuf::Empty*) {
-  return AnswerOn(*backend_.slow, context, [this, request](CallContext&) -> absl::Status {
+  return AnswerOn(*backend_.removing, context, [this, request](CallContext&) -> absl::Status {
     auto id = ParseName("jobs", request->name(), "name");
     return id.ok() ? backend_.jobs->Delete(*id, request->etag()) : id.status();
   });
@@ -140,7 +140,7 @@ grpc::ServerUnaryReactor* TrainingService::DeleteJob(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* TrainingService::DescribeNetwork(grpc::CallbackServerContext* context,
                                                            const v1::DescribeNetworkRequest* request,
                                                            v1::NetworkDescription* response) {
-  return AnswerOn(*backend_.slow, context, [request, response](CallContext& call) -> absl::Status {
+  return AnswerOn(*backend_.planning, context, *request, [request, response](CallContext& call) -> absl::Status {
     core::FieldErrors::Root errors;
     auto description = core::DescribeNetwork(*request, errors.scope(), [&] { return call.Check(); });
     if (!errors.ok()) return errors.ToStatus();
@@ -155,7 +155,7 @@ grpc::ServerUnaryReactor* TrainingService::DescribeNetwork(grpc::CallbackServerC
 grpc::ServerUnaryReactor* TrainingService::ProbeNetwork(grpc::CallbackServerContext* context,
                                                         const v1::ProbeNetworkRequest* request,
                                                         v1::ProbeNetworkResponse* response) {
-  return AnswerOn(*backend_.slow, context, [this, request, response](CallContext& call) -> absl::Status {
+  return AnswerOn(*backend_.asking, context, *request, [this, request, response](CallContext& call) -> absl::Status {
     core::FieldErrors::Root errors;
     std::optional<v1::Dataset> dataset;
     if (request->has_data()) {

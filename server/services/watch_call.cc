@@ -2,17 +2,14 @@
 
 #include <grpcpp/impl/codegen/proto_utils.h>
 
-#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/synchronization/mutex.h"
 #include "core/base/errors.h"
 #include "google/protobuf/io/coded_stream.h"
@@ -20,6 +17,7 @@
 #include "server/resources/job_state.h"
 #include "server/resources/names.h"
 #include "server/rpc/stream_call.h"
+#include "server/services/watch_request.h"
 
 namespace traind::server {
 namespace {
@@ -87,15 +85,10 @@ class WatchCall final : public StreamCall<grpc::ByteBuffer> {
   absl::Status Begin() {
     if (!readable_) return absl::InvalidArgumentError("the request is no WatchJobRequest");
     core::FieldErrors::Root errors;
-    for (int i = 0; i < request_.kinds_size(); ++i) {
-      if (!v1::EventKind_IsValid(request_.kinds(i)) || request_.kinds(i) == v1::EVENT_KIND_UNSPECIFIED) {
-        errors.scope().At("kinds", i).Add("is not a kind of event");
-        continue;
-      }
-      read_.kinds = (i == 0 ? 1u << v1::EVENT_KIND_STATE : read_.kinds) | 1u << request_.kinds(i);
-    }
-    if (request_.after_sequence() < 0) errors.scope().At("after_sequence").Add("must not be negative");
+    CheckWatchRequest(request_, errors.scope());
     if (!errors.ok()) return errors.ToStatus();
+    if (!request_.kinds().empty()) read_.kinds = 1u << v1::EVENT_KIND_STATE;
+    for (const int kind : request_.kinds()) read_.kinds |= 1u << kind;
     auto id = ParseName("jobs", request_.name(), "name");
     if (!id.ok()) return id.status();
     id_ = *std::move(id);
@@ -107,7 +100,7 @@ class WatchCall final : public StreamCall<grpc::ByteBuffer> {
     subscription_ = log_.Subscribe(key_, [this] { Wake(); });
     job = FindJob();
     if (!job.ok()) return job.status();
-    CheckLayers(job->job.resolved_spec().network(), errors.scope());
+    CheckWatchedLayers(request_, job->job.resolved_spec().network(), errors.scope());
     if (!errors.ok()) return errors.ToStatus();
     read_.after_sequence = request_.after_sequence();
     if (read_.after_sequence > job->job.last_sequence()) {
@@ -136,17 +129,6 @@ class WatchCall final : public StreamCall<grpc::ByteBuffer> {
 
   bool IsEnd(const v1::Job& job) const {
     return IsTerminal(job.state()) && read_.after_sequence == job.last_sequence();
-  }
-
-  void CheckLayers(const v1::Network& network, const core::FieldErrors& scope) const {
-    std::vector<std::string> known;
-    for (const v1::Layer& layer : network.layers()) known.push_back(layer.name());
-    for (int i = 0; i < request_.layers_size(); ++i) {
-      if (std::find(known.begin(), known.end(), request_.layers(i)) != known.end()) continue;
-      scope.At("layers", i)
-          .Add(absl::StrCat(request_.name(), " has no layer \"", request_.layers(i),
-                            "\"; it has: ", absl::StrJoin(known, ", ")));
-    }
   }
 
   // Adds the event to the bytes of a WatchJobResponse: as a message of its own it would be copied for each watcher.

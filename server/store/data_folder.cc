@@ -95,12 +95,9 @@ absl::StatusOr<std::string> DataFolder::KeepFile(const std::string& file, absl::
   const std::string folder = Item(collection, id);
   if (absl::Status status = core::CreateFolders(folder); !status.ok()) return status;
   const std::string kept = absl::StrCat(folder, "/", name);
-  std::error_code error;
-  fs::create_hard_link(file, kept, error);
-  if (error == std::errc::no_such_file_or_directory) {
-    return absl::UnavailableError("the weights were removed just now; try again");
-  }
-  if (error) return core::ErrnoStatus(error.value(), "link", kept);
+  const absl::Status linked = core::LinkOrCopy(file, kept);
+  if (absl::IsNotFound(linked)) return absl::UnavailableError("the weights were removed just now; try again");
+  if (!linked.ok()) return linked;
   if (absl::Status status = core::SyncFolder(folder); !status.ok()) return status;
   if (absl::Status status = core::SyncFolder(absl::StrCat(path_, "/", collection)); !status.ok()) return status;
   return kept;

@@ -1,6 +1,7 @@
 // The server's data folder. Everything the server keeps is below it:
 //   lock                  held while a server runs, so that two never share the folder
 //   traind.db             jobs and events (sqlite_job_store.h)
+//   reserve               room for the worst (disk_reserve.h)
 //   datasets/{id}/        core/data/dataset_dir.h
 //   jobs/{id}/            checkpoints/, initial_weights.safetensors
 //   models/{id}/          weights.safetensors, weights.pb (v1::CheckpointFile), model.pb (server/services/models.h)

@@ -29,6 +29,9 @@ struct StoredJob {
   v1::Job job;
 };
 
+// Takes the name of something whose record is damaged.
+using NameDamaged = std::function<void(std::string name)>;
+
 class JobStore {
  public:
   struct ReadOptions {
@@ -66,18 +69,23 @@ class JobStore {
 
   // --- Reads. They see every change acknowledged before.
 
-  virtual absl::StatusOr<StoredJob> GetJob(const std::string& id) = 0;  // NOT_FOUND.
+  // NOT_FOUND. DATA_LOSS, with the name: its record is damaged.
+  virtual absl::StatusOr<StoredJob> GetJob(const std::string& id) = 0;
+  // Of a job whose record may be damaged. NOT_FOUND.
+  virtual absl::StatusOr<JobKey> KeyOf(const std::string& id) = 0;
   // The call that had the request_id, unless it is to be forgotten at `now`.
   virtual absl::StatusOr<std::optional<StoredRequest>> FindRequest(const std::string& request_id, absl::Time now) = 0;
   // Hands over the jobs, newest first, with keys below `before` (0: all) and a state of `states` (empty: all), until
-  // `add` returns false. `add` must not call back into the store.
+  // `add` returns false. Those whose records are damaged are passed over and named to `damaged`. Neither may call back
+  // into the store.
   virtual absl::Status ListJobs(JobKey before, const std::vector<v1::JobState>& states,
-                                const std::function<bool(StoredJob)>& add) = 0;
+                                const std::function<bool(StoredJob)>& add, const NameDamaged& damaged = nullptr) = 0;
   // In the order of arrival.
   virtual absl::StatusOr<std::vector<std::string>> JobIds() = 0;
 
+  // In place of an event that is damaged there is a LOG event of level ERROR that says so.
   virtual absl::StatusOr<EventBatch> ReadEvents(JobKey key, const ReadOptions& options) = 0;
-  // The newest event of a kind and step.
+  // The newest event of a kind and step; none when that is damaged.
   virtual absl::StatusOr<std::optional<v1::Event>> FindEvent(JobKey key, v1::EventKind kind, uint64_t step) = 0;
   // The highest step of each kind, by its number; absent: no event of the kind.
   virtual absl::StatusOr<std::vector<std::optional<uint64_t>>> LastSteps(JobKey key) = 0;

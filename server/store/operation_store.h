@@ -36,12 +36,16 @@ class OperationStore {
   // Its request is remembered as JobStore::EndRequests says.
   virtual absl::Status DeleteOperation(OperationKey key, absl::Time now) = 0;
 
-  virtual absl::StatusOr<StoredOperation> GetOperation(const std::string& id) = 0;  // NOT_FOUND.
+  // NOT_FOUND. DATA_LOSS, with the name: its record is damaged.
+  virtual absl::StatusOr<StoredOperation> GetOperation(const std::string& id) = 0;
+  // Of an operation whose record may be damaged. NOT_FOUND.
+  virtual absl::StatusOr<OperationKey> KeyOfOperation(const std::string& id) = 0;
   // The call that had the request_id, whatever it made, unless it is to be forgotten at `now`.
   virtual absl::StatusOr<std::optional<StoredRequest>> FindRequest(const std::string& request_id, absl::Time now) = 0;
-  // Hands over the operations, newest first, with keys below `before` (0: all), until `add` returns false. `add` must
-  // not call back into the store.
-  virtual absl::Status ListOperations(OperationKey before, const std::function<bool(StoredOperation)>& add) = 0;
+  // Hands over the operations, newest first, with keys below `before` (0: all), until `add` returns false. Those whose
+  // records are damaged are passed over and named to `damaged`. Neither may call back into the store.
+  virtual absl::Status ListOperations(OperationKey before, const std::function<bool(StoredOperation)>& add,
+                                      const std::function<void(std::string name)>& damaged = nullptr) = 0;
 };
 
 }  // namespace traind::server

@@ -90,4 +90,11 @@ absl::string_view Statement::Bytes(int column) const {
   return {static_cast<const char*>(data), static_cast<size_t>(sqlite3_column_bytes(statement_.get(), column))};
 }
 
+absl::StatusOr<int64_t> Number(sqlite3* connection, absl::string_view query) {
+  auto statement = Statement::Prepare(connection, query);
+  if (!statement.ok()) return statement.status();
+  if (auto row = statement->Step(); !row.ok()) return row.status();
+  return statement->Integer(0);
+}
+
 }  // namespace traind::server

@@ -28,6 +28,9 @@ absl::StatusOr<Connection> OpenConnection(const std::string& path, int flags);
 // Runs statements that give no rows.
 absl::Status Execute(sqlite3* connection, const std::string& sql);
 
+// The number that the query gives.
+absl::StatusOr<int64_t> Number(sqlite3* connection, absl::string_view query);
+
 // A prepared statement, used again and again; it must not outlive its connection.
 //   insert.Bind(1, id); insert.Bind(2, bytes); insert.Run();
 class Statement {

@@ -19,9 +19,26 @@ std::string Record(const v1::Job& job) {
   return record.SerializeAsString();
 }
 
+// Instead of checkpoints inside of commits, for which callers would wait.
+int NotePages(void* pages, sqlite3*, const char*, int count) {
+  *static_cast<int*>(pages) = count;
+  return SQLITE_OK;
+}
+
+// As SQLite says it that the disk is full; of its file of shared memory it says an I/O error.
+bool NeedsRoom(const absl::Status& status) { return absl::IsResourceExhausted(status) || absl::IsUnavailable(status); }
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::Open(const Options& options) {
+  auto store = TryOpen(options);
+  while (NeedsRoom(store.status()) && options.reserve != nullptr && options.reserve->Release()) {
+    store = TryOpen(options);
+  }
+  return store;
+}
+
+absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::TryOpen(const Options& options) {
   auto writer = OpenConnection(options.path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
   if (!writer.ok()) return writer.status();
   if (absl::Status status = PrepareFile(writer->get(), options.max_bytes); !status.ok()) {
@@ -29,10 +46,12 @@ absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::Open(const Optio
   }
   auto reader = OpenConnection(options.path, SQLITE_OPEN_READWRITE);
   if (!reader.ok()) return reader.status();
-  auto store = std::unique_ptr<SqliteJobStore>(new SqliteJobStore(*std::move(writer), *std::move(reader)));
+  auto store =
+      std::unique_ptr<SqliteJobStore>(new SqliteJobStore(*std::move(writer), *std::move(reader), options.reserve));
   if (absl::Status status = store->PrepareStatements(); !status.ok()) {
     return absl::Status(status.code(), absl::StrCat(options.path, ": ", status.message()));
   }
+  sqlite3_wal_hook(store->writer_.get(), &NotePages, &store->log_pages_);
   store->writer_thread_ = std::thread([raw = store.get()] { raw->WriterLoop(); });
   return store;
 }
@@ -54,18 +73,24 @@ absl::Status SqliteJobStore::PrepareStatements() {
       {writer_.get(), &update_job_,
        "UPDATE jobs SET state = ?2, last_sequence = ?3, progress = ?4, record = ?5 WHERE key = ?1"},
       {writer_.get(), &update_progress_, "UPDATE jobs SET last_sequence = ?2, progress = ?3 WHERE key = ?1"},
+      {writer_.get(), &next_doomed_, "SELECT job FROM doomed LIMIT 1"},
+      {writer_.get(), &remove_events_,
+       "DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE job = ?1 ORDER BY sequence LIMIT ?2)"},
       {writer_.get(), &insert_event_,
        "INSERT INTO events (job, sequence, kind, step, payload) VALUES (?1, ?2, ?3, ?4, ?5)"},
-      {reader_.get(), &get_job_, "SELECT key, last_sequence, progress, record FROM jobs WHERE id = ?1"},
+      {reader_.get(), &get_job_, "SELECT key, last_sequence, progress, record, id FROM jobs WHERE id = ?1"},
+      {reader_.get(), &key_of_job_, "SELECT key FROM jobs WHERE id = ?1"},
       {reader_.get(), &find_request_,
        "SELECT method, resource, uid, fingerprint, create_time, delete_time, delete_time IS NULL FROM request_ids "
        "WHERE request_id = ?1"},
       {reader_.get(), &list_jobs_,
-       "SELECT key, last_sequence, progress, record FROM jobs WHERE key < ?1 AND (?2 >> state) & 1 "
+       "SELECT key, last_sequence, progress, record, id FROM jobs WHERE key < ?1 AND (?2 >> state) & 1 "
        "ORDER BY key DESC"},
       {reader_.get(), &job_ids_, "SELECT id FROM jobs ORDER BY key"},
       {reader_.get(), &read_events_,
-       "SELECT sequence, kind, payload FROM events WHERE job = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3"},
+       "SELECT sequence, kind, payload FROM events WHERE job = ?1 AND sequence > ?2 AND EXISTS (SELECT 1 FROM jobs "
+       "WHERE key = ?1) "
+       "ORDER BY sequence LIMIT ?3"},
       {reader_.get(), &find_event_,
        "SELECT payload FROM events WHERE job = ?1 AND kind IN (?2, ?2 + 100, ?2 + 200) AND step = ?3 "
        "ORDER BY sequence DESC LIMIT 1"},
@@ -93,8 +118,8 @@ SqliteJobStore::~SqliteJobStore() {
   if (writer_thread_.joinable()) writer_thread_.join();
 }
 
-absl::Status SqliteJobStore::Commit(Change change) {
-  Pending pending{.change = std::move(change), .status = absl::OkStatus()};
+absl::Status SqliteJobStore::Commit(Need need, Change change) {
+  Pending pending{.change = std::move(change), .need = need, .status = absl::OkStatus()};
   absl::MutexLock lock(&mu_);
   pending_.push_back(&pending);
   mu_.Await(absl::Condition(&pending.done));
@@ -107,20 +132,48 @@ void SqliteJobStore::WriterLoop() {
     std::vector<Pending*> group;
     {
       absl::MutexLock lock(&mu_);
-      if (!thinner_.has_work()) mu_.Await(absl::Condition(&has_work));
+      if (!thinner_.has_work()) mu_.AwaitWithDeadline(absl::Condition(&has_work), clean_at());
       if (closing_ && pending_.empty()) return;
       group.swap(pending_);
     }
-    if (!group.empty() && !CommitGroup(group) && group.size() > 1) {
-      // One change may have taken the others down with it, for example by filling the disk.
-      for (Pending* pending : group) CommitGroup({pending});
+    const std::vector<Pending*> admitted = Admitted(group);
+    // One change may have taken the others down with it, for example by filling the disk.
+    const bool together = admitted.size() > 1 && CommitGroup(admitted);
+    for (Pending* pending : admitted) {
+      if (!together || NeedsRoom(pending->status)) CommitAlone(*pending);
     }
     {
       absl::MutexLock lock(&mu_);
       for (Pending* pending : group) pending->done = true;
     }
     thinner_.DoSome();
+    if (group.empty() && clean_at() <= absl::Now()) CleanSome();
+    BoundLog();
   }
+}
+
+std::vector<SqliteJobStore::Pending*> SqliteJobStore::Admitted(const std::vector<Pending*>& group) {
+  if (reserve_ == nullptr || reserve_->Restore()) return group;
+  const absl::Status full = reserve_->CheckRoom();
+  std::vector<Pending*> admitted;
+  for (Pending* pending : group) {
+    if (full.ok() || pending->need == Need::kMust) {
+      admitted.push_back(pending);
+    } else {
+      pending->status = full;
+    }
+  }
+  return admitted;
+}
+
+void SqliteJobStore::CommitAlone(Pending& pending) {
+  CommitGroup({&pending});
+  if (pending.need != Need::kMust || !NeedsRoom(pending.status) || reserve_ == nullptr) return;
+  // What is in the log already can be written over, once it is in the file.
+  Execute(writer_.get(), "PRAGMA wal_checkpoint(RESTART)").IgnoreError();
+  log_pages_ = 0;
+  CommitGroup({&pending});
+  while (NeedsRoom(pending.status) && reserve_->Release()) CommitGroup({&pending});
 }
 
 bool SqliteJobStore::CommitGroup(const std::vector<Pending*>& group) {
@@ -186,7 +239,7 @@ absl::Status SqliteJobStore::ForgetRequests(absl::Time now) {
 absl::StatusOr<JobKey> SqliteJobStore::CreateJob(const v1::Job& job, const std::vector<v1::Event>& events,
                                                  const StoredRequest* request) {
   JobKey key = 0;
-  absl::Status status = Commit([&]() -> absl::Status {
+  absl::Status status = Commit(Need::kMore, [&]() -> absl::Status {
     const std::string progress = job.progress().SerializeAsString();
     const std::string record = Record(job);
     insert_job_.Bind(1, IdOf(job.name()));
@@ -206,7 +259,7 @@ absl::StatusOr<JobKey> SqliteJobStore::CreateJob(const v1::Job& job, const std::
 }
 
 absl::Status SqliteJobStore::UpdateJob(JobKey key, const v1::Job& job, const std::vector<v1::Event>& events) {
-  return Commit([&]() -> absl::Status {
+  return Commit(Need::kMust, [&]() -> absl::Status {
     const std::string progress = job.progress().SerializeAsString();
     const std::string record = Record(job);
     update_job_.Bind(1, key);
@@ -221,7 +274,7 @@ absl::Status SqliteJobStore::UpdateJob(JobKey key, const v1::Job& job, const std
 }
 
 absl::Status SqliteJobStore::AppendEvents(JobKey key, const v1::Job& job, const std::vector<v1::Event>& events) {
-  return Commit([&]() -> absl::Status {
+  return Commit(Need::kMore, [&]() -> absl::Status {
     const std::string progress = job.progress().SerializeAsString();
     update_progress_.Bind(1, key);
     update_progress_.Bind(2, job.last_sequence());
@@ -232,7 +285,7 @@ absl::Status SqliteJobStore::AppendEvents(JobKey key, const v1::Job& job, const 
 }
 
 absl::Status SqliteJobStore::DeleteJob(JobKey key) {
-  return Commit([&]() -> absl::Status {
+  return Commit(Need::kMust, [&]() -> absl::Status {
     thinner_.Forget(key);
     job_name_.Bind(1, key);
     const absl::StatusOr<bool> there = job_name_.Step();
@@ -240,17 +293,18 @@ absl::Status SqliteJobStore::DeleteJob(JobKey key) {
     job_name_.Reset();
     if (!there.ok()) return there.status();
     if (absl::Status status = MarkRequests(name, absl::Now()); !status.ok()) return status;
+    cleaning_ = Cleaning::kEvents;
     return Execute(writer_.get(),
-                   absl::StrCat("DELETE FROM events WHERE job = ", key, "; DELETE FROM jobs WHERE key = ", key));
+                   absl::StrCat("INSERT OR IGNORE INTO doomed VALUES (", key, "); DELETE FROM jobs WHERE key = ", key));
   });
 }
 
 absl::Status SqliteJobStore::PutRequest(const StoredRequest& request) {
-  return Commit([&] { return InsertRequest(request); });
+  return Commit(Need::kMore, [&] { return InsertRequest(request); });
 }
 
 absl::Status SqliteJobStore::EndRequests(const std::string& resource, absl::Time now) {
-  return Commit([&] { return MarkRequests(resource, now); });
+  return Commit(Need::kMust, [&] { return MarkRequests(resource, now); });
 }
 
 }  // namespace traind::server

@@ -12,24 +12,31 @@
 namespace traind::server {
 namespace {
 
-// A row of key, last_sequence, progress, record.
+// A row of key, last_sequence, progress, record, id.
 absl::StatusOr<StoredJob> JobOf(const Statement& row) {
+  const std::string name = absl::StrCat("jobs/", row.Bytes(4));
   StoredJob stored;
   stored.key = row.Integer(0);
   const absl::string_view progress = row.Bytes(2);
   const absl::string_view record = row.Bytes(3);
   if (!stored.job.ParseFromArray(record.data(), static_cast<int>(record.size())) ||
-      !stored.job.mutable_progress()->ParseFromArray(progress.data(), static_cast<int>(progress.size()))) {
-    return absl::DataLossError(absl::StrCat("the store's record of job number ", stored.key, " is damaged"));
+      !stored.job.mutable_progress()->ParseFromArray(progress.data(), static_cast<int>(progress.size())) ||
+      stored.job.name() != name || !v1::JobState_IsValid(stored.job.state())) {
+    return absl::DataLossError(absl::StrCat("the record of ", name, " is damaged; it can be deleted"));
   }
   stored.job.set_last_sequence(row.Integer(1));
   CompleteRecord(stored.job);
   return stored;
 }
 
-absl::Status ParseEvent(absl::string_view payload, JobKey key, v1::Event* event) {
-  if (DecodeEvent(payload, event)) return absl::OkStatus();
-  return absl::DataLossError(absl::StrCat("an event of job number ", key, " is damaged in the store"));
+bool ParseEvent(absl::string_view payload, v1::Event* event) { return DecodeEvent(payload, event); }
+
+v1::Event InPlaceOfADamagedOne(int64_t sequence) {
+  v1::Event event;
+  event.set_sequence(sequence);
+  event.mutable_log()->set_level(v1::LogLine::LEVEL_ERROR);
+  event.mutable_log()->set_text(absl::StrCat("event ", sequence, " is damaged in the server's store"));
+  return event;
 }
 
 }  // namespace
@@ -42,6 +49,22 @@ absl::StatusOr<StoredJob> SqliteJobStore::GetJob(const std::string& id) {
   if (!row.ok()) return row.status();
   if (!*row) return NotFoundError("Job", absl::StrCat("jobs/", id));
   return JobOf(get_job_);
+}
+
+absl::StatusOr<JobKey> SqliteJobStore::KeyOf(const std::string& id) {
+  absl::MutexLock lock(&read_mu_);
+  return KeyIn(key_of_job_, id, "Job", "jobs");
+}
+
+absl::StatusOr<int64_t> SqliteJobStore::KeyIn(Statement& statement, const std::string& id, absl::string_view type,
+                                              absl::string_view collection) {
+  statement.Bind(1, id);
+  auto row = statement.Step();
+  const int64_t key = row.value_or(false) ? statement.Integer(0) : 0;
+  statement.Reset();
+  if (!row.ok()) return row.status();
+  if (!*row) return NotFoundError(type, absl::StrCat(collection, "/", id));
+  return key;
 }
 
 absl::StatusOr<std::optional<StoredRequest>> SqliteJobStore::FindRequest(const std::string& request_id,
@@ -65,7 +88,7 @@ absl::StatusOr<std::optional<StoredRequest>> SqliteJobStore::FindRequest(const s
 }
 
 absl::Status SqliteJobStore::ListJobs(JobKey before, const std::vector<v1::JobState>& states,
-                                      const std::function<bool(StoredJob)>& add) {
+                                      const std::function<bool(StoredJob)>& add, const NameDamaged& damaged) {
   int64_t mask = states.empty() ? ~int64_t{0} : 0;
   for (v1::JobState state : states) mask |= int64_t{1} << state;
   absl::MutexLock lock(&read_mu_);
@@ -77,7 +100,10 @@ absl::Status SqliteJobStore::ListJobs(JobKey before, const std::vector<v1::JobSt
     if (!row.ok()) return row.status();
     if (!*row) return absl::OkStatus();
     auto job = JobOf(list_jobs_);
-    if (!job.ok()) return job.status();
+    if (!job.ok()) {
+      if (damaged != nullptr) damaged(absl::StrCat("jobs/", list_jobs_.Bytes(4)));
+      continue;
+    }
     if (!add(*std::move(job))) return absl::OkStatus();
   }
 }
@@ -109,7 +135,7 @@ absl::StatusOr<JobStore::EventBatch> SqliteJobStore::ReadEvents(JobKey key, cons
     if (!*row) return batch;
     if ((options.kinds >> KindOfColumn(read_events_.Integer(1))) & 1) {
       auto event = std::make_shared<v1::Event>();
-      if (absl::Status status = ParseEvent(read_events_.Bytes(2), key, event.get()); !status.ok()) return status;
+      if (!ParseEvent(read_events_.Bytes(2), event.get())) *event = InPlaceOfADamagedOne(read_events_.Integer(0));
       bytes += static_cast<int64_t>(event->ByteSizeLong());
       if (bytes > options.max_bytes && !batch.events.empty()) return batch;
       batch.events.push_back(std::move(event));
@@ -128,8 +154,7 @@ absl::StatusOr<std::optional<v1::Event>> SqliteJobStore::FindEvent(JobKey key, v
   if (!row.ok()) return row.status();
   if (!*row) return std::nullopt;
   v1::Event event;
-  if (absl::Status status = ParseEvent(find_event_.Bytes(0), key, &event); !status.ok()) return status;
-  return event;
+  return ParseEvent(find_event_.Bytes(0), &event) ? std::make_optional(std::move(event)) : std::nullopt;
 }
 
 absl::StatusOr<std::vector<std::optional<uint64_t>>> SqliteJobStore::LastSteps(JobKey key) {

@@ -10,13 +10,14 @@
 namespace traind::server {
 namespace {
 
-// A row of key, record.
+// A row of key, record, id.
 absl::StatusOr<StoredOperation> OperationOf(const Statement& row) {
+  const std::string name = absl::StrCat("operations/", row.Bytes(2));
   StoredOperation stored;
   stored.key = row.Integer(0);
   const absl::string_view record = row.Bytes(1);
-  if (!stored.record.ParseFromArray(record.data(), static_cast<int>(record.size()))) {
-    return absl::DataLossError(absl::StrCat("the store's record of operation number ", stored.key, " is damaged"));
+  if (!stored.record.ParseFromArray(record.data(), static_cast<int>(record.size())) || stored.record.name() != name) {
+    return absl::DataLossError(absl::StrCat("the record of ", name, " is damaged; it can be deleted"));
   }
   return stored;
 }
@@ -28,8 +29,9 @@ absl::Status SqliteJobStore::PrepareOperationStatements() {
       {writer_.get(), &insert_operation_, "INSERT INTO operations (id, record) VALUES (?1, ?2)"},
       {writer_.get(), &operation_name_, "SELECT 'operations/' || id FROM operations WHERE key = ?1"},
       {writer_.get(), &update_operation_, "UPDATE operations SET record = ?2 WHERE key = ?1"},
-      {reader_.get(), &get_operation_, "SELECT key, record FROM operations WHERE id = ?1"},
-      {reader_.get(), &list_operations_, "SELECT key, record FROM operations WHERE key < ?1 ORDER BY key DESC"},
+      {reader_.get(), &get_operation_, "SELECT key, record, id FROM operations WHERE id = ?1"},
+      {reader_.get(), &key_of_operation_, "SELECT key FROM operations WHERE id = ?1"},
+      {reader_.get(), &list_operations_, "SELECT key, record, id FROM operations WHERE key < ?1 ORDER BY key DESC"},
   };
   return PrepareAll(statements);
 }
@@ -37,7 +39,7 @@ absl::Status SqliteJobStore::PrepareOperationStatements() {
 absl::StatusOr<OperationKey> SqliteJobStore::CreateOperation(const internal::OperationRecord& record,
                                                              const StoredRequest* request) {
   OperationKey key = 0;
-  absl::Status status = Commit([&]() -> absl::Status {
+  absl::Status status = Commit(Need::kMore, [&]() -> absl::Status {
     const std::string bytes = record.SerializeAsString();
     insert_operation_.Bind(1, IdOf(record.name()));
     insert_operation_.BindBytes(2, bytes);
@@ -50,7 +52,7 @@ absl::StatusOr<OperationKey> SqliteJobStore::CreateOperation(const internal::Ope
 }
 
 absl::Status SqliteJobStore::UpdateOperation(OperationKey key, const internal::OperationRecord& record) {
-  return Commit([&]() -> absl::Status {
+  return Commit(Need::kMust, [&]() -> absl::Status {
     const std::string bytes = record.SerializeAsString();
     update_operation_.Bind(1, key);
     update_operation_.BindBytes(2, bytes);
@@ -59,7 +61,7 @@ absl::Status SqliteJobStore::UpdateOperation(OperationKey key, const internal::O
 }
 
 absl::Status SqliteJobStore::DeleteOperation(OperationKey key, absl::Time now) {
-  return Commit([&]() -> absl::Status {
+  return Commit(Need::kMust, [&]() -> absl::Status {
     operation_name_.Bind(1, key);
     const absl::StatusOr<bool> there = operation_name_.Step();
     const std::string name = there.value_or(false) ? std::string(operation_name_.Bytes(0)) : "";
@@ -80,7 +82,13 @@ absl::StatusOr<StoredOperation> SqliteJobStore::GetOperation(const std::string& 
   return OperationOf(get_operation_);
 }
 
-absl::Status SqliteJobStore::ListOperations(OperationKey before, const std::function<bool(StoredOperation)>& add) {
+absl::StatusOr<OperationKey> SqliteJobStore::KeyOfOperation(const std::string& id) {
+  absl::MutexLock lock(&read_mu_);
+  return KeyIn(key_of_operation_, id, "Operation", "operations");
+}
+
+absl::Status SqliteJobStore::ListOperations(OperationKey before, const std::function<bool(StoredOperation)>& add,
+                                            const std::function<void(std::string name)>& damaged) {
   absl::MutexLock lock(&read_mu_);
   absl::Cleanup reset = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { list_operations_.Reset(); };
   list_operations_.Bind(1, before > 0 ? before : std::numeric_limits<int64_t>::max());
@@ -89,7 +97,10 @@ absl::Status SqliteJobStore::ListOperations(OperationKey before, const std::func
     if (!row.ok()) return row.status();
     if (!*row) return absl::OkStatus();
     auto operation = OperationOf(list_operations_);
-    if (!operation.ok()) return operation.status();
+    if (!operation.ok()) {
+      if (damaged != nullptr) damaged(absl::StrCat("operations/", list_operations_.Bytes(2)));
+      continue;
+    }
     if (!add(*std::move(operation))) return absl::OkStatus();
   }
 }

@@ -5,12 +5,15 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "server/store/sqlite.h"
+#include "spdlog/spdlog.h"
 #include "traind/version.h"
 
 namespace traind::server {
 namespace {
 
-constexpr int64_t kPageSize = 4096;  // SQLite's default.
+constexpr int64_t kPageSize = 4096;                       // SQLite's default.
+constexpr int64_t kLongestLog = int64_t{16} << 20;        // Of a write-ahead log that stays after it was written out.
+constexpr int64_t kMostPagesToVacuum = int64_t{1} << 16;  // 256 MiB: some seconds.
 
 constexpr Migration kMigrations[] = {
     // jobs.record is the v1::Job without progress and last_sequence, which change with each commit of events and have
@@ -77,15 +80,11 @@ constexpr Migration kMigrations[] = {
     // thinned,
     // with another kind (statistics_thinner.h).
     {5, ""},
+    // Jobs that were deleted and whose events are still to go.
+    {6, R"sql(
+      CREATE TABLE doomed (job INTEGER PRIMARY KEY);
+    )sql"},
 };
-
-// The number that the query gives.
-absl::StatusOr<int64_t> Number(sqlite3* connection, absl::string_view query) {
-  auto statement = Statement::Prepare(connection, query);
-  if (!statement.ok()) return statement.status();
-  if (auto row = statement->Step(); !row.ok()) return row.status();
-  return statement->Integer(0);
-}
 
 // "traind 0.3.0", as far as the file says it.
 std::string Writer(sqlite3* connection) {
@@ -113,6 +112,27 @@ absl::Status RunMissing(sqlite3* connection, absl::Span<const Migration> migrati
   return NoteWriter(connection, version);
 }
 
+// A file that was made before version 0.3 does not get shorter until it was written anew, once. Where that takes long,
+// or more room than there is, it stays as it is: what is deleted is then room for new events.
+absl::Status LetItShrink(sqlite3* connection) {
+  const auto shrinks = Number(connection, "PRAGMA auto_vacuum");
+  const auto pages = Number(connection, "PRAGMA page_count");
+  if (!shrinks.ok()) return shrinks.status();
+  if (!pages.ok()) return pages.status();
+  if (*shrinks != 0) return absl::OkStatus();
+  if (*pages > kMostPagesToVacuum) {
+    spdlog::warn(
+        "the store has {} MiB and does not get shorter when jobs are deleted; once, without a server: sqlite3 {} "
+        "'PRAGMA auto_vacuum=INCREMENTAL; VACUUM'",
+        *pages * kPageSize >> 20, sqlite3_db_filename(connection, "main"));
+    return absl::OkStatus();
+  }
+  if (absl::Status status = Execute(connection, "VACUUM"); !status.ok()) {
+    spdlog::warn("the store does not get shorter when jobs are deleted, for now: {}", std::string(status.message()));
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::Span<const Migration> Migrations() { return kMigrations; }
@@ -135,11 +155,20 @@ absl::Status Migrate(sqlite3* connection, absl::Span<const Migration> migrations
 }
 
 absl::Status PrepareFile(sqlite3* connection, int64_t max_bytes) {
-  absl::Status status = Execute(connection, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;");
+  const auto shrinks = Number(connection, "PRAGMA auto_vacuum");
+  if (!shrinks.ok()) return shrinks.status();
+  // It counts before the first table is made, or at the next VACUUM.
+  absl::Status status = *shrinks != 0 ? absl::OkStatus() : Execute(connection, "PRAGMA auto_vacuum=INCREMENTAL");
+  if (status.ok()) {
+    status = Execute(
+        connection,
+        absl::StrCat("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=", kLongestLog));
+  }
   if (status.ok() && max_bytes > 0) {
     status = Execute(connection, absl::StrCat("PRAGMA max_page_count=", max_bytes / kPageSize, ";"));
   }
-  return status.ok() ? Migrate(connection, Migrations(), kVersion) : status;
+  if (status.ok()) status = Migrate(connection, Migrations(), kVersion);
+  return status.ok() ? LetItShrink(connection) : status;
 }
 
 }  // namespace traind::server

@@ -203,9 +203,12 @@ absl::Status UploadStore::Delete(const std::string& id, const std::string& etag)
     absl::MutexLock lock(&mu_);
     writing_.erase(id);
   };
+  // One that is damaged may go, too; it has no etag.
   auto upload = Get(id);
-  if (!upload.ok()) return upload.status();
-  if (absl::Status status = CheckEtag(etag, upload->etag(), upload->name()); !status.ok()) return status;
+  if (absl::IsNotFound(upload.status())) return upload.status();
+  if (upload.ok()) {
+    if (absl::Status status = CheckEtag(etag, upload->etag(), upload->name()); !status.ok()) return status;
+  }
   return Remove(id);
 }
 

@@ -5,6 +5,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/string_view.h"
 #include "core/base/errors.h"
+#include "core/base/machine.h"
 
 namespace traind::server {
 namespace {
@@ -17,6 +18,7 @@ internal::Result Failure(const absl::Status& status) {
   internal::Result result;
   result.set_code(static_cast<int32_t>(status.code()));
   result.set_message(std::string(status.message()));
+  result.set_machine(core::IsOfMachine(status));
   if (const auto details = status.GetPayload(kDetailsUrl)) result.set_error_details(std::string(*details));
   return result;
 }

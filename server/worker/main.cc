@@ -10,13 +10,12 @@
 #include <cerrno>
 #include <cstdio>
 #include <exception>
-#include <filesystem>
 #include <fstream>
 #include <new>
 #include <string>
-#include <system_error>
 #include <utility>
 
+#include "core/base/file.h"
 #include "core/data/preview.h"
 #include "core/train/train.h"
 #include "server/wire/channel.h"
@@ -34,13 +33,11 @@ constexpr int kExitNoServer = 70;  // The server is gone, or what it sent is no 
 // Holds the folder for this process until it ends: after the server was killed and started again, the worker of before
 // may still be about to end, and two must never write checkpoints of one job. Waits for that worker.
 absl::StatusOr<UniqueFd> LockFolder(const std::string& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) return absl::ErrnoToStatus(error.value(), "cannot create " + folder);
+  if (absl::Status status = core::CreateFolders(folder); !status.ok()) return status;
   UniqueFd fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (fd.get() < 0) return absl::ErrnoToStatus(errno, "cannot open " + folder);
+  if (fd.get() < 0) return core::ErrnoStatus(errno, "open", folder);
   while (flock(fd.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) return absl::ErrnoToStatus(errno, "cannot lock " + folder);
+    if (errno != EINTR) return core::ErrnoStatus(errno, "lock", folder);
   }
   return fd;
 }

@@ -35,6 +35,7 @@ absl::StatusOr<internal::Task> WorkerSession::ReceiveTask() {
   if (!received.ok()) return received.status();
   if (!*received) return absl::UnavailableError("the server has closed the socket");
   if (!message.has_task()) return absl::DataLossError("the first message is no task");
+  SendHeartbeat();  // What goes wrong from here on has to do with the task.
   reader_ = std::thread([this] { Read(); });
   beater_ = std::thread([this] { Beat(); });
   return std::move(*message.mutable_task());
@@ -81,12 +82,19 @@ void WorkerSession::Beat() {
     const ProgressWatch::Sample sample{
         .reports = reports_, .cpu = absl::DurationFromTimespec(cpu), .waits_for_server = waits_for_server_};
     if (!watch.IsAlive(sample, absl::Now())) continue;
-    internal::ToServer message;
-    message.mutable_heartbeat()->set_step(step_);
-    absl::MutexLock lock(&send_mutex_);
-    if (finished_) return;
-    if (!channel_.Send(message).ok()) return;  // The reader sees the end.
+    if (!SendHeartbeat()) return;
   }
+}
+
+bool WorkerSession::SendHeartbeat() {
+  internal::ToServer message;
+  message.mutable_heartbeat()->set_step(step_);
+  {
+    absl::MutexLock lock(&mutex_);
+    message.mutable_heartbeat()->set_waits_for(waits_for_);
+  }
+  absl::MutexLock lock(&send_mutex_);
+  return !finished_ && channel_.Send(message).ok();  // The reader sees the end.
 }
 
 absl::Status WorkerSession::Send(const internal::ToServer& message) {
@@ -127,6 +135,12 @@ absl::Status WorkerSession::Flush() {
 void WorkerSession::Heartbeat(uint64_t step) {
   step_.store(step, std::memory_order_relaxed);
   reports_.fetch_add(1, std::memory_order_relaxed);
+}
+
+void WorkerSession::WaitsFor(absl::string_view what) {
+  reports_.fetch_add(1, std::memory_order_relaxed);
+  absl::MutexLock lock(&mutex_);
+  waits_for_ = std::string(what);
 }
 
 void WorkerSession::Progress(int64_t done, int64_t total, absl::string_view unit) {

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
@@ -70,6 +71,7 @@ class WorkerSession : public core::EventSink {
   void Emit(v1::Event event) override;
   absl::Status Flush() override;
   void Heartbeat(uint64_t step) override;
+  void WaitsFor(absl::string_view what) override;
   // Says how far a task is that is no training; counts as a heartbeat. Cheap: some of the calls a second are sent.
   void Progress(int64_t done, int64_t total, absl::string_view unit);
   // Sends the result; nothing is sent after it.
@@ -78,6 +80,8 @@ class WorkerSession : public core::EventSink {
  private:
   void Read();
   void Beat();
+  // False: nobody hears it any more.
+  bool SendHeartbeat();
   absl::Status Send(const internal::ToServer& message);
   void EndWith(const absl::Status& status);
 
@@ -97,6 +101,7 @@ class WorkerSession : public core::EventSink {
   absl::Mutex mutex_;
   uint64_t durable_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);  // Why events no longer reach the store.
+  std::string waits_for_ ABSL_GUARDED_BY(mutex_);
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
 
   std::thread reader_;

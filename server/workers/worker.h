@@ -41,6 +41,8 @@ struct WorkerExit {
   std::vector<std::string> last_log_lines;  // What it wrote to stdout and stderr last, at most kLastLogLines.
   // How the process ended: "exit code 3", "killed by signal 9 (SIGKILL)"; or what it did that it had to be killed for.
   std::string description;
+  // The machine was short of something, or the worker ended before it had its task: no fault of the task.
+  bool of_machine = false;
 };
 
 // All but on_exit may be empty functions for tasks that send no events.
@@ -49,6 +51,8 @@ struct WorkerCallbacks {
   // the worker with kRejected. All that had arrived is in one call, so that the store can commit it as a group.
   std::function<absl::Status(std::vector<v1::Event>)> on_events;
   std::function<void(uint64_t step)> on_heartbeat;
+  std::function<void(const std::string& what)>
+      on_waits;  // When it waits for something else than before; empty: no more.
   std::function<void(const v1::OperationProgress&)> on_progress;
   std::function<void(std::string_view line)> on_log;  // A line of stdout or stderr, without its end.
   // Exactly once, last, when nothing of the worker runs any more; also when the worker's destructor ends it.

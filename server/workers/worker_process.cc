@@ -12,6 +12,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <optional>
 #include <system_error>
@@ -84,10 +85,16 @@ class WorkerProcess::Supervisor {
   pid_t pid() const { return worker_.pid; }
 
  private:
+  using Clock = std::chrono::steady_clock;  // The machine's date may be set meanwhile.
+
   void Run();
+  void WakeUp(Clock::time_point asked, absl::Duration wait);
   void Deadline();
   bool ReadSocket();
   void Deliver(std::vector<v1::Event> events, std::optional<uint64_t> step);
+  static Clock::time_point In(absl::Duration duration) {
+    return Clock::now() + absl::ToChronoNanoseconds(std::min(duration, kLongestWait));
+  }
   void WriteOutbox();
   void Queue(const internal::ToWorker& message);
   void SendStop();
@@ -95,6 +102,10 @@ class WorkerProcess::Supervisor {
   void Fail(WorkerExit::Kind kind, absl::Status status);
   std::string Reap();
   WorkerExit Conclude(std::string description);
+
+  static constexpr int kWaits = 4;                                  // Of a heartbeat's period.
+  static constexpr absl::Duration kLongestWait = absl::Hours(100);  // What a clock and poll can count.
+  static constexpr Clock::time_point kNever = Clock::time_point::max();
 
   const SpawnedWorker worker_;
   const UniqueFd wake_;
@@ -111,7 +122,9 @@ class WorkerProcess::Supervisor {
   int sent_stop_ = 0;  // The reason that the worker was told last.
   bool socket_open_ = true;
   bool log_open_ = true;
-  absl::Time deadline_;
+  Clock::time_point deadline_;
+  bool has_task_ = false;  // It has said something, which it does when it has its task.
+  std::string waits_for_;  // As it said last.
   std::optional<internal::Result> result_;
   // Why the process was killed before it ended by itself; the first reason counts.
   std::optional<std::pair<WorkerExit::Kind, absl::Status>> failure_;
@@ -121,7 +134,7 @@ class WorkerProcess::Supervisor {
 };
 
 void WorkerProcess::Supervisor::Run() {
-  deadline_ = absl::Now() + heartbeat_timeout_;
+  deadline_ = In(heartbeat_timeout_);
   for (bool exited = false; !exited;) {
     WriteOutbox();
     const short socket_events = static_cast<short>(POLLIN | (outbox_.empty() ? 0 : POLLOUT));
@@ -130,12 +143,16 @@ void WorkerProcess::Supervisor::Run() {
         pollfd{.fd = socket_open_ ? worker_.socket.get() : -1, .events = socket_events, .revents = 0},
         pollfd{.fd = log_open_ ? worker_.log.get() : -1, .events = POLLIN, .revents = 0},
         pollfd{.fd = wake_.get(), .events = POLLIN, .revents = 0}};
+    const Clock::time_point asked = Clock::now();
+    // In short waits, so that one that took long tells of a freeze.
+    const absl::Duration wait = std::clamp(absl::FromChrono(deadline_ - asked), absl::ZeroDuration(),
+                                           std::min(heartbeat_timeout_ / kWaits, kLongestWait));
     // Rounded up, so that a wake-up by time is always past the deadline.
-    const int64_t wait_ms = absl::ToInt64Milliseconds(std::min(deadline_ - absl::Now(), absl::Hours(1))) + 1;
-    const int ready = poll(fds.data(), fds.size(), static_cast<int>(std::max<int64_t>(wait_ms, 0)));
+    const int ready = poll(fds.data(), fds.size(), static_cast<int>(absl::ToInt64Milliseconds(wait)) + 1);
     if (ready < 0) continue;  // EINTR, or a moment without memory.
+    WakeUp(asked, wait);
     // The worker is late only when there is nothing to read: what waits in the socket may be the sign of life.
-    if (fds[1].revents == 0 && absl::Now() >= deadline_) Deadline();
+    if (fds[1].revents == 0 && Clock::now() >= deadline_) Deadline();
     exited = fds[0].revents != 0;
     if (fds[1].revents & (POLLIN | POLLHUP | POLLERR)) ReadSocket();
     if (fds[2].revents != 0) ReadLog();
@@ -150,6 +167,12 @@ void WorkerProcess::Supervisor::Run() {
   if (callbacks_.on_exit) callbacks_.on_exit(exit);
 }
 
+// A wait that took much longer than it was to take: this process did not run, nor, most likely, did the worker.
+void WorkerProcess::Supervisor::WakeUp(Clock::time_point asked, absl::Duration wait) {
+  const absl::Duration late = absl::FromChrono(Clock::now() - asked) - wait;
+  if (late > heartbeat_timeout_ / kWaits && deadline_ != kNever) deadline_ = In(heartbeat_timeout_);
+}
+
 void WorkerProcess::Supervisor::Deadline() {
   if (result_.has_value()) {
     Kill();  // It has said all; that it does not end by itself changes nothing.
@@ -159,7 +182,7 @@ void WorkerProcess::Supervisor::Deadline() {
   } else {
     Fail(WorkerExit::Kind::kCrashed, absl::UnavailableError("the worker closed its socket without a result"));
   }
-  deadline_ = absl::InfiniteFuture();  // The kill cannot fail: the next event is the exit.
+  deadline_ = kNever;  // The kill cannot fail: the next event is the exit.
 }
 
 void WorkerProcess::Supervisor::Fail(WorkerExit::Kind kind, absl::Status status) {
@@ -184,7 +207,7 @@ bool WorkerProcess::Supervisor::ReadSocket() {
   if (total == 0 && socket_open_) return false;
   const bool more = total >= kBatchBytes;
   if (failure_.has_value()) return more;  // Nothing it says counts any more.
-  deadline_ = absl::Now() + (result_.has_value() || !socket_open_ ? exit_grace_ : heartbeat_timeout_);
+  deadline_ = In(result_.has_value() || !socket_open_ ? exit_grace_ : heartbeat_timeout_);
 
   std::vector<v1::Event> events;
   std::optional<uint64_t> step;
@@ -194,15 +217,20 @@ bool WorkerProcess::Supervisor::ReadSocket() {
     const auto complete = decoder_.Next(message);
     if (!complete.ok()) damage = complete.status();
     if (!complete.ok() || !*complete) break;
+    has_task_ = true;
     if (message.has_heartbeat()) {
       step = message.heartbeat().step();
+      if (waits_for_ != message.heartbeat().waits_for()) {
+        waits_for_ = message.heartbeat().waits_for();
+        if (callbacks_.on_waits) callbacks_.on_waits(waits_for_);
+      }
     } else if (message.has_progress() && !result_.has_value()) {
       if (callbacks_.on_progress) callbacks_.on_progress(message.progress());
     } else if (message.has_event() && !result_.has_value()) {
       events.push_back(std::move(*message.mutable_event()));
     } else if (message.has_result() && !result_.has_value()) {
       result_ = std::move(*message.mutable_result());
-      deadline_ = absl::Now() + exit_grace_;
+      deadline_ = In(exit_grace_);
     } else {
       damage = absl::DataLossError(result_.has_value() ? "a message after the result" : "a message of no known kind");
       break;
@@ -305,6 +333,7 @@ WorkerExit WorkerProcess::Supervisor::Conclude(std::string description) {
                 : exit.result.stopped() ? WorkerExit::Kind::kStopped
                                         : WorkerExit::Kind::kFinished;
   }
+  exit.of_machine = !has_task_ || exit.result.machine();
   return exit;
 }
 

@@ -1,7 +1,8 @@
 // One running traind-worker, supervised: started with its own CPU share and limits, fed one task, watched by heartbeat
 // and exit status, its events handed over in order and acknowledged once they are durable. A worker that crashes,
 // hangs or sends nonsense ends as a WorkerExit and never harms the server; a server that dies takes the worker along,
-// because the worker ends when its socket closes.
+// because the worker ends when its socket closes. A worker is hung when it is silent while this process runs: after a
+// time in which both were frozen (docker pause, a suspended machine) it gets a whole period anew.
 //
 // Ownership: the object owns the process, the socket and one thread, on which all callbacks run.
 #pragma once

@@ -18,6 +18,7 @@
 namespace traind::integration {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 // TRAIND_TEST_SEED repeats the moments of an earlier run, as far as the machine does.
@@ -181,19 +182,43 @@ TEST_F(RecoveryTest, TerminationLeavesACheckpointFromWhichItGoesOn) {
   EXPECT_EQ(job.restarts(), 0u);
 }
 
-TEST_F(RecoveryTest, AWorkerThatAlwaysCrashesFailsTheJob) {
+// The program is broken, or the machine cannot start it: no job is to blame, and each goes on when that is mended.
+TEST_F(RecoveryTest, WorkersThatNeverBeginFailNoJob) {
   StartServer();
   ImportPoints();  // Needs a worker that works.
   ASSERT_EQ(server_->Terminate(absl::Seconds(30)), 0);
-  StartServer({"--worker", "/bin/false", "--max-restarts", "2"});
+  StartServer({"--worker", "/bin/false", "--max-restarts", "0"});
   const std::string name = Submit(PointsJob(10)).name();
+  AwaitJob(name, [](const v1::Job& job) { return job.attempts() >= 2 && job.state() == v1::JOB_STATE_QUEUED; });
+  EXPECT_THAT(Get(name).queue().reason(), AllOf(HasSubstr("tries again in "), HasSubstr("exit code 1")));
+  ASSERT_EQ(server_->Terminate(absl::Seconds(30)), 0);
+  StartServer({"--max-restarts", "0"});
   Watcher watcher(server_.get(), name);
-  EXPECT_EQ(watcher.Finish().back().state().state(), v1::JOB_STATE_FAILED);
-  const v1::Job job = Get(name);
-  EXPECT_EQ(job.attempts(), 3u);
-  EXPECT_EQ(job.restarts(), 2u);
-  EXPECT_EQ(job.error().code(), grpc::StatusCode::INTERNAL);
-  EXPECT_THAT(job.error().message(), HasSubstr("exit code 1"));
+  EXPECT_EQ(watcher.Finish().back().state().state(), v1::JOB_STATE_SUCCEEDED);
+}
+
+// Docker pauses all processes of a container, and a laptop sleeps: nobody is late then, however often it happens.
+TEST_F(RecoveryTest, AFreezeOfServerAndWorkerIsNoHang) {
+  StartServer({"--heartbeat-timeout", "2", "--max-restarts", "0"});
+  ImportPoints();
+  RunReference();
+  ASSERT_FALSE(HasFatalFailure());
+  const std::string name = Submit(Job(), "frozen").name();
+  Watcher watcher(server_.get(), name);
+  for (uint64_t step = 100; step <= 500; step += 200) {
+    watcher.Await([&](const std::vector<v1::Event>& events) { return !events.empty() && events.back().step() > step; });
+    const std::vector<pid_t> workers = server_->Workers();
+    if (workers.empty()) break;  // It is done.
+    ASSERT_EQ(workers.size(), 1u);
+    ASSERT_EQ(kill(workers[0], SIGSTOP), 0);
+    ASSERT_EQ(kill(server_->pid(), SIGSTOP), 0);
+    absl::SleepFor(absl::Seconds(3));
+    ASSERT_EQ(kill(server_->pid(), SIGCONT), 0);
+    absl::SleepFor(absl::Milliseconds(300));
+    ASSERT_EQ(kill(workers[0], SIGCONT), 0);
+  }
+  ExpectAsReference(watcher, name);
+  EXPECT_EQ(Get(name).restarts(), 0u);
 }
 
 // A stopped process sends nothing and cannot end by itself.

@@ -30,6 +30,7 @@ class ServerProcess {
 
   // A new connection to the server that runs now.
   std::shared_ptr<grpc::Channel> NewChannel() const;
+  pid_t pid() const { return pid_; }
   // Its running workers.
   std::vector<pid_t> Workers() const;
   // How often a Kill or Terminate has begun.

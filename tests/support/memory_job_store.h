@@ -79,6 +79,13 @@ class MemoryJobStore : public JobStore {
     return StoredJob{found->first, found->second};
   }
 
+  absl::StatusOr<JobKey> KeyOf(const std::string& id) override {
+    absl::MutexLock lock(&mu_);
+    const auto found = Find(id);
+    if (found == jobs_.end()) return NotFoundError("Job", "jobs/" + id);
+    return found->first;
+  }
+
   absl::StatusOr<std::optional<StoredRequest>> FindRequest(const std::string& request_id, absl::Time now) override {
     absl::MutexLock lock(&mu_);
     const auto found = requests_.find(request_id);
@@ -87,7 +94,7 @@ class MemoryJobStore : public JobStore {
   }
 
   absl::Status ListJobs(JobKey before, const std::vector<v1::JobState>& states,
-                        const std::function<bool(StoredJob)>& add) override {
+                        const std::function<bool(StoredJob)>& add, const NameDamaged& = nullptr) override {
     absl::MutexLock lock(&mu_);
     for (auto job = jobs_.rbegin(); job != jobs_.rend(); ++job) {
       if (before > 0 && job->first >= before) continue;

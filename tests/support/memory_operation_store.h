@@ -52,13 +52,20 @@ class MemoryOperationStore : public OperationStore {
     if (found == operations_.end()) return NotFoundError("Operation", "operations/" + id);
     return StoredOperation{found->first, found->second};
   }
+  absl::StatusOr<OperationKey> KeyOfOperation(const std::string& id) override {
+    absl::MutexLock lock(&mu_);
+    const auto found = Find("operations/" + id);
+    if (found == operations_.end()) return NotFoundError("Operation", "operations/" + id);
+    return found->first;
+  }
   absl::StatusOr<std::optional<StoredRequest>> FindRequest(const std::string& request_id, absl::Time now) override {
     absl::MutexLock lock(&mu_);
     const auto found = requests_.find(request_id);
     if (found == requests_.end() || found->second.delete_time <= now - kRequestLifetime) return std::nullopt;
     return found->second;
   }
-  absl::Status ListOperations(OperationKey before, const std::function<bool(StoredOperation)>& add) override {
+  absl::Status ListOperations(OperationKey before, const std::function<bool(StoredOperation)>& add,
+                              const std::function<void(std::string name)>& = nullptr) override {
     absl::MutexLock lock(&mu_);
     for (auto at = operations_.rbegin(); at != operations_.rend(); ++at) {
       if ((before == 0 || at->first < before) && !add({at->first, at->second})) break;

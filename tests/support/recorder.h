@@ -23,6 +23,10 @@ class Recorder : public EventSink {
   void Heartbeat(uint64_t step) override {
     if (step > 0 && step == stop_after) stop = wish;
   }
+  void WaitsFor(absl::string_view what) override {
+    waited_for.emplace_back(what);
+    if (stop_when_waiting && !what.empty()) stop = StopWish::kStop;
+  }
 
   // In the order in which they came.
   const std::vector<v1::Event>& Of(v1::Event::KindCase kind) { return by_kind_[kind]; }
@@ -49,6 +53,8 @@ class Recorder : public EventSink {
   uint64_t stop_after = 0;
   StopWish wish = StopWish::kStop;  // What is wanted then.
   StopSignal stop = StopWish::kNone;
+  bool stop_when_waiting = false;
+  std::vector<std::string> waited_for;  // All that WaitsFor was told.
 
  private:
   std::map<int, std::vector<v1::Event>> by_kind_;

@@ -11,8 +11,10 @@
 #include <csignal>
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "core/base/checksum.h"
+#include "core/base/machine.h"
 #include "tests/support/file_formats.h"
 #include "tests/support/temporary_folder.h"
 
@@ -150,6 +152,8 @@ TEST(FileTest, ErrorsHaveTheCodesCallersActOn) {
   EXPECT_EQ(ErrnoStatus(ENOENT, "open", "p").code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(ErrnoStatus(EACCES, "open", "p").code(), absl::StatusCode::kPermissionDenied);
   EXPECT_EQ(ErrnoStatus(EIO, "open", "p").code(), absl::StatusCode::kInternal);
+  for (const int error : {ENOSPC, EDQUOT, EMFILE, ENFILE}) EXPECT_TRUE(IsOfMachine(ErrnoStatus(error, "open", "p")));
+  EXPECT_FALSE(IsOfMachine(ErrnoStatus(EACCES, "open", "p")));
 }
 
 TEST(ChecksumTest, MatchesTheStandardsCheckValue) {
@@ -166,6 +170,46 @@ TEST(AtomicWrite, ReplacesNoDevice) {
   for (const char* path : {"/dev/null", "/tmp"}) {
     EXPECT_TRUE(absl::IsInvalidArgument(AtomicWrite(path, "x"))) << path;
   }
+}
+
+TEST(FileTest, NewFoldersAreDurableInThoseAbove) {
+  TemporaryFolder folder;
+  static std::vector<std::string>* synced;
+  std::vector<std::string> paths;
+  synced = &paths;
+  SetFileFaultForTest([](absl::string_view operation, const std::string& path) {
+    if (operation == "fsync") synced->push_back(path);
+    return 0;
+  });
+  EXPECT_TRUE(CreateFolders(folder / "a/b/c").ok());
+  EXPECT_THAT(paths, testing::UnorderedElementsAre(folder.path(), folder / "a", folder / "a/b"));
+  paths.clear();
+  EXPECT_TRUE(CreateFolders(folder / "a/b").ok());
+  EXPECT_THAT(paths, testing::IsEmpty()) << "it was there";
+  SetFileFaultForTest(nullptr);
+  WriteBytes(folder / "file", "x");
+  EXPECT_FALSE(CreateFolders(folder / "file").ok());
+  EXPECT_FALSE(CreateFolders(folder / "file/in").ok());
+}
+
+TEST(FileTest, AFileIsCopiedWhereItCannotBeLinked) {
+  TemporaryFolder folder;
+  WriteBytes(folder / "a", "weights");
+  EXPECT_TRUE(LinkOrCopy(folder / "a", folder / "linked").ok());
+  EXPECT_EQ(std::filesystem::hard_link_count(folder / "a"), 2u);
+  for (const int error : {EXDEV, EPERM, EMLINK, EOPNOTSUPP}) {
+    static int fault;
+    fault = error;
+    SetFileFaultForTest(
+        [](absl::string_view operation, const std::string&) { return operation == "link" ? fault : 0; });
+    const std::string copy = folder / std::to_string(error);
+    EXPECT_TRUE(LinkOrCopy(folder / "a", copy).ok());
+    EXPECT_EQ(ReadBytes(copy), "weights");
+    EXPECT_EQ(std::filesystem::hard_link_count(copy), 1u);
+  }
+  SetFileFaultForTest(nullptr);
+  EXPECT_EQ(LinkOrCopy(folder / "none", folder / "b").code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(LinkOrCopy(folder / "a", folder / "linked").code(), absl::StatusCode::kAlreadyExists);
 }
 
 }  // namespace

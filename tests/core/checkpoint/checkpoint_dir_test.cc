@@ -215,6 +215,21 @@ TEST_F(CheckpointDirTest, AManifestOfAnOlderVersionIsRead) {
   EXPECT_TRUE(std::isnan(loaded->files.manifest.best_evaluation_loss()));
 }
 
+TEST_F(CheckpointDirTest, AManifestIsReadAsLargeAsItIsWritten) {
+  const auto save = [&](uint64_t step, size_t bytes) {
+    CheckpointContent content;
+    content.manifest.set_step(step);
+    content.manifest.mutable_spec()->set_display_name(std::string(bytes, 'x'));
+    return SaveCheckpoint(dir_, content, {});
+  };
+  EXPECT_TRUE(save(1, size_t{20} << 20).ok());
+  EXPECT_TRUE(FindCheckpoint(dir_, "latest").ok());
+  const absl::Status refused = save(2, size_t{129} << 20);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("more than the 134217728 that are read"));
+  EXPECT_THAT(Steps(), ElementsAre(1)) << "what there was stays";
+}
+
 TEST_F(CheckpointDirTest, AnotherFormatVersionIsNamed) {
   ASSERT_TRUE(Save(1).ok());
   const std::string path = StepFile("000000000001", "manifest.json");

@@ -1,10 +1,12 @@
 // A training that is told to finish: early and well, never as stopped.
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <set>
 #include <string>
 
 #include "absl/strings/str_replace.h"
+#include "core/base/file.h"
 #include "core/checkpoint/checkpoint_dir.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -115,6 +117,56 @@ TEST_F(FinishTest, AStopAfterItIsAStop) {
   ASSERT_TRUE(result.ok()) << result.status();
   EXPECT_TRUE(result->stopped);
   EXPECT_EQ(result->reason, "");
+}
+
+// The disk has no room from `step` on.
+class FullFrom : public Recorder {
+ public:
+  explicit FullFrom(uint64_t step) : step_(step) {}
+  ~FullFrom() override { SetFileFaultForTest(nullptr); }
+  void Heartbeat(uint64_t step) override {
+    if (step >= step_)
+      SetFileFaultForTest([](absl::string_view what, const std::string&) { return what == "write" ? ENOSPC : 0; });
+  }
+
+ private:
+  const uint64_t step_;
+};
+
+TEST_F(FinishTest, TheLastCheckpointIsWaitedForAndItsLackIsNoEnd) {
+  const TrainRequest request = Request("full"), whole = Request("whole");
+  {
+    FullFrom recorder(30);
+    recorder.stop_when_waiting = true;
+    const TrainResult result = Run(request, recorder);
+    EXPECT_TRUE(result.stopped) << "the job is not done without its result";
+    ASSERT_EQ(recorder.waited_for.size(), 2u);
+    EXPECT_THAT(recorder.waited_for[0], testing::HasSubstr("room on the disk for the last checkpoint"));
+    EXPECT_EQ(recorder.waited_for[1], "");
+    EXPECT_THAT(recorder.Last(v1::Event::kLog).log().text(),
+                testing::HasSubstr("the training is over and waits for room on the disk"));
+  }
+  Recorder again, undisturbed;
+  EXPECT_FALSE(Run(request, again).stopped);
+  Run(whole, undisturbed);
+  EXPECT_EQ(Weights(request, true), Weights(whole, true));
+}
+
+TEST_F(FinishTest, WithoutRoomForTheFirstCheckpointItTrains) {
+  const TrainRequest request = Request("full"), whole = Request("whole");
+  {
+    FullFrom recorder(0);
+    recorder.Heartbeat(0);
+    recorder.stop_when_waiting = true;
+    const TrainResult result = Run(request, recorder);
+    EXPECT_EQ(result.step, 30u);
+    EXPECT_TRUE(result.stopped);
+    EXPECT_THAT(recorder.Of(v1::Event::kLog).front().log().text(), testing::HasSubstr("no checkpoint of step 0"));
+  }
+  Recorder again, undisturbed;
+  EXPECT_FALSE(Run(request, again).stopped);
+  Run(whole, undisturbed);
+  EXPECT_EQ(Weights(request, true), Weights(whole, true));
 }
 
 }  // namespace

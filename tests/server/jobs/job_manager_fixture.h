@@ -120,7 +120,10 @@ class JobManagerTest : public ::testing::Test {
   TemporaryFolder path_;
   FakeLauncher launcher_;
   Capacity capacity_{.threads = 2, .memory_bytes = 1 << 20};
-  JobManager::Options options_{.max_restarts = 2, .retry_interval = absl::Milliseconds(1)};
+  JobManager::Options options_{.max_restarts = 2,
+                               .retry_interval = absl::Milliseconds(1),
+                               .first_wait = absl::Milliseconds(1),
+                               .longest_wait = absl::Milliseconds(2)};
   std::unique_ptr<DataFolder> folder_;
   std::unique_ptr<JobStore> store_ = std::make_unique<MemoryJobStore>();
   std::unique_ptr<EventLog> log_;

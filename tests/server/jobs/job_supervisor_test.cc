@@ -65,14 +65,17 @@ TEST_F(JobManagerTest, RestartsACrashedWorkerUntilTheLimit) {
   // The replay is not stored again; what is new is.
   ASSERT_TRUE(second->Send({Train(20, 0.4), Train(30, 0.3)}).ok());
   second->End(Kind::kHung);
-  launcher_.Await(3)->End(Kind::kCrashed, "exit code 3");
+  launcher_.Await(3)->End(Kind::kCrashed, "exit code 1");
+  launcher_.Await(4)->End(Kind::kCrashed, "exit code 3");
   v1::Job job = AwaitState("a", v1::JOB_STATE_FAILED);
-  EXPECT_EQ(job.attempts(), 3u);
-  EXPECT_EQ(job.restarts(), 2u);
+  EXPECT_EQ(job.attempts(), 4u);
+  EXPECT_EQ(job.restarts(), 3u) << "the first one got further, from step 20 to 30";
   EXPECT_EQ(job.error().code(), static_cast<int>(absl::StatusCode::kInternal));
-  EXPECT_THAT(job.error().message(), HasSubstr("worker 3 of at most 3: exit code 3"));
+  EXPECT_THAT(job.error().message(),
+              HasSubstr("worker 4 of at most 4: exit code 3; it was restarted 2 times and got no "
+                        "further than step 30"));
   EXPECT_THAT(job.error().last_log_lines(), ElementsAre("the last words"));
-  EXPECT_EQ(launcher_.started(), 3u);
+  EXPECT_EQ(launcher_.started(), 4u);
   std::vector<uint64_t> steps;
   std::string reason;
   for (const v1::Event& event : Events("a")) {
@@ -85,10 +88,76 @@ TEST_F(JobManagerTest, RestartsACrashedWorkerUntilTheLimit) {
   EXPECT_EQ(reason, "worker 1 of at most 3 was killed by signal 9 (SIGKILL); going on from step 10");
 }
 
-TEST_F(JobManagerTest, CountsWorkersThatCannotBeStarted) {
-  launcher_.Fail(absl::NotFoundError("no traind-worker"));
+// The limit of open files was reached, say: the job waits, says why, and runs when the machine can.
+TEST_F(JobManagerTest, WorkersThatCannotBeStartedDoNotCount) {
+  launcher_.Fail(absl::ResourceExhaustedError("pipe: Too many open files"));
   Create("a");
-  EXPECT_THAT(AwaitState("a", v1::JOB_STATE_FAILED).error().message(), HasSubstr("no traind-worker"));
+  const v1::Job waiting = AwaitState("a", v1::JOB_STATE_QUEUED, 8);
+  EXPECT_GE(waiting.attempts(), 7u);
+  EXPECT_THAT(waiting.state_reason(), HasSubstr("could not be started: pipe: Too many open files"));
+  launcher_.Fail(absl::OkStatus());
+  launcher_.Await(1)->End(Kind::kFinished);
+  AwaitState("a", v1::JOB_STATE_SUCCEEDED);
+}
+
+TEST_F(JobManagerTest, AJobThatGotNoFurtherWaitsTwiceAsLongEachTime) {
+  Stop();
+  options_.first_wait = absl::Hours(1);
+  options_.longest_wait = absl::Hours(3);
+  Start();
+  Create("a");
+  ASSERT_TRUE(launcher_.Await(1)->Send({Train(10, 0.5)}).ok());
+  launcher_.Await(1)->End(Kind::kCrashed, "exit code 3");
+  launcher_.Await(2)->End(Kind::kCrashed, "exit code 4");  // Started at once: the first one got further.
+  AwaitState("a", v1::JOB_STATE_QUEUED, 3);
+  v1::Job job = Get("a");
+  EXPECT_THAT(job.queue().reason(), HasSubstr("tries again in 3600 s: worker 2 of at most 3: exit code 4"));
+  EXPECT_EQ(job.queue().place(), 0u);
+  // Others have its threads meanwhile, and it can be cancelled.
+  Create("b");
+  EXPECT_EQ(launcher_.Await(3)->task.train().job(), "jobs/b");
+  EXPECT_EQ(manager_->Cancel("a")->state(), v1::JOB_STATE_CANCELLED);
+  // A person who resumes it waits for nothing.
+  launcher_.Await(3)->End(Kind::kFinished);
+  ASSERT_TRUE(manager_->Resume("a").ok());
+  EXPECT_EQ(launcher_.Await(4)->task.train().job(), "jobs/a");
+}
+
+TEST_F(JobManagerTest, WhatItGotFurtherCountsAnew) {
+  Create("a");
+  uint64_t step = 0;
+  for (size_t attempt = 1; attempt <= 8; ++attempt) {
+    auto worker = launcher_.Await(attempt);
+    ASSERT_TRUE(worker->Send({Train(++step, 0.5)}).ok());
+    worker->End(Kind::kCrashed, "exit code 3");
+  }
+  AwaitState("a", v1::JOB_STATE_RUNNING, 9);
+  EXPECT_EQ(Get("a").restarts(), 8u);
+  for (size_t attempt = 9; attempt <= 10; ++attempt) launcher_.Await(attempt)->End(Kind::kCrashed, "exit code 3");
+  EXPECT_EQ(AwaitState("a", v1::JOB_STATE_FAILED).restarts(), 9u) << "two of them since step 8";
+}
+
+TEST_F(JobManagerTest, WhatARunningJobWaitsForIsShown) {
+  Create("a");
+  auto worker = launcher_.Await(1);
+  worker->callbacks.on_waits("room on the disk: 3 bytes are free");
+  EXPECT_EQ(Get("a").queue().reason(), "needs room on the disk: 3 bytes are free");
+  EXPECT_EQ(Get("a").state_reason(), "needs room on the disk: 3 bytes are free");
+  EXPECT_EQ(manager_->List({})->jobs(0).queue().reason(), "needs room on the disk: 3 bytes are free");
+  worker->callbacks.on_waits("");
+  EXPECT_FALSE(Get("a").has_queue());
+  worker->callbacks.on_waits("room");
+  worker->End(Kind::kFinished);
+  EXPECT_FALSE(AwaitState("a", v1::JOB_STATE_SUCCEEDED).has_queue());
+}
+
+TEST_F(JobManagerTest, NoJobIsBegunWithoutRoomOnTheDisk) {
+  Stop();
+  options_.check_room = [] { return absl::ResourceExhaustedError("the disk of /data is full: 3 bytes are free"); };
+  Start();
+  EXPECT_TRUE(absl::IsResourceExhausted(Submit(NewJob("a")).status()));
+  EXPECT_TRUE(absl::IsNotFound(manager_->Get("a").status()));
+  EXPECT_FALSE(folder_->Exists("jobs", "a"));
 }
 
 TEST_F(JobManagerTest, ReportsAReplayThatDiffers) {
@@ -207,6 +276,60 @@ TEST_F(JobManagerTest, AFullDiskIsAnErrorForTheCallerAndTheServerLives) {
   manager_->Shutdown(absl::ZeroDuration());
   sender.join();
   EXPECT_TRUE(absl::IsResourceExhausted(sent)) << sent;
+}
+
+// Its events have no room, and the job that is to end does not wait for any.
+TEST_F(JobManagerTest, AJobThatWaitsForRoomCanBeCancelled) {
+  Stop();
+  auto store = SqliteJobStore::Open({.path = path_.path() + "/traind.db", .max_bytes = 256 << 10});
+  ASSERT_TRUE(store.ok()) << store.status();
+  store_ = *std::move(store);
+  Start();
+  Create("a");
+  auto worker = launcher_.Await(1);
+  v1::Event log;
+  log.mutable_log()->set_text(std::string(512 << 10, 'x'));
+  absl::Status sent;
+  std::thread sender([&] { sent = worker->Send({log}); });
+  while (!Get("a").has_queue()) absl::SleepFor(absl::Milliseconds(1));
+  EXPECT_THAT(Get("a").queue().reason(), HasSubstr("needs room on the server's disk for its events"));
+  EXPECT_EQ(manager_->Cancel("a")->state(), v1::JOB_STATE_CANCELLING);
+  sender.join();
+  EXPECT_TRUE(absl::IsResourceExhausted(sent)) << sent;
+  WorkerExit exit;
+  exit.kind = Kind::kRejected;
+  exit.status = sent;
+  worker->End(exit);
+  EXPECT_THAT(AwaitState("a", v1::JOB_STATE_CANCELLED).state_reason(), HasSubstr("its last events are not stored"));
+}
+
+TEST_F(JobManagerTest, ADamagedRecordStopsNothingAndCanBeDeleted) {
+  Stop();
+  const std::string path = path_.path() + "/traind.db";
+  store_ = *SqliteJobStore::Open({.path = path});
+  Start();
+  Create("a");
+  Create("b");
+  std::filesystem::create_directories(folder_->CheckpointDir("b"));
+  Stop();
+  store_.reset();
+  ASSERT_TRUE(
+      Execute(OpenConnection(path, SQLITE_OPEN_READWRITE)->get(), "UPDATE jobs SET record = x'ffff' WHERE id = 'b'")
+          .ok());
+  store_ = *SqliteJobStore::Open({.path = path});
+  Start();
+  auto list = manager_->List({});
+  ASSERT_TRUE(list.ok()) << list.status();
+  ASSERT_EQ(list->jobs_size(), 1);
+  EXPECT_EQ(list->jobs(0).name(), "jobs/a");
+  EXPECT_THAT(list->unreachable(), ElementsAre("jobs/b"));
+  EXPECT_TRUE(absl::IsDataLoss(manager_->Get("b").status()));
+  EXPECT_TRUE(absl::IsDataLoss(manager_->Cancel("b").status()));
+  EXPECT_TRUE(folder_->Exists("jobs", "b"));
+  EXPECT_TRUE(manager_->Delete("b").ok());
+  EXPECT_FALSE(folder_->Exists("jobs", "b"));
+  EXPECT_EQ(manager_->List({})->unreachable_size(), 0);
+  Create("b");
 }
 
 }  // namespace

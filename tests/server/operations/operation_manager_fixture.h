@@ -31,6 +31,8 @@ class OperationManagerTest : public ::testing::Test {
     launcher_.HoldDataTasks();
     options_.now = [this] { return Now(); };
     options_.retry_interval = absl::Milliseconds(1);
+    options_.first_wait = absl::Milliseconds(1);
+    options_.longest_wait = absl::Milliseconds(2);
     Start();
   }
   ~OperationManagerTest() override { Stop(); }

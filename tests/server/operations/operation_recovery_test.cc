@@ -47,6 +47,16 @@ TEST_F(OperationRecoveryTest, AWorkerThatCannotBeStartedIsADeadOne) {
   EXPECT_THAT(operation.error().message(), HasSubstr("worker 4 of at most 4: could not be started: no such program"));
 }
 
+// The limit of open files, say: it passes.
+TEST_F(OperationRecoveryTest, AMachineThatIsShortCountsNothing) {
+  launcher_.Fail(absl::ResourceExhaustedError("pipe: Too many open files"));
+  const std::string id = Create(Description("digits"));
+  while (MetadataOf(Get(id)).attempts() < 8) absl::SleepFor(absl::Milliseconds(1));
+  launcher_.Fail(absl::OkStatus());
+  launcher_.Await(1)->End(WorkerExit::Kind::kFinished);
+  EXPECT_FALSE(AwaitDone(id).has_error());
+}
+
 TEST_F(OperationRecoveryTest, WhatADeadWorkerHasMadeIsRemoved) {
   const std::string id = Create(Import("digits", "uid-1"));
   MakeDataset(launcher_.Await(1)->task);

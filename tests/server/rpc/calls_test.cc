@@ -13,9 +13,14 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
+#include "core/base/errors.h"
+#include "core/base/machine.h"
 #include "server/events/event_log.h"
 #include "server/rpc/executor.h"
+#include "server/rpc/status.h"
 #include "server/rpc/stream_call.h"
 #include "server/rpc/unary_call.h"
 #include "server/rpc/upload_call.h"
@@ -23,6 +28,7 @@
 #include "spdlog/sinks/ostream_sink.h"
 #include "spdlog/spdlog.h"
 #include "tests/support/memory_job_store.h"
+#include "traind/rpc/error_details.pb.h"
 #include "traind/v1/dataset_service.grpc.pb.h"
 #include "traind/v1/training_service.grpc.pb.h"
 
@@ -235,6 +241,58 @@ TEST(Executor, ATaskThatThrowsIsLoggedAndTheNextOneRuns) {
   EXPECT_TRUE(ran);
   EXPECT_THAT(log.text(), StartsWith("error: "));
   EXPECT_THAT(log.text(), HasSubstr("a bug"));
+}
+
+// However much there is of one kind, and however long it takes, the others find a thread.
+TEST(Executor, NoKindWaitsForAnother) {
+  const auto threads = std::make_shared<SharedThreads>(4, 3);
+  Executor a(threads, 0), b(threads, 1), c(threads, 2);
+  absl::Notification end;
+  absl::Mutex mu;
+  int running = 0;
+  for (int i = 0; i < 10; ++i) {
+    a.Submit([&] {
+      {
+        absl::MutexLock lock(&mu);
+        ++running;
+      }
+      end.WaitForNotification();
+    });
+  }
+  {
+    absl::MutexLock lock(&mu);
+    const auto two = [&] { return running == 2; };
+    mu.Await(absl::Condition(&two));
+  }
+  absl::Notification of_b, of_c;
+  b.Submit([&] { of_b.Notify(); });
+  of_b.WaitForNotification();
+  b.Submit([&] { end.WaitForNotification(); });
+  c.Submit([&] { of_c.Notify(); });
+  of_c.WaitForNotification();
+  {
+    absl::MutexLock lock(&mu);
+    EXPECT_EQ(running, 2) << "its own thread and the one that is to spare";
+  }
+  end.Notify();
+}
+
+TEST(RichStatus, HasAsManyViolationsAsThereIsRoomFor) {
+  core::FieldErrors::Root errors;
+  for (int i = 0; i < 100'000; ++i) errors.scope().At("layers", i).Add("is none of the network");
+  EXPECT_EQ(errors.scope().count(), 100'000);
+  EXPECT_EQ(errors.violations().field_violations_size(), 1000);
+  const absl::Status status = errors.ToStatus();
+  EXPECT_TRUE(absl::EndsWith(status.message(), "and 99000 more"));
+  rpc::BadRequest kept;
+  ASSERT_TRUE(kept.ParseFromString(ToRichStatus(status).details(0).value()));
+  EXPECT_GT(kept.field_violations_size(), 10);
+  EXPECT_LT(kept.ByteSizeLong(), 4600u);
+  EXPECT_EQ(kept.field_violations(0).field(), "layers[0]");
+}
+
+TEST(RichStatus, DoesNotTellWhatIsBetweenServerAndWorker) {
+  EXPECT_EQ(ToRichStatus(core::OfMachine(absl::ResourceExhaustedError("full"))).details_size(), 0);
 }
 
 }  // namespace

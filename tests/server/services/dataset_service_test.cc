@@ -356,5 +356,48 @@ TEST_F(DatasetServiceTest, ListsAndDeletesUploads) {
   EXPECT_THAT(list(""), ElementsAre("uploads/b"));
 }
 
+TEST_F(DatasetServiceTest, ADamagedDatasetIsPassedOverNamedAndDeleted) {
+  Import("a");
+  Import("b");
+  std::ofstream(folder_.path() + "/data/datasets/a/dataset.json") << "{ not json";
+  v1::ListDatasetsResponse list;
+  grpc::ClientContext listing, getting, deleting, again;
+  ASSERT_TRUE(datasets_->ListDatasets(&listing, {}, &list).ok());
+  ASSERT_EQ(list.datasets_size(), 1);
+  EXPECT_EQ(list.datasets(0).name(), "datasets/b");
+  EXPECT_THAT(list.unreachable(), ElementsAre("datasets/a"));
+  v1::GetDatasetRequest get;
+  get.set_name("datasets/a");
+  v1::Dataset dataset;
+  const grpc::Status status = datasets_->GetDataset(&getting, get, &dataset);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::DATA_LOSS);
+  EXPECT_THAT(status.error_message(), HasSubstr("datasets/a cannot be read"));
+  v1::DeleteDatasetRequest remove;
+  remove.set_name("datasets/a");
+  google::protobuf::Empty empty;
+  EXPECT_TRUE(datasets_->DeleteDataset(&deleting, remove, &empty).ok());
+  list.Clear();
+  ASSERT_TRUE(datasets_->ListDatasets(&again, {}, &list).ok());
+  EXPECT_EQ(list.unreachable_size(), 0);
+}
+
+TEST_F(DatasetServiceTest, ADamagedUploadIsPassedOverNamedAndDeleted) {
+  v1::UploadHeader header;
+  header.set_upload_id("up");
+  header.set_size_bytes(4);
+  header.set_crc32(core::Crc32Hex("abcd"));
+  v1::Upload upload;
+  ASSERT_TRUE(Upload(header, "abcd", &upload).ok());
+  std::ofstream(folder_.path() + "/data/uploads/up/upload.pb") << std::string("\xff\xff", 2);
+  v1::ListUploadsResponse list;
+  grpc::ClientContext listing, deleting;
+  ASSERT_TRUE(datasets_->ListUploads(&listing, {}, &list).ok());
+  EXPECT_THAT(list.unreachable(), ElementsAre("uploads/up"));
+  v1::DeleteUploadRequest remove;
+  remove.set_name("uploads/up");
+  google::protobuf::Empty empty;
+  EXPECT_TRUE(datasets_->DeleteUpload(&deleting, remove, &empty).ok());
+}
+
 }  // namespace
 }  // namespace traind::server

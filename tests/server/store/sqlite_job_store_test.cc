@@ -4,9 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/time/clock.h"
@@ -18,6 +22,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 class SqliteJobStoreTest : public ::testing::Test {
  protected:
@@ -88,6 +93,46 @@ TEST(SqliteJobStoreOpen, RefusesWhatIsNoDatabase) {
 TEST(SqliteJobStoreOpen, NeedsAFolder) {
   TemporaryFolder folder;
   EXPECT_TRUE(absl::IsUnavailable(SqliteJobStore::Open({.path = folder.path() + "/none/traind.db"}).status()));
+}
+
+// Events go in pieces after the call, and the file gets shorter; what a killed server left over goes at the next start.
+TEST_F(SqliteJobStoreTest, TheEventsOfADeletedJobGiveTheirRoomBack) {
+  const JobKey kept = Create(*store_, MakeJob("kept"));
+  const JobKey deleted = Create(*store_, MakeJob("deleted"));
+  constexpr int64_t kEvents = 3000;
+  std::vector<v1::Event> events;
+  for (int64_t n = 1; n <= kEvents; ++n) events.push_back(Log(n, std::string(4 << 10, 'x')));
+  v1::Job job = MakeJob("deleted");
+  job.set_last_sequence(kEvents);
+  ASSERT_TRUE(store_->AppendEvents(deleted, job, events).ok());
+  ASSERT_TRUE(store_->AppendEvents(kept, MakeJob("kept"), {Log(1, std::string(4 << 10, 'y'))}).ok());
+  Reopen();
+  const auto before = std::filesystem::file_size(path_);
+  EXPECT_GT(before, uint64_t{kEvents} << 12);
+  ASSERT_TRUE(store_->DeleteJob(deleted).ok());
+  EXPECT_THAT(SequencesOf(*store_, deleted, {}), IsEmpty()) << "at once, for those who read";
+  // Changes come in between.
+  ASSERT_TRUE(store_->AppendEvents(kept, MakeJob("kept"), {Log(2, "z")}).ok());
+  Reopen();
+  while (std::filesystem::file_size(path_) > before / 10) absl::SleepFor(absl::Milliseconds(5));
+  EXPECT_THAT(SequencesOf(*store_, kept, {}), ElementsAre(1, 2));
+}
+
+// While somebody reads all the time.
+TEST_F(SqliteJobStoreTest, TheLogStaysShort) {
+  const JobKey key = Create(*store_, MakeJob("a"));
+  std::atomic<bool> done = false;
+  std::thread reader([&] {
+    while (!done) EXPECT_TRUE(store_->ReadEvents(key, {.max_bytes = 1 << 20}).ok());
+  });
+  uint64_t longest = 0;
+  for (int64_t n = 1; n <= 100; ++n) {
+    ASSERT_TRUE(store_->AppendEvents(key, MakeJob("a"), {Log(n, std::string(1 << 20, 'x'))}).ok());
+    longest = std::max(longest, std::filesystem::file_size(path_ + "-wal"));
+  }
+  done = true;
+  reader.join();
+  EXPECT_LT(longest, uint64_t{48} << 20);
 }
 
 }  // namespace

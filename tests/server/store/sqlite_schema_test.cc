@@ -205,5 +205,11 @@ TEST_F(SqliteSchemaTest, ANewerFileIsRefusedWhenItDoesNotSayWhoWroteIt) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("was written by a newer traind (schema 99"));
 }
 
+TEST_F(SqliteSchemaTest, AFileOfVersion010LearnsToGetShorter) {
+  EXPECT_THAT(Rows("PRAGMA auto_vacuum"), ElementsAre("0"));
+  Open();
+  EXPECT_THAT(Rows("PRAGMA auto_vacuum"), ElementsAre("2"));
+}
+
 }  // namespace
 }  // namespace traind::server
