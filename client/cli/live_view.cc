@@ -56,7 +56,8 @@ StyledLine ProgressLine(const JobView& view, const LiveViewOptions& options) {
 // Why a job does not train now, and what helps.
 std::optional<StyledLine> StandingLine(const JobView& view) {
   const std::string queue = DescribeQueue(view.job().queue());
-  if (!IsTerminal(view.state()) && !queue.empty()) {
+  // The record may be older than the newest event.
+  if (view.job().state() == view.state() && !queue.empty()) {
     return StyledLine().Add("waits: " + Printable(queue), Style::kWarning);
   }
   if (view.state() == v1::JOB_STATE_PAUSED) {

@@ -193,7 +193,10 @@ absl::Status CreateFolders(const std::string& path) {
   std::filesystem::create_directories(path, error);  // Also says it when there is a file of the name.
   if (error) return ErrnoStatus(error.value(), "create", path);
   for (const std::string& folder : missing) {
-    if (absl::Status status = SyncFolder(Parent(folder)); !status.ok()) return status;
+    const absl::Status status = SyncFolder(Parent(folder));
+    if (status.ok()) continue;
+    for (const std::string& made : missing) rmdir(made.c_str());
+    return status;
   }
   return absl::OkStatus();
 }

@@ -51,8 +51,8 @@ struct WorkerCallbacks {
   // the worker with kRejected. All that had arrived is in one call, so that the store can commit it as a group.
   std::function<absl::Status(std::vector<v1::Event>)> on_events;
   std::function<void(uint64_t step)> on_heartbeat;
-  std::function<void(const std::string& what)>
-      on_waits;  // When it waits for something else than before; empty: no more.
+  // When it waits for something else than before; empty: for nothing any more.
+  std::function<void(const std::string& what)> on_waits;
   std::function<void(const v1::OperationProgress&)> on_progress;
   std::function<void(std::string_view line)> on_log;  // A line of stdout or stderr, without its end.
   // Exactly once, last, when nothing of the worker runs any more; also when the worker's destructor ends it.

@@ -96,6 +96,7 @@ TEST_F(FullDiskTest, WithoutAnyRoomJobsAreCancelledAndDeletedAndTheServerStarts)
   StartServer();
   ImportPoints();
   v1::JobSpec spec = PointsJob(1'000'000'000);
+  spec.set_threads(2);  // All of them: one job runs.
   const std::string running = Submit(spec, "running").name();
   const std::string queued = Submit(spec, "queued").name();
   AwaitJob(running, [](const v1::Job& job) { return job.progress().step() > 10; });

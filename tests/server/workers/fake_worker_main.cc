@@ -132,6 +132,7 @@ int Run() {
          internal::ToServer message;
          for (uint64_t step = 1; step <= 3; ++step) {
            message.mutable_heartbeat()->set_step(step);
+           message.mutable_heartbeat()->set_waits_for(step == 2 ? "room" : "");
            if (!channel.Send(message).ok()) std::exit(93);
          }
          Finish(channel, 3);

@@ -59,6 +59,11 @@ class Attempt {
                                                absl::MutexLock lock(&mutex_);
                                                heartbeat_ = step;
                                              },
+                                         .on_waits =
+                                             [this](const std::string& what) {
+                                               absl::MutexLock lock(&mutex_);
+                                               waits_.push_back(what);
+                                             },
                                          .on_progress =
                                              [this](const v1::OperationProgress& progress) {
                                                absl::MutexLock lock(&mutex_);
@@ -99,6 +104,7 @@ class Attempt {
   const std::vector<uint64_t>& steps() const { return steps_; }
   const std::vector<std::string>& log() const { return log_; }
   uint64_t heartbeat() const { return heartbeat_; }
+  const std::vector<std::string>& waits() const { return waits_; }
   const v1::OperationProgress& progress() const { return progress_; }
   int batches() const { return batches_; }
 
@@ -107,6 +113,7 @@ class Attempt {
   std::vector<uint64_t> steps_;
   std::vector<std::string> log_;
   uint64_t heartbeat_ = 0;
+  std::vector<std::string> waits_;
   v1::OperationProgress progress_;
   int batches_ = 0;
   int exits_ = 0;
@@ -154,6 +161,7 @@ TEST(WorkerProcess, ReportsHeartbeats) {
   Attempt run("heartbeats");
   EXPECT_EQ(run.exit().kind, WorkerExit::Kind::kFinished) << run.exit().status;
   EXPECT_EQ(run.heartbeat(), 3u);
+  EXPECT_EQ(run.waits(), (std::vector<std::string>{"room", ""}));
 }
 
 TEST(WorkerProcess, ReportsProgress) {
