@@ -1,7 +1,9 @@
 #include "core/base/errors.h"
 
 #include "absl/strings/cord.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "core/base/utf8.h"
 
 namespace traind::core {
 
@@ -19,7 +21,9 @@ void FieldErrors::Add(std::string_view description) const {
   if (++root_->count_ > Root::kMostKept) return;
   auto* violation = root_->violations_.add_field_violations();
   violation->set_field(path_);
-  violation->set_description(std::string(description));
+  // What a file holds is quoted as it is, and a string of protobuf is UTF-8.
+  violation->set_description(IsUtf8(description) ? std::string(description)
+                                                 : absl::Utf8SafeCHexEscape({description.data(), description.size()}));
 }
 
 int FieldErrors::count() const { return root_->count_; }

@@ -142,6 +142,7 @@ class Fuzzer {
 
 int Main(int argc, char** argv) {
   Options options;
+  bool unknown = false;
   for (int i = 1; i < argc; ++i) {
     const std::string flag = argv[i];
     const char* value = i + 1 < argc ? argv[i + 1] : "";
@@ -154,14 +155,15 @@ int Main(int argc, char** argv) {
     } else if (flag == "--target") {
       options.target = value;
     } else {
-      options.corpus = flag;
+      if (flag.front() != '-') options.corpus = flag;
+      unknown |= flag.front() == '-';
       continue;
     }
     ++i;
   }
   int64_t chosen = 0;
   for (const Target& target : Targets()) chosen += options.target.empty() || options.target == target.name;
-  if (chosen == 0 || options.corpus.empty()) {
+  if (unknown || chosen == 0 || options.corpus.empty()) {
     std::fprintf(stderr, "usage: traind-fuzz [--inputs N | --seconds S] [--seed N] [--target NAME] CORPUS\n");
     return 2;
   }
