@@ -10,17 +10,18 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <filesystem>
-#include <string_view>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
+#include "core/base/engine_process.h"
 
 namespace traind::server {
 namespace {
@@ -90,7 +91,7 @@ absl::StatusOr<pid_t> Spawn(const std::string& program, int socket, int log, uin
   if (error != 0) return absl::ErrnoToStatus(error, "posix_spawn");
 
   std::vector<std::string> arguments = {program};
-  std::vector<std::string> environment = WorkerEnvironment(environ, threads);
+  std::vector<std::string> environment = core::EngineEnvironment(environ, threads);
   pid_t pid = -1;
   if (int failed = posix_spawn(&pid, program.c_str(), &actions, &attributes, Pointers(arguments).data(),
                                Pointers(environment).data())) {
@@ -107,28 +108,6 @@ absl::StatusOr<UniqueFd> AboveWorkerFds(const UniqueFd& fd) {
 }
 
 }  // namespace
-
-std::vector<std::string> WorkerEnvironment(char** environment, uint32_t threads) {
-  // The math mode is dropped because it would turn float32 into something less exact behind the user's back.
-  constexpr std::array<std::string_view, 5> kDropped = {"OMP_", "GOMP_", "KMP_",
-                                                        "DNNL_DEFAULT_FPMATH_MODE=", "ONEDNN_DEFAULT_FPMATH_MODE="};
-  std::vector<std::string> result;
-  for (char** entry = environment; *entry != nullptr; ++entry) {
-    const bool dropped = std::any_of(kDropped.begin(), kDropped.end(), [&](std::string_view prefix) {
-      return std::string_view(*entry).starts_with(prefix);
-    });
-    if (!dropped) result.emplace_back(*entry);
-  }
-  result.push_back(absl::StrCat("OMP_NUM_THREADS=", std::max(threads, 1u)));
-  result.push_back("OMP_DYNAMIC=false");
-  // Threads that wait for work spin for some ten microseconds and then sleep. Sleeping at once makes the steps of small
-  // networks a seventh longer; the default of 300,000 turns takes time from other jobs on the same cores.
-  result.push_back("GOMP_SPINCOUNT=1000");
-  // The CPU share is the process's affinity. Binding the threads one by one would also bind, to the first CPU alone,
-  // every thread that the main one starts: the prefetcher would fight with the computation.
-  result.push_back("OMP_PROC_BIND=false");
-  return result;
-}
 
 absl::StatusOr<SpawnedWorker> SpawnWorker(const WorkerOptions& options, uint32_t threads) {
   auto program = ProgramPath(options);

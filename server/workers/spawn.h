@@ -5,8 +5,6 @@
 #include <sys/types.h>
 
 #include <cstdint>
-#include <string>
-#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/wire/channel.h"
@@ -24,9 +22,5 @@ struct SpawnedWorker {
 // The caller must reap the process by its pidfd. NOT_FOUND: no such program; PERMISSION_DENIED: it cannot be run;
 // INVALID_ARGUMENT: a CPU that this process may not use; RESOURCE_EXHAUSTED.
 absl::StatusOr<SpawnedWorker> SpawnWorker(const WorkerOptions& options, uint32_t threads);
-
-// The part of `environment` ("NAME=value") that a worker gets, and its own settings for OpenMP: a job's numbers and
-// speed must not depend on how the server was started.
-std::vector<std::string> WorkerEnvironment(char** environment, uint32_t threads);
 
 }  // namespace traind::server

@@ -1,18 +1,21 @@
 // traind-bench: the time of a whole training step (forward, loss, backward, SGD with momentum 0.9 and L2) on the
-// reference networks, with random input resident in memory, as JSON lines. In the same run it times each primitive of
-// the step alone and adds them up: the limit that the kernels set. tests/bench/compare_pytorch.py sets it beside
-// PyTorch.
+// reference networks, with random input resident in memory and the settings of a worker, as JSON lines. In the same run
+// it times each primitive of the step alone and adds them up: the limit that the kernels set.
+// tests/bench/compare_pytorch.py sets it beside PyTorch.
 #include <omp.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <numeric>
 #include <string>
 #include <vector>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
+#include "core/base/engine_process.h"
 #include "core/base/random.h"
 #include "core/kinds/loss.h"
 #include "core/optimizers/update.h"
@@ -127,11 +130,12 @@ absl::Status Measure(const ReferenceNetwork& reference, const Options& options) 
   }
   const double median = Median(times);
   absl::PrintF(
-      "{\"network\": \"%s\", \"precision\": \"%s\", \"median_ms\": %.3f, \"min_ms\": %.3f, \"examples_per_s\": %.1f, "
-      "\"runs\": %d, \"primitives_ms\": %.3f, \"step_to_primitives\": %.3f, \"plan_bytes\": %d}\n",
+      "{\"network\": \"%s\", \"precision\": \"%s\", \"median_ms\": %.3f, \"min_ms\": %.3f, \"mean_ms\": %.3f, "
+      "\"examples_per_s\": %.1f, \"runs\": %d, \"primitives_ms\": %.3f, \"step_to_primitives\": %.3f, \"plan_bytes\": "
+      "%d}\n",
       reference.name, options.precision == v1::PRECISION_BF16 ? "bf16" : "f32", median,
-      *std::min_element(times.begin(), times.end()), reference.batch / median * 1e3, runs, limit, median / limit,
-      job.plan->bytes().total() + job.store->bytes());
+      *std::min_element(times.begin(), times.end()), std::accumulate(times.begin(), times.end(), 0.0) / runs,
+      reference.batch / median * 1e3, runs, limit, median / limit, job.plan->bytes().total() + job.store->bytes());
   std::fflush(stdout);
   return absl::OkStatus();
 }
@@ -139,8 +143,8 @@ absl::Status Measure(const ReferenceNetwork& reference, const Options& options) 
 constexpr char kUsage[] =
     "traind-bench [--threads N] [--precision f32|bf16] [--convolution auto|direct|winograd] [--runs N]\n"
     "             [--observe-every N] [--operations] [NETWORK ...]\n"
-    "Prints one JSON line for each network: mlp_small, mlp_6x4096, cnn28, resnet18_cifar, vgg16_cifar,\n"
-    "densenet40_cifar (all by default).\n"
+    "Prints one JSON line for each network: mlp_small, mlp_6x4096, cnn28, resnet20_narrow,\n"
+    "resnet18_cifar, vgg16_cifar, densenet40_cifar (all by default).\n"
     "median_ms is a whole training step; primitives_ms is the sum of its convolutions and inner products, each "
     "measured\n"
     "alone. --operations prints every operation of the step to stderr, each measured alone.\n";
@@ -176,12 +180,29 @@ bool Parse(int argc, char** argv, Options& options) {
   return true;
 }
 
+// Starts this program again with the settings of a worker, unless it has them.
+void RunAsAWorkerDoes(char** argv, int threads) {
+  std::vector<std::string> settings = core::EngineEnvironment(environ, static_cast<uint32_t>(threads));
+  std::vector<char*> pointers;
+  bool same = true;
+  for (size_t i = 0; i < settings.size(); ++i) {
+    same = same && environ[i] != nullptr && settings[i] == environ[i];
+    pointers.push_back(settings[i].data());
+  }
+  if (same) return;
+  pointers.push_back(nullptr);
+  execve("/proc/self/exe", argv, pointers.data());
+  std::perror("cannot start again with the settings of a worker");
+  std::exit(1);
+}
+
 int Main(int argc, char** argv) {
   Options options;
   if (!Parse(argc, argv, options)) {
     std::fputs(kUsage, stderr);
     return 2;
   }
+  RunAsAWorkerDoes(argv, options.threads);
   omp_set_num_threads(options.threads);
   for (const ReferenceNetwork& reference : ReferenceNetworks()) {
     const auto& wanted = options.networks;

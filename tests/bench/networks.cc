@@ -53,19 +53,19 @@ std::string ResidualBlock(const std::string& name, const std::string& input, int
                       "} ");
 }
 
-// A 3x3 stem and four stages of two blocks.
-std::string Resnet18Cifar() {
-  std::string layers = ConvBnRelu("stem", 64), input = "stem_bn";
-  for (int stage = 0; stage < 4; ++stage) {
-    for (int block = 0; block < 2; ++block) {
+// A 3x3 stem and stages of residual blocks, each stage twice as wide as the one before and half as large.
+std::string Resnet(const std::string& input_shape, int width, int stages, int blocks) {
+  std::string layers = ConvBnRelu("stem", width), input = "stem_bn";
+  for (int stage = 0; stage < stages; ++stage) {
+    for (int block = 0; block < blocks; ++block) {
       const bool first = stage > 0 && block == 0;
-      const std::string name = absl::StrCat("block", stage + 1, block == 0 ? "a" : "b");
-      layers += ResidualBlock(name, input, 64 << stage, first ? 2 : 1, first);
+      const std::string name = absl::StrCat("block", stage + 1, std::string(1, static_cast<char>('a' + block)));
+      layers += ResidualBlock(name, input, width << stage, first ? 2 : 1, first);
       input = name;
     }
   }
-  return absl::StrCat("input_shape: [3, 32, 32] ", kPenalty, layers, "layers { name: 'pool' global_avg_pool {} } ",
-                      Dense("out", 10, ""));
+  return absl::StrCat("input_shape: ", input_shape, " ", kPenalty, layers,
+                      "layers { name: 'pool' global_avg_pool {} } ", Dense("out", 10, ""));
 }
 
 // Thirteen 3x3 convolutions in five groups, each with a pool behind it, and two dense layers with dropout.
@@ -91,9 +91,13 @@ std::string Densenet40Cifar() {
 
 const std::vector<ReferenceNetwork>& ReferenceNetworks() {
   static const std::vector<ReferenceNetwork> networks = {
-      {"mlp_small", 128, MlpSmall()},    {"mlp_6x4096", 256, Mlp6x4096()},
-      {"cnn28", 128, Cnn28()},           {"resnet18_cifar", 64, Resnet18Cifar()},
-      {"vgg16_cifar", 64, Vgg16Cifar()}, {"densenet40_cifar", 64, Densenet40Cifar()}};
+      {"mlp_small", 128, MlpSmall()},
+      {"mlp_6x4096", 256, Mlp6x4096()},
+      {"cnn28", 128, Cnn28()},
+      {"resnet20_narrow", 128, Resnet("[1, 28, 28]", /*width=*/8, /*stages=*/3, /*blocks=*/3)},
+      {"resnet18_cifar", 64, Resnet("[3, 32, 32]", /*width=*/64, /*stages=*/4, /*blocks=*/2)},
+      {"vgg16_cifar", 64, Vgg16Cifar()},
+      {"densenet40_cifar", 64, Densenet40Cifar()}};
   return networks;
 }
 

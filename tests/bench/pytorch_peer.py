@@ -64,14 +64,14 @@ class ResidualBlock(nn.Module):
         return torch.relu(self.body(x) + self.shortcut(x))
 
 
-def resnet18_cifar():
-    """A 3x3 stem and four stages of two blocks."""
-    layers, channels = [*conv_bn(3, 64), nn.ReLU()], 64
-    for stage, out_channels in enumerate((64, 128, 256, 512)):
-        for block in range(2):
-            layers.append(ResidualBlock(channels, out_channels, 2 if stage > 0 and block == 0 else 1))
-            channels = out_channels
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
+def resnet(in_channels, width, stages, blocks):
+    """A 3x3 stem and stages of residual blocks, each stage twice as wide as the one before and half as large."""
+    layers, channels = [*conv_bn(in_channels, width), nn.ReLU()], width
+    for stage in range(stages):
+        for block in range(blocks):
+            layers.append(ResidualBlock(channels, width << stage, 2 if stage > 0 and block == 0 else 1))
+            channels = width << stage
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
 
 
 class DenseLayer(nn.Module):
@@ -104,7 +104,8 @@ NETWORKS = {
     "mlp_small": (lambda: dense_net(784, 512, 512, 10), (128, 784)),
     "mlp_6x4096": (lambda: dense_net(*[4096] * 7, 10), (256, 4096)),
     "cnn28": (cnn28, (128, 1, 28, 28)),
-    "resnet18_cifar": (resnet18_cifar, (64, 3, 32, 32)),
+    "resnet20_narrow": (lambda: resnet(1, 8, 3, 3), (128, 1, 28, 28)),
+    "resnet18_cifar": (lambda: resnet(3, 64, 4, 2), (64, 3, 32, 32)),
     "vgg16_cifar": (vgg16_cifar, (64, 3, 32, 32)),
     "densenet40_cifar": (densenet40_cifar, (64, 3, 32, 32)),
 }
@@ -135,6 +136,7 @@ def time_network(name, precision, runs):
     times = [milliseconds(step) for _ in range(runs)]
     median = statistics.median(times)
     return {"network": name, "precision": precision, "median_ms": round(median, 3), "min_ms": round(min(times), 3),
+            "mean_ms": round(statistics.mean(times), 3),
             "examples_per_s": round(shape[0] * 1e3 / median, 1), "runs": runs}
 
 

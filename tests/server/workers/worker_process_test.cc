@@ -19,13 +19,12 @@
 #include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/workers/spawn.h"
+#include "server/wire/channel.h"
 #include "tests/paths.h"
 
 namespace traind::server {
 namespace {
 
-using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -351,28 +350,6 @@ TEST(WorkerProcessStart, RefusesATaskThatFitsNoFrame) {
   task.set_dataset_dir(std::string(kLargestFrame + 1, 'x'));
   const auto started = WorkerProcess::Start({.program = ProgramPath("traind-fake-worker")}, task, {});
   EXPECT_EQ(started.status().code(), absl::StatusCode::kInvalidArgument);
-}
-
-TEST(WorkerEnvironment, ReplacesTheServersOpenMpSettings) {
-  std::vector<std::string> ours = {"PATH=/bin",
-                                   "OMP_NUM_THREADS=64",
-                                   "GOMP_CPU_AFFINITY=0",
-                                   "OMP_SCHEDULE=dynamic",
-                                   "ONEDNN_DEFAULT_FPMATH_MODE=BF16",
-                                   "DNNL_VERBOSE=1"};
-  std::vector<char*> pointers;
-  for (std::string& entry : ours) pointers.push_back(entry.data());
-  pointers.push_back(nullptr);
-  const auto theirs = WorkerEnvironment(pointers.data(), 2);
-  EXPECT_THAT(theirs, Contains("PATH=/bin"));
-  EXPECT_THAT(theirs, Contains("DNNL_VERBOSE=1"));
-  EXPECT_THAT(theirs, Contains("OMP_NUM_THREADS=2"));
-  EXPECT_EQ(std::count_if(theirs.begin(), theirs.end(),
-                          [](const std::string& entry) { return entry.rfind("OMP_NUM_THREADS", 0) == 0; }),
-            1);
-  EXPECT_THAT(theirs, Not(Contains(StartsWith("GOMP_CPU_AFFINITY"))));
-  EXPECT_THAT(theirs, Not(Contains(StartsWith("OMP_SCHEDULE"))));
-  EXPECT_THAT(theirs, Not(Contains(StartsWith("ONEDNN_DEFAULT_FPMATH_MODE"))));
 }
 
 }  // namespace
