@@ -23,7 +23,7 @@ void FieldErrors::Add(std::string_view description) const {
   violation->set_field(path_);
   // What a file holds is quoted as it is, and a string of protobuf is UTF-8.
   violation->set_description(IsUtf8(description) ? std::string(description)
-                                                 : absl::Utf8SafeCHexEscape({description.data(), description.size()}));
+                                                 : absl::CHexEscape({description.data(), description.size()}));
 }
 
 int FieldErrors::count() const { return root_->count_; }

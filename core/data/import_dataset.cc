@@ -144,7 +144,7 @@ void AddNotes(const std::vector<Input>& inputs, v1::Dataset* dataset) {
   NoteSameExamples(inputs, dataset);
   NoteUnusedArrays(inputs, dataset);
   for (std::string& note : *dataset->mutable_notes()) {
-    if (!IsUtf8(note)) note = absl::Utf8SafeCHexEscape(note);
+    if (!IsUtf8(note)) note = absl::CHexEscape(note);
   }
 }
 

@@ -1,5 +1,6 @@
 #include "server/services/training_service.h"
 
+#include <functional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -81,8 +82,8 @@ grpc::ServerUnaryReactor* TrainingService::Steer(absl::StatusOr<v1::Job> (JobMan
                                                  v1::Job* response) {
   return AnswerOn(*backend_.quick, context, [this, verb, request, response](CallContext&) -> absl::Status {
     auto id = ParseName("jobs", request->name(), "name");
-    return id.ok() ? Show((backend_.jobs->*verb)(*id, request->etag()), v1::JOB_VIEW_UNSPECIFIED, response)
-                   : id.status();
+    if (!id.ok()) return id.status();
+    return Show(std::invoke(verb, backend_.jobs, *id, request->etag()), v1::JOB_VIEW_UNSPECIFIED, response);
   });
 }
 

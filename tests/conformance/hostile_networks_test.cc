@@ -25,7 +25,11 @@ using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
 constexpr int64_t kMaxBound = int64_t{1} << 62;  // Of a MemoryBound.
+#ifdef TRAIND_SANITIZED                          // Whose redzones are part of it.
+constexpr int64_t kMostResident = int64_t{3} << 30;
+#else
 constexpr int64_t kMostResident = int64_t{1} << 30;
+#endif
 
 // The most memory that the program has had so far, in bytes.
 int64_t PeakResident() {
