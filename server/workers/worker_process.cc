@@ -88,7 +88,7 @@ class WorkerProcess::Supervisor {
   using Clock = std::chrono::steady_clock;  // The machine's date may be set meanwhile.
 
   void Run();
-  void WakeUp(Clock::time_point asked, absl::Duration wait);
+  Clock::time_point WakeUp(Clock::time_point looked, absl::Duration wait);
   void Deadline();
   bool ReadSocket();
   void Deliver(std::vector<v1::Event> events, std::optional<uint64_t> step);
@@ -135,6 +135,7 @@ class WorkerProcess::Supervisor {
 
 void WorkerProcess::Supervisor::Run() {
   deadline_ = In(heartbeat_timeout_);
+  Clock::time_point looked = Clock::now();
   for (bool exited = false; !exited;) {
     WriteOutbox();
     const short socket_events = static_cast<short>(POLLIN | (outbox_.empty() ? 0 : POLLOUT));
@@ -143,19 +144,20 @@ void WorkerProcess::Supervisor::Run() {
         pollfd{.fd = socket_open_ ? worker_.socket.get() : -1, .events = socket_events, .revents = 0},
         pollfd{.fd = log_open_ ? worker_.log.get() : -1, .events = POLLIN, .revents = 0},
         pollfd{.fd = wake_.get(), .events = POLLIN, .revents = 0}};
-    const Clock::time_point asked = Clock::now();
     // In short waits, so that one that took long tells of a freeze.
-    const absl::Duration wait = std::clamp(absl::FromChrono(deadline_ - asked), absl::ZeroDuration(),
+    const absl::Duration wait = std::clamp(absl::FromChrono(deadline_ - Clock::now()), absl::ZeroDuration(),
                                            std::min(heartbeat_timeout_ / kWaits, kLongestWait));
     // Rounded up, so that a wake-up by time is always past the deadline.
     const int ready = poll(fds.data(), fds.size(), static_cast<int>(absl::ToInt64Milliseconds(wait)) + 1);
     if (ready < 0) continue;  // EINTR, or a moment without memory.
-    WakeUp(asked, wait);
+    looked = WakeUp(looked, wait);
     // The worker is late only when there is nothing to read: what waits in the socket may be the sign of life.
     if (fds[1].revents == 0 && Clock::now() >= deadline_) Deadline();
     exited = fds[0].revents != 0;
     if (fds[1].revents & (POLLIN | POLLHUP | POLLERR)) ReadSocket();
+    const Clock::time_point heard = Clock::now();
     if (fds[2].revents != 0) ReadLog();
+    looked += Clock::now() - heard;  // What the worker prints takes time as well, and is no excuse.
     if (fds[3].revents != 0) SendStop();
   }
   // All that it sent and printed before its end still counts.
@@ -167,10 +169,14 @@ void WorkerProcess::Supervisor::Run() {
   if (callbacks_.on_exit) callbacks_.on_exit(exit);
 }
 
-// A wait that took much longer than it was to take: this process did not run, nor, most likely, did the worker.
-void WorkerProcess::Supervisor::WakeUp(Clock::time_point asked, absl::Duration wait) {
-  const absl::Duration late = absl::FromChrono(Clock::now() - asked) - wait;
+// From one look at the worker to the next, in which this process waited and did what there was to do. When that took
+// much longer than it was to take, this process did not run, nor, most likely, did the worker. The time of this look.
+WorkerProcess::Supervisor::Clock::time_point WorkerProcess::Supervisor::WakeUp(Clock::time_point looked,
+                                                                               absl::Duration wait) {
+  const Clock::time_point now = Clock::now();
+  const absl::Duration late = absl::FromChrono(now - looked) - wait;
   if (late > heartbeat_timeout_ / kWaits && deadline_ != kNever) deadline_ = In(heartbeat_timeout_);
+  return now;
 }
 
 void WorkerProcess::Supervisor::Deadline() {

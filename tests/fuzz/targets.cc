@@ -8,6 +8,7 @@
 #include "core/checkpoint/safetensors.h"
 #include "core/data/dataset_dir.h"
 #include "core/job/resolve.h"
+#include "server/resources/names.h"
 #include "server/resources/request_bounds.h"
 #include "server/services/watch_request.h"
 #include "tests/support/bytes.h"
@@ -61,7 +62,9 @@ void WatchJob(absl::string_view input, const std::string&) {
   for (int i = 0; i < 1000; ++i) network.add_layers()->set_name("layer" + std::to_string(i));
   core::FieldErrors::Root errors;
   server::CheckWatchRequest(request, errors.scope());
-  if (errors.ok()) server::CheckWatchedLayers(request, network, errors.scope());
+  if (errors.ok() && server::ParseName("jobs", request.name(), "name").ok()) {
+    server::CheckWatchedLayers(request, network, errors.scope());
+  }
   errors.ToStatus().IgnoreError();
 }
 
