@@ -31,6 +31,7 @@ RUN ldd /opt/traind/bin/* | awk '$2 == "=>" { print $3 }' | sort -u | xargs read
     cut -d: -f1 | sort -u > /opt/traind/packages
 
 FROM build AS test
+COPY docs docs
 RUN --mount=type=cache,target=/ccache \
     cmake --build --preset release --target core_tests conformance_tests golden_tests
 RUN OMP_WAIT_POLICY=passive ctest --preset release --no-tests=error -L 'core|conformance|golden'
