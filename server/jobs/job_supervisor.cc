@@ -332,6 +332,10 @@ bool JobManager::HandleExit(const Ended& ended) {
   Restarts restarts = CountFailure(live);
   const WorkerVerdict verdict =
       JudgeExit(live.job, ended.exit, shutting_down(), options_.max_restarts, restarts.fruitless);
+  // The one that got further goes on at once. Whoever sees the job QUEUED sees as well what it waits for.
+  const bool waits = verdict.restart && restarts.reached == live.restarts.reached;
+  live.standing.WaitFor("");
+  if (waits) live.standing.WaitUntil(absl::Now() + WaitAfter(restarts.in_row), verdict.reason);
   const absl::Duration attempt = ended.time - live.attempt_time;
   const absl::Status moved = Move(live, verdict.state, verdict.reason, [&](v1::Job& job) {
     if (verdict.state == v1::JOB_STATE_FAILED) *job.mutable_error() = verdict.error;
@@ -343,13 +347,8 @@ bool JobManager::HandleExit(const Ended& ended) {
     return false;
   }
   worker = std::move(live.worker);
-  live.standing.WaitFor("");
   if (verdict.restart) {
-    // The one that got further goes on at once.
-    if (restarts.reached == live.restarts.reached) {
-      live.standing.WaitUntil(absl::Now() + WaitAfter(restarts.in_row), verdict.reason);
-      ++restarts.in_row;
-    }
+    restarts.in_row += waits ? 1 : 0;
     restarts.fruitless += verdict.counts ? 1 : 0;
     live.restarts = restarts;
   }
