@@ -1,7 +1,6 @@
 #include "core/base/errors.h"
 
 #include "absl/strings/cord.h"
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "core/base/utf8.h"
 
@@ -22,8 +21,7 @@ void FieldErrors::Add(std::string_view description) const {
   auto* violation = root_->violations_.add_field_violations();
   violation->set_field(path_);
   // What a file holds is quoted as it is, and a string of protobuf is UTF-8.
-  violation->set_description(IsUtf8(description) ? std::string(description)
-                                                 : absl::CHexEscape({description.data(), description.size()}));
+  violation->set_description(EscapedUnlessUtf8(description));
 }
 
 int FieldErrors::count() const { return root_->count_; }

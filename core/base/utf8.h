@@ -7,6 +7,8 @@
 #include <string>
 #include <string_view>
 
+#include "absl/strings/escaping.h"
+
 namespace traind::core {
 
 // Code points of a text that is UTF-8.
@@ -41,6 +43,11 @@ inline bool IsUtf8(std::string_view text) {
     i += length;
   }
   return true;
+}
+
+// The text as a string of protobuf may hold it: with its other bytes escaped ("\xff") when it is no UTF-8.
+inline std::string EscapedUnlessUtf8(std::string_view text) {
+  return IsUtf8(text) ? std::string(text) : absl::CHexEscape({text.data(), text.size()});
 }
 
 }  // namespace traind::core

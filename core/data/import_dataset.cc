@@ -143,9 +143,7 @@ void AddNotes(const std::vector<Input>& inputs, v1::Dataset* dataset) {
   }
   NoteSameExamples(inputs, dataset);
   NoteUnusedArrays(inputs, dataset);
-  for (std::string& note : *dataset->mutable_notes()) {
-    if (!IsUtf8(note)) note = absl::CHexEscape(note);
-  }
+  for (std::string& note : *dataset->mutable_notes()) note = EscapedUnlessUtf8(note);
 }
 
 // The names of the features, unless they are too many for an answer.

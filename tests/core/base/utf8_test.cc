@@ -16,5 +16,10 @@ TEST(IsUtf8Test, KnowsGoodTextFromBad) {
   }
 }
 
+TEST(EscapedUnlessUtf8Test, LeavesTextAsItIs) {
+  EXPECT_EQ(EscapedUnlessUtf8("caf\u00e9 \"1\"\n"), "caf\u00e9 \"1\"\n");
+  EXPECT_EQ(EscapedUnlessUtf8("caf\xe9 \"1\""), "caf\\xe9 \\\"1\\\"");
+}
+
 }  // namespace
 }  // namespace traind::core
