@@ -83,6 +83,11 @@ auto AllPages(Connection& connection, Connection::Method<Request, Response> meth
 
 Client::Client(ClientOptions options) : connection_(std::make_shared<Connection>(std::move(options))) {}
 
+absl::Status Client::CheckHealth() {
+  const ClientOptions& options = connection_->options();
+  return connection_->stub().CheckHealth(options.clock->Now() + options.call_timeout);
+}
+
 absl::StatusOr<v1::Job> Client::CreateJob(v1::CreateJobRequest request) {
   return Make(*connection_, &Stub::CreateJob, std::move(request));
 }
@@ -133,6 +138,14 @@ absl::Status Client::DeleteJob(const std::string& name, const std::string& etag)
 
 std::unique_ptr<JobWatch> Client::WatchJob(const v1::WatchJobRequest& request) {
   return std::make_unique<JobWatch>(connection_, request);
+}
+
+absl::StatusOr<v1::Series> Client::GetSeries(const v1::GetSeriesRequest& request) {
+  return CallWith(*connection_, true, &Stub::GetSeries, request);
+}
+
+absl::StatusOr<v1::ListFindingsResponse> Client::ListFindings(const v1::ListFindingsRequest& request) {
+  return CallWith(*connection_, true, &Stub::ListFindings, request);
 }
 
 absl::StatusOr<v1::NetworkDescription> Client::DescribeNetwork(const v1::DescribeNetworkRequest& request) {
@@ -297,6 +310,60 @@ absl::StatusOr<v1::Operation> Client::CancelOperation(const std::string& name) {
 
 absl::Status Client::DeleteOperation(const std::string& name) {
   return CallWith(*connection_, false, &Stub::DeleteOperation, Named<v1::DeleteOperationRequest>(name)).status();
+}
+
+absl::StatusOr<v1::User> Client::WhoAmI() {
+  auto response = CallWith(*connection_, true, &Stub::WhoAmI, v1::WhoAmIRequest());
+  if (!response.ok()) return response.status();
+  return std::move(*response->mutable_user());
+}
+
+absl::StatusOr<std::vector<v1::User>> Client::ListUsers(const ListOptions& options) {
+  return AllPages(
+      *connection_, &Stub::ListUsers, v1::ListUsersRequest(), options,
+      [](v1::ListUsersResponse & page) -> auto& { return *page.mutable_users(); });
+}
+
+absl::StatusOr<v1::GetQuotaResponse> Client::GetQuota(const std::string& name) {
+  return CallWith(*connection_, true, &Stub::GetQuota, Named<v1::GetQuotaRequest>(name));
+}
+
+absl::StatusOr<v1::User> Client::SetUser(const v1::SetUserRequest& request) {
+  auto response = CallWith(*connection_, true, &Stub::SetUser, request);
+  if (!response.ok()) return response.status();
+  return std::move(*response->mutable_user());
+}
+
+absl::StatusOr<v1::IssueTokenResponse> Client::IssueToken(const v1::IssueTokenRequest& request) {
+  return CallWith(*connection_, false, &Stub::IssueToken, request);
+}
+
+absl::StatusOr<std::vector<v1::Token>> Client::ListTokens(const ListOptions& options) {
+  return AllPages(
+      *connection_, &Stub::ListTokens, v1::ListTokensRequest(), options,
+      [](v1::ListTokensResponse & page) -> auto& { return *page.mutable_tokens(); });
+}
+
+absl::StatusOr<v1::Token> Client::RevokeToken(const std::string& name) {
+  auto response = CallWith(*connection_, true, &Stub::RevokeToken, Named<v1::RevokeTokenRequest>(name));
+  if (!response.ok()) return response.status();
+  return std::move(*response->mutable_token());
+}
+
+absl::StatusOr<v1::ServerInfo> Client::GetServerInfo() {
+  return CallWith(*connection_, true, &Stub::GetServerInfo, v1::GetServerInfoRequest());
+}
+
+absl::StatusOr<v1::ServerInfo> Client::SetLogLevel(v1::LogLevel level) {
+  v1::SetLogLevelRequest request;
+  request.set_level(level);
+  return CallWith(*connection_, true, &Stub::SetLogLevel, request);
+}
+
+absl::StatusOr<v1::Storage> Client::GetStorage(bool plan) {
+  v1::GetStorageRequest request;
+  request.set_plan(plan);
+  return CallWith(*connection_, true, &Stub::GetStorage, request);
 }
 
 }  // namespace traind::client

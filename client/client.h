@@ -1,10 +1,11 @@
 // The C++ client of traind: jobs, datasets, models and operations over gRPC, with absl::Status in and out and no gRPC
 // type in sight.
 //
-// Calls that are safe to repeat are retried on UNAVAILABLE with growing, jittered waits; the others are made once.
-// Whatever makes something gets a request id of its own when it has none, so that a retry never makes a second one.
-// A watch, a wait and a transfer go on after a broken connection where they stopped. Errors that name fields carry them
-// as a payload: see client/errors.h. Names are full ones, "jobs/{id}"; client/names.h makes them from what people type.
+// Calls that are safe to repeat are retried on UNAVAILABLE with growing, jittered waits, never sooner than the server
+// asks for (google.rpc.RetryInfo); the others are made once. Whatever makes something gets a request id of its own when
+// it has none, so that a retry never makes a second one. A watch, a wait and a transfer go on after a broken connection
+// where they stopped. Errors that name fields carry them as a payload: see client/errors.h. Names are full ones,
+// "jobs/{id}"; client/names.h makes them from what people type.
 //
 // Client is thread-safe and cheap to copy; copies share the connection.
 #pragma once
@@ -21,18 +22,22 @@
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
 #include "client/clock.h"
+#include "client/credentials.h"
 #include "client/job_watch.h"
 #include "client/prediction_reader.h"
 #include "client/retry.h"
+#include "traind/v1/auth_service.pb.h"
 #include "traind/v1/dataset_service.pb.h"
 #include "traind/v1/model_service.pb.h"
 #include "traind/v1/operation.pb.h"
+#include "traind/v1/server_service.pb.h"
 #include "traind/v1/training_service.pb.h"
 
 namespace traind::client {
 
 struct ClientOptions {
   std::string server = "127.0.0.1:50051";
+  Credentials credentials;                               // TLS and token; see ReadCredentials.
   absl::Duration call_timeout = absl::Seconds(30);       // Of one call, its retries included.
   absl::Duration long_call_timeout = absl::Minutes(15);  // The same for probes, previews and predictions.
   RetryPolicy call_retry;
@@ -55,6 +60,13 @@ struct ListOptions {
   std::set<std::string>* unreachable = nullptr;
 };
 
+// What ExportModel wrote.
+struct ExportedModel {
+  std::string model;               // With the number of a checkpoint's step.
+  int64_t size_bytes = 0;          // Of the file.
+  std::vector<std::string> notes;  // In what it is not what the server does; for people.
+};
+
 struct WaitOptions {
   // Told of the operation now and then; called by the thread that waits.
   std::function<void(const v1::Operation&)> observer = nullptr;
@@ -68,6 +80,10 @@ class Connection;
 class Client {
  public:
   explicit Client(ClientOptions options);
+
+  // OK while the server takes work; UNAVAILABLE when it says that it does not, or is not reached. Needs no token and is
+  // called once.
+  absl::Status CheckHealth();
 
   // Jobs.
   absl::StatusOr<v1::Job> CreateJob(v1::CreateJobRequest request);
@@ -84,6 +100,8 @@ class Client {
   absl::Status DeleteJob(const std::string& name, const std::string& etag = "");
   // The job's events after request.after_sequence. Connects at the first JobWatch::Next.
   std::unique_ptr<JobWatch> WatchJob(const v1::WatchJobRequest& request);
+  absl::StatusOr<v1::Series> GetSeries(const v1::GetSeriesRequest& request);
+  absl::StatusOr<v1::ListFindingsResponse> ListFindings(const v1::ListFindingsRequest& request);
 
   // Networks.
   absl::StatusOr<v1::NetworkDescription> DescribeNetwork(const v1::DescribeNetworkRequest& request);
@@ -100,7 +118,8 @@ class Client {
   absl::Status DeleteDataset(const std::string& name, const std::string& etag = "", bool force = false);
   absl::StatusOr<v1::PreviewDatasetResponse> PreviewDataset(const v1::PreviewDatasetRequest& request);
   // Sends one file for a later import, or a folder as a tar archive, and returns the finished upload. Its id is made of
-  // the file's size and checksum: the same file sent again, also by another process, goes on from what the server has.
+  // the file's size and checksum, and of who sends it: the same file sent again, also by another process, goes on from
+  // what the server has.
   absl::StatusOr<v1::Upload> UploadFile(const std::string& path, const Progress& progress = nullptr);
   absl::StatusOr<v1::Upload> GetUpload(const std::string& name);
   absl::StatusOr<std::vector<v1::Upload>> ListUploads(const ListOptions& options = {});  // By name.
@@ -123,6 +142,10 @@ class Client {
   // replaced. ABORTED: another process writes the same file. DATA_LOSS: the checksum is wrong even from the start.
   absl::StatusOr<int64_t> DownloadCheckpoint(const std::string& name, const std::string& path,
                                              const Progress& progress = nullptr);
+  // Writes the trained network as a file for other programs, as DownloadCheckpoint does, but that a broken one begins
+  // anew. UNIMPLEMENTED names what the format cannot say.
+  absl::StatusOr<ExportedModel> ExportModel(const v1::ExportModelRequest& request, const std::string& path,
+                                            const Progress& progress = nullptr);
   absl::StatusOr<v1::Operation> Evaluate(v1::EvaluateRequest request);  // Makes a v1::EvaluationMetrics.
   absl::StatusOr<v1::PredictResponse> Predict(const v1::PredictRequest& request);
   absl::StatusOr<v1::Operation> PredictSplit(v1::PredictSplitRequest request);  // A v1::PredictSplitResponse.
@@ -137,6 +160,20 @@ class Client {
   absl::StatusOr<v1::Operation> WaitOperation(const std::string& name, const WaitOptions& options = {});
   absl::StatusOr<v1::Operation> CancelOperation(const std::string& name);
   absl::Status DeleteOperation(const std::string& name);
+
+  // Users, their tokens and quotas.
+  absl::StatusOr<v1::User> WhoAmI();  // Who we are; without a name on a server that has no users.
+  absl::StatusOr<std::vector<v1::User>> ListUsers(const ListOptions& options = {});  // By name.
+  absl::StatusOr<v1::User> SetUser(const v1::SetUserRequest& request);
+  absl::StatusOr<v1::GetQuotaResponse> GetQuota(const std::string& name = "");  // Of "users/{user}"; empty: our own.
+  absl::StatusOr<v1::IssueTokenResponse> IssueToken(const v1::IssueTokenRequest& request);  // Once.
+  absl::StatusOr<std::vector<v1::Token>> ListTokens(const ListOptions& options = {});       // Oldest first.
+  absl::StatusOr<v1::Token> RevokeToken(const std::string& name);
+
+  // The server itself.
+  absl::StatusOr<v1::ServerInfo> GetServerInfo();
+  absl::StatusOr<v1::ServerInfo> SetLogLevel(v1::LogLevel level);
+  absl::StatusOr<v1::Storage> GetStorage(bool plan = false);  // With what the rules of retention would remove now.
 
  private:
   std::shared_ptr<Connection> connection_;

@@ -35,7 +35,7 @@ class Connection {
   using Method = absl::StatusOr<Response> (Stub::*)(const Request&, absl::Time);
 
   explicit Connection(ClientOptions options)
-      : options_(std::move(options)), stub_(options_.server), seed_(std::random_device()()) {}
+      : options_(std::move(options)), stub_(options_.server, options_.credentials), seed_(std::random_device()()) {}
 
   // One call that is safe to repeat.
   template <typename Request, typename Response>
@@ -64,7 +64,7 @@ class Connection {
   // there is none.
   absl::Status WaitAfter(const absl::Status& failure, Backoff& backoff, const absl::Notification* interrupt = nullptr) {
     if (!IsBroken(failure)) return failure;
-    const std::optional<absl::Duration> delay = backoff.Next();
+    const std::optional<absl::Duration> delay = backoff.Next(failure);
     if (!delay) return failure;
     if (options_.on_retry) options_.on_retry(failure, *delay);
     options_.clock->Sleep(*delay, interrupt);

@@ -105,9 +105,21 @@ absl::StatusOr<std::string> ReadText(const std::string& path, size_t max_bytes) 
     if (n == 0) return text;
     text.append(block, 0, static_cast<size_t>(n));
     if (text.size() > max_bytes) {
-      return absl::InvalidArgumentError(absl::StrCat(name, " has more than ", max_bytes >> 20, " MiB"));
+      const bool large = max_bytes >= 1 << 20;
+      return absl::InvalidArgumentError(
+          absl::StrCat(name, " has more than ", large ? max_bytes >> 20 : max_bytes, large ? " MiB" : " bytes"));
     }
   }
+}
+
+std::string PartPath(const std::string& path) { return absl::StrCat(path, ".part"); }
+
+absl::StatusOr<File> OpenPart(const std::string& path) {
+  if (absl::Status status = CheckReplaceable(path); !status.ok()) return status;
+  absl::StatusOr<File> part = File::Open(PartPath(path), O_RDWR | O_CREAT);
+  if (!part.ok()) return part.status();
+  if (absl::Status status = part->Lock(); !status.ok()) return status;
+  return part;
 }
 
 absl::Status CheckReplaceable(const std::string& path) {

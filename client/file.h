@@ -49,6 +49,11 @@ absl::StatusOr<std::string> ReadText(const std::string& path, size_t max_bytes);
 // of which no file should come.
 absl::Status CheckReplaceable(const std::string& path);
 
+// Where a download to `path` lies until it is whole: "<path>.part".
+std::string PartPath(const std::string& path);
+// That file, made if absent, and locked: errors as of CheckReplaceable, File::Open and File::Lock.
+absl::StatusOr<File> OpenPart(const std::string& path);
+
 // Gives a file its final name, replacing what was there, durably.
 absl::Status RenameDurably(const std::string& from, const std::string& to);
 

@@ -46,6 +46,41 @@ constexpr size_t kExcerptBytes = 160;
 
 bool IsContinuation(char c) { return (static_cast<unsigned char>(c) & 0xC0) == 0x80; }
 
+// Whether the first line with something in it, or a "name:" at the left edge, is one of YAML; see JobFile::Parse.
+bool LooksLikeYaml(absl::string_view text) {
+  bool first = true, name_alone = false;
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    line = absl::StripTrailingAsciiWhitespace(line.substr(0, line.find('#')));
+    const absl::string_view content = absl::StripLeadingAsciiWhitespace(line);
+    if (content.empty()) continue;
+    // Text format has the braces of a message in the next line, too.
+    if (name_alone) return content[0] != '{' && content[0] != '<' && content[0] != '[';
+    if (first && (content[0] == '{' || absl::StartsWith(line, "---"))) return true;
+    name_alone = line.back() == ':' && absl::ascii_isalpha(static_cast<unsigned char>(line[0]));
+    first = false;
+  }
+  return false;
+}
+
+bool IsYaml(absl::string_view name, absl::string_view text) {
+  for (const char* ending : {".yaml", ".yml", ".json"}) {
+    if (absl::EndsWithIgnoreCase(name, ending)) return true;
+  }
+  return !absl::EndsWithIgnoreCase(name, ".textproto") && LooksLikeYaml(text);
+}
+
+// The first name of the file that is no field of a job is one of a network.
+bool IsNetwork(const YamlNode& root) {
+  for (size_t i = 0; root.kind == YamlNode::Kind::kMap && i < root.items.size(); i += 2) {
+    const auto known = [&](const Descriptor& in) {
+      return in.FindFieldByName(root.items[i].text) != nullptr ||
+             in.FindFieldByCamelcaseName(root.items[i].text) != nullptr;
+    };
+    if (!known(*v1::JobSpec::descriptor())) return known(*v1::Network::descriptor());
+  }
+  return false;
+}
+
 bool Covers(absl::string_view outer, absl::string_view inner) {
   return absl::StartsWith(inner, outer) &&
          (inner.size() == outer.size() || inner[outer.size()] == '.' || inner[outer.size()] == '[');
@@ -65,21 +100,45 @@ absl::StatusOr<JobFile> JobFile::Read(const std::string& path) {
 
 absl::StatusOr<JobFile> JobFile::Parse(absl::string_view text, std::string name) {
   JobFile file(std::move(name), text);
-  std::optional<TextError> error = file.ParseAs(text, file.spec_);
+  const absl::Status status = IsYaml(file.name_, text) ? file.ParseYaml(text) : file.ParseText(text);
+  if (!status.ok()) return status;
+  return file;
+}
+
+absl::Status JobFile::ParseText(absl::string_view text) {
+  std::optional<TextError> error = ParseAs(text, spec_);
   // The file is a bare network if its first unknown field is one of a Network's.
   if (error && error->owner == v1::JobSpec::descriptor() &&
       v1::Network::descriptor()->FindFieldByName(error->unknown_word) != nullptr) {
-    file.spec_.Clear();
-    file.is_network_ = true;
-    error = file.ParseAs(text, *file.spec_.mutable_network());
+    spec_.Clear();
+    is_network_ = true;
+    error = ParseAs(text, *spec_.mutable_network());
   }
-  if (error) return file.AllErrors(std::string(text), *std::move(error));
-  return file;
+  return error ? AllErrors(std::string(text), *std::move(error)) : absl::OkStatus();
+}
+
+absl::Status JobFile::ParseYaml(absl::string_view text) {
+  YamlNode root;
+  std::vector<YamlError> errors;
+  if (auto error = ReadYamlTree(text, root)) {
+    errors.push_back(*std::move(error));
+  } else {
+    is_network_ = IsNetwork(root);
+    errors = is_network_ ? ReadMessage(root, *spec_.mutable_network(), &places_) : ReadMessage(root, spec_, &places_);
+  }
+  if (errors.empty()) return absl::OkStatus();
+  std::vector<std::string> told;
+  for (const YamlError& error : errors) {
+    if (told.size() == kMostErrors) break;
+    told.push_back(Placed(error.at, error.message));
+  }
+  if (errors.size() > told.size()) told.push_back(absl::StrCat("and ", errors.size() - told.size(), " more"));
+  return absl::InvalidArgumentError(absl::StrJoin(told, "\n"));
 }
 
 std::optional<TextError> JobFile::ParseAs(absl::string_view text, Message& message) {
   locations_ = std::make_unique<Locations>();
-  return ParseText(text, message, locations_.get());
+  return client::ParseText(text, message, locations_.get());
 }
 
 TextFormat::ParseLocation JobFile::PlaceOf(const TextError& error) const {
@@ -98,8 +157,7 @@ absl::Status JobFile::AllErrors(std::string text, std::optional<TextError> error
   std::vector<std::string> errors;
   while (error && errors.size() < kMostErrors) {
     const TextFormat::ParseLocation at = PlaceOf(*error);
-    std::string problem =
-        absl::StrCat(name_, ":", at.line + 1, ":", at.column + 1, ": ", error->message, Excerpt(at.line, at.column));
+    std::string problem = Placed(at, error->message);
     if (!errors.empty() && errors.back() == problem) break;  // It could not be taken out.
     errors.push_back(std::move(problem));
     const bool of_a_field = !error->unknown_word.empty() || absl::StartsWith(error->message, "Expected integer") ||
@@ -128,6 +186,16 @@ absl::Status JobFile::Set(absl::string_view assignment) {
 }
 
 TextFormat::ParseLocation JobFile::Locate(absl::string_view path) const {
+  if (locations_ != nullptr) return LocateInText(path);
+  if (is_network_) path = absl::StripPrefix(path, "network.");
+  while (!path.empty()) {
+    if (const auto found = places_.find(std::string(path)); found != places_.end()) return found->second;
+    path = path.substr(0, std::min(path.find_last_of(".["), path.size() - 1));
+  }
+  return {};
+}
+
+TextFormat::ParseLocation JobFile::LocateInText(absl::string_view path) const {
   const Descriptor* descriptor =
       &WithShortNames(*(is_network_ ? v1::Network::descriptor() : v1::JobSpec::descriptor()));
   if (is_network_) path = absl::StripPrefix(path, "network.");
@@ -152,7 +220,8 @@ TextFormat::ParseLocation JobFile::Locate(absl::string_view path) const {
   return location;
 }
 
-std::string JobFile::Excerpt(int line, int column) const {
+std::string JobFile::Excerpt(Place at) const {
+  const auto [line, column] = at;
   if (line < 0 || static_cast<size_t>(line) >= lines_.size()) return "";
   absl::string_view text = lines_[line];
   size_t caret = std::min(static_cast<size_t>(std::max(column, 0)), text.size());
@@ -170,6 +239,10 @@ std::string JobFile::Excerpt(int line, int column) const {
                       std::string(caret, ' '), "^");
 }
 
+std::string JobFile::Placed(Place at, absl::string_view message) const {
+  return absl::StrCat(name_, ":", at.line + 1, ":", at.column + 1, ": ", message, Excerpt(at));
+}
+
 std::string JobFile::Explain(const FieldViolation& violation) const {
   const absl::string_view path = absl::StripPrefix(violation.field, "spec.");
   const std::string text = absl::StrCat(path, path.empty() ? "" : ": ", violation.description);
@@ -178,7 +251,7 @@ std::string JobFile::Explain(const FieldViolation& violation) const {
   }
   const TextFormat::ParseLocation at = Locate(path);
   if (at.line < 0) return absl::StrCat(name_, ": ", text);
-  return absl::StrCat(name_, ":", at.line + 1, ":", at.column + 1, ": ", text, Excerpt(at.line, at.column));
+  return Placed(at, text);
 }
 
 }  // namespace traind::client

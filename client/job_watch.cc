@@ -4,8 +4,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "client/connection.h"
+#include "client/errors.h"
 
 namespace traind::client {
+namespace {
+
+// A stream that lasted so long was one, though no event came: connections end now and then, by their age or in a proxy.
+constexpr absl::Duration kSteady = absl::Minutes(1);
+
+}  // namespace
 
 JobWatch::JobWatch(std::shared_ptr<Connection> connection, const v1::WatchJobRequest& request)
     : connection_(std::move(connection)),
@@ -35,6 +42,7 @@ absl::StatusOr<std::optional<v1::Event>> JobWatch::Next() {
       if (cancelled_.HasBeenNotified()) return absl::CancelledError("the watch was cancelled");
       if (stream_ == nullptr) {
         request_.set_after_sequence(last_sequence_);
+        opened_ = connection_->options().clock->Now();
         stream_ = connection_->stub().WatchJob(request_);
       }
       stream = stream_.get();
@@ -50,6 +58,7 @@ absl::StatusOr<std::optional<v1::Event>> JobWatch::Next() {
       stream_.reset();
     }
     if (status.ok()) return std::nullopt;
+    if (connection_->options().clock->Now() - opened_ >= kSteady) backoff_.Reset();
     if (absl::Status failure = WaitAfter(status); !failure.ok()) return failure;
   }
 }
@@ -73,7 +82,7 @@ absl::Status JobWatch::Identify() {
 absl::Status JobWatch::WaitAfter(const absl::Status& failure) {
   if (cancelled_.HasBeenNotified()) return absl::CancelledError("the watch was cancelled");
   if (absl::IsNotFound(failure) && !request_.uid().empty()) {
-    return absl::NotFoundError(absl::StrCat(request_.name(), " was deleted"));
+    return MakeStatus(static_cast<int>(failure.code()), absl::StrCat(request_.name(), " was deleted"), "");
   }
   return connection_->WaitAfter(failure, backoff_, &cancelled_);
 }

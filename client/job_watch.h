@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
 #include "client/retry.h"
 #include "client/stub.h"
 #include "traind/v1/training_service.pb.h"
@@ -46,6 +47,7 @@ class JobWatch {
   bool identified_ = false;  // Asked for the uid; a server of before 0.3 has none.
   Backoff backoff_;
   int64_t last_sequence_;
+  absl::Time opened_;  // The stream.
   std::deque<v1::Event> received_;
 
   absl::Mutex mutex_;

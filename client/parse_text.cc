@@ -5,12 +5,14 @@
 #include <memory>
 #include <set>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "client/enum_names.h"
 #include "client/suggest.h"
+#include "client/utf8.h"
 
 namespace traind::client {
 namespace {
@@ -80,20 +82,68 @@ void Advise(const Descriptor& root, TextError& error) {
   if (!advice.empty()) absl::StrAppend(&error.message, "; ", advice);
 }
 
+// Where a byte stands, as the tokenizer counts: a tab goes to the next multiple of 8.
+TextFormat::ParseLocation PlaceIn(absl::string_view text, size_t byte) {
+  TextFormat::ParseLocation at(0, 0);
+  for (const char c : text.substr(0, byte)) {
+    if (c == '\n') {
+      ++at.line;
+      at.column = 0;
+    } else {
+      at.column += c == '\t' ? 8 - at.column % 8 : 1;
+    }
+  }
+  return at;
+}
+
+// The first string that is no text: escapes can write any bytes ("\377").
+std::optional<TextError> BadString(const google::protobuf::Message& message, TextFormat::ParseInfoTree& places) {
+  const auto& reflection = *message.GetReflection();
+  std::vector<const FieldDescriptor*> fields;
+  reflection.ListFields(message, &fields);
+  for (const FieldDescriptor* field : fields) {
+    const int count = field->is_repeated() ? reflection.FieldSize(message, field) : 1;
+    for (int i = 0; i < count; ++i) {
+      const int index = field->is_repeated() ? i : -1;
+      if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+        const auto& inner =
+            index < 0 ? reflection.GetMessage(message, field) : reflection.GetRepeatedMessage(message, field, index);
+        TextFormat::ParseInfoTree* tree = places.GetTreeForNested(field, index);
+        auto error = tree != nullptr ? BadString(inner, *tree) : std::nullopt;
+        if (error) return error;
+      } else if (field->type() == FieldDescriptor::TYPE_STRING) {
+        const std::string text =
+            index < 0 ? reflection.GetString(message, field) : reflection.GetRepeatedString(message, field, index);
+        if (FirstNonUtf8(text) == text.npos) continue;
+        return TextError{.message = absl::StrCat(field->name(), " is no UTF-8 text: \"", absl::CHexEscape(text), "\""),
+                         .at = places.GetLocation(field, index),
+                         .unknown_word = ""};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 }  // namespace
 
 std::optional<TextError> ParseText(absl::string_view text, google::protobuf::Message& message,
                                    TextFormat::ParseInfoTree* locations) {
+  if (const size_t bad = FirstNonUtf8(text); bad != text.npos) {
+    return TextError{.message = "this byte is no UTF-8 text", .at = PlaceIn(text, bad), .unknown_word = ""};
+  }
   FirstError first;
+  TextFormat::ParseInfoTree own;
+  TextFormat::ParseInfoTree& places = locations != nullptr ? *locations : own;
   TextFormat::Parser parser;
   parser.RecordErrorsTo(&first);
-  parser.WriteLocationsTo(locations);
+  parser.WriteLocationsTo(&places);
   parser.SetRecursionLimit(kMaxDepth);
   const Descriptor& descriptor = WithShortNames(*message.GetDescriptor());
   const std::unique_ptr<google::protobuf::Message> parsed = NewMessage(descriptor);
   if (parser.ParseFromString(std::string(text), parsed.get())) {
+    if (auto error = BadString(*parsed, places)) return error;
     if (message.ParseFromString(parsed->SerializeAsString())) return std::nullopt;
-    return TextError{.message = "A string is not valid UTF-8", .at = {}, .unknown_word = ""};
+    return TextError{.message = "This cannot be a message", .at = {}, .unknown_word = ""};
   }
   TextError error = first.error.value_or(TextError{.message = "This is no text format", .at = {}, .unknown_word = ""});
   Advise(descriptor, error);

@@ -1,5 +1,5 @@
-// When a failed call is tried again, and after how long. Only UNAVAILABLE is worth another try: every other code is
-// the server's answer. Thread-compatible.
+// When a failed call is tried again, and after how long. UNAVAILABLE is worth another try, and RESOURCE_EXHAUSTED where
+// the server says after how long (RetryDelay): every other code is its answer. Thread-compatible.
 #pragma once
 
 #include <cstdint>
@@ -33,8 +33,8 @@ class Backoff {
  public:
   Backoff(const RetryPolicy& policy, uint64_t seed) : policy_(policy), random_(seed), next_(policy.initial_delay) {}
 
-  // The wait before the next attempt; nothing when all attempts are used up.
-  std::optional<absl::Duration> Next();
+  // The wait before the next attempt, at least what the failure asks for; nothing when all attempts are used up.
+  std::optional<absl::Duration> Next(const absl::Status& failure = absl::OkStatus());
   // Begins anew, after progress was made.
   void Reset();
 

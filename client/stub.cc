@@ -1,14 +1,22 @@
 #include "client/stub.h"
 
+#include <google/protobuf/wrappers.pb.h>
 #include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/sync_stream.h>
 
+#include <utility>
+
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "client/errors.h"
 #include "client/loopback.h"
+#include "traind/v1/auth_service.grpc.pb.h"
 #include "traind/v1/dataset_service.grpc.pb.h"
 #include "traind/v1/model_service.grpc.pb.h"
 #include "traind/v1/operation.grpc.pb.h"
+#include "traind/v1/server_service.grpc.pb.h"
 #include "traind/v1/training_service.grpc.pb.h"
 
 namespace traind::client {
@@ -18,15 +26,34 @@ absl::Status FromGrpc(const grpc::Status& status) {
   return MakeStatus(status.error_code(), status.error_message(), status.error_details());
 }
 
+// What every call needs.
+struct Access {
+  absl::Status usable;        // Not OK: there is no call.
+  std::string authorization;  // Of the header; empty: none.
+
+  void Prepare(grpc::ClientContext& context) const {
+    if (!authorization.empty()) context.AddMetadata("authorization", authorization);
+  }
+};
+
+template <typename Stub>
+struct Service {
+  Service(const std::shared_ptr<grpc::Channel>& channel, const Access& of) : stub(channel), access(of) {}
+  Stub stub;
+  const Access& access;
+};
+
 // Runs one blocking unary call.
-template <typename Service, typename Request, typename Response>
-absl::StatusOr<Response> Call(Service& service,
-                              grpc::Status (Service::*method)(grpc::ClientContext*, const Request&, Response*),
+template <typename Stub, typename Request, typename Response>
+absl::StatusOr<Response> Call(Service<Stub>& service,
+                              grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
                               const Request& request, absl::Time deadline) {
+  if (!service.access.usable.ok()) return service.access.usable;
   grpc::ClientContext context;
+  service.access.Prepare(context);
   if (deadline != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(deadline));
   Response response;
-  const grpc::Status status = (service.*method)(&context, request, &response);
+  const grpc::Status status = (service.stub.*method)(&context, request, &response);
   if (!status.ok()) return FromGrpc(status);
   return response;
 }
@@ -36,7 +63,10 @@ class GrpcReadStream : public ReadStream<Response> {
  public:
   // `open` begins the call with the context it is given.
   template <typename Open>
-  explicit GrpcReadStream(Open open) : reader_(open(&context_)) {}
+  GrpcReadStream(const Access& access, Open open) {
+    access.Prepare(context_);
+    reader_ = open(&context_);
+  }
   // A stream that is left early is cancelled, so that the server stops sending.
   ~GrpcReadStream() override {
     if (!finished_) {
@@ -62,7 +92,10 @@ class GrpcWriteStream : public WriteStream<Request, Response> {
  public:
   // `open` begins the call with the context and the place for the answer.
   template <typename Open>
-  explicit GrpcWriteStream(Open open) : writer_(open(&context_, &response_)) {}
+  GrpcWriteStream(const Access& access, Open open) {
+    access.Prepare(context_);
+    writer_ = open(&context_, &response_);
+  }
   ~GrpcWriteStream() override {
     if (!finished_) {
       context_.TryCancel();
@@ -85,33 +118,123 @@ class GrpcWriteStream : public WriteStream<Request, Response> {
   bool finished_ = false;
 };
 
-std::shared_ptr<grpc::Channel> MakeChannel(const std::string& server) {
+// Streams of a connection that may not be used.
+template <typename Response>
+class RefusedReadStream : public ReadStream<Response> {
+ public:
+  explicit RefusedReadStream(absl::Status why) : why_(std::move(why)) {}
+  bool Read(Response*) override { return false; }
+  absl::Status Finish() override { return why_; }
+  void Cancel() override {}
+
+ private:
+  const absl::Status why_;
+};
+template <typename Request, typename Response>
+class RefusedWriteStream : public WriteStream<Request, Response> {
+ public:
+  explicit RefusedWriteStream(absl::Status why) : why_(std::move(why)) {}
+  bool Write(const Request&) override { return false; }
+  absl::StatusOr<Response> Finish() override { return why_; }
+
+ private:
+  const absl::Status why_;
+};
+
+template <typename Response, typename Open>
+std::unique_ptr<ReadStream<Response>> OpenRead(const Access& access, Open open) {
+  if (!access.usable.ok()) return std::make_unique<RefusedReadStream<Response>>(access.usable);
+  return std::make_unique<GrpcReadStream<Response>>(access, open);
+}
+template <typename Request, typename Response, typename Open>
+std::unique_ptr<WriteStream<Request, Response>> OpenWrite(const Access& access, Open open) {
+  if (!access.usable.ok()) return std::make_unique<RefusedWriteStream<Request, Response>>(access.usable);
+  return std::make_unique<GrpcWriteStream<Request, Response>>(access, open);
+}
+
+// An address of all interfaces, as a server listens on it, leads to this machine.
+bool IsAnyAddress(const std::string& server) {
+  return absl::StartsWith(server, "0.0.0.0:") || absl::StartsWith(server, "[::]:");
+}
+
+std::shared_ptr<grpc::ChannelCredentials> ToChannelCredentials(const Credentials& credentials) {
+  if (!credentials.tls) return grpc::InsecureChannelCredentials();
+  grpc::SslCredentialsOptions options;
+  options.pem_root_certs = credentials.ca;
+  options.pem_private_key = credentials.key;
+  options.pem_cert_chain = credentials.cert;
+  return grpc::SslCredentials(options);
+}
+
+std::shared_ptr<grpc::Channel> MakeChannel(const std::string& server, const Credentials& credentials) {
   grpc::ChannelArguments arguments;
   // The channel's own pauses between connection attempts stay below those of our retries, which would otherwise
   // find it still waiting.
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 5000);  // The time one connection attempt may take.
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
+  // gRPC looks for the addresses anew before it connects to a server that was gone, and otherwise waits half a minute
+  // between two looks.
+  arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 100);
+  // A server that has vanished is found while a call waits for it; a server takes a ping every 10 s.
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);  // As many as it takes: a watch may be silent for hours.
   // A proxy of the environment (http_proxy) leads to other machines, never to this one.
-  if (IsLoopback(server)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  if (IsLoopback(server) || IsAnyAddress(server)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   // A statistics report of a wide network is larger than gRPC's 4 MB.
   arguments.SetMaxReceiveMessageSize(64 << 20);
-  return grpc::CreateCustomChannel(server, grpc::InsecureChannelCredentials(), arguments);
+  if (IsAnyAddress(server)) arguments.SetSslTargetNameOverride("localhost");
+  return grpc::CreateCustomChannel(server, ToChannelCredentials(credentials), arguments);
 }
 
 }  // namespace
 
 struct Stub::Services {
-  explicit Services(const std::shared_ptr<grpc::Channel>& channel)
-      : training(channel), datasets(channel), models(channel), operations(channel) {}
-  v1::TrainingService::Stub training;
-  v1::DatasetService::Stub datasets;
-  v1::ModelService::Stub models;
-  v1::OperationService::Stub operations;
+  Services(const std::string& address, const Credentials& credentials)
+      : access{.usable = CheckCredentials(address, credentials),
+               .authorization = credentials.token.empty() ? "" : "Bearer " + credentials.token},
+        channel(MakeChannel(address, credentials)),
+        training(channel, access),
+        datasets(channel, access),
+        models(channel, access),
+        operations(channel, access),
+        auth(channel, access),
+        server(channel, access) {}
+  const Access access;
+  const std::shared_ptr<grpc::Channel> channel;
+  Service<v1::TrainingService::Stub> training;
+  Service<v1::DatasetService::Stub> datasets;
+  Service<v1::ModelService::Stub> models;
+  Service<v1::OperationService::Stub> operations;
+  Service<v1::AuthService::Stub> auth;
+  Service<v1::ServerService::Stub> server;
 };
 
-Stub::Stub(const std::string& server) : services_(std::make_unique<Services>(MakeChannel(server))) {}
+Stub::Stub(const std::string& server, const Credentials& credentials)
+    : services_(std::make_unique<Services>(server, credentials)) {}
 Stub::~Stub() = default;
+
+// grpc.health.v1 without its .proto file, which another part of the program may bring: its messages have the wire form
+// of these wrappers. The token is not sent: a health check needs none.
+absl::Status Stub::CheckHealth(absl::Time deadline) {
+  grpc::TemplatedGenericStub<google::protobuf::StringValue, google::protobuf::Int32Value> stub(services_->channel);
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(deadline));
+  const google::protobuf::StringValue request;
+  google::protobuf::Int32Value response;
+  grpc::Status status;
+  absl::Notification done;
+  stub.UnaryCall(&context, "/grpc.health.v1.Health/Check", {}, &request, &response, [&](grpc::Status result) {
+    status = std::move(result);
+    done.Notify();
+  });
+  done.WaitForNotification();
+  if (!status.ok()) return FromGrpc(status);
+  constexpr int kServing = 1;
+  if (response.value() == kServing) return absl::OkStatus();
+  return MakeStatus(grpc::StatusCode::FAILED_PRECONDITION, "the server says NOT_SERVING", "");
+}
 
 absl::StatusOr<v1::Job> Stub::CreateJob(const v1::CreateJobRequest& request, absl::Time deadline) {
   return Call(services_->training, &v1::TrainingService::Stub::CreateJob, request, deadline);
@@ -158,9 +281,17 @@ absl::StatusOr<v1::ListComponentsResponse> Stub::ListComponents(const v1::ListCo
                                                                 absl::Time deadline) {
   return Call(services_->training, &v1::TrainingService::Stub::ListComponents, request, deadline);
 }
+absl::StatusOr<v1::Series> Stub::GetSeries(const v1::GetSeriesRequest& request, absl::Time deadline) {
+  return Call(services_->training, &v1::TrainingService::Stub::GetSeries, request, deadline);
+}
+absl::StatusOr<v1::ListFindingsResponse> Stub::ListFindings(const v1::ListFindingsRequest& request,
+                                                            absl::Time deadline) {
+  return Call(services_->training, &v1::TrainingService::Stub::ListFindings, request, deadline);
+}
 std::unique_ptr<ReadStream<v1::WatchJobResponse>> Stub::WatchJob(const v1::WatchJobRequest& request) {
-  return std::make_unique<GrpcReadStream<v1::WatchJobResponse>>(
-      [&](grpc::ClientContext* context) { return services_->training.WatchJob(context, request); });
+  return OpenRead<v1::WatchJobResponse>(services_->access, [&](grpc::ClientContext* context) {
+    return services_->training.stub.WatchJob(context, request);
+  });
 }
 
 absl::StatusOr<v1::Operation> Stub::ImportDataset(const v1::ImportDatasetRequest& request, absl::Time deadline) {
@@ -198,9 +329,9 @@ absl::StatusOr<v1::PreviewDatasetResponse> Stub::PreviewDataset(const v1::Previe
   return Call(services_->datasets, &v1::DatasetService::Stub::PreviewDataset, request, deadline);
 }
 std::unique_ptr<WriteStream<v1::UploadDatasetRequest, v1::Upload>> Stub::UploadDataset() {
-  return std::make_unique<GrpcWriteStream<v1::UploadDatasetRequest, v1::Upload>>(
-      [&](grpc::ClientContext* context, v1::Upload* upload) {
-        return services_->datasets.UploadDataset(context, upload);
+  return OpenWrite<v1::UploadDatasetRequest, v1::Upload>(
+      services_->access, [&](grpc::ClientContext* context, v1::Upload* upload) {
+        return services_->datasets.stub.UploadDataset(context, upload);
       });
 }
 
@@ -237,17 +368,49 @@ absl::StatusOr<v1::Operation> Stub::PredictSplit(const v1::PredictSplitRequest& 
   return Call(services_->models, &v1::ModelService::Stub::PredictSplit, request, deadline);
 }
 std::unique_ptr<ReadStream<v1::PredictResponse>> Stub::ReadPredictions(const v1::ReadPredictionsRequest& request) {
-  return std::make_unique<GrpcReadStream<v1::PredictResponse>>(
-      [&](grpc::ClientContext* context) { return services_->models.ReadPredictions(context, request); });
+  return OpenRead<v1::PredictResponse>(services_->access, [&](grpc::ClientContext* context) {
+    return services_->models.stub.ReadPredictions(context, request);
+  });
 }
 std::unique_ptr<ReadStream<v1::DownloadCheckpointResponse>> Stub::DownloadCheckpoint(
     const v1::DownloadCheckpointRequest& request) {
-  return std::make_unique<GrpcReadStream<v1::DownloadCheckpointResponse>>(
-      [&](grpc::ClientContext* context) { return services_->models.DownloadCheckpoint(context, request); });
+  return OpenRead<v1::DownloadCheckpointResponse>(services_->access, [&](grpc::ClientContext* context) {
+    return services_->models.stub.DownloadCheckpoint(context, request);
+  });
+}
+std::unique_ptr<ReadStream<v1::ExportModelResponse>> Stub::ExportModel(const v1::ExportModelRequest& request) {
+  return OpenRead<v1::ExportModelResponse>(services_->access, [&](grpc::ClientContext* context) {
+    return services_->models.stub.ExportModel(context, request);
+  });
 }
 std::unique_ptr<WriteStream<v1::UploadModelRequest, v1::Model>> Stub::UploadModel() {
-  return std::make_unique<GrpcWriteStream<v1::UploadModelRequest, v1::Model>>(
-      [&](grpc::ClientContext* context, v1::Model* model) { return services_->models.UploadModel(context, model); });
+  return OpenWrite<v1::UploadModelRequest, v1::Model>(services_->access,
+                                                      [&](grpc::ClientContext* context, v1::Model* model) {
+                                                        return services_->models.stub.UploadModel(context, model);
+                                                      });
+}
+
+absl::StatusOr<v1::WhoAmIResponse> Stub::WhoAmI(const v1::WhoAmIRequest& request, absl::Time deadline) {
+  return Call(services_->auth, &v1::AuthService::Stub::WhoAmI, request, deadline);
+}
+absl::StatusOr<v1::ListUsersResponse> Stub::ListUsers(const v1::ListUsersRequest& request, absl::Time deadline) {
+  return Call(services_->auth, &v1::AuthService::Stub::ListUsers, request, deadline);
+}
+absl::StatusOr<v1::SetUserResponse> Stub::SetUser(const v1::SetUserRequest& request, absl::Time deadline) {
+  return Call(services_->auth, &v1::AuthService::Stub::SetUser, request, deadline);
+}
+
+absl::StatusOr<v1::GetQuotaResponse> Stub::GetQuota(const v1::GetQuotaRequest& request, absl::Time deadline) {
+  return Call(services_->auth, &v1::AuthService::Stub::GetQuota, request, deadline);
+}
+absl::StatusOr<v1::IssueTokenResponse> Stub::IssueToken(const v1::IssueTokenRequest& request, absl::Time deadline) {
+  return Call(services_->auth, &v1::AuthService::Stub::IssueToken, request, deadline);
+}
+absl::StatusOr<v1::ListTokensResponse> Stub::ListTokens(const v1::ListTokensRequest& request, absl::Time deadline) {
+  return Call(services_->auth, &v1::AuthService::Stub::ListTokens, request, deadline);
+}
+absl::StatusOr<v1::RevokeTokenResponse> Stub::RevokeToken(const v1::RevokeTokenRequest& request, absl::Time deadline) {
+  return Call(services_->auth, &v1::AuthService::Stub::RevokeToken, request, deadline);
 }
 
 absl::StatusOr<v1::Operation> Stub::GetOperation(const v1::GetOperationRequest& request, absl::Time deadline) {
@@ -266,6 +429,17 @@ absl::StatusOr<v1::Operation> Stub::CancelOperation(const v1::CancelOperationReq
 absl::StatusOr<google::protobuf::Empty> Stub::DeleteOperation(const v1::DeleteOperationRequest& request,
                                                               absl::Time deadline) {
   return Call(services_->operations, &v1::OperationService::Stub::DeleteOperation, request, deadline);
+}
+
+absl::StatusOr<v1::ServerInfo> Stub::GetServerInfo(const v1::GetServerInfoRequest& request, absl::Time deadline) {
+  return Call(services_->server, &v1::ServerService::Stub::GetServerInfo, request, deadline);
+}
+absl::StatusOr<v1::ServerInfo> Stub::SetLogLevel(const v1::SetLogLevelRequest& request, absl::Time deadline) {
+  return Call(services_->server, &v1::ServerService::Stub::SetLogLevel, request, deadline);
+}
+
+absl::StatusOr<v1::Storage> Stub::GetStorage(const v1::GetStorageRequest& request, absl::Time deadline) {
+  return Call(services_->server, &v1::ServerService::Stub::GetStorage, request, deadline);
 }
 
 }  // namespace traind::client

@@ -8,9 +8,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "client/credentials.h"
+#include "traind/v1/auth_service.pb.h"
 #include "traind/v1/dataset_service.pb.h"
 #include "traind/v1/model_service.pb.h"
 #include "traind/v1/operation.pb.h"
+#include "traind/v1/server_service.pb.h"
 #include "traind/v1/training_service.pb.h"
 
 namespace traind::client {
@@ -36,9 +39,12 @@ class WriteStream {
 
 class Stub {
  public:
-  // `server` is an address as gRPC takes it: "host:port", "unix:/path". Connects at the first call.
-  explicit Stub(const std::string& server);
+  // `server` is an address as gRPC takes it: "host:port", "unix:/path". Connects at the first call. Every call fails
+  // as CheckCredentials does.
+  Stub(const std::string& server, const Credentials& credentials);
   ~Stub();
+
+  absl::Status CheckHealth(absl::Time deadline);
 
   template <typename Response>
   using Answer = absl::StatusOr<Response>;
@@ -57,6 +63,8 @@ class Stub {
   Answer<v1::NetworkDescription> DescribeNetwork(const v1::DescribeNetworkRequest& request, absl::Time deadline);
   Answer<v1::ProbeNetworkResponse> ProbeNetwork(const v1::ProbeNetworkRequest& request, absl::Time deadline);
   Answer<v1::ListComponentsResponse> ListComponents(const v1::ListComponentsRequest& request, absl::Time deadline);
+  Answer<v1::Series> GetSeries(const v1::GetSeriesRequest& request, absl::Time deadline);
+  Answer<v1::ListFindingsResponse> ListFindings(const v1::ListFindingsRequest& request, absl::Time deadline);
   std::unique_ptr<ReadStream<v1::WatchJobResponse>> WatchJob(const v1::WatchJobRequest& request);
 
   Answer<v1::Operation> ImportDataset(const v1::ImportDatasetRequest& request, absl::Time deadline);
@@ -84,13 +92,26 @@ class Stub {
   std::unique_ptr<ReadStream<v1::PredictResponse>> ReadPredictions(const v1::ReadPredictionsRequest& request);
   std::unique_ptr<ReadStream<v1::DownloadCheckpointResponse>> DownloadCheckpoint(
       const v1::DownloadCheckpointRequest& request);
+  std::unique_ptr<ReadStream<v1::ExportModelResponse>> ExportModel(const v1::ExportModelRequest& request);
   std::unique_ptr<WriteStream<v1::UploadModelRequest, v1::Model>> UploadModel();
+
+  Answer<v1::WhoAmIResponse> WhoAmI(const v1::WhoAmIRequest& request, absl::Time deadline);
+  Answer<v1::ListUsersResponse> ListUsers(const v1::ListUsersRequest& request, absl::Time deadline);
+  Answer<v1::SetUserResponse> SetUser(const v1::SetUserRequest& request, absl::Time deadline);
+  Answer<v1::GetQuotaResponse> GetQuota(const v1::GetQuotaRequest& request, absl::Time deadline);
+  Answer<v1::IssueTokenResponse> IssueToken(const v1::IssueTokenRequest& request, absl::Time deadline);
+  Answer<v1::ListTokensResponse> ListTokens(const v1::ListTokensRequest& request, absl::Time deadline);
+  Answer<v1::RevokeTokenResponse> RevokeToken(const v1::RevokeTokenRequest& request, absl::Time deadline);
 
   Answer<v1::Operation> GetOperation(const v1::GetOperationRequest& request, absl::Time deadline);
   Answer<v1::ListOperationsResponse> ListOperations(const v1::ListOperationsRequest& request, absl::Time deadline);
   Answer<v1::Operation> WaitOperation(const v1::WaitOperationRequest& request, absl::Time deadline);
   Answer<v1::Operation> CancelOperation(const v1::CancelOperationRequest& request, absl::Time deadline);
   Answer<google::protobuf::Empty> DeleteOperation(const v1::DeleteOperationRequest& request, absl::Time deadline);
+
+  Answer<v1::ServerInfo> GetServerInfo(const v1::GetServerInfoRequest& request, absl::Time deadline);
+  Answer<v1::ServerInfo> SetLogLevel(const v1::SetLogLevelRequest& request, absl::Time deadline);
+  Answer<v1::Storage> GetStorage(const v1::GetStorageRequest& request, absl::Time deadline);
 
  private:
   struct Services;  // The generated stubs over one channel.

@@ -1,8 +1,10 @@
 # find_package(traind): the client library, traind::client.
 include(CMakeFindDependencyMacro)
 find_dependency(Threads)
+find_dependency(OpenSSL)
 find_dependency(ZLIB)
 find_dependency(absl)
 find_dependency(Protobuf)
 find_dependency(gRPC)
+find_dependency(yaml-cpp)
 include(${CMAKE_CURRENT_LIST_DIR}/traindTargets.cmake)

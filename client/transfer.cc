@@ -172,8 +172,10 @@ absl::StatusOr<v1::Upload> Client::UploadFile(const std::string& path, const Pro
   const absl::StatusOr<Source> source =
       std::filesystem::is_directory(path, ignored) ? OpenFolder(path) : OpenSource(path);
   if (!source.ok()) return source.status();
-  const std::string id = absl::StrCat("crc-", source->crc32, "-size-", source->size);
   const ClientOptions& options = connection_->options();
+  // Two users who send the same file have an upload each: neither may read the other's.
+  const std::string tag = CallerTag(options.credentials);
+  const std::string id = absl::StrCat("crc-", source->crc32, "-size-", source->size, tag.empty() ? "" : "-of-", tag);
   Backoff backoff(options.stream_retry, connection_->NextSeed());
   int64_t committed_before = -1;
   while (true) {
@@ -230,11 +232,9 @@ absl::StatusOr<v1::Model> Client::UploadModel(v1::UploadModelHeader header, cons
 
 absl::StatusOr<int64_t> Client::DownloadCheckpoint(const std::string& name, const std::string& path,
                                                    const Progress& progress) {
-  if (absl::Status status = CheckReplaceable(path); !status.ok()) return status;
-  const std::string part_path = absl::StrCat(path, ".part");
-  absl::StatusOr<File> part = File::Open(part_path, O_RDWR | O_CREAT);
+  absl::StatusOr<File> part = OpenPart(path);
   if (!part.ok()) return part.status();
-  if (absl::Status status = part->Lock(); !status.ok()) return status;
+  const std::string part_path = PartPath(path);
   const absl::StatusOr<int64_t> offset = part->Size();
   if (!offset.ok()) return offset.status();
   Download download(*connection_, *std::move(part), *offset, progress);

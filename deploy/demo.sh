@@ -22,7 +22,7 @@ case "${1:-}" in
   *) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
 
-deploy/setup.sh
+deploy/setup.sh --demo
 if [ ! -f build/release/build.ninja ]; then cmake --preset release; fi
 cmake --build --preset release --target traind traind-worker trainctl
 PATH=$PWD/build/release/bin:$PATH

@@ -18,6 +18,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "server/machine.h"
+#include "server/resources/quota.h"
+#include "server/retention/policy.h"
+#include "server/rpc/proxies.h"
 #include "traind/version.h"
 
 namespace traind::server {
@@ -29,12 +32,18 @@ constexpr char kAbout[] =
     "any moment, start it again, and the jobs go on from their last checkpoints.\n\n"
     "  traind                                         listen on 127.0.0.1:50051, data in ./traind-data\n"
     "  traind --data-dir /var/lib/traind --threads 8  keep data elsewhere, leave some cores alone\n"
-    "  traind --config /etc/traind.toml               lines like: data-dir = \"/var/lib/traind\"";
+    "  traind --config /etc/traind.toml               lines like: data-dir = \"/var/lib/traind\"\n"
+    "  traind dev-cert certs                          make certificates for trying TLS out\n"
+    "  traind token create ada --role admin           make the first user: from then on callers need a token\n"
+    "  traind user list                               who is let in\n"
+    "  traind backup /backup/monday                   copy everything while the server runs; restore makes it a data\n"
+    "                                                 folder again; each of these commands has --help";
 
 constexpr char kFooter[] =
     "Each option can be given in the environment: --data-dir as TRAIND_DATA_DIR. Flags win over the environment, the\n"
     "environment over the configuration file.\n"
-    "Signals: SIGTERM or SIGINT checkpoints the running jobs and ends within 30 s; a second one ends at once.";
+    "Signals: SIGTERM or SIGINT checkpoints the running jobs and ends within 20 s; a second one ends at once. SIGUSR1\n"
+    "logs at the level debug, and the next one as before (so does `trainctl server log-level`).";
 
 // A configuration file has some lines; what is larger is none, and may have no end.
 constexpr uintmax_t kLargestConfig = 1 << 20;
@@ -111,6 +120,16 @@ std::string NameSource(const std::string& problem, const std::map<std::string, s
   return problem;
 }
 
+// FAILED_PRECONDITION: strangers could read along.
+absl::Status CheckReach(const Config& config, const char* flag, const std::string& address) {
+  if (config.insecure || config.tls.enabled() || IsLoopback(address)) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      flag, " ", address,
+      " can be reached from other machines, and without TLS everybody on the way could read along: give --tls-cert and "
+      "--tls-key (`traind dev-cert DIR` makes some to try out), listen on 127.0.0.1 and use an SSH tunnel, or say "
+      "--insecure if the network itself is trusted."));
+}
+
 }  // namespace
 
 ParsedConfig ParseConfig(int argc, const char* const* argv) {
@@ -130,10 +149,41 @@ ParsedConfig ParseConfig(int argc, const char* const* argv) {
   };
   add("listen", config.listen, "Address and port; port 0 takes a free one, which is logged");
   add("port-file", config.port_file, "Write the port to this file once the server answers");
+  add("tls-cert", config.tls.cert,
+      "Speak TLS with this certificate: a PEM file, its issuers' certificates after it. It is read\n"
+      "again when it changes. `traind dev-cert DIR` makes one to try out");
+  add("tls-key", config.tls.key, "The certificate's private key: a PEM file that other users cannot read");
+  add("tls-client-ca", config.tls.client_ca,
+      "Let in only clients with a certificate that one of these authorities signed");
   app.add_flag("--insecure", config.insecure,
-               "Allow an address that other machines can reach. There is no encryption and no login yet: whoever\n"
-               "reaches the port can use the server")
+               "Allow an address that other machines can reach without TLS, or without users: whoever reaches\n"
+               "the port can use the server, and without TLS everybody on the way can read along")
       ->envname("TRAIND_INSECURE");
+  add("metrics-listen", config.metrics_listen,
+      "Address and port of HTTP for /metrics (Prometheus), /healthz and /readyz, like 127.0.0.1:9464; default: none");
+  app.add_flag("--metrics-insecure", config.metrics_insecure,
+               "Allow an address of --metrics-listen that other machines can reach: whoever reaches it can read\n"
+               "what the server does and how its jobs are called")
+      ->envname("TRAIND_METRICS_INSECURE");
+  add("http-listen", config.http_listen,
+      "Address and port of HTTP for browsers: the page, and the API as gRPC-Web, like 127.0.0.1:8080. TLS, users and\n"
+      "--insecure hold for it as for --listen; default: none");
+  add("http-name", config.http_names,
+      "Name by which browsers reach --http-listen, besides localhost, addresses and the names of the certificate;\n"
+      "requests under other names are refused. May be given again")
+      ->expected(1)
+      ->take_all();
+  add("audit-log", config.audit_log,
+      "File for who did what, from where and how it ended: a JSON object in each line, at most 8 files of 64 MiB;\n"
+      "default: none");
+  add("trusted-proxy", config.trusted_proxies,
+      "Address or network (10.0.0.7, 172.16.0.0/12) of proxies like HAProxy; may be given again. What they say in\n"
+      "x-forwarded-for stands in the log and the audit log as the address of the client; default: nobody's word")
+      ->expected(1)
+      ->take_all();
+  add("tensorboard-dir", config.tensorboard_dir,
+      "Folder in which TensorBoard's event files of all jobs are written as they train; default: none. Those of\n"
+      "deleted jobs stay; whoever reads the folder sees the jobs of all users");
   add("data-dir", config.data_dir, "Folder of jobs, checkpoints and datasets; created if absent, one server each");
   add("dataset-root", config.dataset_roots, "Folder from which clients may import files; may be given again")
       ->expected(1)
@@ -153,7 +203,49 @@ ParsedConfig ParseConfig(int argc, const char* const* argv) {
       ->check(Between(1.0, 86400.0));
   add("max-evaluations", config.max_evaluations, "Probes, evaluations and predictions that run or wait at a time")
       ->check(Between(1, 64));
+  add("max-connections", config.limits.max_connections, "Connections that are open at a time; more are closed at once")
+      ->check(Between(1, 1'000'000));
+  add("max-watchers", config.limits.max_watchers, "WatchJob streams that are open at a time; more are refused")
+      ->check(Between(1, 1'000'000));
+  add("quota", config.quotas,
+      "What each user may have, like queued_jobs=20,threads=4,dataset_bytes=50GiB; may be given again. Users can\n"
+      "have a quota of their own (traind user set). Names: queued_jobs, running_jobs, threads, memory_bytes,\n"
+      "dataset_bytes, model_bytes, upload_bytes, event_bytes, streams, requests_per_second; default: no limits")
+      ->expected(1)
+      ->take_all();
   add("worker", config.worker, "The worker program; default: traind-worker beside traind");
+  app.add_flag(
+         "--require-sandbox", config.require_sandbox,
+         "Refuse to start where the kernel lacks a layer of the workers' sandbox (Landlock, seccomp). Without it\n"
+         "the log says which one is missing, and what workers can do then")
+      ->envname("TRAIND_REQUIRE_SANDBOX");
+  add("retain", config.retain,
+      "How much to keep of what, the newest; may be given again. KIND=LIMITS: jobs that have ended (or succeeded,\n"
+      "failed, cancelled), events, checkpoints of jobs that have ended, models, uploads, trash; an age (30d, 12h),\n"
+      "a number, bytes (50GiB), or forever:\n"
+      "  --retain failed=30d --retain succeeded=365d,1000 --retain checkpoints=14d --retain models=50GiB\n"
+      "What is pinned stays (trainctl pin), and what a job was begun with, and of each job the newest and the best\n"
+      "checkpoint. Of events only reports of statistics go. Several rules may stand in one text, with blanks between.\n"
+      "Default: uploads=7d, trash=7d, all else forever")
+      ->default_str("")
+      ->expected(1)
+      ->take_all();
+  app.add_flag("--retain-plan", config.retain_plan,
+               "Remove nothing by the rules of --retain: the log and `trainctl storage --plan` say what would go")
+      ->envname("TRAIND_RETAIN_PLAN");
+  add("webhook", config.webhooks,
+      "POST each change of a job's state to this https URL, signed (docs/webhooks.md); may be given again, at most 8.\n"
+      "Default: none")
+      ->default_str("")
+      ->expected(1)
+      ->take_all();
+  add("webhook-secret", config.webhook_secret,
+      "File with the key of the signatures, which other users cannot read: echo whsec_$(openssl rand -base64 32)");
+  app.add_flag("--webhook-allow-private", config.webhook_allow_private,
+               "Allow webhooks at addresses of this machine and of inside networks, and without TLS")
+      ->envname("TRAIND_WEBHOOK_ALLOW_PRIVATE");
+  add("webhook-ca", config.webhook_ca,
+      "PEM file with the authorities that webhooks' certificates are of; default: the system's");
   add("log-level", config.log_level, "How much to log")->check(CLI::IsMember({"debug", "info", "warning", "error"}));
   add("log-format", config.log_format, "text, or json: one object in each line")
       ->check(CLI::IsMember({"text", "json"}));
@@ -202,12 +294,25 @@ absl::Status CompleteConfig(Config& config) {
     return absl::InvalidArgumentError(
         absl::StrCat("--listen ", config.listen, ": wants an address and a port, like 127.0.0.1:50051"));
   }
-  if (!config.insecure && !IsLoopback(config.listen)) {
+  if (auto policy = ParseRetention(config.retain); !policy.ok()) return policy.status();
+  if (auto proxies = Proxies::Parse(config.trusted_proxies); !proxies.ok()) return proxies.status();
+  if (absl::Status status = CheckTlsFlags(config.tls); !status.ok()) return status;
+  if (absl::Status status = CheckReach(config, "--listen", config.listen); !status.ok()) return status;
+  if (!config.http_listen.empty()) {
+    if (absl::Status status = CheckReach(config, "--http-listen", config.http_listen); !status.ok()) return status;
+  } else if (!config.http_names.empty()) {
+    return absl::InvalidArgumentError("--http-name: there is no --http-listen that could be called so");
+  }
+  if (!config.metrics_insecure && !config.metrics_listen.empty() && !IsLoopback(config.metrics_listen)) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "--listen ", config.listen,
-        " can be reached from other machines, and this version has neither encryption nor "
-        "login: everybody who reaches the port could run jobs and read the results. Listen on 127.0.0.1 and use an SSH "
-        "tunnel, or say --insecure if the network itself is trusted."));
+        "--metrics-listen ", config.metrics_listen,
+        " can be reached from other machines, and everybody who reaches it could read what the server does and how its "
+        "jobs are called: listen on 127.0.0.1, or say --metrics-insecure if the network itself is trusted."));
+  }
+  for (const std::string& text : config.quotas) {
+    if (absl::Status status = ParseQuota(text, config.quota); !status.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat("--quota ", text, ": ", status.message()));
+    }
   }
   cpu_set_t cpus;
   CPU_ZERO(&cpus);

@@ -4,7 +4,9 @@
 #   tests/run.sh                 all of them
 #   tests/run.sh -R golden       those whose name matches
 #   tests/run.sh -L server       those of one program: core, conformance, golden, extension, server, client,
-#                                fuzz, integration, api (from Python), install (the client library, for programs of others)
+#                                fuzz, chaos, integration, api (from Python), python (the Python client), web (the page, in
+#                                a browser), attack (floods, through HAProxy), deploy (two users in two networks), install
+#                                (the client library, for programs of others)
 #   PRESET=dev tests/run.sh      another build (see CMakePresets.json)
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -13,7 +13,6 @@
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands.h"
 #include "client/suggest.h"
-#include "traind/version.h"
 
 namespace traind::client {
 namespace {
@@ -25,10 +24,12 @@ constexpr char kFooter[] =
     "  trainctl components                      what a job file can be made of\n"
     "  trainctl COMMAND --help                  each command, with examples\n"
     "\n"
-    "Exit codes: 0 done (run, watch, wait: SUCCEEDED), 1 a job file or another file is wrong, the output could not be\n"
-    "written, or the server refused or was not reached, 2 wrong command line, 3 the job FAILED, 4 it was CANCELLED,\n"
-    "130 Ctrl-C: detached, the work goes on at the server.\n"
-    "A server on this machine is reached without the proxy of the environment (http_proxy).";
+    "Exit codes: 0 done (run, watch, wait: SUCCEEDED), 1 a file is wrong, the output could not be written, or the "
+    "server\n"
+    "has a fault, 2 wrong command line, 3 there is nothing of this name, 4 the server refused, 5 no server answers,\n"
+    "6 the job or operation FAILED, 7 it was CANCELLED, 130 Ctrl-C: detached, the work goes on at the server.\n"
+    "A server on this machine is reached without the proxy of the environment (http_proxy).\n"
+    "Secrets are given in files, never in the command line, where other users of the machine could read them.";
 
 // " dataset import" where that was chosen: an error points at the --help of that command.
 std::string CommandPath(const CLI::App& app) {
@@ -74,6 +75,23 @@ int FlushOutput(const Console& console, int code) {
   return code == kOk ? static_cast<int>(kFailed) : code;
 }
 
+// The variables are read by ChooseServer: they count only where no flag names another server.
+void AddServerOptions(CLI::App& app, ServerFlags& flags) {
+  app.add_option("--server", flags.server, "Address of the server (TRAIND_SERVER); default 127.0.0.1:50051")
+      ->type_name("HOST:PORT");
+  app.add_option("--context", flags.context,
+                 "A server by the name that `trainctl context add` gave it (TRAIND_CONTEXT)")
+      ->type_name("NAME");
+  app.add_flag("--tls", flags.files.tls, "Speak TLS, and trust the system's authorities (TRAIND_TLS)");
+  const auto add = [&](const char* name, std::string& path, const char* help) {
+    app.add_option(name, path, help)->type_name("FILE");
+  };
+  add("--tls-ca", flags.files.tls_ca, "Speak TLS, and trust these authorities only (TRAIND_TLS_CA)");
+  add("--tls-cert", flags.files.tls_cert, "Your certificate, for a server that wants one (TRAIND_TLS_CLIENT_CERT)");
+  add("--tls-key", flags.files.tls_key, "Its private key (TRAIND_TLS_CLIENT_KEY)");
+  add("--token-file", flags.files.token_file, "Your token; - is the standard input (TRAIND_TOKEN_FILE)");
+}
+
 }  // namespace
 
 int RunTrainctl(const std::vector<std::string>& arguments, const Console& console) {
@@ -83,13 +101,11 @@ int RunTrainctl(const std::vector<std::string>& arguments, const Console& consol
       "models out.",
       "trainctl");
   app.footer(kFooter);
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   app.fallthrough();
-  app.set_version_flag("--version", absl::StrCat("trainctl ", kVersion));
-  app.add_option("--server", context.server, "Address of the server")
-      ->envname("TRAIND_SERVER")
-      ->capture_default_str()
-      ->type_name("HOST:PORT");
+  bool version = false;
+  app.add_flag("--version", version, "The version of trainctl, and that of the server");
+  AddServerOptions(app, context.flags);
   app.add_option("--timeout", context.timeout_seconds, "Longest wait for one answer; default 30, for long calls 900")
       ->check(CLI::Validator(WrongTimeout, ""))
       ->type_name("SECONDS");
@@ -99,20 +115,29 @@ int RunTrainctl(const std::vector<std::string>& arguments, const Console& consol
   AddSubmitCommands(app, context);
   AddJobCommands(app, context);
   AddVerbCommands(app, context);
+  AddLogsCommand(app, context);
+  AddFindingCommands(app, context);
   AddWaitCommand(app, context);
   AddNetworkCommands(app, context);
+  AddSchemaCommand(app, context);
   AddDatasetCommands(app, context);
   AddUploadCommands(app, context);
   AddModelCommands(app, context);
+  AddExportCommands(app, context);
   AddCheckpointCommands(app, context);
   AddOperationCommands(app, context);
+  AddAccountCommands(app, context);
+  AddContextCommands(app, context);
+  AddHealthCommand(app, context);
+  AddServerCommands(app, context);
+  AddStorageCommands(app, context);
   AddCompletionCommand(app, context);
 
   // CLI11 reports through exceptions; they end here.
   try {
     std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
     app.parse(std::move(reversed));
-  } catch (const CLI::Success& success) {  // --help, --version.
+  } catch (const CLI::Success& success) {  // --help.
     app.exit(success, console.out, console.err);
     return FlushOutput(console, kOk);
   } catch (const CLI::ParseError& error) {
@@ -124,9 +149,18 @@ int RunTrainctl(const std::vector<std::string>& arguments, const Console& consol
     console.err << "error: " << error.what() << "\n";
     return kUsage;
   }
+  if (version) {
+    context.needs_server = false;  // The version of this program is told without one.
+    context.action = [&context] { return ShowVersions(context); };
+  }
+  if (context.action == nullptr) {
+    console.out << app.help();
+    return FlushOutput(console, kOk);
+  }
   int code = kFailed;
   try {
-    code = context.action();
+    const absl::Status status = context.needs_server ? context.Connect() : absl::OkStatus();
+    code = status.ok() ? context.action() : context.Fail(status);
   } catch (const std::exception& error) {  // Of a library, or for lack of memory.
     console.err << "error: " << error.what() << "\n";
   }

@@ -2,21 +2,67 @@
 
 #include <google/protobuf/util/json_util.h>
 
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/flags.h"
 #include "client/cli/styled.h"
 #include "client/cli/text.h"
+#include "client/errors.h"
 
 namespace traind::client {
 namespace {
 
 // What a person can do about a server that does not answer.
-std::string NoServer(const std::string& server, absl::string_view reason) {
-  return absl::StrCat("no traind server answers at ", server, " (", reason,
-                      ")\nstart one with `traind`, or name another with --server or TRAIND_SERVER");
+std::string NoServer(const std::string& server, bool tls, absl::string_view reason) {
+  // Of gRPC's and OpenSSL's words.
+  const std::string lower = absl::AsciiStrToLower(reason);
+  const auto says = [&](absl::string_view words) { return absl::StrContains(lower, words); };
+  const char* help = "start one with `traind`, or name another with --server or TRAIND_SERVER";
+  if (says("certificate verify failed") || says("hostname verification") || says("not in peer certificate")) {
+    help = "its certificate is none of this name that --tls-ca (by default the system's authorities) trusts";
+  } else if (says("wrong version number")) {
+    help = "it does not speak TLS: leave --tls and --tls-ca out, or start it with --tls-cert and --tls-key";
+  } else if (says("certificate required") || (tls && says("socket closed"))) {
+    help = "perhaps it wants a certificate of yours: --tls-cert and --tls-key";
+  } else if (!tls && says("socket closed")) {
+    help = "perhaps it speaks TLS: say --tls or --tls-ca FILE";
+  }
+  return absl::StrCat("no traind server answers at ", server, " (", reason, ")\n", help);
+}
+
+// What the kind of an error is to a script.
+ExitCode CodeOf(const absl::Status& status) {
+  if (!IsOfCall(status)) return kFailed;
+  switch (status.code()) {
+    case absl::StatusCode::kNotFound:
+      return kNotFound;
+    case absl::StatusCode::kUnavailable:
+      return RetryDelay(status).has_value() ? kRefused : kNoServer;
+    case absl::StatusCode::kDeadlineExceeded:
+      return kNoServer;
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kAlreadyExists:
+    case absl::StatusCode::kPermissionDenied:
+    case absl::StatusCode::kUnauthenticated:
+    case absl::StatusCode::kResourceExhausted:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kOutOfRange:
+    case absl::StatusCode::kUnimplemented:
+      return kRefused;
+    default:
+      return kFailed;
+  }
+}
+
+// "; try again in 2s" where the server says when.
+std::string WhenAgain(const absl::Status& status) {
+  const std::optional<absl::Duration> delay = RetryDelay(status);
+  return delay ? absl::StrCat("; try again in ", absl::FormatDuration(absl::Ceil(*delay, absl::Seconds(1)))) : "";
 }
 
 // "--sort: there is no field "age""; a field that no option sets stands in the file, or goes by its own name.
@@ -30,9 +76,23 @@ std::string Explain(const FieldViolation& violation, const JobFile* file) {
 
 }  // namespace
 
+absl::Status Context::Connect() {
+  auto chosen = ChooseServer(flags, std::getenv);
+  if (!chosen.ok()) return chosen.status();
+  server = chosen->server;
+  auto read = ReadCredentials(chosen->files);
+  if (!read.ok()) {
+    const std::string of = chosen->context.empty() ? "" : absl::StrCat("context ", chosen->context, ": ");
+    return absl::Status(read.status().code(), absl::StrCat(of, read.status().message()));
+  }
+  credentials = *std::move(read);
+  return absl::OkStatus();
+}
+
 Client Context::MakeClient(RetryObserver on_retry) const {
   ClientOptions options;
   options.server = server;
+  options.credentials = credentials;
   options.on_retry = std::move(on_retry);
   if (timeout_seconds > 0) {
     options.call_timeout = absl::Seconds(timeout_seconds);
@@ -52,7 +112,7 @@ int Context::Fail(const absl::Status& status, const JobFile* file) const {
       error["violations"].push_back(std::move(entry));
     }
     err() << nlohmann::json({{"error", error}}).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) << "\n";
-    return kFailed;
+    return CodeOf(status);
   }
   const auto say = [&](absl::string_view text) {
     err() << StyledLine().Add("error: ", Style::kBad).Render(80, color()) << " " << text << "\n";
@@ -61,14 +121,17 @@ int Context::Fail(const absl::Status& status, const JobFile* file) const {
     for (const FieldViolation& violation : violations) {
       say(Explain(violation, file));
     }
-  } else if (absl::IsUnavailable(status)) {
-    say(NoServer(server, Printable(status.message())));
-  } else if (absl::IsDeadlineExceeded(status)) {
+  } else if (absl::IsUnavailable(status) && CodeOf(status) == kNoServer) {
+    say(NoServer(server, credentials.tls, Printable(status.message())));
+  } else if (absl::IsUnauthenticated(status)) {
+    say(absl::StrCat(Printable(status.message()), credentials.token.empty() ? "; give --token-file FILE" : ""));
+  } else if (absl::IsDeadlineExceeded(status) && IsOfCall(status)) {
     say(absl::StrCat(server, " did not answer in time; --timeout allows more"));
   } else {
-    say(status.message().empty() ? absl::StatusCodeToString(status.code()) : std::string(status.message()));
+    say(absl::StrCat(status.message().empty() ? absl::StatusCodeToString(status.code()) : status.message(),
+                     WhenAgain(status)));
   }
-  return kFailed;
+  return CodeOf(status);
 }
 
 absl::StatusOr<std::string> Context::ToJson(const google::protobuf::Message& message) {

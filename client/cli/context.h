@@ -4,24 +4,33 @@
 #include <google/protobuf/message.h>
 
 #include <functional>
+#include <map>
 #include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "client/cli/server_contexts.h"
 #include "client/client.h"
 #include "client/job_file.h"
+
+namespace CLI {
+class Option;
+}
 
 namespace traind::client {
 
 // The program's exit codes, which --help documents.
 enum ExitCode : int {
   kOk = 0,
-  kFailed = 1,        // A file is wrong, or cannot be read or written; the server refused, or could not be reached.
-  kUsage = 2,         // The command line is wrong; nothing was asked of the server.
-  kJobFailed = 3,     // run, watch, wait: the job or operation ended FAILED.
-  kJobCancelled = 4,  // The same with CANCELLED.
+  kFailed = 1,        // A file is wrong, or cannot be read or written; or the server has a fault.
+  kUsage = 2,         // The command line is wrong; nothing was changed at the server.
+  kNotFound = 3,      // There is no such job, dataset, model ...
+  kRefused = 4,       // The server says no: the request is wrong, does not fit, or comes at the wrong time.
+  kNoServer = 5,      // Nobody answers, or not in time.
+  kJobFailed = 6,     // The job or operation ended FAILED.
+  kJobCancelled = 7,  // The same with CANCELLED.
   kDetached = 130,    // Ctrl-C; the job or operation goes on.
 };
 
@@ -29,7 +38,7 @@ enum ExitCode : int {
 struct Console {
   std::ostream& out;
   std::ostream& err;
-  bool out_is_terminal = false;
+  bool out_is_terminal = false;  // One that can be drawn on.
   bool err_is_terminal = false;
   bool color = false;  // Both streams.
   int width = 100;     // Of tables; the terminal's, or unlimited where there is none.
@@ -39,21 +48,28 @@ struct Context {
   explicit Context(const Console& outputs) : console(outputs) {}
 
   Console console;
-  std::string server = "127.0.0.1:50051";
+  ServerFlags flags;         // As they were given.
+  bool needs_server = true;  // Of the subcommand that was chosen.
+  std::string server;        // Set by Connect, with the next.
+  Credentials credentials;
   double timeout_seconds = 0;  // 0: the library's defaults.
   bool json = false;
   bool no_color = false;
   bool quiet = false;
   std::function<int()> action;     // Of the subcommand that was chosen.
   mutable bool unprinted = false;  // PrintJson failed.
+  // What options can be, beside those whose check says it: for completion.
+  std::map<const CLI::Option*, std::vector<std::string>> option_values;
 
   std::ostream& out() const { return console.out; }
   std::ostream& err() const { return console.err; }
   bool color() const { return console.color && !no_color; }
 
+  // Finds out which server is meant, and reads the files that it takes. Before the action.
+  absl::Status Connect();
   Client MakeClient(RetryObserver on_retry = nullptr) const;
   // Says what went wrong, with the option or the place in `file` for each field that the error names, and gives the
-  // exit code.
+  // exit code of its kind.
   int Fail(const absl::Status& status, const JobFile* file = nullptr) const;
   // One line of JSON with the proto's field names. INTERNAL: an extension whose message this program was not linked
   // with.

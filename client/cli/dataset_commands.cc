@@ -94,8 +94,9 @@ int ListDatasets(const Context& context, const ListOptions& options) {
                {.title = "classes", .right = true},
                {.title = "splits"},
                {.title = "size", .right = true, .rank = 1},
+               {.title = "owner", .rank = 3, .optional = true},
                {.title = "imported", .rank = 3},
-               {.title = "labels", .rank = 4}});
+               {.title = "labels", .rank = 4, .optional = true}});
   for (const v1::Dataset& dataset : *datasets) {
     if (context.json || context.quiet) {
       PrintDataset(context, dataset);
@@ -111,6 +112,7 @@ int ListDatasets(const Context& context, const ListOptions& options) {
                {.text = dataset.num_classes() > 0 ? absl::StrCat(dataset.num_classes()) : "-"},
                {.text = absl::StrJoin(splits, ", ")},
                {.text = FormatBytes(dataset.size_bytes())},
+               {.text = Printable(dataset.owner())},
                {.text = FormatMinute(dataset.create_time())},
                {.text = Printable(FormatLabels(dataset.labels())), .style = Style::kDim}});
   }
@@ -144,9 +146,9 @@ void AddDatasetList(CLI::App& dataset, Context& context) {
       "  trainctl dataset list\n"
       "  trainctl dataset list --label team=vision --filter 'num_classes = 10' --sort size_bytes,desc");
   auto flags = std::make_shared<ListFlags>();
-  AddListFlags(
-      command, *flags,
-      {.fields = "name, uid, labels, num_classes, target_width, size_bytes, create_time, update_time", .labels = true});
+  AddListFlags(command, *flags,
+               {.fields = "name, uid, labels, owner, num_classes, target_width, size_bytes, create_time, update_time",
+                .labels = true});
   command.callback([&context, flags] {
     context.action = [&context, flags] { return ListDatasets(context, ToListOptions(*flags)); };
   });

@@ -111,7 +111,7 @@ void AddListFlags(CLI::App& command, ListFlags& flags, const ListFlagsOf& of) {
           absl::StrCat("Only those for which it is true: 'a = 1 AND (b:text OR NOT c > 2026-01-31)'; over ", of.fields))
       ->type_name("TEXT");
   if (of.labels) {
-    command.add_option("--label", flags.labels, "Only those with this label; can be repeated")
+    command.add_option("-l,--label", flags.labels, "Only those with this label; can be repeated")
         ->type_name("KEY[=VALUE]")
         ->allow_extra_args(false);
   }
@@ -172,7 +172,7 @@ void AddAsync(CLI::App& command, bool& async) {
   command.add_flag("--async", async, "Do not wait: print the name of the operation, for `trainctl wait`");
 }
 
-void AddVerb(CLI::App& app, Context& context, const Verb& verb) {
+CLI::App& AddVerb(CLI::App& app, Context& context, const Verb& verb) {
   CLI::App& command = *app.add_subcommand(verb.verb, verb.help);
   command.footer(verb.footer);
   auto names = std::make_shared<std::vector<std::string>>();
@@ -182,6 +182,59 @@ void AddVerb(CLI::App& app, Context& context, const Verb& verb) {
       return ForEach(*names, [&](const std::string& name) { return verb.run(context, verb.full_name(name)); });
     };
   });
+  return command;
+}
+
+namespace {
+
+struct Chosen {
+  std::vector<std::string> names;
+  ListFlags which;
+  bool yes = false;
+};
+
+// The jobs that --filter and --label find; kUsage, after it named them, without --yes.
+int FindJobs(const Context& context, absl::string_view verb, Chosen& chosen) {
+  const auto jobs = context.MakeClient().ListJobs(ToListOptions(chosen.which));
+  if (!jobs.ok()) return context.Fail(jobs.status());
+  for (const v1::Job& job : *jobs) chosen.names.push_back(job.name());
+  if (chosen.names.empty()) context.Note("no such jobs");
+  if (chosen.yes || chosen.names.empty()) return kOk;
+  for (const std::string& name : chosen.names) context.out() << name << "\n";
+  const std::string what = chosen.names.size() == 1 ? "this job" : absl::StrCat("these ", chosen.names.size(), " jobs");
+  context.err() << "error: nothing was done: say --yes to " << verb << " " << what << "\n";
+  return kUsage;
+}
+
+}  // namespace
+
+CLI::App& AddJobVerb(CLI::App& app, Context& context, const Verb& verb) {
+  CLI::App& command = *app.add_subcommand(verb.verb, verb.help);
+  command.footer(verb.footer);
+  auto chosen = std::make_shared<Chosen>();
+  CLI::Option& names = *command.add_option(verb.kind, chosen->names, "One or more names");
+  CLI::Option& filter =
+      *command.add_option("--filter", chosen->which.filter, "All jobs for which it is true, as in `list`")
+           ->type_name("TEXT");
+  CLI::Option& label =
+      *command.add_option("-l,--label", chosen->which.labels, "All jobs with this label; can be repeated")
+           ->type_name("KEY[=VALUE]")
+           ->allow_extra_args(false);
+  command.add_flag("-y,--yes", chosen->yes,
+                   "Do it to all that --filter and --label find; without it they are only named");
+  names.excludes(&filter)->excludes(&label);
+  command.callback([&context, chosen, verb] {
+    if (chosen->names.empty() && chosen->which.filter.empty() && chosen->which.labels.empty()) {
+      throw CLI::RequiredError(absl::StrCat(verb.kind, ", --filter or --label"));
+    }
+    context.action = [&context, chosen, verb] {
+      if (chosen->names.empty()) {
+        if (const int code = FindJobs(context, verb.verb, *chosen); code != kOk) return code;
+      }
+      return ForEach(chosen->names, [&](const std::string& name) { return verb.run(context, verb.full_name(name)); });
+    };
+  });
+  return command;
 }
 
 std::string JobName(absl::string_view text) { return FullName("jobs", text); }

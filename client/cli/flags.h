@@ -49,7 +49,10 @@ struct Verb {
   std::string (*full_name)(absl::string_view);          // Of what was typed.
   int (*run)(const Context&, const std::string& name);  // For a full name. Returns the exit code.
 };
-void AddVerb(CLI::App& app, Context& context, const Verb& verb);
+// The command, for more options.
+CLI::App& AddVerb(CLI::App& app, Context& context, const Verb& verb);
+// The same for jobs, which may be chosen by --filter and --label instead of names; then with --yes only.
+CLI::App& AddJobVerb(CLI::App& app, Context& context, const Verb& verb);
 
 std::string JobName(absl::string_view text);
 std::string DatasetName(absl::string_view text);

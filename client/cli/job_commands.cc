@@ -1,4 +1,6 @@
 // `trainctl watch`, `list` and `get`.
+#include <unistd.h>
+
 #include <algorithm>
 #include <memory>
 #include <string>
@@ -9,16 +11,19 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "client/cli/commands.h"
 #include "client/cli/flags.h"
 #include "client/cli/job_view.h"
 #include "client/cli/labels.h"
 #include "client/cli/styled.h"
+#include "client/cli/terminal.h"
 #include "client/cli/text.h"
 #include "client/cli/watch.h"
 #include "client/enum_names.h"
 #include "client/names.h"
 #include "client/parse_text.h"
+#include "client/parse_yaml.h"
 #include "client/suggest.h"
 
 namespace traind::client {
@@ -26,7 +31,7 @@ namespace {
 
 // An option that takes names of an enum's values in lower or upper case, separated by commas. The first value, which is
 // UNSPECIFIED, has no name here.
-void AddEnums(CLI::App& command, const std::string& option, std::vector<int>& values,
+void AddEnums(CLI::App& command, Context& context, const std::string& option, std::vector<int>& values,
               const google::protobuf::EnumDescriptor& descriptor, const std::string& type, const std::string& help) {
   std::vector<std::string> names;
   for (int i = 1; i < descriptor.value_count(); ++i) {
@@ -38,10 +43,11 @@ void AddEnums(CLI::App& command, const std::string& option, std::vector<int>& va
     word = absl::StrCat(value->number());
     return std::string();
   };
-  command.add_option(option, values, absl::StrCat(help, absl::StrJoin(names, ", ")))
-      ->delimiter(',')
-      ->transform(CLI::Validator(to_number, ""))
-      ->type_name(type);
+  const CLI::Option* added = command.add_option(option, values, absl::StrCat(help, absl::StrJoin(names, ", ")))
+                                 ->delimiter(',')
+                                 ->transform(CLI::Validator(to_number, ""))
+                                 ->type_name(type);
+  context.option_values[added] = names;
 }
 
 // "state = RUNNING OR state = QUEUED"; empty for no states.
@@ -61,19 +67,18 @@ std::string Why(const v1::Job& job) {
 }
 
 Table JobTable(const std::vector<v1::Job>& jobs) {
-  const bool priorities = std::any_of(jobs.begin(), jobs.end(), [](const v1::Job& job) { return job.priority() != 0; });
-  const bool labels = std::any_of(jobs.begin(), jobs.end(), [](const v1::Job& job) { return !job.labels().empty(); });
   Table table({{.title = "job"},
                {.title = "state"},
                {.title = "step", .right = true},
                {.title = "loss", .right = true},
                {.title = "accuracy", .right = true, .rank = 1},
-               {.title = priorities ? "priority" : "", .right = true, .rank = 2},
+               {.title = "priority", .right = true, .rank = 2, .optional = true},
+               {.title = "owner", .rank = 2, .optional = true},
                {.title = "created", .rank = 3},
                {.title = "took", .right = true, .rank = 4},
-               {.title = labels ? "labels" : "", .rank = 5},
+               {.title = "labels", .rank = 5, .optional = true},
                {.title = "description", .rank = 6},
-               {.title = "", .rank = 7}});
+               {.title = "", .rank = 7, .optional = true}});
   for (const v1::Job& job : jobs) {
     const v1::JobProgress& progress = job.progress();
     table.Add({{.text = ShortName(job.name()), .style = Style::kBold},
@@ -81,7 +86,8 @@ Table JobTable(const std::vector<v1::Job>& jobs) {
                {.text = absl::StrCat(progress.step(), "/", progress.total_steps())},
                {.text = progress.step() > 0 ? FormatNumber(progress.loss()) : "-"},
                {.text = progress.has_evaluation_accuracy() ? FormatPercent(progress.evaluation_accuracy()) : "-"},
-               {.text = priorities ? absl::StrCat(job.priority()) : ""},
+               {.text = job.priority() != 0 ? absl::StrCat(job.priority()) : ""},
+               {.text = Printable(job.owner())},
                {.text = FormatMinute(job.create_time())},
                {.text = job.has_start_time() ? FormatElapsed(JobView(job).Elapsed(absl::Now())) : "-"},
                {.text = Printable(FormatLabels(job.labels())), .style = Style::kDim},
@@ -89,6 +95,12 @@ Table JobTable(const std::vector<v1::Job>& jobs) {
                {.text = Why(job), .style = Style::kDim}});
   }
   return table;
+}
+
+std::string FirstLines(const std::string& text, int lines) {
+  size_t end = 0;
+  for (int i = 0; i < lines && end < text.size(); ++i) end = std::min(text.find('\n', end), text.size() - 1) + 1;
+  return text.substr(0, end);
 }
 
 int ListCommand(const Context& context, const ListOptions& options) {
@@ -107,6 +119,28 @@ int ListCommand(const Context& context, const ListOptions& options) {
     context.out() << JobTable(*jobs).Render(context.console.width, context.color());
   } else {
     context.Note(options.filter.empty() ? "no jobs; `trainctl run FILE` makes one" : "no such jobs");
+  }
+  return kOk;
+}
+
+// The list again and again, until Ctrl-C.
+int WatchList(const Context& context, const ListOptions& options) {
+  constexpr absl::Duration kBetween = absl::Seconds(2);
+  if (!context.console.out_is_terminal || context.json || context.quiet) {
+    context.err() << "error: --watch draws on a terminal; for a program there is `trainctl watch JOB --json`\n";
+    return kUsage;
+  }
+  Client client = context.MakeClient();
+  const Signals signals;
+  LiveScreen screen(context.out());
+  for (absl::Time next = absl::Now(); !signals.interrupted(); absl::SleepFor(kFrameTime)) {
+    if (absl::Now() < next) continue;
+    const absl::StatusOr<std::vector<v1::Job>> jobs = client.ListJobs(options);
+    if (!jobs.ok()) return context.Fail(jobs.status());
+    const TerminalSize size = GetTerminalSize(STDOUT_FILENO);
+    const std::string table = jobs->empty() ? "no jobs\n" : JobTable(*jobs).Render(size.width, context.color());
+    screen.Draw(FirstLines(table, size.height - 1));
+    next = absl::Now() + kBetween;
   }
   return kOk;
 }
@@ -139,6 +173,9 @@ void PrintJob(const Context& context, const v1::Job& job, bool verbose) {
   if (job.state() == v1::JOB_STATE_QUEUED) SayQueue(context, job.queue());
   if (job.has_error()) context.Say("error", job.error().message());
   for (const std::string& line : job.error().last_log_lines()) context.Say("", "| " + line);
+  if (!job.owner().empty()) context.Say("owner", job.owner());
+  if (job.sharing().public_()) context.Say("shared with", "everybody");
+  if (!job.sharing().readers().empty()) context.Say("shared with", absl::StrJoin(job.sharing().readers(), ", "));
   if (!job.labels().empty()) context.Say("labels", FormatLabels(job.labels()));
   if (job.priority() != 0) context.Say("priority", absl::StrCat(job.priority()));
   SayProgress(context, job.progress());
@@ -163,27 +200,41 @@ void PrintJob(const Context& context, const v1::Job& job, bool verbose) {
   if (!job.request_id().empty()) context.Say("request", job.request_id());
 }
 
-int GetSpec(const Context& context, const v1::Job& job) {
+// The job file in text format, or in the `format` that is not empty; --json alone prints the message as the API does.
+int GetSpec(const Context& context, const v1::Job& job, const std::string& format) {
   const v1::JobSpec& spec = job.has_resolved_spec() ? job.resolved_spec() : job.spec();
-  if (context.json) {
+  if (format.empty() && context.json) {
     context.PrintJson(spec);
-  } else {
+  } else if (format.empty() || format == "text") {
     context.out() << PrintText(spec);
+  } else {
+    const absl::StatusOr<std::string> text = PrintYaml(spec, format == "json" ? YamlStyle::kJson : YamlStyle::kYaml);
+    if (!text.ok()) return context.Fail(text.status());
+    context.out() << *text;
   }
   return kOk;
 }
 
-int GetCommand(const Context& context, const std::string& name, bool spec, bool verbose) {
+struct GetOptions {
+  std::string job;
+  bool spec = false;
+  std::string format;
+  bool verbose = false;
+};
+
+int GetCommand(const Context& context, const GetOptions& options) {
+  const std::string name = JobName(options.job);
+  const bool spec = options.spec;
   const absl::StatusOr<v1::Job> job =
       context.MakeClient().GetJob(name, spec ? v1::JOB_VIEW_RESOLVED : v1::JOB_VIEW_UNSPECIFIED);
   if (!job.ok()) return context.Fail(job.status());
-  if (spec) return GetSpec(context, *job);
+  if (spec) return GetSpec(context, *job, options.format);
   if (context.json) {
     context.PrintJson(*job);
   } else if (context.quiet) {
     context.out() << EnumName(job->state()) << "\n";
   } else {
-    PrintJob(context, *job, verbose);
+    PrintJob(context, *job, options.verbose);
   }
   return kOk;
 }
@@ -206,7 +257,7 @@ void AddWatch(CLI::App& app, Context& context) {
   command.add_option("JOB", *name, "Job to watch")->required();
   command.add_option("--after", options->after_sequence, "Only events after this sequence number")
       ->check(CLI::NonNegativeNumber);
-  AddEnums(command, "--kinds", *kinds, *v1::EventKind_descriptor(), "KIND,...",
+  AddEnums(command, context, "--kinds", *kinds, *v1::EventKind_descriptor(), "KIND,...",
            "Only events of these kinds, and changes of state: ");
   command.add_option("--layers", options->layers, "Statistics of these layers only")
       ->delimiter(',')
@@ -220,26 +271,31 @@ void AddWatch(CLI::App& app, Context& context) {
 }
 
 void AddList(CLI::App& app, Context& context) {
-  CLI::App& command = *app.add_subcommand("list", "List the jobs, newest first");
+  CLI::App& command = *app.add_subcommand("list", "List the jobs, newest first")->alias("ps");
   command.footer(
       "Examples:\n"
       "  trainctl list\n"
-      "  trainctl list --state running,queued --label team=vision\n"
+      "  trainctl list --state running,queued -l team=vision\n"
+      "  trainctl list -w                                   again and again, until Ctrl-C\n"
       "  trainctl list --filter 'dataset:fashion AND create_time > 2026-01-31' --sort priority,desc --limit 20\n"
       "  trainctl list --json | jq -r 'select(.state == \"JOB_STATE_FAILED\") | .error.message'\n"
       "A filter compares with = != < <= > >=, a colon finds a part of a text, NOT, AND and OR combine (OR binds "
       "tighter).");
   auto states = std::make_shared<std::vector<int>>();
   auto flags = std::make_shared<ListFlags>();
-  AddEnums(command, "--state", *states, *v1::JobState_descriptor(), "STATE,...", "Only jobs in these states: ");
+  auto watch = std::make_shared<bool>(false);
+  command.add_flag("-w,--watch", *watch, "On a terminal: show the list as it changes");
+  AddEnums(command, context, "--state", *states, *v1::JobState_descriptor(), "STATE,...",
+           "Only jobs in these states: ");
   AddListFlags(
       command, *flags,
-      {.fields = "name, uid, state, display_name, labels, dataset, priority, create_time, start_time, end_time, "
+      {.fields = "name, uid, state, display_name, labels, dataset, owner, priority, create_time, start_time, end_time, "
                  "update_time",
        .labels = true});
-  command.callback([&context, states, flags] {
-    context.action = [&context, states, flags] {
-      return ListCommand(context, ToListOptions(*flags, StateCondition(*states)));
+  command.callback([&context, states, flags, watch] {
+    context.action = [&context, states, flags, watch] {
+      const ListOptions options = ToListOptions(*flags, StateCondition(*states));
+      return *watch ? WatchList(context, options) : ListCommand(context, options);
     };
   });
 }
@@ -254,16 +310,18 @@ void AddJobCommands(CLI::App& app, Context& context) {
       "Examples:\n"
       "  trainctl get cnn\n"
       "  trainctl get cnn --verbose                   with uid, etag and all times\n"
-      "  trainctl get cnn --spec > again.textproto    every default filled in; can be submitted again");
-  auto name = std::make_shared<std::string>();
-  auto spec = std::make_shared<bool>(false);
-  auto verbose = std::make_shared<bool>(false);
-  command.add_option("JOB", *name, "Job to show")->required();
-  command.add_flag("--spec", *spec, "Print the job file with every default filled in");
-  command.add_flag("-v,--verbose", *verbose, "Everything there is");
-  command.callback([&context, name, spec, verbose] {
-    context.action = [&context, name, spec, verbose] { return GetCommand(context, JobName(*name), *spec, *verbose); };
-  });
+      "  trainctl get cnn --spec > again.textproto    every default filled in; can be submitted again\n"
+      "  trainctl get cnn --spec -o yaml > again.yaml the same in YAML; -o json: in JSON");
+  auto options = std::make_shared<GetOptions>();
+  command.add_option("JOB", options->job, "Job to show")->required();
+  CLI::Option* spec = command.add_flag("--spec", options->spec, "Print the job file with every default filled in");
+  command.add_option("-o,--output", options->format, "Of --spec: text (the default), yaml or json")
+      ->check(CLI::IsMember({"text", "yaml", "json"}))
+      ->type_name("FORMAT")
+      ->needs(spec);
+  command.add_flag("-v,--verbose", options->verbose, "Everything there is");
+  command.callback(
+      [&context, options] { context.action = [&context, options] { return GetCommand(context, *options); }; });
 }
 
 }  // namespace traind::client

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "client/cli/finding_view.h"
 #include "client/enum_names.h"
 #include "client/names.h"
 
@@ -158,9 +159,21 @@ void JobView::Apply(const v1::Event& event) {
     case v1::Event::kPreprocessing:
       preprocessing_ = event.preprocessing();
       break;
+    case v1::Event::kFinding:
+      ApplyFinding(event);
+      break;
+    case v1::Event::kData:
     case v1::Event::KIND_NOT_SET:
       break;
   }
+}
+
+// What stands in the spec was warned of when the job was made.
+void JobView::ApplyFinding(const v1::Event& event) {
+  const v1::Finding& finding = event.finding();
+  findings_[finding.id()] = finding;
+  if (finding.warned()) return;
+  AddNote(event, DescribeFinding(finding), SeverityStyle(finding));
 }
 
 absl::Duration JobView::Elapsed(absl::Time now) const {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -55,7 +56,9 @@ class JobView {
   const v1::StatisticsReport& statistics() const { return statistics_; }
   const std::string& checkpoint() const { return checkpoint_; }            // Newest; empty before the first.
   const std::string& best_checkpoint() const { return best_checkpoint_; }  // Empty when none was called best.
-  const std::deque<Note>& notes() const { return notes_; }                 // Newest last.
+  // As they are now, those that are RESOLVED among them, by their ids.
+  const std::map<std::string, v1::Finding>& findings() const { return findings_; }
+  const std::deque<Note>& notes() const { return notes_; }  // Newest last.
   const std::optional<v1::JobError>& error() const { return error_; }
   // Training time over all attempts, until `now`. Of a server that does not count it: from the first RUNNING to the
   // end.
@@ -71,6 +74,7 @@ class JobView {
   static constexpr size_t kNotes = 64;
 
   void ApplyState(const v1::Event& event);
+  void ApplyFinding(const v1::Event& event);
   void AddNote(const v1::Event& event, absl::string_view text, Style style = Style::kPlain);
 
   v1::Job job_;
@@ -84,6 +88,7 @@ class JobView {
   std::optional<v1::PreprocessingReport> preprocessing_;
   v1::StatisticsReport statistics_;
   std::string checkpoint_, best_checkpoint_;
+  std::map<std::string, v1::Finding> findings_;
   std::deque<Note> notes_;
   std::optional<v1::JobError> error_;
   std::optional<absl::Time> start_, end_;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
+#include "client/cli/finding_view.h"
 #include "client/enum_names.h"
 #include "client/names.h"
 
@@ -284,6 +285,21 @@ bool MayTrainOn(const v1::Job& job) {
   return !job.spec().has_lottery_ticket() && !absl::StartsWith(job.state_reason(), "early stopping");
 }
 
+constexpr size_t kFindingsTold = 3;  // In a summary.
+
+// Open causes that cost something, the worst first.
+std::vector<const v1::Finding*> WorstFindings(const JobView& view) {
+  std::vector<const v1::Finding*> worst;
+  for (const auto& [id, finding] : view.findings()) {
+    const bool open = finding.state() == v1::Finding::STATE_OPEN && finding.root().empty();
+    if (open && finding.severity() >= v1::Finding::SEVERITY_WARNING) worst.push_back(&finding);
+  }
+  std::stable_sort(worst.begin(), worst.end(), [](const v1::Finding* a, const v1::Finding* b) {
+    return a->severity() != b->severity() ? a->severity() > b->severity() : a->first_step() < b->first_step();
+  });
+  return worst;
+}
+
 }  // namespace
 
 std::string RenderSummary(const JobView& view, bool color, bool error_was_said) {
@@ -309,6 +325,10 @@ std::string RenderSummary(const JobView& view, bool color, bool error_was_said) 
     say(StyledLine().Add(absl::StrCat("checkpoint: ", view.checkpoint(),
                                       other_is_best ? ", the best is " + view.best_checkpoint() : "")));
   }
+  const std::vector<const v1::Finding*> worst = WorstFindings(view);
+  for (size_t i = 0; i < std::min(worst.size(), kFindingsTold); ++i) {
+    say(StyledLine().Add(Printable(DescribeFinding(*worst[i])), SeverityStyle(*worst[i])));
+  }
   say(StyledLine().Add("try next:", Style::kDim));
   const auto suggest = [&](const std::string& command, absl::string_view purpose) {
     say(StyledLine().Add("  " + PadRight("trainctl " + command, 34)).Add(absl::StrCat(" # ", purpose), Style::kDim));
@@ -321,6 +341,7 @@ std::string RenderSummary(const JobView& view, bool color, bool error_was_said) 
     suggest("model predict " + id + split, "outputs for ten examples");
     suggest("model download " + best, "the weights, as safetensors");
   }
+  if (!view.findings().empty()) suggest("findings " + id, "what was found in it, and what helps");
   suggest("watch " + id + " --snapshot", "the inside of its layers");
   if (view.state() == v1::JOB_STATE_SUCCEEDED && view.step() > 0 && MayTrainOn(job)) {
     suggest(absl::StrCat("extend ", id, " --steps ", 2 * view.step()), "train it as long again");

@@ -126,7 +126,7 @@ void AddOperationCommands(CLI::App& app, Context& context) {
         "  trainctl operations --filter 'target:cnn' --limit 5\n"
         "The newest come first. Done ones are forgotten after a week.");
     auto flags = std::make_shared<ListFlags>();
-    AddListFlags(command, *flags, {.fields = "name, done, state, method, target, create_time", .sort = false});
+    AddListFlags(command, *flags, {.fields = "name, done, state, method, target, owner, create_time", .sort = false});
     command.callback([&context, flags] {
       context.action = [&context, flags] { return ListOperations(context, ToListOptions(*flags)); };
     });

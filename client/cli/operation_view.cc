@@ -135,8 +135,8 @@ int FinishOperation(const Context& context, Client client, const absl::StatusOr<
   }
   if (!done) return code;
   if (done->has_error()) {
-    code = context.Fail(ErrorOf(*done));
-    return absl::IsCancelled(ErrorOf(*done)) ? static_cast<int>(kJobCancelled) : code;
+    context.Fail(ErrorOf(*done));
+    return absl::IsCancelled(ErrorOf(*done)) ? kJobCancelled : kJobFailed;
   }
   // Those of the beginning were said.
   auto warnings = MetadataOf(*done).warnings();

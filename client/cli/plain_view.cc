@@ -80,6 +80,24 @@ std::string Preprocessing(const v1::PreprocessingReport& report) {
   return text;
 }
 
+std::string Finding(const v1::Finding& finding) {
+  std::string text = absl::StrCat("finding id=", finding.id(), " severity=", EnumName(finding.severity()),
+                                  " state=", EnumName(finding.state()), " cause=\"", Printable(finding.cause()), "\"");
+  if (!finding.evidence().quantity().empty()) {
+    absl::StrAppendFormat(&text, " value=%.4g threshold=%.4g", finding.evidence().value(),
+                          finding.evidence().threshold());
+  }
+  if (!finding.root().empty()) absl::StrAppend(&text, " root=", finding.root());
+  if (!finding.fix().words().empty()) absl::StrAppend(&text, " fix=\"", Printable(finding.fix().words()), "\"");
+  return text;
+}
+
+std::string Data(const v1::DataProfile& data) {
+  return absl::StrFormat("data examples=%d features=%d mean=%.4g std=%.4g min=%.4g max=%.4g constant_features=%d",
+                         data.examples(), data.features(), data.mean(), data.std(), data.min(), data.max(),
+                         data.constant_features());
+}
+
 std::string Layer(const v1::LayerStatistics& layer, const v1::StatisticsReport& report) {
   std::string text = absl::StrFormat("layer name=%s mean=%.4g std=%.4g min=%.4g max=%.4g zeros=%.4f", layer.layer(),
                                      layer.mean(), layer.std(), layer.min(), layer.max(), layer.zero_fraction());
@@ -125,6 +143,10 @@ std::string PlainLines(const v1::Event& event, bool every_layer) {
                           Printable(event.log().text()), "\"\n");
     case v1::Event::kPreprocessing:
       return absl::StrCat(prefix, Preprocessing(event.preprocessing()), "\n");
+    case v1::Event::kData:
+      return absl::StrCat(prefix, Data(event.data()), "\n");
+    case v1::Event::kFinding:
+      return absl::StrCat(prefix, Finding(event.finding()), "\n");
     case v1::Event::KIND_NOT_SET:
       break;
   }

@@ -61,6 +61,10 @@ std::vector<StyledLine> Table::Lines(int width) const {
     for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], DisplayWidth(row[i].text));
   }
   std::vector<bool> shown(columns_.size(), true);
+  for (size_t i = 0; i < columns_.size(); ++i) {
+    shown[i] = !columns_[i].optional || std::any_of(rows_.begin(), rows_.end(),
+                                                    [i](const std::vector<Span>& row) { return !row[i].text.empty(); });
+  }
   while (true) {
     int total = -kGap;
     size_t least = columns_.size();

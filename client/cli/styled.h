@@ -27,8 +27,9 @@ class StyledLine {
 
 struct Column {
   std::string title;
-  bool right = false;  // Alignment.
-  int rank = 0;        // Columns of the highest rank leave a table that is too wide first; 0 always stays.
+  bool right = false;     // Alignment.
+  int rank = 0;           // Columns of the highest rank leave a table that is too wide first; 0 always stays.
+  bool optional = false;  // It is not there when no row has anything in it.
 };
 
 class Table {

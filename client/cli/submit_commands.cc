@@ -44,7 +44,14 @@ constexpr char kJobFileHelp[] =
     "  }\n"
     "  data { dataset: \"fashion\" preprocessing { scale {} } }\n"
     "  optimizer { sgd { momentum: 0.9 } learning_rate: 0.05 }\n"
-    "  epochs: 5\n";
+    "  epochs: 5\n"
+    "or the same in YAML or JSON, in a file that ends in .yaml, .yml or .json:\n"
+    "  network:\n"
+    "    layers:\n"
+    "      - {name: hidden, dense: {units: 100}, activation: {relu: {}}}\n"
+    "      - {name: logits, dense: {units: 10}}\n"
+    "  data: {dataset: fashion, preprocessing: [{scale: {}}]}\n"
+    "`trainctl schema` prints its JSON Schema, with which editors complete it.\n";
 
 void DeclareSubmit(CLI::App& command, SubmitOptions& options) {
   command.add_option("FILE", options.file, "Job file; - reads the standard input")->required();

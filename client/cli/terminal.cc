@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <string_view>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_replace.h"
@@ -41,6 +42,11 @@ TerminalSize GetTerminalSize(int descriptor) {
   }
   const TerminalSize defaults;
   return {.width = FromEnvironment("COLUMNS", defaults.width), .height = FromEnvironment("LINES", defaults.height)};
+}
+
+bool IsDumbTerminal() {
+  const char* term = std::getenv("TERM");
+  return term != nullptr && std::string_view(term) == "dumb";
 }
 
 Signals::Signals() {

@@ -22,6 +22,9 @@ struct TerminalSize {
 // Of the terminal behind `descriptor`; else from COLUMNS and LINES; else the defaults above.
 TerminalSize GetTerminalSize(int descriptor);
 
+// TERM says "dumb": it understands no escape sequences, neither colours nor drawing in place.
+bool IsDumbTerminal();
+
 // Catches SIGINT, SIGTERM, SIGHUP and SIGWINCH while it lives, and restores the handlers.
 class Signals {
  public:

@@ -61,10 +61,11 @@ void AddUploadCommands(CLI::App& app, Context& context) {
         "Examples:\n"
         "  trainctl upload list\n"
         "  trainctl upload list --filter 'complete = false' --sort update_time,desc\n"
-        "An upload is removed a week after its last bytes came.");
+        "An upload is removed a week after its last bytes came, unless the server was told otherwise (--retain "
+        "uploads=).");
     auto flags = std::make_shared<ListFlags>();
     AddListFlags(command, *flags,
-                 {.fields = "name, uid, size_bytes, committed_bytes, complete, create_time, update_time"});
+                 {.fields = "name, uid, owner, size_bytes, committed_bytes, complete, create_time, update_time"});
     command.callback([&context, flags] {
       context.action = [&context, flags] { return ListUploads(context, ToListOptions(*flags)); };
     });

@@ -186,26 +186,30 @@ void AddJobLabel(CLI::App& app, Context& context) {
 }  // namespace
 
 void AddVerbCommands(CLI::App& app, Context& context) {
-  AddVerb(app, context,
-          {"pause", "Free the threads and memory of jobs; they keep a checkpoint and their place in the queue",
-           "Examples:\n  trainctl pause cnn\n  trainctl resume cnn", "JOB", JobName, Pause});
-  AddVerb(app, context,
-          {"resume", "Let jobs go on that are PAUSED, CANCELLED or FAILED, from their newest checkpoint",
-           "Examples:\n  trainctl resume cnn\n  trainctl resume $(trainctl -q list --state paused)", "JOB", JobName,
-           Resume});
-  AddVerb(app, context,
-          {"stop", "End jobs early and well: they evaluate, save a checkpoint and have SUCCEEDED",
-           "Example:\n  trainctl stop cnn\n`cancel` ends a job without an evaluation, `pause` for a while.", "JOB",
-           JobName, Stop});
+  AddJobVerb(app, context,
+             {"pause", "Free the threads and memory of jobs; they keep a checkpoint and their place in the queue",
+              "Examples:\n  trainctl pause cnn\n  trainctl resume cnn", "JOB", JobName, Pause});
+  AddJobVerb(
+      app, context,
+      {"resume", "Let jobs go on that are PAUSED, CANCELLED or FAILED, from their newest checkpoint",
+       "Examples:\n  trainctl resume cnn\n  trainctl resume --filter 'state = PAUSED' --yes", "JOB", JobName, Resume});
+  AddJobVerb(app, context,
+             {"stop", "End jobs early and well: they evaluate, save a checkpoint and have SUCCEEDED",
+              "Example:\n  trainctl stop cnn\n`cancel` ends a job without an evaluation, `pause` for a while.", "JOB",
+              JobName, Stop});
   AddExtend(app, context);
-  AddVerb(app, context,
-          {"cancel", "End jobs and operations; a job leaves a checkpoint",
-           "Examples:\n  trainctl cancel cnn\n  trainctl cancel cnn resnet\n  trainctl cancel operations/3f2a", "JOB",
-           JobOrOperationName, Cancel});
-  AddVerb(app, context,
-          {"delete", "Remove jobs that have ended or are PAUSED, with their events and checkpoints",
-           "Examples:\n  trainctl delete cnn\n  trainctl delete $(trainctl -q list --state failed)", "JOB",
-           JobOrOperationName, DeleteJob});
+  AddJobVerb(app, context,
+             {"cancel", "End jobs and operations; a job leaves a checkpoint",
+              "Examples:\n  trainctl cancel cnn\n  trainctl cancel cnn resnet\n  trainctl cancel operations/3f2a\n"
+              "  trainctl cancel -l team=vision --yes",
+              "JOB", JobOrOperationName, Cancel});
+  AddJobVerb(app, context,
+             {"delete", "Remove jobs that have ended or are PAUSED, with their events and checkpoints",
+              "Examples:\n  trainctl delete cnn resnet\n"
+              "  trainctl delete --filter 'state = FAILED AND create_time < 2026-01-31'          what it would remove\n"
+              "  trainctl delete --filter 'state = FAILED AND create_time < 2026-01-31' --yes    removes it",
+              "JOB", JobOrOperationName, DeleteJob})
+      .alias("rm");
   AddUpdate(app, context);
   AddJobLabel(app, context);
 }

@@ -11,6 +11,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "client/cli/event_queue.h"
+#include "client/cli/finding_view.h"
 #include "client/cli/live_view.h"
 #include "client/cli/plain_view.h"
 #include "client/cli/terminal.h"
@@ -128,13 +129,12 @@ int Detach(const Context& context, const std::string& name) {
 void AddWatchFlags(CLI::App& command, WatchOptions& options) {
   command.add_flag("--plain", options.plain, "Lines, as in a pipe, also on a terminal");
   command.add_flag("--linear", options.linear, "Histograms with linear instead of logarithmic heights");
+  AddFailOn(command, options.fail_on);
 }
 
 int WatchJob(const Context& context, const std::string& name, const WatchOptions& options) {
   ConnectionState connection;
-  const char* term = std::getenv("TERM");
-  const bool live = context.console.out_is_terminal && !context.json && !context.quiet && !options.plain &&
-                    !(term != nullptr && absl::string_view(term) == "dumb");
+  const bool live = context.console.out_is_terminal && !context.json && !context.quiet && !options.plain;
   const bool lines = !live && !context.json && !context.quiet;
   Client client = context.MakeClient([&](const absl::Status& failure, absl::Duration) {
     if (!live && connection.text().empty()) context.Note("connection lost, trying again");
@@ -203,7 +203,10 @@ int WatchJob(const Context& context, const std::string& name, const WatchOptions
     if (job = client.GetJob(name, v1::JOB_VIEW_BASIC); job.ok()) view.SetJob(*job);
     context.out() << (live ? "\n" : "") << RenderSummary(view, context.color() && live, lines && error_line);
   }
-  return ExitCodeOf(view.state());
+  const int code = ExitCodeOf(view.state());
+  const bool found = std::any_of(view.findings().begin(), view.findings().end(),
+                                 [&](const auto& one) { return FailsOn(one.second, options.fail_on); });
+  return code == kOk && found ? kFailed : code;
 }
 
 }  // namespace traind::client

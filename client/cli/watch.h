@@ -18,9 +18,10 @@ struct WatchOptions {
   bool plain = false;                // Lines even on a terminal.
   bool snapshot = false;             // One frame of the live view as it is now, then return.
   bool linear = false;               // Linear heights of the histograms.
+  std::string fail_on;               // The severity of an open finding at which the exit code is kFailed; empty: none.
 };
 
-// --plain and --linear.
+// --plain, --linear and --fail-on.
 void AddWatchFlags(CLI::App& command, WatchOptions& options);
 
 // Shows the job "jobs/{id}" until it ends or Ctrl-C comes. Returns the exit code.

@@ -36,9 +36,9 @@ std::string Parent(const std::string& path) {
   return parent.empty() ? "." : parent;
 }
 
-absl::StatusOr<int> OpenForWriting(const std::string& path, int flags) {
+absl::StatusOr<int> OpenForWriting(const std::string& path, int flags, mode_t mode) {
   if (int error = Fault("create", path)) return ErrnoStatus(error, "create", path);
-  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0644);
+  const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, mode);
   if (fd < 0) return ErrnoStatus(errno, "create", path);
   return fd;
 }
@@ -94,14 +94,14 @@ absl::Status ErrnoStatus(int error, absl::string_view operation, absl::string_vi
   }
 }
 
-absl::StatusOr<OutputFile> OutputFile::Create(const std::string& path) {
-  auto fd = OpenForWriting(path, O_TRUNC);
+absl::StatusOr<OutputFile> OutputFile::Create(const std::string& path, mode_t mode) {
+  auto fd = OpenForWriting(path, O_TRUNC, mode);
   if (!fd.ok()) return fd.status();
   return OutputFile(path, *fd);
 }
 
 absl::StatusOr<OutputFile> OutputFile::Resume(const std::string& path, int64_t size) {
-  auto fd = OpenForWriting(path, 0);
+  auto fd = OpenForWriting(path, 0, kOwnersAlone);
   if (!fd.ok()) return fd.status();
   OutputFile file(path, *fd);
   struct stat info;
@@ -141,14 +141,14 @@ absl::Status OutputFile::Close() {
   return status;
 }
 
-absl::Status WriteFile(const std::string& path, absl::string_view data) {
-  auto file = OutputFile::Create(path);
+absl::Status WriteFile(const std::string& path, absl::string_view data, mode_t mode) {
+  auto file = OutputFile::Create(path, mode);
   if (!file.ok()) return file.status();
   if (absl::Status status = file->Append(data); !status.ok()) return status;
   return file->Close();
 }
 
-absl::Status AtomicWrite(const std::string& path, absl::string_view data) {
+absl::Status AtomicWrite(const std::string& path, absl::string_view data, mode_t mode) {
   // A rename would put the file in the place of a device, such as /dev/null.
   if (struct stat there; stat(path.c_str(), &there) == 0 && !S_ISREG(there.st_mode)) {
     return absl::InvalidArgumentError(absl::StrCat(path, " is no regular file, and is not replaced by one"));
@@ -156,7 +156,7 @@ absl::Status AtomicWrite(const std::string& path, absl::string_view data) {
   // Unique within the process and between processes, so that two writers never share a temporary file.
   static std::atomic<uint64_t> counter = 0;
   const std::string temporary = absl::StrCat(path, ".tmp-", getpid(), "-", counter.fetch_add(1));
-  absl::Status status = WriteFile(temporary, data);
+  absl::Status status = WriteFile(temporary, data, mode);
   if (status.ok()) status = Rename(temporary, path);
   if (!status.ok()) unlink(temporary.c_str());
   return status;
@@ -190,8 +190,10 @@ absl::Status CreateFolders(const std::string& path) {
     if (error) return ErrnoStatus(error.value(), "create", folder);
     missing.push_back(folder);
   }
-  std::filesystem::create_directories(path, error);  // Also says it when there is a file of the name.
-  if (error) return ErrnoStatus(error.value(), "create", path);
+  for (auto folder = missing.rbegin(); folder != missing.rend(); ++folder) {
+    if (mkdir(folder->c_str(), S_IRWXU) != 0 && errno != EEXIST) return ErrnoStatus(errno, "create", *folder);
+  }
+  if (!std::filesystem::is_directory(path, error)) return ErrnoStatus(ENOTDIR, "create", path);
   for (const std::string& folder : missing) {
     const absl::Status status = SyncFolder(Parent(folder));
     if (status.ok()) continue;

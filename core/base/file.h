@@ -1,8 +1,11 @@
 // Files, written so that a crash at any moment leaves the old content or the new one, and read without trusting them.
+// What is made is for its owner alone (files 0600, folders 0700), where nothing else is said.
 // Errors carry the path and the system's text: a missing file is NOT_FOUND, a full disk (or quota, or file size limit)
 // RESOURCE_EXHAUSTED of the machine (machine.h), missing rights PERMISSION_DENIED. Functions are thread-safe, classes
 // thread-compatible.
 #pragma once
+
+#include <sys/types.h>
 
 #include <cstddef>
 #include <cstdint>
@@ -18,12 +21,14 @@ namespace traind::core {
 // The status for an errno: "cannot <operation> <path>: <text>".
 absl::Status ErrnoStatus(int error, absl::string_view operation, absl::string_view path);
 
+inline constexpr mode_t kOwnersAlone = 0600;
+
 // A new file, written from front to back. A file that was not closed stays until its owner removes it: write in a
 // temporary folder or under a temporary name.
 class OutputFile {
  public:
   // Creates or empties the file.
-  static absl::StatusOr<OutputFile> Create(const std::string& path);
+  static absl::StatusOr<OutputFile> Create(const std::string& path, mode_t mode = kOwnersAlone);
   // Opens or creates a file and drops what is past `size`, which must not exceed what is there (OUT_OF_RANGE).
   static absl::StatusOr<OutputFile> Resume(const std::string& path, int64_t size);
   OutputFile(OutputFile&& other) noexcept : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)) {}
@@ -46,9 +51,10 @@ class OutputFile {
 };
 
 // Creates or replaces the file and makes its content durable; a crash may leave part of it.
-absl::Status WriteFile(const std::string& path, absl::string_view data);
-// As WriteFile, but the file has the old content or the new one whatever happens; durable on return.
-absl::Status AtomicWrite(const std::string& path, absl::string_view data);
+absl::Status WriteFile(const std::string& path, absl::string_view data, mode_t mode = kOwnersAlone);
+// As WriteFile, but the file has the old content or the new one whatever happens; durable on return. `mode` is less the
+// process's umask.
+absl::Status AtomicWrite(const std::string& path, absl::string_view data, mode_t mode = kOwnersAlone);
 // The whole file; RESOURCE_EXHAUSTED when it is larger than `limit` bytes.
 absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t limit);
 

@@ -8,11 +8,11 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "core/base/enum_name.h"
 #include "core/base/registry.h"
 #include "core/data_initialization/data_initializer.h"
+#include "core/insight/rule.h"
 #include "core/kinds/activation.h"
 #include "core/kinds/augmentation.h"
 #include "core/kinds/block.h"
@@ -25,40 +25,14 @@
 #include "core/kinds/transform.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/descriptor.pb.h"
+#include "proto/commented.h"
 #include "traind/v1/job.pb.h"
-
-// All .proto files, compiled with their comments; made by proto/embed.cmake.
-extern const unsigned char kDescriptorSet[];
-extern const unsigned long kDescriptorSetSize;
 
 namespace traind::core {
 namespace {
 
 using google::protobuf::Descriptor;
-using google::protobuf::DescriptorPool;
 using google::protobuf::FieldDescriptor;
-
-// The descriptors with their comments, which generated code leaves out. Lives as long as the process.
-const DescriptorPool& Commented() {
-  static const DescriptorPool* const kPool = [] {
-    auto* pool = new DescriptorPool;
-    google::protobuf::FileDescriptorSet files;
-    files.ParseFromArray(kDescriptorSet, static_cast<int>(kDescriptorSetSize));
-    for (const auto& file : files.file()) pool->BuildFile(file);  // In the order of their imports.
-    return pool;
-  }();
-  return *kPool;
-}
-
-// A comment as one line: the one behind the declaration, or the one before it.
-template <class Described>
-std::string Comment(const Described& described) {
-  google::protobuf::SourceLocation location;
-  if (!described.GetSourceLocation(&location)) return "";
-  const std::string& text = location.trailing_comments.empty() ? location.leading_comments : location.trailing_comments;
-  std::vector<std::string> words = absl::StrSplit(text, absl::ByAnyChar(" \n\t"), absl::SkipEmpty());
-  return absl::StrJoin(words, " ");
-}
 
 std::string TypeName(const FieldDescriptor& field) {
   if (field.is_map()) {
@@ -73,12 +47,12 @@ std::string TypeName(const FieldDescriptor& field) {
 
 // The comment; for an enum also the names to choose from, with theirs.
 std::string Summary(const FieldDescriptor& field) {
-  std::string summary = Comment(field);
+  std::string summary = CommentOf(field);
   if (field.enum_type() == nullptr) return summary;
   std::vector<std::string> values;
   for (int i = 0; i < field.enum_type()->value_count(); ++i) {
     const auto& value = *field.enum_type()->value(i);
-    const std::string comment = Comment(value);
+    const std::string comment = CommentOf(value);
     values.push_back(comment.empty() ? EnumName(value) : absl::StrCat(EnumName(value), " (", comment, ")"));
   }
   return absl::StrCat(summary, summary.empty() ? "" : " ", "One of: ", absl::StrJoin(values, "; "));
@@ -98,8 +72,9 @@ v1::Component& AddComponent(const std::string& category, const std::string& name
   component.set_message(message.full_name());
   component.set_summary(summary);
   // An extension's message is in no .proto of ours, so that its comments are not known.
-  const Descriptor* commented = Commented().FindMessageTypeByName(message.full_name());
+  const Descriptor* commented = CommentedFiles().FindMessageTypeByName(message.full_name());
   const Descriptor& described = commented == nullptr ? message : *commented;
+  component.set_description(CommentOf(described));
   for (int i = 0; i < described.field_count(); ++i) Fill(*described.field(i), component.add_fields());
   return component;
 }
@@ -108,7 +83,7 @@ v1::Component& AddComponent(const std::string& category, const std::string& name
 template <class Interface>
 void AddCategory(const std::string& category, const Descriptor& holder, v1::ListComponentsResponse& response,
                  bool beside = false) {
-  const Descriptor& commented = *Commented().FindMessageTypeByName(holder.full_name());
+  const Descriptor& commented = *CommentedFiles().FindMessageTypeByName(holder.full_name());
   auto extensions = Registry<Interface>::Get().entries();  // Those that the holder has no field for.
   const auto* kinds = holder.FindOneofByName("kind");
   for (int i = 0; i < kinds->field_count(); ++i) {
@@ -145,7 +120,7 @@ void AddPart(const Descriptor& message, const std::string& comment, std::set<std
              v1::ListComponentsResponse& response) {
   if (message.file()->package() != v1::JobSpec::descriptor()->file()->package()) return;
   if (message.options().map_entry() || !seen.insert(message.full_name()).second) return;
-  const std::string own = Comment(message);
+  const std::string own = CommentOf(message);
   // What is one of several kinds is listed among them.
   const auto& listed = response.components();
   const bool is_kind = std::any_of(listed.begin(), listed.end(), [&](const v1::Component& component) {
@@ -154,14 +129,14 @@ void AddPart(const Descriptor& message, const std::string& comment, std::set<std
   if (!is_kind) AddComponent("part of a job", PartName(message), message, own.empty() ? comment : own, response);
   for (int i = 0; i < message.field_count(); ++i) {
     const FieldDescriptor& field = *message.field(i);
-    if (field.message_type() != nullptr) AddPart(*field.message_type(), Comment(field), seen, response);
+    if (field.message_type() != nullptr) AddPart(*field.message_type(), CommentOf(field), seen, response);
   }
 }
 
 // Everything else that a job file can hold.
 void AddParts(v1::ListComponentsResponse& response) {
   std::set<std::string> seen;
-  AddPart(*Commented().FindMessageTypeByName(v1::JobSpec::descriptor()->full_name()), "", seen, response);
+  AddPart(*CommentedFiles().FindMessageTypeByName(v1::JobSpec::descriptor()->full_name()), "", seen, response);
 }
 
 }  // namespace
@@ -180,6 +155,7 @@ v1::ListComponentsResponse ListComponents() {
   AddCategory<Transform>("preprocessing", *v1::Preprocessing::descriptor(), response);
   AddCategory<Augmentation>("augmentation", *v1::Augmentation::descriptor(), response, /*beside=*/true);
   AddCategory<DataInitializer>("data_initialization", *v1::DataInitialization::descriptor(), response, /*beside=*/true);
+  AddCategory<Rule>("rule", *v1::Rule::descriptor(), response);
   AddParts(response);
   return response;
 }

@@ -103,15 +103,11 @@ absl::StatusOr<CheckpointFiles> ReadManifest(const std::string& dir, int64_t ste
   return files;
 }
 
-absl::Status VerifyFile(const std::string& path, const v1::CheckpointFile& expected) {
-  auto mapped = MappedFile::Open(path);
-  if (!mapped.ok()) return Damaged(path, mapped.status().message());
-  if (mapped->size() != expected.size_bytes()) {
-    return Damaged(path, absl::StrCat(mapped->size(), " bytes instead of ", expected.size_bytes()));
-  }
-  const std::string found = Crc32Hex(mapped->data());
-  if (found == expected.crc32()) return absl::OkStatus();
-  return Damaged(path, absl::StrCat("the checksum is ", found, ", but the manifest says ", expected.crc32()));
+// Null when the manifest has none of that name.
+const v1::CheckpointFile* FileOf(const v1::CheckpointManifest& manifest, absl::string_view name) {
+  const auto file = std::find_if(manifest.files().begin(), manifest.files().end(),
+                                 [&](const v1::CheckpointFile& one) { return one.name() == name; });
+  return file == manifest.files().end() ? nullptr : &*file;
 }
 
 absl::Status WriteTensors(const std::string& folder, const char* name, absl::Span<const TensorSource> tensors,
@@ -273,15 +269,12 @@ absl::Status SaveCheckpoint(const std::string& dir, const CheckpointContent& con
 }
 
 std::string CheckpointFiles::preprocessing_path() const {
-  const bool present = std::any_of(manifest.files().begin(), manifest.files().end(),
-                                   [](const v1::CheckpointFile& file) { return file.name() == kPreprocessingFile; });
-  return present ? Join(dir, kPreprocessingFile) : "";
+  return preprocessing_file() != nullptr ? Join(dir, kPreprocessingFile) : "";
 }
 
-const v1::CheckpointFile& CheckpointFiles::weights_file() const {
-  return *std::find_if(manifest.files().begin(), manifest.files().end(),
-                       [](const v1::CheckpointFile& file) { return file.name() == kWeightsFile; });
-}
+const v1::CheckpointFile& CheckpointFiles::weights_file() const { return *FileOf(manifest, kWeightsFile); }
+
+const v1::CheckpointFile* CheckpointFiles::preprocessing_file() const { return FileOf(manifest, kPreprocessingFile); }
 
 absl::StatusOr<std::vector<CheckpointFiles>> ListCheckpoints(const std::string& dir) {
   auto steps = ListSteps(dir);
@@ -340,6 +333,17 @@ absl::StatusOr<CheckpointFiles> FindCheckpoint(const std::string& dir, absl::str
       "; there are: ", absl::StrJoin(*checkpoints, ", ", [](std::string* out, const CheckpointFiles& files) {
         absl::StrAppend(out, files.manifest.step());
       })));
+}
+
+absl::Status VerifyFile(const std::string& path, const v1::CheckpointFile& expected) {
+  auto mapped = MappedFile::Open(path);
+  if (!mapped.ok()) return Damaged(path, mapped.status().message());
+  if (mapped->size() != expected.size_bytes()) {
+    return Damaged(path, absl::StrCat(mapped->size(), " bytes instead of ", expected.size_bytes()));
+  }
+  const std::string found = Crc32Hex(mapped->data());
+  if (found == expected.crc32()) return absl::OkStatus();
+  return Damaged(path, absl::StrCat("the checksum is ", found, ", but the manifest says ", expected.crc32()));
 }
 
 absl::Status VerifyCheckpoint(const CheckpointFiles& checkpoint) {

@@ -57,8 +57,9 @@ struct CheckpointFiles {
   std::string weights_path() const { return dir + "/" + kWeightsFile; }
   // Empty when there is none.
   std::string preprocessing_path() const;
-  // Size and checksum of the weights, as the manifest has them.
+  // Size and checksum, as the manifest has them. Of the preprocessing: null when there is none.
   const v1::CheckpointFile& weights_file() const;
+  const v1::CheckpointFile* preprocessing_file() const;
 };
 
 // Those whose manifest is sound, oldest first; damaged ones are left out. Files are not read. Empty without the folder.
@@ -72,6 +73,8 @@ absl::StatusOr<CheckpointFiles> FindCheckpoint(const std::string& dir, absl::str
 absl::Status RememberDeletedBest(const std::string& dir, uint64_t step);
 // Reads every file and compares sizes and checksums: DATA_LOSS names the first that differs.
 absl::Status VerifyCheckpoint(const CheckpointFiles& checkpoint);
+// The same of one file.
+absl::Status VerifyFile(const std::string& path, const v1::CheckpointFile& expected);
 
 // Makes the checkpoint the first one in the folder of another job (created if absent), durable and sharing the bytes:
 // either folder may be pruned afterwards. NOT_FOUND: it was pruned or replaced just now. `dir` is not to be used after

@@ -62,6 +62,10 @@ class Safetensors {
   const std::vector<Entry>& integers() const { return integers_; }  // Not among them, nor found or loaded below.
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   const Entry* Find(absl::string_view name) const;  // Null when there is none.
+  // The tensor's bytes, little-endian, as long as the file is open.
+  absl::string_view Bytes(const Entry& entry) const {
+    return file_.data().substr(static_cast<size_t>(entry.begin), static_cast<size_t>(entry.end - entry.begin));
+  }
   // The tensor as float32; `values` has Elements(entry.shape) places.
   void Read(const Entry& entry, absl::Span<float> values) const;
   // The named tensor with its values, or NOT_FOUND.

@@ -37,6 +37,7 @@ struct ImportOptions {
   std::string dir = {};  // Where the dataset shall be: a path that does not exist, in an existing folder.
   absl::Time create_time = absl::Now();
   std::string uid = NewUid();
+  std::string owner = {};
   int64_t max_bytes =
       int64_t{1} << 40;         // Of the dataset on disk; RESOURCE_EXHAUSTED beyond, whatever a file unpacks to.
   Progress progress = nullptr;  // In bytes, while data is copied.

@@ -288,6 +288,7 @@ v1::Dataset NewDataset(const v1::ImportDatasetRequest& request, const ImportOpti
   dataset.mutable_create_time()->set_seconds(absl::ToUnixSeconds(options.create_time));
   *dataset.mutable_update_time() = dataset.create_time();
   dataset.set_uid(options.uid);
+  dataset.set_owner(options.owner);
   *dataset.mutable_labels() = request.labels();
   AddFeatures(header, &dataset);
   return dataset;

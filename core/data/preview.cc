@@ -78,6 +78,21 @@ v1::DataSpec DataOf(const v1::PreviewDatasetRequest& request) {
   return data;
 }
 
+// The rows are those examples of the split that the request names.
+void ResolveExamples(const v1::DatasetSplit* split, v1::PreviewDatasetRequest* resolved, const FieldErrors& errors) {
+  const auto& examples = resolved->examples();
+  if (examples.empty()) return;
+  if (resolved->rows() != 0) errors.At("rows").Add("must be left out: each of `examples` has a row");
+  if (resolved->max_examples() != 0) errors.At("max_examples").Add("does not go with `examples`");
+  CheckCount(static_cast<uint64_t>(examples.size()), 1, kMostCells, errors.At("examples"));
+  for (int i = 0; split != nullptr && i < examples.size(); ++i) {
+    if (examples[i] < static_cast<uint64_t>(split->num_examples())) continue;
+    errors.At("examples", i)
+        .Add(absl::StrCat("must be below ", split->num_examples(), ": so many examples has ", split->name()));
+  }
+  resolved->set_rows(static_cast<uint32_t>(examples.size()));
+}
+
 // The images of the sheet as floats, column by column.
 class Columns {
  public:
@@ -87,8 +102,9 @@ class Columns {
         stored_(AsStored(input.split())),
         originals_(stored_, input.first_look()),
         workspace_(std::move(workspace)) {
-    // The examples that a job with this seed trains on first.
-    Sampler({.examples = stored_.count, .batch = 1, .seed = request.seed()}).Order(0, &order_);
+    order_.assign(request.examples().begin(), request.examples().end());
+    // Or the examples that a job with this seed trains on first.
+    if (order_.empty()) Sampler({.examples = stored_.count, .batch = 1, .seed = request.seed()}).Order(0, &order_);
   }
 
   int64_t elements() const { return Elements(augmenter_.output_shape()); }
@@ -158,6 +174,9 @@ v1::PreviewDatasetRequest ResolvePreview(const v1::PreviewDatasetRequest& reques
   v1::PreviewDatasetRequest resolved = request;
   const int before = errors.count();
   if (resolved.split().empty()) resolved.set_split("train");
+  const v1::DatasetSplit* split =
+      dataset == nullptr ? nullptr : RequireSplit(*dataset, resolved.split(), errors.At("split"));
+  ResolveExamples(split, &resolved, errors);
   if (resolved.rows() == 0) resolved.set_rows(kDefaultRows);
   if (resolved.columns() == 0) resolved.set_columns(kDefaultColumns);
   CheckCount(resolved.rows(), 1, kMostCells, errors.At("rows"));
@@ -173,7 +192,7 @@ v1::PreviewDatasetRequest ResolvePreview(const v1::PreviewDatasetRequest& reques
         absl::StrCat("must be a dataset of images with one or three channels; its examples are ", ToString(shape)));
     return resolved;
   }
-  if (const v1::DatasetSplit* split = RequireSplit(*dataset, resolved.split(), errors.At("split"))) {
+  if (split != nullptr) {
     const int64_t examples = LimitedTo(resolved.max_examples(), split->num_examples());
     resolved.set_rows(static_cast<uint32_t>(std::min<int64_t>(resolved.rows(), examples)));
   }

@@ -12,6 +12,7 @@
 #include "core/base/registry.h"
 #include "core/data/batch_loader.h"
 #include "core/graph/graph.h"
+#include "core/insight/resolve.h"
 #include "core/job/cadence.h"
 #include "core/job/check_values.h"
 #include "core/job/describe.h"
@@ -192,6 +193,7 @@ void ResolveSettings(v1::JobSpec& spec, uint32_t max_threads, const FieldErrors&
   }
   CheckCount(data.prefetch_threads(), 1, kMaxPrefetch, errors.At("data").At("prefetch_threads"));
   ResolveStatistics(*spec.mutable_statistics(), errors.At("statistics"));
+  ResolveInsight(*spec.mutable_insight(), errors.At("insight"));
   ResolveCheckpoint(*spec.mutable_checkpoint(), errors.At("checkpoint"));
   if (spec.has_max_duration()) CheckDuration(spec.max_duration(), /*above_zero=*/true, errors.At("max_duration"));
 }

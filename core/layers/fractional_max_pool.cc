@@ -23,7 +23,6 @@ namespace {
 
 using onednn::Type;
 
-constexpr Purpose kPoolPurpose = Purpose::Numbered(11);
 constexpr int64_t kMaxPixels = int64_t{1} << 24;  // Of an axis.
 constexpr int kSide = 3;                          // Longest region: a place in it is row * kSide + column.
 constexpr int kBlock = 16;                        // Channels taken at once.

@@ -9,6 +9,8 @@
 
 namespace traind::core {
 
+inline constexpr Purpose kPoolPurpose = Purpose::Numbered(11);
+
 // The regions of an axis of `input` pixels: region i is [starts[i], starts[i] + length), length being
 // starts[i + 1] - starts[i] for disjoint regions and one more for overlapping ones. Together they cover the axis.
 struct RegionRule {

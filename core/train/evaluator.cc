@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "core/data/batch_loader.h"
 #include "core/job/job_memory.h"
@@ -12,6 +13,20 @@
 #include "core/train/trained_model.h"
 
 namespace traind::core {
+namespace {
+
+constexpr int64_t kMostClassesCounted = 1000;
+
+// The first of equal ones counts; an example without a number has none.
+void CountAnswers(const float* output, int64_t examples, std::vector<int64_t>& counts) {
+  const auto classes = static_cast<int64_t>(counts.size());
+  for (int64_t i = 0; i < examples; ++i, output += classes) {
+    const float* best = std::max_element(output, output + classes);
+    if (*best == *best) ++counts[best - output];
+  }
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Evaluator>> Evaluator::Make(const Model& model, PlanOptions options, Split split,
                                                            const v1::JobSpec& spec, const InputPipeline& input) {
@@ -44,6 +59,7 @@ absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const Progress& progress) {
   double spread = 0;
   int64_t correct = 0;
   int64_t examples = 0;
+  std::vector<int64_t> predicted(outputs);
   while (const Batch* batch = (*loader)->Next()) {
     bool last = false;
     for (int64_t sample = 0; sample < samples; ++sample) {
@@ -57,6 +73,7 @@ absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const Progress& progress) {
     if (!last) continue;
     loss += loss_.Evaluate(average.output(), TargetsOf(*batch), batch->count, outputs);
     if (batch->labels) correct += CountCorrect(average.output(), batch->labels, batch->count, outputs);
+    if (batch->labels) CountAnswers(average.output(), batch->count, predicted);
     examples += batch->count;
     if (looks > 1) {
       for (float value : average.spread().first(batch->count * outputs)) spread += double{value};
@@ -67,7 +84,10 @@ absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const Progress& progress) {
   metrics.set_split(spec_.data().evaluation_split());
   metrics.set_examples(examples);
   metrics.set_loss(loss / n);
-  if (split_.has_labels() && !options.targets_are_input) metrics.set_accuracy(static_cast<double>(correct) / n);
+  if (split_.has_labels() && !options.targets_are_input) {
+    metrics.set_accuracy(static_cast<double>(correct) / n);
+    if (outputs <= kMostClassesCounted) metrics.mutable_predicted()->Assign(predicted.begin(), predicted.end());
+  }
   if (looks > 1) metrics.set_spread(spread / (n * static_cast<double>(outputs)));
   return metrics;
 }

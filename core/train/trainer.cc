@@ -7,6 +7,7 @@
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "core/data/data_profile.h"
 #include "core/data_initialization/network_under_data.h"
 #include "core/job/duration.h"
 #include "core/job/early_stopping.h"
@@ -156,6 +157,7 @@ absl::Status Trainer::Start() {
   if (absl::Status status = FitInput(); !status.ok()) return status;
   for (const std::string& warning : input_->warnings()) EmitLog(v1::LogLine::LEVEL_WARNING, warning);
   ReportPreprocessing();
+  ReportData();
   model_.store->Initialize(spec_.seed());
   for (StoredParameter& parameter : model_.store->parameters()) InitializeSlots(parameter);
   if (absl::Status status = LoadInitialWeights(); !status.ok()) return status;
@@ -175,6 +177,13 @@ void Trainer::ReportPreprocessing() {
   if (spec_.data().preprocessing().empty()) return;
   v1::Event event = NewEvent();
   *event.mutable_preprocessing() = input_->Report([this] { sink_.Heartbeat(step_); });
+  sink_.Emit(std::move(event));
+}
+
+void Trainer::ReportData() {
+  if (spec_.insight().profile() != v1::InsightSpec::PROFILE_DEFAULT) return;
+  v1::Event event = NewEvent();
+  *event.mutable_data() = ProfileOf(*input_, [this] { sink_.Heartbeat(step_); });
   sink_.Emit(std::move(event));
 }
 

@@ -13,6 +13,7 @@
 #include "core/checkpoint/checkpoint_dir.h"
 #include "core/data/batch_loader.h"
 #include "core/data/input_pipeline.h"
+#include "core/insight/non_finite.h"
 #include "core/job/fork.h"
 #include "core/optimizers/resolve.h"
 #include "core/optimizers/update.h"
@@ -67,6 +68,7 @@ class Trainer {
   absl::Status LoadInitialWeights();
   absl::Status InitializeWithData();
   void ReportPreprocessing();
+  void ReportData();  // For insight.
   absl::Status Resume(const LoadedCheckpoint& checkpoint);
   absl::Status LoadInput(const LoadedCheckpoint& checkpoint, bool with_augmentation);
   absl::Status LoadTensors(const LoadedCheckpoint& checkpoint, const Inherited& inherited);
@@ -85,7 +87,7 @@ class Trainer {
   absl::Status NotFinite(absl::string_view what, const Plan::Input& input);
   absl::Status InputNotFinite() const;
   absl::Status CheckpointNotFinite(uint64_t step, const absl::Status& found) const;
-  std::string FirstNotFinite(const Plan::Input& input);
+  NonFiniteSource FirstNotFinite(const Plan::Input& input);
   void KeepObservers();
   absl::Status AfterStep();
   absl::Status Evaluate();

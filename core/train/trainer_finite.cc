@@ -25,7 +25,7 @@ const StoredParameter* FirstParameter(const ParameterStore& store, const Graph& 
 }  // namespace
 
 // Runs the step again; the parameters are still those before the update.
-std::string Trainer::FirstNotFinite(const Plan::Input& input) {
+NonFiniteSource Trainer::FirstNotFinite(const Plan::Input& input) {
   const Graph& graph = *model_.graph;
   const auto layer = ran_->FirstNotFinite(input);
   const int last = static_cast<int>(graph.nodes().size()) - 1;
@@ -35,17 +35,27 @@ std::string Trainer::FirstNotFinite(const Plan::Input& input) {
     return p.gradient != nullptr && !AllFinite(p.gradient, p.stored_elements());
   };
   if (const auto* tensor = FirstParameter(*model_.store, graph, bad < 0 ? last : bad, value)) {
-    return absl::StrCat("; the first tensor with such values is \"", tensor->name, "\"");
+    return {.tensor = tensor->name};
   }
-  if (bad >= 0) return absl::StrCat("; the first layer with such values is \"", graph.nodes()[bad].name, "\"");
+  if (bad >= 0) return {.layer = graph.nodes()[bad].name};
   if (const auto* tensor = FirstParameter(*model_.store, graph, last, gradient)) {
-    return absl::StrCat("; the first tensor with such values in its gradient is \"", tensor->name, "\"");
+    return {.tensor = tensor->name, .gradient = true};
   }
-  return "";
+  return {};
 }
 
 absl::Status Trainer::NotFinite(absl::string_view what, const Plan::Input& input) {
-  std::string where = FirstNotFinite(input);
+  const NonFiniteSource source = FirstNotFinite(input);
+  const std::string where =
+      !source.layer.empty()   ? absl::StrCat("; the first layer with such values is \"", source.layer, "\"")
+      : source.tensor.empty() ? ""
+                              : absl::StrCat("; the first tensor with such values ",
+                                             source.gradient ? "in its gradient " : "", "is \"", source.tensor, "\"");
+  if (spec_.insight().profile() == v1::InsightSpec::PROFILE_DEFAULT) {
+    v1::Event event = NewEvent(step_ + 1);
+    *event.mutable_finding() = NonFiniteFinding(spec_, step_ + 1, std::string(what), source);
+    sink_.Emit(std::move(event));
+  }
   return absl::AbortedError(
       absl::StrCat("the ", what, " of step ", step_ + 1, " is not a finite number", where, kAdvice));
 }

@@ -13,6 +13,7 @@ absl::Status Trainer::BeginFork(const Inherited& inherited) {
   EmitLog(v1::LogLine::LEVEL_INFO, absl::StrCat("began with ", request_.forked_from,
                                                 inherited.optimizer ? "" : "; the optimizer's state begins anew"));
   ReportPreprocessing();
+  ReportData();
   if (!inherited.optimizer) manifest_.set_optimizer_begin_step(step_);
   if (!inherited.evaluations) ForgetEvaluations();
   // Of other weights than those that go on, or not to be compared.

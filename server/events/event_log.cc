@@ -9,7 +9,10 @@ namespace traind::server {
 void EventLog::Publish(JobKey key, const std::vector<v1::Event>& events) {
   if (events.empty()) return;
   std::vector<std::shared_ptr<const v1::Event>> shared;
-  for (const v1::Event& event : events) shared.push_back(std::make_shared<v1::Event>(event));
+  for (const v1::Event& event : events) {
+    shared.push_back(std::make_shared<v1::Event>(event));
+    metrics_->events[static_cast<size_t>(KindOf(event))].Add();
+  }
   const bool terminal = events.back().has_state() && IsTerminal(events.back().state().state());
   absl::MutexLock lock(&mu_);
   Channel& channel = channels_[key];
@@ -82,6 +85,7 @@ absl::StatusOr<JobStore::EventBatch> EventLog::Read(JobKey key, const JobStore::
 int64_t EventLog::Subscribe(JobKey key, std::function<void()> wake) {
   absl::MutexLock lock(&mu_);
   channels_[key].watchers.emplace(next_subscription_, std::move(wake));
+  metrics_->watchers.fetch_add(1, std::memory_order_relaxed);
   return next_subscription_++;
 }
 
@@ -90,7 +94,7 @@ void EventLog::Unsubscribe(JobKey key, int64_t subscription) {
   const auto found = channels_.find(key);
   if (found == channels_.end()) return;
   Channel& channel = found->second;
-  channel.watchers.erase(subscription);
+  if (channel.watchers.erase(subscription) > 0) metrics_->watchers.fetch_sub(1, std::memory_order_relaxed);
   if (channel.watchers.empty() && channel.recent.empty()) channels_.erase(found);
 }
 

@@ -15,13 +15,15 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "server/store/job_store.h"
+#include "server/telemetry/metrics.h"
 
 namespace traind::server {
 
 class EventLog {
  public:
-  // `store` outlives this. `cache_bytes` bounds the events kept for one job.
-  explicit EventLog(JobStore* store, int64_t cache_bytes = 1 << 20) : store_(store), cache_bytes_(cache_bytes) {}
+  // `store` and `metrics` outlive this. `cache_bytes` bounds the events kept for one job.
+  explicit EventLog(JobStore* store, int64_t cache_bytes = 1 << 20, Metrics* metrics = Metrics::Unread())
+      : store_(store), cache_bytes_(cache_bytes), metrics_(metrics) {}
 
   // Announces events just stored, in order. After the event of a terminal state nothing more comes for the job, unless
   // a person makes it live again.
@@ -50,6 +52,7 @@ class EventLog {
 
   JobStore* const store_;
   const int64_t cache_bytes_;
+  Metrics* const metrics_;
   mutable absl::Mutex mu_;
   std::map<JobKey, Channel> channels_ ABSL_GUARDED_BY(mu_);
   int64_t next_subscription_ ABSL_GUARDED_BY(mu_) = 1;

@@ -4,9 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/enum_name.h"
-#include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "google/protobuf/util/time_util.h"
+#include "server/resources/fingerprint.h"
 #include "server/store/job_store.h"
 
 namespace traind::server {
@@ -14,7 +13,7 @@ namespace {
 
 bool IsReplayed(v1::EventKind kind) {
   return kind == v1::EVENT_KIND_TRAIN || kind == v1::EVENT_KIND_EVALUATION || kind == v1::EVENT_KIND_STATISTICS ||
-         kind == v1::EVENT_KIND_CHECKPOINT || kind == v1::EVENT_KIND_PREPROCESSING;
+         kind == v1::EVENT_KIND_CHECKPOINT || kind == v1::EVENT_KIND_PREPROCESSING || kind == v1::EVENT_KIND_DATA;
 }
 
 // Checkpoints by time come at other steps in another run, and a job that is told to finish is evaluated at the step
@@ -65,6 +64,8 @@ std::string ReplayFingerprint(const v1::Event& event) {
     copy.mutable_checkpoint()->clear_size_bytes();
     copy.mutable_checkpoint()->clear_best();
   }
+  // Versions before 0.3 did not count the answers.
+  if (copy.has_evaluation()) copy.mutable_evaluation()->clear_predicted();
   // Versions before 0.2 did not say the kinds: a job that they began goes on without a difference.
   if (copy.has_statistics()) {
     for (v1::LayerStatistics& layer : *copy.mutable_statistics()->mutable_layers()) {
@@ -72,18 +73,11 @@ std::string ReplayFingerprint(const v1::Event& event) {
       layer.clear_activation();
     }
   }
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream stream(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&stream);
-    coded.SetSerializationDeterministic(true);
-    copy.SerializeToCodedStream(&coded);
-  }
-  return bytes;
+  return StableBytes(copy);
 }
 
 absl::StatusOr<std::vector<v1::Event>> Sequence(std::vector<v1::Event> incoming, absl::Time now, const FindStored& find,
-                                                LogPosition& position) {
+                                                LogPosition& position, const Follow& follow) {
   const auto time = google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(now));
   std::vector<v1::Event> result;
   const auto append = [&](v1::Event event) {
@@ -91,13 +85,18 @@ absl::StatusOr<std::vector<v1::Event>> Sequence(std::vector<v1::Event> incoming,
     *event.mutable_time() = time;
     result.push_back(std::move(event));
   };
+  const auto append_with_followers = [&](v1::Event event) {
+    append(std::move(event));
+    if (follow == nullptr) return;
+    for (v1::Event& next : follow(v1::Event(result.back()))) append(std::move(next));
+  };
   position.last_steps.resize(v1::EventKind_ARRAYSIZE);
   for (v1::Event& event : incoming) {
     const v1::EventKind kind = KindOf(event);
     std::optional<uint64_t>& last = position.last_steps[kind];
     if (!IsReplayed(kind) || !last.has_value() || event.step() > *last) {
       if (IsReplayed(kind)) last = event.step();
-      append(std::move(event));
+      append_with_followers(std::move(event));
       continue;
     }
     // An event of this very batch is not in the store yet.
@@ -113,7 +112,7 @@ absl::StatusOr<std::vector<v1::Event>> Sequence(std::vector<v1::Event> incoming,
       stored = *std::move(found);
     }
     if (!stored.has_value() && MayComeAnywhere(kind)) {
-      append(std::move(event));
+      append_with_followers(std::move(event));
       continue;
     }
     if (stored.has_value() && ReplayFingerprint(*stored) == ReplayFingerprint(LikeStored(event, *stored))) continue;

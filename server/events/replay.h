@@ -34,9 +34,12 @@ struct LogPosition {
 // The stored event of a kind and step, if there is one.
 using FindStored = std::function<absl::StatusOr<std::optional<v1::Event>>(v1::EventKind kind, uint64_t step)>;
 
+// What the log itself says of an event that is new in it: it comes right behind.
+using Follow = std::function<std::vector<v1::Event>(const v1::Event& event)>;
+
 // The events to store, numbered and dated, with `position` moved behind them. On an error `position` has no meaning:
 // work on a copy, and keep it once the events are stored.
 absl::StatusOr<std::vector<v1::Event>> Sequence(std::vector<v1::Event> incoming, absl::Time now, const FindStored& find,
-                                                LogPosition& position);
+                                                LogPosition& position, const Follow& follow = nullptr);
 
 }  // namespace traind::server

@@ -20,6 +20,7 @@
 #include "server/resources/paging.h"
 #include "server/resources/request_id.h"
 #include "server/resources/update_mask.h"
+#include "server/telemetry/log_scope.h"
 
 namespace traind::server {
 namespace {
@@ -33,8 +34,8 @@ const Collection& JobCollection() {
   static const Collection kCollection{
       .name = "jobs",
       .fields = {{v1::Job::descriptor(),
-                  {"name", "uid", "state", "display_name", "labels", "dataset", "priority", "create_time", "start_time",
-                   "end_time", "update_time"}}},
+                  {"name", "uid", "state", "display_name", "labels", "dataset", "owner", "pinned", "priority",
+                   "create_time", "start_time", "end_time", "update_time"}}},
       .default_order = "create_time desc",
       .newest_first = true};
   return kCollection;
@@ -46,15 +47,17 @@ google::protobuf::Timestamp Timestamp(absl::Time time) {
 
 }  // namespace
 
-absl::StatusOr<v1::Job> JobManager::Create(const v1::CreateJobRequest& request, const Admission& admit) {
+absl::StatusOr<v1::Job> JobManager::Create(const v1::CreateJobRequest& request, const Admission& admit,
+                                           const Caller& caller) {
   v1::CreateJobRequest same = request;
   same.clear_request_id();
   same.clear_validate_only();
   same.clear_view();
   return Make({.method = "CreateJob",
-               .request_id = request.request_id(),
+               .request_id = RequestIdOf(caller, request.request_id()),
                .fingerprint = RequestFingerprint(same),
-               .validate_only = request.validate_only()},
+               .validate_only = request.validate_only(),
+               .owner = caller.user},
               [&] { return admit(request); });
 }
 
@@ -65,12 +68,14 @@ absl::StatusOr<v1::Job> JobManager::Make(const Creation& creation,
   auto admitted = admit();
   if (!admitted.ok()) return admitted.status();
   v1::Job& job = admitted->job;
+  job.set_owner(creation.owner);
   if (job.name().empty() && !creation.validate_only) job.set_name(absl::StrCat("jobs/", MadeUpId()));
 
   absl::MutexLock files(&files_mu_);
   earlier = FindEarlier(creation);  // It may have come twice at once.
   if (!absl::IsNotFound(earlier.status())) return earlier;
   if (absl::Status status = CheckNew(job); !status.ok()) return status;
+  if (absl::Status status = CheckQuotaOf(job); !status.ok()) return status;
   if (creation.validate_only) return job;
   if (absl::Status status = CheckServing(); !status.ok()) return status;
   if (options_.check_room != nullptr) {
@@ -124,6 +129,7 @@ absl::StatusOr<v1::Job> JobManager::Enqueue(v1::Job job, const Creation& creatio
   queued.mutable_state()->set_state(v1::JOB_STATE_QUEUED);
   if (!job.forked_from().empty()) job.set_state_reason(absl::StrCat("forked from ", job.forked_from()));
   queued.mutable_state()->set_reason(job.state_reason());
+  queued.mutable_state()->set_traceparent(CurrentLogFields().traceparent);
   auto events = Sequence({queued}, absl::Now(), nullptr, position);
   if (!events.ok()) return events.status();
   BeginRecord(job, events->front().time());
@@ -136,8 +142,10 @@ absl::StatusOr<v1::Job> JobManager::Enqueue(v1::Job job, const Creation& creatio
                               .create_time = absl::Now()};
   auto key = store_->CreateJob(job, *events, creation.request_id.empty() ? nullptr : &request);
   if (!key.ok()) return key.status();
+  Count(v1::JOB_STATE_QUEUED, 1);
 
   auto live = std::make_shared<LiveJob>(*key, std::string(IdOf(job.name())));
+  Describe(job, *live);
   {
     absl::MutexLock lock(&live->mu);
     live->job = job;
@@ -162,12 +170,12 @@ absl::StatusOr<v1::Job> JobManager::Get(const std::string& id) {
   return std::move(stored->job);
 }
 
-absl::StatusOr<v1::ListJobsResponse> JobManager::List(const v1::ListJobsRequest& request) {
+absl::StatusOr<v1::ListJobsResponse> JobManager::List(const v1::ListJobsRequest& request, const Caller& caller) {
   core::FieldErrors::Root errors;
   const ListQuery query = ListQuery::Parse(ListRequestOf(request), JobCollection(), errors.scope());
   CheckView(request.view(), errors.scope().At("view"));
   if (!errors.ok()) return errors.ToStatus();
-  Page<v1::Job> page(query);
+  Page<v1::Job> page(query, caller);
   const auto add = [&](StoredJob stored) {
     AddQueueStatus(stored.key, stored.job);
     ApplyView(request.view(), v1::JOB_VIEW_BASIC, stored.job);
@@ -177,7 +185,9 @@ absl::StatusOr<v1::ListJobsResponse> JobManager::List(const v1::ListJobsRequest&
   // In the store's own order the page before need not be read again.
   const auto* before = query.after_key() == nullptr ? nullptr : std::get_if<1>(query.after_key());
   v1::ListJobsResponse response;
-  const auto damaged = [&](std::string name) { *response.add_unreachable() = std::move(name); };
+  const auto damaged = [&](std::string name) {
+    if (caller.IsAdmin()) *response.add_unreachable() = std::move(name);  // Whose it was cannot be read.
+  };
   if (absl::Status status = store_->ListJobs(before == nullptr ? 0 : before->first, {}, add, damaged); !status.ok())
     return status;
   page.MoveTo(*response.mutable_jobs(), *response.mutable_next_page_token());
@@ -187,9 +197,11 @@ absl::StatusOr<v1::ListJobsResponse> JobManager::List(const v1::ListJobsRequest&
 absl::StatusOr<v1::Job> JobManager::Update(const v1::UpdateJobRequest& request) {
   core::FieldErrors::Root errors;
   const core::FieldErrors job_errors = errors.scope("job");
-  CheckUpdateMask(request.update_mask(), {"display_name", "labels", "priority"}, errors.scope("update_mask"));
+  CheckUpdateMask(request.update_mask(), {"display_name", "labels", "pinned", "priority", "sharing"},
+                  errors.scope("update_mask"));
   core::CheckDisplayName(request.job().display_name(), job_errors.At("display_name"));
   core::CheckLabels(request.job().labels(), job_errors.At("labels"));
+  CheckSharing(request.job().sharing(), job_errors.At("sharing"));
   if (!errors.ok()) return errors.ToStatus();
   auto id = ParseName("jobs", request.job().name(), "job.name");
   if (!id.ok()) return id.status();
@@ -213,6 +225,8 @@ absl::Status JobManager::Change(const v1::UpdateJobRequest& request, JobKey key,
   const auto& mask = request.update_mask();
   if (Updates(mask, "display_name")) changed.set_display_name(request.job().display_name());
   if (Updates(mask, "labels")) *changed.mutable_labels() = request.job().labels();
+  if (Updates(mask, "sharing")) *changed.mutable_sharing() = request.job().sharing();
+  if (Updates(mask, "pinned")) changed.set_pinned(request.job().pinned());
   if (Updates(mask, "priority")) changed.set_priority(request.job().priority());
   Touch(changed, Timestamp(absl::Now()));
   if (absl::Status status = store_->UpdateJob(key, changed, {}); !status.ok()) return status;

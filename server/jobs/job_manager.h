@@ -15,30 +15,39 @@
 // block on the disk.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <deque>
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "core/checkpoint/checkpoint_dir.h"
+#include "core/insight/insight.h"
 #include "server/events/event_log.h"
 #include "server/events/replay.h"
 #include "server/jobs/standing.h"
+#include "server/resources/caller.h"
 #include "server/resources/job_verb.h"
+#include "server/resources/quota.h"
 #include "server/scheduler/budget.h"
+#include "server/scheduler/fair_share.h"
 #include "server/scheduler/queue_view.h"
 #include "server/store/data_folder.h"
 #include "server/store/job_store.h"
+#include "server/telemetry/metrics.h"
 #include "server/workers/worker.h"
 #include "traind/v1/training_service.pb.h"
 
@@ -56,6 +65,10 @@ class JobManager {
     absl::Duration longest_wait = absl::Minutes(1);    // ... and at most, after doubling.
     // Whether there is room on the disk for new jobs; null: always.
     std::function<absl::Status()> check_room = nullptr;
+    // What the owner of a job may have; null: nobody has a quota. NOT_FOUND: there is no such user.
+    std::function<absl::StatusOr<UserQuota>(const std::string& owner)> quota_of = nullptr;
+    absl::Duration quota_interval = absl::Seconds(5);  // Between looks at quotas that only time or people change.
+    Metrics* metrics = Metrics::Unread();              // Outlives the manager.
   };
   // A job that was admitted: everything the user decides and admission found out.
   struct NewJob {
@@ -85,10 +98,12 @@ class JobManager {
   // A request_id that was used before gives the job of that call. ALREADY_EXISTS: the id is taken. INVALID_ARGUMENT:
   // the earlier request was another one. FAILED_PRECONDITION: its job was deleted. RESOURCE_EXHAUSTED: the job can
   // never fit. UNAVAILABLE: the server is shutting down. The errors of `admit` come as they are.
-  absl::StatusOr<v1::Job> Create(const v1::CreateJobRequest& request, const Admission& admit);
+  // The job, and a request_id, are the caller's.
+  absl::StatusOr<v1::Job> Create(const v1::CreateJobRequest& request, const Admission& admit,
+                                 const Caller& caller = Caller());
   // Jobs come with both specs, those of a list as the request's view has it.
   absl::StatusOr<v1::Job> Get(const std::string& id);
-  absl::StatusOr<v1::ListJobsResponse> List(const v1::ListJobsRequest& request);
+  absl::StatusOr<v1::ListJobsResponse> List(const v1::ListJobsRequest& request, const Caller& caller = Caller());
   // INVALID_ARGUMENT, with every violation. ABORTED: the job has another etag. A new priority counts at once.
   absl::StatusOr<v1::Job> Update(const v1::UpdateJobRequest& request);
 
@@ -105,7 +120,8 @@ class JobManager {
   absl::StatusOr<v1::Job> Extend(const std::string& id, const v1::ExtendJobRequest& request, const Extension& extend);
   absl::Status Delete(const std::string& id, const std::string& etag = "");
   // Create, for a job that begins with a checkpoint of another one: its folder holds that before the job is stored.
-  absl::StatusOr<v1::Job> Fork(const v1::ForkJobRequest& request, const ForkAdmission& admit);
+  absl::StatusOr<v1::Job> Fork(const v1::ForkJobRequest& request, const ForkAdmission& admit,
+                               const Caller& caller = Caller());
 
   // Runs `remove` unless a job that is not terminal uses the dataset, or without `force` one that has ended was trained
   // on it (FAILED_PRECONDITION); no job that uses it is created meanwhile. `uid` is the dataset's; empty: not known.
@@ -120,6 +136,19 @@ class JobManager {
 
   const Capacity& capacity() const { return budget_->capacity(); }
 
+  // How many jobs there are in each state, and how fast those train that have a worker. Neither waits for a commit.
+  std::vector<std::pair<v1::JobState, int64_t>> CountByState() const;
+  void AddSamples(Samples& samples);
+
+  // What the jobs of an owner have at this moment. Waits for no commit.
+  struct Use {
+    int64_t queued = 0;
+    int64_t running = 0;
+    int64_t threads = 0;  // Of those that run, as the memory.
+    int64_t memory_bytes = 0;
+  };
+  Use UseOf(const std::string& owner);
+
  private:
   // Of a job whose workers fail.
   struct Restarts {
@@ -127,18 +156,34 @@ class JobManager {
     uint32_t in_row = 0;     // Failures without getting any further, ...
     uint32_t fruitless = 0;  // ... and those of them that count.
   };
+  // How fast a job trains, as its newest metrics say; for whoever looks without a lock.
+  struct Pace {
+    std::atomic<bool> runs = false;  // A worker has it.
+    std::atomic<double> step_seconds = 0;
+    std::atomic<double> data_wait_seconds = 0;  // Of a step.
+    std::atomic<double> examples_per_second = 0;
+  };
   struct LiveJob {
     LiveJob(JobKey job_key, std::string job_id) : key(job_key), id(std::move(job_id)) {}
     const JobKey key;
     const std::string id;
+    // For whoever counts without a lock; all but the state as the job was made.
+    std::string owner;
+    int64_t threads = 0;
+    int64_t memory_bytes = 0;
+    std::atomic<v1::JobState> state = v1::JOB_STATE_UNSPECIFIED;
     std::atomic<uint64_t> heartbeat_step{0};
     absl::Mutex mu;  // Held over a change and its commit: changes of a job happen one after the other.
     v1::Job job ABSL_GUARDED_BY(mu);
     LogPosition position ABSL_GUARDED_BY(mu);
+    // What was found in the log so far; nullopt: not looked at since the job came into memory.
+    std::optional<core::Insight> insight ABSL_GUARDED_BY(mu);
     std::unique_ptr<Worker> worker ABSL_GUARDED_BY(mu);
     absl::Time passable_until ABSL_GUARDED_BY(mu) = absl::InfiniteFuture();  // While it waits.
     absl::Time attempt_time ABSL_GUARDED_BY(mu);                             // When the newest worker was started.
+    absl::Time queued_since ABSL_GUARDED_BY(mu) = absl::Now();  // While it waits; known since this start of the server.
     Standing standing;
+    Pace pace;
     Restarts restarts ABSL_GUARDED_BY(mu);
     // Terminal or deleted: whoever waited for `mu` finds the job in the store, or not at all.
     bool forgotten ABSL_GUARDED_BY(mu) = false;
@@ -170,9 +215,10 @@ class JobManager {
   // A call that makes a job, one for each request_id.
   struct Creation {
     std::string method;       // "CreateJob".
-    std::string request_id;   // Empty: none.
+    std::string request_id;   // As the store knows it (RequestIdOf); empty: none.
     std::string fingerprint;  // See RequestFingerprint.
     bool validate_only = false;
+    std::string owner = "";
   };
   absl::StatusOr<v1::Job> Make(const Creation& creation, const std::function<absl::StatusOr<NewJob>()>& admit);
   // The job of an earlier call with the same request_id, or NOT_FOUND.
@@ -181,6 +227,16 @@ class JobManager {
   absl::Status CheckNoTraces(const std::string& dataset, const std::string& uid);
   // What may have changed since admission.
   absl::Status CheckNew(const v1::Job& job) ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
+  // RESOURCE_EXHAUSTED: the owner's quota has no place for another job that waits, none for one like this, or none for
+  // its events.
+  absl::Status CheckQuotaOf(const v1::Job& job);
+  // The quotas and shares of those to whom the jobs belong.
+  Owners OwnersOf(absl::Span<const JobSnapshot> jobs);
+  // Pauses jobs whose owners have more events than they may. When to look again.
+  absl::Time PauseBeyondQuota();
+  void PauseForRoom(LiveJob& live, const std::string& why);
+  // Notes what is counted without a lock, before others see the job.
+  static void Describe(const v1::Job& job, LiveJob& live);
   // Makes the job's folder what a new job finds.
   absl::Status PlaceFiles(const NewJob& admitted) ABSL_EXCLUSIVE_LOCKS_REQUIRED(files_mu_);
   absl::Status PlaceCheckpoints(const std::vector<core::CheckpointFiles>& checkpoints, absl::string_view id)
@@ -234,6 +290,14 @@ class JobManager {
   // Waits for room to store events. False: nobody wants them any more.
   bool AwaitRoom(LiveJob& live, const absl::Status& status);
   absl::Status Append(LiveJob& live, const std::vector<v1::Event>& events);
+  // Reads what insight has to know of the job's log.
+  absl::Status RecallInsight(LiveJob& live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
+  // Counts what events that were just stored say of the speed; `before`: the step of the TRAIN event before them.
+  void CountTraining(LiveJob& live, const std::vector<v1::Event>& events, uint64_t before);
+  // Reads from the store how many jobs there are in each state.
+  absl::Status CountAnew();
+  // A job has come into a state or left it.
+  void Count(v1::JobState state, int64_t more);
   // The STATE event and the record in one transaction. `change` fills in more of the job's record.
   absl::Status Move(LiveJob& live, v1::JobState to, std::string reason,
                     const std::function<void(v1::Job&)>& change = nullptr) ABSL_EXCLUSIVE_LOCKS_REQUIRED(live.mu);
@@ -247,6 +311,8 @@ class JobManager {
   absl::Status CheckServing();
 
   const Options options_;
+  Metrics* const metrics_ = options_.metrics;
+  std::array<std::atomic<int64_t>, v1::JobState_ARRAYSIZE> counts_ = {};  // By state.
   JobStore* const store_;
   EventLog* const log_;
   DataFolder* const folder_;
@@ -265,6 +331,10 @@ class JobManager {
   bool workers_gone_ ABSL_GUARDED_BY(mu_) = false;  // For Shutdown: a worker ended since it last looked.
   bool retry_start_ ABSL_GUARDED_BY(mu_) = false;   // A start, or a wish to end, could not be stored.
   bool quit_ ABSL_GUARDED_BY(mu_) = false;
+
+  // Of the supervisor.
+  FairShare fair_;
+  absl::Time quota_due_ = absl::InfinitePast();
   std::thread supervisor_;
 };
 

@@ -12,6 +12,7 @@
 #include "server/resources/etag.h"
 #include "server/resources/job_state.h"
 #include "server/resources/names.h"
+#include "server/telemetry/log_scope.h"
 #include "spdlog/spdlog.h"
 
 namespace traind::server {
@@ -37,7 +38,8 @@ JobManager::~JobManager() {
 }
 
 absl::Status JobManager::Recover() {
-  // Folders without a job: a job that was deleted, or never came to be.
+  if (absl::Status status = CountAnew(); !status.ok()) return status;
+  // Folders without a job: of one that was deleted or never came to be, or one that this store does not know.
   auto ids = store_->JobIds();
   if (!ids.ok()) return ids.status();
   std::sort(ids->begin(), ids->end());
@@ -45,7 +47,7 @@ absl::Status JobManager::Recover() {
   if (!folders.ok()) return folders.status();
   for (const std::string& id : *folders) {
     if (std::binary_search(ids->begin(), ids->end(), id)) continue;
-    if (absl::Status status = folder_->Remove("jobs", id); !status.ok()) return status;
+    if (absl::Status status = folder_->SetAside("jobs", id); !status.ok()) return status;
   }
 
   std::vector<StoredJob> jobs;
@@ -56,6 +58,7 @@ absl::Status JobManager::Recover() {
   const std::vector<v1::JobState> live = {v1::JOB_STATE_QUEUED, v1::JOB_STATE_RUNNING, v1::JOB_STATE_CANCELLING,
                                           v1::JOB_STATE_PAUSED, v1::JOB_STATE_PAUSING, v1::JOB_STATE_STOPPING};
   const auto damaged = [](const std::string& name) {
+    const LogScope scope({.resource = name});
     spdlog::error("the record of {} is damaged: it is passed over until somebody deletes it", name);
   };
   if (absl::Status status = store_->ListJobs(0, live, add, damaged); !status.ok()) return status;
@@ -67,6 +70,7 @@ absl::Status JobManager::Recover() {
 
 absl::Status JobManager::RecoverJob(StoredJob stored) {
   const std::shared_ptr<LiveJob> live = Load(std::move(stored));
+  const LogScope scope({.resource = absl::StrCat("jobs/", live->id)});
   absl::MutexLock lock(&live->mu);
   absl::Status status = ReadPosition(*live);
   if (!status.ok()) return status;
@@ -101,6 +105,7 @@ absl::StatusOr<absl::Duration> JobManager::LostTime(const LiveJob& live) {
 
 std::shared_ptr<JobManager::LiveJob> JobManager::Load(StoredJob stored) {
   auto live = std::make_shared<LiveJob>(stored.key, std::string(IdOf(stored.job.name())));
+  Describe(stored.job, *live);
   absl::MutexLock lock(&live->mu);
   live->job = std::move(stored.job);
   live->restarts.reached = live->job.progress().step();
@@ -185,7 +190,7 @@ void JobManager::Supervise() {
     next_due = absl::InfiniteFuture();
     if (shutting_down()) continue;
     next_due = StartWaiting();
-    next_due = std::min(next_due, StopWhatIsDue());
+    next_due = std::min({next_due, StopWhatIsDue(), PauseBeyondQuota()});
   }
 }
 
@@ -203,15 +208,18 @@ absl::Time JobManager::StartWaiting() {
       snapshots.push_back(SnapshotOf(*live));
     }
   }
-  const Schedule schedule = budget_->StartJobs(snapshots);
+  Owners owners = OwnersOf(snapshots);
+  const Schedule schedule = budget_->StartJobs(snapshots, owners);
   for (JobKey key : schedule.start) Launch(jobs.at(key));
   for (const Reservation& reservation : schedule.reservations) {
     if (reservation.passed) NotePassed(*jobs.at(reservation.key), reservation);
   }
   for (JobSnapshot& job : snapshots)
     job.has_worker |= std::count(schedule.start.begin(), schedule.start.end(), job.key);
-  queue_.Set(std::move(snapshots), budget_->task_memory());
-  return next;
+  fair_.Note(snapshots, absl::Now());
+  queue_.Set(std::move(snapshots), std::move(owners), budget_->task_memory());
+  // Somebody may have changed a quota.
+  return schedule.held.empty() ? next : std::min(next, absl::Now() + options_.quota_interval);
 }
 
 JobSnapshot JobManager::SnapshotOf(const LiveJob& live) {
@@ -222,7 +230,8 @@ JobSnapshot JobManager::SnapshotOf(const LiveJob& live) {
           .has_worker = HasWorker(live.job.state()),
           .length = TimeLeft(live.job),
           .may_be_passed = absl::Now() < live.passable_until,
-          .name = live.job.name()};
+          .name = live.job.name(),
+          .owner = live.owner};
 }
 
 void JobManager::NotePassed(LiveJob& live, const Reservation& reservation) {
@@ -234,6 +243,7 @@ void JobManager::NotePassed(LiveJob& live, const Reservation& reservation) {
 absl::Time JobManager::StopWhatIsDue() {
   absl::Time next_due = absl::InfiniteFuture();
   for (const auto& [key, live] : live_jobs()) {
+    const LogScope scope({.resource = absl::StrCat("jobs/", live->id)});
     absl::MutexLock lock(&live->mu);
     if (live->job.state() != v1::JOB_STATE_RUNNING) continue;
     const absl::Time due = live->attempt_time + MaxDurationLeft(live->job);
@@ -281,6 +291,7 @@ internal::Task JobManager::TaskOf(const LiveJob& live) {
 }
 
 void JobManager::Launch(const std::shared_ptr<LiveJob>& live) {
+  const LogScope scope({.resource = absl::StrCat("jobs/", live->id)});
   absl::MutexLock lock(&live->mu);
   // The job was cancelled just now, or the server ends: Shutdown sets its flag before it looks at the jobs.
   if (live->job.state() != v1::JOB_STATE_QUEUED || shutting_down()) return;
@@ -292,6 +303,7 @@ void JobManager::Launch(const std::shared_ptr<LiveJob>& live) {
     TryAgain();
     return;
   }
+  metrics_->job_queue_seconds.Observe(absl::Now() - live->queued_since);
   live->heartbeat_step = live->job.progress().checkpoint_step();
   live->passable_until = absl::InfiniteFuture();
   live->attempt_time = absl::Now();
@@ -302,6 +314,7 @@ void JobManager::Launch(const std::shared_ptr<LiveJob>& live) {
   callbacks.on_heartbeat = [live](uint64_t step) { live->heartbeat_step = step; };
   callbacks.on_waits = [live](const std::string& what) { live->standing.WaitFor(what); };
   callbacks.on_log = [name = live->job.name()](auto line) {
+    const LogScope of_job({.resource = name});
     spdlog::debug("{}: {}", name, std::string(line.data(), line.size()));
   };
   const auto ended = [this, live](const WorkerExit& exit) {
@@ -313,6 +326,7 @@ void JobManager::Launch(const std::shared_ptr<LiveJob>& live) {
   auto worker = launcher_->Start({.memory_bytes = live->job.memory_bound_bytes()}, TaskOf(*live), std::move(callbacks));
   if (worker.ok()) {
     live->worker = *std::move(worker);
+    metrics_->worker_starts.Add();
     spdlog::info("{} runs, attempt {}", live->job.name(), attempt);
     return;
   }
@@ -326,6 +340,7 @@ void JobManager::Launch(const std::shared_ptr<LiveJob>& live) {
 
 bool JobManager::HandleExit(const Ended& ended) {
   LiveJob& live = *ended.job;
+  const LogScope scope({.resource = absl::StrCat("jobs/", live.id)});
   std::unique_ptr<Worker> worker;  // Its destructor must run without the lock.
   absl::MutexLock lock(&live.mu);
   if (!HasWorker(live.job.state())) return true;
@@ -340,6 +355,7 @@ bool JobManager::HandleExit(const Ended& ended) {
   const absl::Status moved = Move(live, verdict.state, verdict.reason, [&](v1::Job& job) {
     if (verdict.state == v1::JOB_STATE_FAILED) *job.mutable_error() = verdict.error;
     if (verdict.restart) job.set_restarts(job.restarts() + 1);
+    if (verdict.state == v1::JOB_STATE_PAUSED) job.clear_stop_reason();
     AddTrained(attempt, job);
   });
   if (!moved.ok()) {
@@ -348,6 +364,7 @@ bool JobManager::HandleExit(const Ended& ended) {
   }
   worker = std::move(live.worker);
   if (verdict.restart) {
+    metrics_->worker_restarts.Add();
     restarts.in_row += waits ? 1 : 0;
     restarts.fruitless += verdict.counts ? 1 : 0;
     live.restarts = restarts;
@@ -386,6 +403,7 @@ absl::Status JobManager::Move(LiveJob& live, v1::JobState to, std::string reason
   }
   event.mutable_state()->set_state(to);
   event.mutable_state()->set_reason(reason);
+  event.mutable_state()->set_traceparent(CurrentLogFields().traceparent);
   job.set_state_reason(std::move(reason));
   event.mutable_state()->set_attempt(job.attempts());
   if (job.has_error()) *event.mutable_state()->mutable_error() = job.error();
@@ -401,7 +419,12 @@ absl::Status JobManager::Move(LiveJob& live, v1::JobState to, std::string reason
   job.set_last_sequence(position.last_sequence);
   Touch(job, events->front().time());
   if (absl::Status status = store_->UpdateJob(live.key, job, *events); !status.ok()) return status;
+  Count(live.job.state(), -1);
+  Count(to, 1);
+  if (to == v1::JOB_STATE_QUEUED) live.queued_since = absl::Now();
+  live.pace.runs.store(HasWorker(to), std::memory_order_relaxed);
   live.job = std::move(job);
+  live.state = to;
   live.position = std::move(position);
   log_->Publish(live.key, *events);
   return absl::OkStatus();

@@ -108,15 +108,17 @@ absl::StatusOr<v1::Job> JobManager::Extend(const std::string& id, const v1::Exte
   return extended;
 }
 
-absl::StatusOr<v1::Job> JobManager::Fork(const v1::ForkJobRequest& request, const ForkAdmission& admit) {
+absl::StatusOr<v1::Job> JobManager::Fork(const v1::ForkJobRequest& request, const ForkAdmission& admit,
+                                         const Caller& caller) {
   v1::ForkJobRequest same = request;
   same.clear_request_id();
   same.clear_validate_only();
   same.clear_view();
   return Make({.method = "ForkJob",
-               .request_id = request.request_id(),
+               .request_id = RequestIdOf(caller, request.request_id()),
                .fingerprint = RequestFingerprint(same),
-               .validate_only = request.validate_only()},
+               .validate_only = request.validate_only(),
+               .owner = caller.user},
               [&] { return admit(request); });
 }
 
@@ -208,12 +210,14 @@ absl::Status JobManager::CheckGoesOn(const v1::Job& job) {
     return absl::FailedPreconditionError(absl::StrCat(job.name(), " cannot go on: ", same.message(),
                                                       "; to train on the new data create a job with initial_weights"));
   }
-  return CheckFits(job.threads(), job.memory_bound_bytes(), capacity());
+  absl::Status fits = CheckFits(job.threads(), job.memory_bound_bytes(), capacity());
+  return fits.ok() ? CheckQuotaOf(job) : fits;
 }
 
 absl::StatusOr<v1::Job> JobManager::Erase(LiveJob& live) {
   files_mu_.AssertHeld();
   if (absl::Status status = store_->DeleteJob(live.key); !status.ok()) return status;
+  Count(live.job.state(), -1);
   Forget(live);
   if (absl::Status status = RemoveTraces(live.key, live.id); !status.ok()) return status;
   return std::move(live.job);
@@ -223,13 +227,14 @@ absl::StatusOr<v1::Job> JobManager::EraseDamaged(const std::string& id) {
   const auto key = store_->KeyOf(id);
   if (!key.ok()) return key.status();
   if (absl::Status status = store_->DeleteJob(*key); !status.ok()) return status;
+  if (absl::Status status = CountAnew(); !status.ok()) return status;  // Nobody can say in which state it was.
   if (absl::Status status = RemoveTraces(*key, id); !status.ok()) return status;
   return v1::Job();
 }
 
 absl::Status JobManager::RemoveTraces(JobKey key, const std::string& id) {
   log_->Remove(key);
-  // After the rows: a crash in between leaves files without a job, which the next start removes.
+  // After the rows: a crash in between leaves files without a job, which the next start sets aside.
   return folder_->Remove("jobs", id);
 }
 

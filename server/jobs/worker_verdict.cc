@@ -58,6 +58,8 @@ WorkerVerdict JudgeExit(const v1::Job& job, const WorkerExit& exit, bool shuttin
   if (job.state() == v1::JOB_STATE_CANCELLING) return AtRest(v1::JOB_STATE_CANCELLED, exit);
   if (job.state() == v1::JOB_STATE_PAUSING) {
     WorkerVerdict verdict = AtRest(v1::JOB_STATE_PAUSED, exit);
+    if (!job.stop_reason().empty())
+      absl::StrAppend(&verdict.reason, verdict.reason.empty() ? "" : "; ", job.stop_reason());
     absl::StrAppend(&verdict.reason, verdict.reason.empty() ? "" : "; ", WouldGoOn(job));
     return verdict;
   }

@@ -12,6 +12,7 @@
 #include "google/protobuf/util/time_util.h"
 #include "server/resources/names.h"
 #include "server/resources/paging.h"
+#include "server/resources/quota.h"
 #include "server/rpc/status.h"
 
 namespace traind::server {
@@ -30,7 +31,7 @@ const Collection& OperationCollection() {
   static const Collection kCollection{
       .name = "operations",
       .fields = {{v1::Operation::descriptor(), {"name", "done"}},
-                 {v1::OperationMetadata::descriptor(), {"state", "method", "target", "create_time"}}},
+                 {v1::OperationMetadata::descriptor(), {"state", "method", "target", "owner", "create_time"}}},
       .default_order = "",
       .newest_first = true};
   return kCollection;
@@ -58,8 +59,8 @@ v1::Operation AsStored(const internal::OperationRecord& record) {
 }  // namespace
 
 absl::StatusOr<v1::Operation> OperationManager::Create(const std::string& method,
-                                                       const google::protobuf::Message& request,
-                                                       const Admission& admit) {
+                                                       const google::protobuf::Message& request, const Admission& admit,
+                                                       const Caller& caller) {
   const std::unique_ptr<google::protobuf::Message> bare(request.New());
   bare->CopyFrom(request);
   const std::string request_id = TakeRequestId(*bare);
@@ -67,7 +68,8 @@ absl::StatusOr<v1::Operation> OperationManager::Create(const std::string& method
   CheckRequestId(request_id, errors.scope());
   if (!errors.ok()) return errors.ToStatus();
   const std::string fingerprint = RequestFingerprint(*bare);
-  if (auto earlier = FindEarlier(request_id, method, fingerprint)) return *std::move(earlier);
+  const std::string known_as = RequestIdOf(caller, request_id);
+  if (auto earlier = FindEarlier(known_as, method, fingerprint)) return *std::move(earlier);
   auto admitted = admit();
   if (!admitted.ok()) return admitted.status();
 
@@ -76,15 +78,15 @@ absl::StatusOr<v1::Operation> OperationManager::Create(const std::string& method
   record.mutable_metadata()->set_method(method);
   record.mutable_metadata()->set_target(admitted->target);
   record.mutable_metadata()->set_request_id(request_id);
+  record.mutable_metadata()->set_owner(caller.user);
   *record.mutable_task() = std::move(admitted->task);
   record.set_memory_bytes(admitted->memory_bytes);
   for (std::string& name : admitted->uses) record.add_uses(std::move(name));
   for (std::string& warning : admitted->warnings) record.mutable_metadata()->add_warnings(std::move(warning));
 
   absl::MutexLock creating(&create_mu_);
-  if (auto earlier = FindEarlier(request_id, method, fingerprint))
-    return *std::move(earlier);  // It came twice at once.
-  return Enqueue(std::move(record), fingerprint);
+  if (auto earlier = FindEarlier(known_as, method, fingerprint)) return *std::move(earlier);  // It came twice at once.
+  return Enqueue(std::move(record), known_as, fingerprint);
 }
 
 std::optional<absl::StatusOr<v1::Operation>> OperationManager::FindEarlier(const std::string& request_id,
@@ -98,7 +100,7 @@ std::optional<absl::StatusOr<v1::Operation>> OperationManager::FindEarlier(const
   return Get(std::string(IdOf((*request)->resource)));
 }
 
-absl::StatusOr<v1::Operation> OperationManager::Enqueue(internal::OperationRecord record,
+absl::StatusOr<v1::Operation> OperationManager::Enqueue(internal::OperationRecord record, const std::string& request_id,
                                                         const std::string& fingerprint) {
   absl::Status status = CheckRoom();
   if (status.ok()) status = work_.Keep(record);
@@ -111,13 +113,13 @@ absl::StatusOr<v1::Operation> OperationManager::Enqueue(internal::OperationRecor
   *metadata.mutable_create_time() = Stamp();
   *metadata.mutable_update_time() = metadata.create_time();
   absl::MutexLock lock(&mu_);
-  const StoredRequest request{.request_id = metadata.request_id(),
+  const StoredRequest request{.request_id = request_id,
                               .method = metadata.method(),
                               .resource = record.name(),
                               .uid = "",
                               .fingerprint = fingerprint,
                               .create_time = options_.now()};
-  auto key = store_->CreateOperation(record, metadata.request_id().empty() ? nullptr : &request);
+  auto key = store_->CreateOperation(record, request_id.empty() ? nullptr : &request);
   if (!key.ok()) {
     work_.End(record);
     return key.status();
@@ -132,8 +134,8 @@ absl::Status OperationManager::CheckRoom() {
   absl::MutexLock lock(&mu_);
   if (shutting_down_) return ShuttingDown();
   if (live_.size() < options_.max_live) return absl::OkStatus();
-  return absl::ResourceExhaustedError(absl::StrCat(
-      live_.size(), " operations wait or run, as many as the server keeps; wait for one of them, or cancel one"));
+  return QuotaError("server", absl::StrCat(live_.size(), " operations wait or run, as many as the server keeps; wait ",
+                                           "for one of them, or cancel one"));
 }
 
 v1::Operation OperationManager::Public(const Live& live) {
@@ -171,19 +173,23 @@ absl::StatusOr<v1::Operation> OperationManager::Get(const std::string& id) {
   return AsStored(stored->record);
 }
 
-absl::StatusOr<v1::ListOperationsResponse> OperationManager::List(const v1::ListOperationsRequest& request) {
+absl::StatusOr<v1::ListOperationsResponse> OperationManager::List(const v1::ListOperationsRequest& request,
+                                                                  const Caller& caller) {
   core::FieldErrors::Root errors;
   const ListQuery query = ListQuery::Parse(ListRequestOf(request), OperationCollection(), errors.scope());
   if (!errors.ok()) return errors.ToStatus();
   Page<v1::Operation> page(query);
   const auto add = [&](const StoredOperation& stored) {
+    if (!MayRead(caller, stored.record.metadata().owner(), {})) return true;
     const v1::Operation operation = AsStored(stored.record);
     return page.Offer(operation, std::make_pair(stored.key, int32_t{0}), {&operation, &stored.record.metadata()});
   };
   // In the store's own order the page before need not be read again.
   const auto* before = query.after_key() == nullptr ? nullptr : std::get_if<1>(query.after_key());
   v1::ListOperationsResponse response;
-  const auto damaged = [&](std::string name) { *response.add_unreachable() = std::move(name); };
+  const auto damaged = [&](std::string name) {
+    if (caller.IsAdmin()) *response.add_unreachable() = std::move(name);  // Whose it was cannot be read.
+  };
   const absl::Status listed = store_->ListOperations(before == nullptr ? 0 : before->first, add, damaged);
   if (!listed.ok()) return listed;
   page.MoveTo(*response.mutable_operations(), *response.mutable_next_page_token());
@@ -275,6 +281,15 @@ std::string OperationManager::UserOf(const std::string& resource) {
     if (std::find(uses.begin(), uses.end(), resource) != uses.end()) return live.record.name();
   }
   return "";
+}
+
+OperationManager::Counts OperationManager::Count() {
+  absl::MutexLock lock(&mu_);
+  Counts counts;
+  for (const auto& [key, live] : live_) {
+    ++(live.record.metadata().state() == v1::OPERATION_STATE_QUEUED ? counts.queued : counts.running);
+  }
+  return counts;
 }
 
 OperationManager::LiveOperations::iterator OperationManager::Find(absl::string_view id) {

@@ -29,6 +29,7 @@
 #include "google/protobuf/message.h"
 #include "server/operations/operation_state.h"
 #include "server/operations/operation_work.h"
+#include "server/resources/caller.h"
 #include "server/scheduler/budget.h"
 #include "server/store/data_folder.h"
 #include "server/store/operation_store.h"
@@ -71,11 +72,13 @@ class OperationManager {
 
   // Queues what `admit` makes of the request, a message with a field request_id. A request_id that was used before
   // gives the operation of that call; INVALID_ARGUMENT when that was another call, FAILED_PRECONDITION when the
-  // operation was deleted. RESOURCE_EXHAUSTED: too many wait. UNAVAILABLE: the server is shutting down.
+  // operation was deleted. The operation, and the request_id, are the caller's. RESOURCE_EXHAUSTED: too many wait.
+  // UNAVAILABLE: the server is shutting down.
   absl::StatusOr<v1::Operation> Create(const std::string& method, const google::protobuf::Message& request,
-                                       const Admission& admit);
+                                       const Admission& admit, const Caller& caller = Caller());
   absl::StatusOr<v1::Operation> Get(const std::string& id);
-  absl::StatusOr<v1::ListOperationsResponse> List(const v1::ListOperationsRequest& request);
+  absl::StatusOr<v1::ListOperationsResponse> List(const v1::ListOperationsRequest& request,
+                                                  const Caller& caller = Caller());
   absl::StatusOr<v1::Operation> Cancel(const std::string& id);
   absl::Status Delete(const std::string& id);
 
@@ -87,6 +90,13 @@ class OperationManager {
 
   // The name of an operation that is not done and needs the resource; empty: none does.
   std::string UserOf(const std::string& resource);
+
+  // Those that are not done.
+  struct Counts {
+    int64_t queued = 0;   // Wait for their turn.
+    int64_t running = 0;  // A worker has them.
+  };
+  Counts Count();
 
   // Starts no more workers and kills those that run: their operations are QUEUED again for the next server. Whoever
   // waits gets UNAVAILABLE.
@@ -125,8 +135,9 @@ class OperationManager {
   // Of an earlier call with the same request_id.
   std::optional<absl::StatusOr<v1::Operation>> FindEarlier(const std::string& request_id, const std::string& method,
                                                            const std::string& fingerprint);
-  absl::StatusOr<v1::Operation> Enqueue(internal::OperationRecord record, const std::string& fingerprint)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(create_mu_);
+  // `request_id` as the store knows it.
+  absl::StatusOr<v1::Operation> Enqueue(internal::OperationRecord record, const std::string& request_id,
+                                        const std::string& fingerprint) ABSL_EXCLUSIVE_LOCKS_REQUIRED(create_mu_);
   absl::Status CheckRoom();
   // The row and the folder of a done operation.
   absl::Status Remove(OperationKey key, absl::string_view id);

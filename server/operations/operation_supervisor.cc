@@ -8,6 +8,7 @@
 #include "server/operations/operation_manager.h"
 #include "server/resources/names.h"
 #include "server/rpc/status.h"
+#include "server/telemetry/log_scope.h"
 #include "spdlog/spdlog.h"
 
 namespace traind::server {
@@ -55,17 +56,18 @@ absl::Status OperationManager::Recover() {
     return true;
   };
   const auto damaged = [&](const std::string& name) {
+    const LogScope scope({.resource = name});
     spdlog::error("the record of {} is damaged: it is passed over until somebody deletes it", name);
     ids.emplace_back(IdOf(name));
   };
   if (absl::Status status = store_->ListOperations(0, add, damaged); !status.ok()) return status;
-  // Folders without an operation: one that was deleted, or never came to be.
+  // Folders without an operation: of one that was deleted or never came to be, or one that this store does not know.
   std::sort(ids.begin(), ids.end());
   auto folders = folder_->List("operations");
   if (!folders.ok()) return folders.status();
   for (const std::string& id : *folders) {
     if (std::binary_search(ids.begin(), ids.end(), id)) continue;
-    if (absl::Status status = folder_->Remove("operations", id); !status.ok()) return status;
+    if (absl::Status status = folder_->SetAside("operations", id); !status.ok()) return status;
   }
   for (StoredOperation& stored : unfinished) {
     if (absl::Status status = TakeUp(std::move(stored)); !status.ok()) return status;
@@ -251,6 +253,7 @@ bool OperationManager::Launch(OperationKey key, uint32_t threads) {
     }
   }
   if (unwanted != nullptr) unwanted->Kill();
+  const LogScope scope({.resource = record.name()});
   spdlog::info("{} runs: {} of {}, attempt {}", record.name(), record.metadata().method(), record.metadata().target(),
                record.metadata().attempts());
   return true;
@@ -262,7 +265,10 @@ WorkerCallbacks OperationManager::CallbacksOf(OperationKey key, const std::strin
     return absl::InvalidArgumentError("an operation has no events");
   };
   callbacks.on_progress = [this, key](const v1::OperationProgress& progress) { OnProgress(key, progress); };
-  callbacks.on_log = [name](auto line) { spdlog::debug("{}: {}", name, std::string(line.data(), line.size())); };
+  callbacks.on_log = [name](auto line) {
+    const LogScope scope({.resource = name});
+    spdlog::debug("{}: {}", name, std::string(line.data(), line.size()));
+  };
   callbacks.on_exit = [this, key](const WorkerExit& exit) {
     absl::MutexLock lock(&mu_);
     ended_.push_back({key, exit});
@@ -300,6 +306,7 @@ bool OperationManager::HandleExit(const Ended& ended) {
                                                                  : google::protobuf::Any();
   if (!response.ok()) verdict = {.state = v1::OPERATION_STATE_FAILED, .error = response.status()};
 
+  const LogScope scope({.resource = record.name()});
   std::shared_ptr<Worker> worker;  // Their destructors must run without the lock.
   std::shared_ptr<Budget::Lease> lease;
   {

@@ -3,7 +3,7 @@
 // page, and comes on one only, as long as the values by which the list is ordered stay.
 //
 //   const ListQuery query = ListQuery::Parse(ListRequestOf(request), kCollection, errors.scope());
-//   Page<v1::Model> page(query);
+//   Page<v1::Model> page(query, caller);
 //   for (...) page.Offer(model, model.name());
 //   page.MoveTo(*response.mutable_models(), *response.mutable_next_page_token());
 #pragma once
@@ -17,6 +17,7 @@
 
 #include "core/base/errors.h"
 #include "google/protobuf/repeated_field.h"
+#include "server/resources/caller.h"
 #include "server/resources/fields.h"
 #include "server/resources/filter.h"
 #include "server/resources/order_by.h"
@@ -80,16 +81,31 @@ class ListQuery {
 // Whole answers stay below what clients take by default (4 MiB).
 inline constexpr size_t kMaxPageBytes = 3 << 20;
 
+template <class Resource>
+concept Owned = requires(const Resource& resource) {
+  resource.owner();
+};
+template <class Resource>
+concept Shared = Owned<Resource> && requires(const Resource& resource) {
+  resource.sharing();
+};
+
 // Gathers one page out of items that come in any order, in the room of one page. Thread-compatible.
 template <class Resource>
 class Page {
  public:
-  // `query` outlives the page.
-  explicit Page(const ListQuery& query) : query_(query) {}
+  // `query` outlives the page. What has an owner is left out where the caller may not read it.
+  explicit Page(const ListQuery& query) requires(!Owned<Resource>) : query_(query) {}
+  Page(const ListQuery& query, Caller caller) : query_(query), caller_(std::move(caller)) {}
 
   // Takes the item if it belongs on the page as far as is known by now. False: it lies behind the page's end, and so
   // does whatever comes after it in the list. `parts`: the messages with its fields, where that is not the item alone.
   bool Offer(Resource item, Value key, const std::vector<const google::protobuf::Message*>& parts = {}) {
+    if constexpr (Shared<Resource>) {
+      if (!MayRead(caller_, item.owner(), item.sharing())) return true;
+    } else if constexpr (Owned<Resource>) {
+      if (!MayRead(caller_, item.owner(), {})) return true;
+    }
     const std::vector<const google::protobuf::Message*> alone = {&item};
     const Parts fields = parts.empty() ? Parts(alone) : Parts(parts);
     if (!query_.filter().Matches(fields)) return true;
@@ -132,6 +148,7 @@ class Page {
   }
 
   const ListQuery& query_;
+  const Caller caller_;
   std::vector<Entry> entries_;   // In the order of the list.
   std::optional<Position> end_;  // Of the first item behind the page, when there is one.
 };

@@ -22,10 +22,15 @@ constexpr int kBySize = 8 << 20;  // As many as fit into a request: numbers, whi
 
 // Fields that may have more items than others.
 constexpr Bound kBounds[] = {
-    {"traind.v1.WatchJobRequest.layers", kMostLayers},       {"traind.v1.Examples.values", kBySize},
-    {"traind.v1.ImportDatasetRequest.class_names", kBySize}, {"traind.v1.SplitSource.more_examples", 10'000},
-    {"traind.v1.CsvOptions.target_columns", 100'000},        {"traind.v1.CsvOptions.feature_columns", 100'000},
-    {"traind.v1.CsvOptions.drop_columns", 100'000},          {"traind.v1.CsvOptions.categorical_columns", 100'000},
+    {"traind.v1.GetSeriesRequest.layers", kMostLayers},
+    {"traind.v1.WatchJobRequest.layers", kMostLayers},
+    {"traind.v1.Examples.values", kBySize},
+    {"traind.v1.ImportDatasetRequest.class_names", kBySize},
+    {"traind.v1.SplitSource.more_examples", 10'000},
+    {"traind.v1.CsvOptions.target_columns", 100'000},
+    {"traind.v1.CsvOptions.feature_columns", 100'000},
+    {"traind.v1.CsvOptions.drop_columns", 100'000},
+    {"traind.v1.CsvOptions.categorical_columns", 100'000},
 };
 
 int MostOf(const FieldDescriptor& field) {

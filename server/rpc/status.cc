@@ -4,9 +4,11 @@
 
 #include "absl/strings/cord.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "core/base/errors.h"
 #include "core/base/machine.h"
 #include "core/base/utf8.h"
+#include "server/resources/quota.h"
 #include "traind/rpc/error_details.pb.h"
 
 namespace traind::server {
@@ -16,6 +18,9 @@ namespace {
 // third on the way (base64).
 constexpr size_t kMaxMessageBytes = 1200;
 constexpr size_t kMaxDetailsBytes = 4600;
+
+// Of what the server cannot do for the moment: a disk that failed, a folder that has just gone, a restart.
+constexpr absl::Duration kUsualDelay = absl::Seconds(1);
 
 // Whole lines of the text, as many as there is room for; of a longer line, whole characters.
 std::string Shortened(std::string text) {
@@ -66,7 +71,9 @@ rpc::Status ToRichStatus(const absl::Status& status) {
 
 grpc::Status ToGrpcStatus(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
-  const rpc::Status rich = ToRichStatus(status);
+  absl::Status told = status;
+  if (absl::IsUnavailable(told) && !told.GetPayload(kRetryInfoUrl).has_value()) SetRetryDelay(told, kUsualDelay);
+  const rpc::Status rich = ToRichStatus(told);
   const auto code = static_cast<grpc::StatusCode>(status.code());
   // Clients compare code and message with the call's own.
   if (rich.details().empty()) return {code, rich.message()};

@@ -19,28 +19,29 @@ class UnaryCall : public grpc::ServerUnaryReactor {
   CallContext context;
 };
 
+absl::Status CheckRepeats(const google::protobuf::Message& request) {
+  core::FieldErrors::Root errors;
+  CheckRepeatedFields(request, errors.scope());
+  return errors.ToStatus();
+}
+
 }  // namespace
 
-grpc::ServerUnaryReactor* AnswerOn(Executor& executor, grpc::CallbackServerContext* context,
+grpc::ServerUnaryReactor* AnswerOn(const Entrance& entrance, grpc::CallbackServerContext* context,
+                                   const google::protobuf::Message& request,
                                    std::function<absl::Status(CallContext&)> handler) {
   auto* call = new UnaryCall(*context);
-  executor.Submit([call, handler = std::move(handler)] {
-    absl::Status status = call->context.Check();
+  entrance.executor.Submit([entrance, call, context, &request, handler = std::move(handler)] {
+    absl::Status status = Guarded([&] {
+      absl::Status admitted = entrance.Admit(call->context, request);
+      return admitted.ok() ? CheckRepeats(request) : admitted;
+    });
+    TellObserver(call->context, *context);
+    const LogScope scope(call->context.log_fields());
     if (status.ok()) status = Guarded([&] { return handler(call->context); });
-    LogCall(call->context, status);
     call->Finish(ToGrpcStatus(status));  // The last touch: OnDone may delete it at once.
   });
   return call;
-}
-
-grpc::ServerUnaryReactor* AnswerOn(Executor& executor, grpc::CallbackServerContext* context,
-                                   const google::protobuf::Message& request,
-                                   std::function<absl::Status(CallContext&)> handler) {
-  return AnswerOn(executor, context, [&request, handler = std::move(handler)](CallContext& call) -> absl::Status {
-    core::FieldErrors::Root errors;
-    CheckRepeatedFields(request, errors.scope());
-    return errors.ok() ? handler(call) : errors.ToStatus();
-  });
 }
 
 }  // namespace traind::server

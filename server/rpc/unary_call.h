@@ -11,15 +11,13 @@
 #include "absl/status/statusor.h"
 #include "google/protobuf/message.h"
 #include "server/rpc/call_context.h"
-#include "server/rpc/executor.h"
+#include "server/rpc/gate.h"
 
 namespace traind::server {
 
-// `handler` may block. It is skipped when nobody waits any more at its turn; an exception out of it is INTERNAL.
-grpc::ServerUnaryReactor* AnswerOn(Executor& executor, grpc::CallbackServerContext* context,
-                                   std::function<absl::Status(CallContext&)> handler);
-// The same, after a look at how much the request repeats (CheckRepeatedFields): for requests that people make up.
-grpc::ServerUnaryReactor* AnswerOn(Executor& executor, grpc::CallbackServerContext* context,
+// `handler` may block. It runs when the entrance's gate has let the call in and the request repeats nothing too often
+// (CheckRepeatedFields); it is skipped when nobody waits any more at its turn. An exception out of it is INTERNAL.
+grpc::ServerUnaryReactor* AnswerOn(const Entrance& entrance, grpc::CallbackServerContext* context,
                                    const google::protobuf::Message& request,
                                    std::function<absl::Status(CallContext&)> handler);
 

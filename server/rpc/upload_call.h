@@ -1,6 +1,6 @@
 // A client stream that begins with a header and brings a file in chunks. Each message is written on the executor before
-// the next is read: a fast client costs one chunk of memory. The reactor owns itself and the sink; `executor` outlives
-// it. Only OnCancel may run beside the work. An error drops the sink and ends the call.
+// the next is read: a fast client costs one chunk of memory. The reactor owns itself and the sink. Only OnCancel may
+// run beside the work. An error drops the sink and ends the call.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "server/resources/names.h"
 #include "server/rpc/call_context.h"
-#include "server/rpc/executor.h"
+#include "server/rpc/gate.h"
 #include "server/rpc/guarded.h"
 #include "server/rpc/status.h"
 #include "server/store/upload_sink.h"
@@ -28,18 +28,18 @@ class UploadCall final : public grpc::ServerReadReactor<Request> {
   using BeginUpload = std::function<absl::StatusOr<std::unique_ptr<UploadSink>>(CallContext&, const Header&)>;
 
   // `finished` fills in the response after the sink's Finish.
-  UploadCall(Executor& executor, grpc::CallbackServerContext* call, BeginUpload begin,
+  UploadCall(const Entrance& entrance, grpc::CallbackServerContext* call, BeginUpload begin,
              std::function<absl::Status()> finished)
-      : executor_(executor), call_(call), context_(*call), begin_(std::move(begin)), finished_(std::move(finished)) {
+      : entrance_(entrance), call_(call), context_(*call), begin_(std::move(begin)), finished_(std::move(finished)) {
     this->StartRead(&request_);
   }
 
   void OnReadDone(bool ok) override {
-    executor_.Submit([this, ok] {
+    entrance_.executor.Submit([this, ok] {
+      const LogScope scope(context_.log_fields());
       const absl::Status status = Guarded([&] { return ok ? Take() : Complete(); });
       if (ok && status.ok()) return this->StartRead(&request_);
       sink_.reset();
-      LogCall(context_, status);
       this->Finish(ToGrpcStatus(status));  // The last touch: OnDone may delete this at once.
     });
   }
@@ -50,6 +50,9 @@ class UploadCall final : public grpc::ServerReadReactor<Request> {
   absl::Status Take() {
     if (sink_ == nullptr) {
       if (!request_.has_header()) return FieldError("header", "must come first");
+      const absl::Status admitted = entrance_.Admit(context_, request_.header());
+      TellObserver(context_, *call_);
+      if (!admitted.ok()) return admitted;
       auto sink = begin_(context_, request_.header());
       if (!sink.ok()) return sink.status();
       sink_ = *std::move(sink);
@@ -68,8 +71,8 @@ class UploadCall final : public grpc::ServerReadReactor<Request> {
     return finished_();
   }
 
-  Executor& executor_;
-  const grpc::CallbackServerContext* const call_;
+  const Entrance entrance_;
+  grpc::CallbackServerContext* const call_;
   CallContext context_;
   const BeginUpload begin_;
   const std::function<absl::Status()> finished_;

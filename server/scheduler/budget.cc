@@ -17,6 +17,12 @@ int64_t Budget::task_memory() const {
   return tasks_.memory_bytes;
 }
 
+Budget::Usage Budget::usage() const {
+  absl::MutexLock lock(&mu_);
+  const auto lanes = std::count(lane_taken_.begin(), lane_taken_.end(), true);
+  return {.threads = jobs_.threads + tasks_.threads + lanes, .memory_bytes = jobs_.memory_bytes + tasks_.memory_bytes};
+}
+
 std::unique_ptr<Budget::Lease> Budget::Ask(const Need& need, std::function<void()> on_turn) {
   Need bounded = need;
   bounded.threads = std::clamp(need.threads, 1u, std::max(capacity_.threads, 1u));
@@ -29,9 +35,9 @@ std::unique_ptr<Budget::Lease> Budget::Ask(const Need& need, std::function<void(
   return lease;
 }
 
-Schedule Budget::StartJobs(absl::Span<const JobSnapshot> jobs) {
+Schedule Budget::StartJobs(absl::Span<const JobSnapshot> jobs, const Owners& owners) {
   absl::MutexLock lock(&mu_);
-  Schedule schedule = Decide(jobs, capacity_, tasks_.memory_bytes);
+  Schedule schedule = Decide(jobs, capacity_, tasks_.memory_bytes, owners);
   std::vector<int64_t> started = schedule.start;
   std::sort(started.begin(), started.end());
   const auto has_memory = [&](const JobSnapshot& job) {
@@ -45,6 +51,7 @@ Schedule Budget::StartJobs(absl::Span<const JobSnapshot> jobs) {
   }
   const int64_t free = capacity_.memory_bytes - jobs_.memory_bytes - tasks_.memory_bytes;
   job_waits_for_memory_ = std::any_of(jobs.begin(), jobs.end(), [&](const JobSnapshot& job) {
+    if (std::binary_search(schedule.held.begin(), schedule.held.end(), job.key)) return false;
     return !has_memory(job) && job.memory_bytes > free && CheckFits(job.threads, job.memory_bytes, capacity_).ok();
   });
   Grant();

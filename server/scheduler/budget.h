@@ -53,6 +53,12 @@ class Budget {
 
   const Capacity& capacity() const { return capacity_; }
   int64_t task_memory() const;  // That tasks hold within the budget.
+  // What jobs and tasks have at this moment, with the threads of the lanes, which are beyond the budget.
+  struct Usage {
+    int64_t threads = 0;
+    int64_t memory_bytes = 0;
+  };
+  Usage usage() const;
   // What the worker of a task may use that asked for so much.
   int64_t LimitOf(int64_t memory_bytes) const {
     return memory_bytes == kNotCounted ? capacity_.memory_bytes : memory_bytes;
@@ -64,7 +70,7 @@ class Budget {
   std::unique_ptr<Lease> Ask(const Need& need, std::function<void()> on_turn = nullptr);
 
   // Decides which jobs start, and notes that they and the running ones have what they need.
-  Schedule StartJobs(absl::Span<const JobSnapshot> jobs);
+  Schedule StartJobs(absl::Span<const JobSnapshot> jobs, const Owners& owners = {});
   // Sets what is called when a task has given memory back, so that a job may start; null: nothing. For `action` holds
   // what holds for `on_turn`. When this returns, the one of before does not run any more.
   void OnMemoryFreed(std::function<void()> action);

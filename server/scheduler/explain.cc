@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "server/scheduler/owners.h"
 #include "server/scheduler/scheduler.h"
 
 namespace traind::server {
@@ -58,6 +59,13 @@ std::string StandsBefore(const JobSnapshot& first, const JobSnapshot& job) {
                       " stands before it");
 }
 
+Names OfOwner(const Names& jobs, const std::string& owner) {
+  Names result;
+  std::copy_if(jobs.begin(), jobs.end(), std::back_inserter(result),
+               [&](const JobSnapshot* job) { return job->owner == owner; });
+  return result;
+}
+
 void AddBlockers(const Names& jobs, v1::QueueStatus& status) {
   for (const JobSnapshot* job : jobs) {
     if (status.blocked_by_size() == static_cast<int>(kMaxBlockers)) return;
@@ -68,12 +76,14 @@ void AddBlockers(const Names& jobs, v1::QueueStatus& status) {
 }  // namespace
 
 std::map<int64_t, v1::QueueStatus> Explain(absl::Span<const JobSnapshot> jobs, const Capacity& capacity,
-                                           int64_t task_memory) {
-  const JobsInOrder order = InOrder(jobs);
+                                           int64_t task_memory, const Owners& owners) {
+  const JobsInOrder order = InOrder(jobs, owners);
+  OwnerQueue queue(owners);
   Free free{.threads = capacity.threads, .memory_bytes = capacity.memory_bytes - task_memory, .capacity = capacity};
   for (const JobSnapshot* job : order.running) {
     free.threads -= job->threads;
     free.memory_bytes -= job->memory_bytes;
+    queue.Take(*job);
   }
   std::map<int64_t, v1::QueueStatus> result;
   Names ahead;  // The first ones.
@@ -83,6 +93,11 @@ std::map<int64_t, v1::QueueStatus> Explain(absl::Span<const JobSnapshot> jobs, c
     status.set_place(++place);
     if (!CheckFits(job->threads, job->memory_bytes, capacity).ok()) {
       status.set_reason(TooLarge(*job, capacity));
+      continue;
+    }
+    if (std::string held = queue.Hold(*job); !held.empty()) {
+      AddBlockers(OfOwner(order.running, job->owner), status);
+      status.set_reason(std::move(held));
       continue;
     }
     std::string lack = Lack(*job, free);

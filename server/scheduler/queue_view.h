@@ -17,7 +17,7 @@ class QueueView {
  public:
   explicit QueueView(const Capacity& capacity) : capacity_(capacity) {}
 
-  void Set(std::vector<JobSnapshot> jobs, int64_t task_memory);
+  void Set(std::vector<JobSnapshot> jobs, Owners owners, int64_t task_memory);
   // Of a job that waits; empty: it does not, or came since. All are worked out when the first is asked for.
   std::optional<v1::QueueStatus> Find(int64_t key);
 
@@ -25,6 +25,7 @@ class QueueView {
   const Capacity capacity_;
   absl::Mutex mu_;
   std::vector<JobSnapshot> jobs_ ABSL_GUARDED_BY(mu_);
+  Owners owners_ ABSL_GUARDED_BY(mu_);
   int64_t task_memory_ ABSL_GUARDED_BY(mu_) = 0;
   std::optional<std::map<int64_t, v1::QueueStatus>> explained_ ABSL_GUARDED_BY(mu_);
 };

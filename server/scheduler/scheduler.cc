@@ -1,9 +1,10 @@
 #include "server/scheduler/scheduler.h"
 
 #include <algorithm>
-#include <tuple>
+#include <utility>
 
 #include "absl/strings/str_format.h"
+#include "server/scheduler/owners.h"
 #include "server/scheduler/timeline.h"
 
 namespace traind::server {
@@ -31,21 +32,31 @@ class Running {
 
 }  // namespace
 
-Schedule Decide(absl::Span<const JobSnapshot> jobs, const Capacity& capacity, int64_t task_memory) {
-  const JobsInOrder order = InOrder(jobs);
+Schedule Decide(absl::Span<const JobSnapshot> jobs, const Capacity& capacity, int64_t task_memory,
+                const Owners& owners) {
+  const JobsInOrder order = InOrder(jobs, owners);
+  OwnerQueue queue(owners);
   Timeline free(capacity.threads, capacity.memory_bytes);
   Running running(free);
   running.Take(0, task_memory, absl::InfiniteDuration());
-  for (const JobSnapshot* job : order.running) running.Take(job->threads, job->memory_bytes, job->length);
+  for (const JobSnapshot* job : order.running) {
+    running.Take(job->threads, job->memory_bytes, job->length);
+    queue.Take(*job);
+  }
 
   Schedule schedule;
   absl::Duration last;  // Start of the last of the reservations.
   for (const JobSnapshot* job : order.waiting) {
     if (!CheckFits(job->threads, job->memory_bytes, capacity).ok()) continue;
+    if (!queue.Hold(*job).empty()) {
+      schedule.held.push_back(job->key);
+      continue;
+    }
     const absl::Duration length = IsKnown(job->length) ? Known(job->length) : absl::InfiniteDuration();
     absl::Duration start = free.FirstFit(job->threads, job->memory_bytes, length);
     if (start == absl::ZeroDuration()) {
       running.Take(job->threads, job->memory_bytes, job->length);
+      queue.Take(*job);
       for (Reservation& reservation : schedule.reservations) reservation.passed = true;
       schedule.start.push_back(job->key);
       continue;
@@ -57,6 +68,7 @@ Schedule Decide(absl::Span<const JobSnapshot> jobs, const Capacity& capacity, in
     schedule.reservations.push_back({.key = job->key, .start = start < kUnknown ? start : absl::InfiniteDuration()});
     if (!job->may_be_passed || schedule.reservations.size() == kMaxReservations) break;
   }
+  std::sort(schedule.held.begin(), schedule.held.end());
   return schedule;
 }
 
@@ -64,14 +76,12 @@ absl::Duration PassableFor(const Reservation& reservation, absl::Duration patien
   return patience + (IsKnown(reservation.start) ? reservation.start : absl::ZeroDuration());
 }
 
-JobsInOrder InOrder(absl::Span<const JobSnapshot> jobs) {
+JobsInOrder InOrder(absl::Span<const JobSnapshot> jobs, const Owners& owners) {
   JobsInOrder order;
   for (const JobSnapshot& job : jobs) (job.has_worker ? order.running : order.waiting).push_back(&job);
   std::sort(order.running.begin(), order.running.end(),
             [](const JobSnapshot* a, const JobSnapshot* b) { return a->key < b->key; });
-  std::sort(order.waiting.begin(), order.waiting.end(), [](const JobSnapshot* a, const JobSnapshot* b) {
-    return std::make_tuple(-int64_t{a->priority}, a->key) < std::make_tuple(-int64_t{b->priority}, b->key);
-  });
+  order.waiting = ByTurn(std::move(order.waiting), order.running, owners);
   return order;
 }
 

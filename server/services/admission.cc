@@ -106,7 +106,7 @@ absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, co
   std::optional<Weights> initial;
   if (request.spec().has_initial_weights()) {
     const std::string field = "spec.initial_weights.model";
-    auto weights = FindWeights(folder, request.spec().initial_weights().model(), /*allow_job=*/true, field);
+    auto weights = FindSoundWeights(folder, request.spec().initial_weights().model(), /*allow_job=*/true, field);
     if (weights.ok()) {
       initial = *std::move(weights);
     } else if (absl::IsInvalidArgument(weights.status()) || absl::IsNotFound(weights.status())) {

@@ -1,14 +1,18 @@
 // The parts of the server that the services work with. All of them outlive the services; each is thread-safe.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "server/events/event_log.h"
 #include "server/jobs/job_manager.h"
 #include "server/operations/operation_manager.h"
-#include "server/rpc/executor.h"
+#include "server/rpc/gate.h"
+#include "server/rpc/places.h"
+#include "server/services/owned_bytes.h"
 #include "server/services/task_runner.h"
 #include "server/store/data_folder.h"
 #include "server/store/job_store.h"
@@ -26,13 +30,26 @@ struct Backend {
   uint32_t default_threads;  // Of a job that names none; 0: all.
   TaskRunner* tasks;
   OperationManager* operations;
-  Executor* quick;
-  Executor* making;
-  Executor* planning;
-  Executor* asking;
-  Executor* files;
-  Executor* removing;
+  Places* watchers;
+  QuotaBook* quotas;
+  OwnedBytes* bytes;
+  const Entrance* quick;
+  const Entrance* making;
+  const Entrance* planning;
+  const Entrance* asking;
+  const Entrance* files;
+  const Entrance* removing;
 };
+
+// The threads of a caller's job that names none: not more than their quota has. 0: all.
+inline absl::StatusOr<uint32_t> DefaultThreads(const Backend& backend, const Caller& caller) {
+  const auto quota = backend.quotas->Of(caller.user);
+  if (!quota.ok()) return quota.status();
+  const uint32_t all = backend.jobs->capacity().threads;
+  const int64_t most = ValueOf(quota->limits, QuotaKind::kThreads);
+  const uint32_t threads = backend.default_threads == 0 ? all : backend.default_threads;
+  return most < 1 || most >= threads ? backend.default_threads : static_cast<uint32_t>(most);
+}
 
 // FAILED_PRECONDITION: an operation needs the resource.
 inline absl::Status CheckUnused(const Backend& backend, const std::string& resource) {

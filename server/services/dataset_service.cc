@@ -24,10 +24,17 @@ namespace traind::server {
 grpc::ServerUnaryReactor* DatasetService::ImportDataset(grpc::CallbackServerContext* context,
                                                         const v1::ImportDatasetRequest* request,
                                                         v1::Operation* response) {
-  return AnswerOn(*backend_.files, context, *request, [this, request, response](CallContext&) {
-    const auto admit = [&] { return AdmitImport(*request, backend_, dataset_roots_); };
+  return AnswerOn(*backend_.files, context, *request, [this, request, response](CallContext& call) {
+    const auto admit = [&]() -> absl::StatusOr<OperationManager::NewOperation> {
+      // How large it will be is not known yet: its owner's quota decides once it is made.
+      absl::Status room = backend_.bytes->CheckRoom(call.caller().user, QuotaKind::kDatasets, 1);
+      if (!room.ok()) return room;
+      auto import = AdmitImport(*request, backend_, dataset_roots_);
+      if (import.ok()) import->task.mutable_import()->set_owner(call.caller().user);
+      return import;
+    };
     if (request->validate_only()) return admit().status();
-    return Give(backend_.operations->Create("ImportDataset", *request, admit), response);
+    return Give(backend_.operations->Create("ImportDataset", *request, admit, call.caller()), response);
   });
 }
 
@@ -59,9 +66,9 @@ absl::Status DatasetService::Preview(const v1::PreviewDatasetRequest& request, C
 grpc::ServerUnaryReactor* DatasetService::DescribeDataset(grpc::CallbackServerContext* context,
                                                           const v1::DescribeDatasetRequest* request,
                                                           v1::Operation* response) {
-  return AnswerOn(*backend_.files, context, [this, request, response](CallContext&) {
+  return AnswerOn(*backend_.files, context, *request, [this, request, response](CallContext& call) {
     const auto admit = [&] { return AdmitDescription(*request); };
-    return Give(backend_.operations->Create("DescribeDataset", *request, admit), response);
+    return Give(backend_.operations->Create("DescribeDataset", *request, admit, call.caller()), response);
   });
 }
 
@@ -82,16 +89,25 @@ grpc::ServerReadReactor<v1::UploadDatasetRequest>* DatasetService::UploadDataset
   auto id = std::make_shared<std::string>();
   return new UploadCall<v1::UploadDatasetRequest, v1::UploadHeader>(
       *backend_.files, context,
-      [this, id](CallContext&, const v1::UploadHeader& header) {
+      [this, id](CallContext& call, const v1::UploadHeader& header) {
         *id = header.upload_id();
-        return uploads_.Begin(header);
+        return Begin(header, call.caller().user);
       },
       [this, id, response] { return Give(uploads_.Get(*id), response); });
 }
 
+absl::StatusOr<std::unique_ptr<UploadSink>> DatasetService::Begin(const v1::UploadHeader& header,
+                                                                  const std::string& user) {
+  absl::Status room = backend_.bytes->ReserveUpload(user, header.upload_id(), header.size_bytes());
+  if (!room.ok()) return room;
+  auto sink = uploads_.Begin(header, user);
+  backend_.bytes->Refresh("uploads", header.upload_id());
+  return sink;
+}
+
 grpc::ServerUnaryReactor* DatasetService::GetUpload(grpc::CallbackServerContext* context,
                                                     const v1::GetUploadRequest* request, v1::Upload* response) {
-  return AnswerOn(*backend_.quick, context, [this, request, response](CallContext&) -> absl::Status {
+  return AnswerOn(*backend_.quick, context, *request, [this, request, response](CallContext&) -> absl::Status {
     auto id = ParseName("uploads", request->name(), "name");
     return id.ok() ? Give(uploads_.Get(*id), response) : id.status();
   });
@@ -100,15 +116,17 @@ grpc::ServerUnaryReactor* DatasetService::GetUpload(grpc::CallbackServerContext*
 grpc::ServerUnaryReactor* DatasetService::ListUploads(grpc::CallbackServerContext* context,
                                                       const v1::ListUploadsRequest* request,
                                                       v1::ListUploadsResponse* response) {
-  return AnswerOn(*backend_.quick, context,
-                  [this, request, response](CallContext&) { return Give(List(*request), response); });
+  return AnswerOn(*backend_.quick, context, *request, [this, request, response](CallContext& call) {
+    return Give(List(*request, call.caller()), response);
+  });
 }
 
-absl::StatusOr<v1::ListUploadsResponse> DatasetService::List(const v1::ListUploadsRequest& request) const {
+absl::StatusOr<v1::ListUploadsResponse> DatasetService::List(const v1::ListUploadsRequest& request,
+                                                             const Caller& caller) const {
   static const Collection kCollection{
       .name = "uploads",
       .fields = {{v1::Upload::descriptor(),
-                  {"name", "uid", "size_bytes", "committed_bytes", "complete", "create_time", "update_time"}}},
+                  {"name", "uid", "owner", "size_bytes", "committed_bytes", "complete", "create_time", "update_time"}}},
       .default_order = "name"};
   core::FieldErrors::Root errors;
   const ListQuery query = ListQuery::Parse(ListRequestOf(request), kCollection, errors.scope());
@@ -116,14 +134,14 @@ absl::StatusOr<v1::ListUploadsResponse> DatasetService::List(const v1::ListUploa
   auto ids = uploads_.List();
   if (!ids.ok()) return ids.status();
   v1::ListUploadsResponse response;
-  Page<v1::Upload> page(query);
+  Page<v1::Upload> page(query, caller);
   for (const std::string& id : *ids) {
     auto upload = uploads_.Get(id);
     if (absl::IsNotFound(upload.status())) continue;  // Removed, or not begun yet.
     if (core::IsOfMachine(upload.status())) return upload.status();
     if (!upload.ok()) {
       LogUnreachable("uploads", id, upload.status());
-      response.add_unreachable(absl::StrCat("uploads/", id));
+      if (caller.IsAdmin()) response.add_unreachable(absl::StrCat("uploads/", id));
       continue;
     }
     const std::string name = upload->name();
@@ -136,7 +154,7 @@ absl::StatusOr<v1::ListUploadsResponse> DatasetService::List(const v1::ListUploa
 grpc::ServerUnaryReactor* DatasetService::DeleteUpload(grpc::CallbackServerContext* context,
                                                        const v1::DeleteUploadRequest* request,
                                                        google::protobuf::Empty*) {
-  return AnswerOn(*backend_.removing, context, [this, request](CallContext&) -> absl::Status {
+  return AnswerOn(*backend_.removing, context, *request, [this, request](CallContext&) -> absl::Status {
     auto id = ParseName("uploads", request->name(), "name");
     if (!id.ok()) return id.status();
     if (absl::Status status = CheckUnused(backend_, request->name()); !status.ok()) return status;
@@ -146,7 +164,7 @@ grpc::ServerUnaryReactor* DatasetService::DeleteUpload(grpc::CallbackServerConte
 
 grpc::ServerUnaryReactor* DatasetService::GetDataset(grpc::CallbackServerContext* context,
                                                      const v1::GetDatasetRequest* request, v1::Dataset* response) {
-  return AnswerOn(*backend_.quick, context, [this, request, response](CallContext&) -> absl::Status {
+  return AnswerOn(*backend_.quick, context, *request, [this, request, response](CallContext&) -> absl::Status {
     auto id = ParseName("datasets", request->name(), "name");
     return id.ok() ? Give(datasets_.Get(*id), response) : id.status();
   });
@@ -155,21 +173,22 @@ grpc::ServerUnaryReactor* DatasetService::GetDataset(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* DatasetService::ListDatasets(grpc::CallbackServerContext* context,
                                                        const v1::ListDatasetsRequest* request,
                                                        v1::ListDatasetsResponse* response) {
-  return AnswerOn(*backend_.quick, context,
-                  [this, request, response](CallContext&) { return Give(datasets_.List(*request), response); });
+  return AnswerOn(*backend_.quick, context, *request, [this, request, response](CallContext& call) {
+    return Give(datasets_.List(*request, call.caller()), response);
+  });
 }
 
 grpc::ServerUnaryReactor* DatasetService::UpdateDataset(grpc::CallbackServerContext* context,
                                                         const v1::UpdateDatasetRequest* request,
                                                         v1::Dataset* response) {
-  return AnswerOn(*backend_.quick, context,
+  return AnswerOn(*backend_.quick, context, *request,
                   [this, request, response](CallContext&) { return Give(datasets_.Update(*request), response); });
 }
 
 grpc::ServerUnaryReactor* DatasetService::DeleteDataset(grpc::CallbackServerContext* context,
                                                         const v1::DeleteDatasetRequest* request,
                                                         google::protobuf::Empty*) {
-  return AnswerOn(*backend_.removing, context, [this, request](CallContext&) {
+  return AnswerOn(*backend_.removing, context, *request, [this, request](CallContext&) {
     return datasets_.Delete(*request, [this](const std::string& name) { return CheckUnused(backend_, name); });
   });
 }

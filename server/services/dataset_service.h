@@ -23,6 +23,9 @@ class DatasetService final : public v1::DatasetService::CallbackService {
         uploads_(backend.folder),
         datasets_(backend.folder, backend.jobs) {}
 
+  // Knows which uploads are being written.
+  UploadStore* uploads() { return &uploads_; }
+
   grpc::ServerUnaryReactor* ImportDataset(grpc::CallbackServerContext* context, const v1::ImportDatasetRequest* request,
                                           v1::Operation* response) override;
   grpc::ServerReadReactor<v1::UploadDatasetRequest>* UploadDataset(grpc::CallbackServerContext* context,
@@ -51,8 +54,9 @@ class DatasetService final : public v1::DatasetService::CallbackService {
  private:
   absl::Status Preview(const v1::PreviewDatasetRequest& request, CallContext& call,
                        v1::PreviewDatasetResponse* response);
+  absl::StatusOr<std::unique_ptr<UploadSink>> Begin(const v1::UploadHeader& header, const std::string& user);
   absl::StatusOr<OperationManager::NewOperation> AdmitDescription(const v1::DescribeDatasetRequest& request) const;
-  absl::StatusOr<v1::ListUploadsResponse> List(const v1::ListUploadsRequest& request) const;
+  absl::StatusOr<v1::ListUploadsResponse> List(const v1::ListUploadsRequest& request, const Caller& caller) const;
 
   const Backend backend_;
   const std::vector<std::string> dataset_roots_;

@@ -22,8 +22,8 @@ namespace {
 const Collection& DatasetCollection() {
   static const Collection kCollection{.name = "datasets",
                                       .fields = {{v1::Dataset::descriptor(),
-                                                  {"name", "uid", "labels", "num_classes", "target_width", "size_bytes",
-                                                   "create_time", "update_time"}}},
+                                                  {"name", "uid", "labels", "owner", "num_classes", "target_width",
+                                                   "size_bytes", "create_time", "update_time"}}},
                                       .default_order = "name"};
   return kCollection;
 }
@@ -41,21 +41,22 @@ absl::StatusOr<v1::Dataset> Datasets::Get(const std::string& id) const {
   return dataset;
 }
 
-absl::StatusOr<v1::ListDatasetsResponse> Datasets::List(const v1::ListDatasetsRequest& request) const {
+absl::StatusOr<v1::ListDatasetsResponse> Datasets::List(const v1::ListDatasetsRequest& request,
+                                                        const Caller& caller) const {
   core::FieldErrors::Root errors;
   const ListQuery query = ListQuery::Parse(ListRequestOf(request), DatasetCollection(), errors.scope());
   if (!errors.ok()) return errors.ToStatus();
   auto ids = folder_->List("datasets");
   if (!ids.ok()) return ids.status();
   v1::ListDatasetsResponse response;
-  Page<v1::Dataset> page(query);
+  Page<v1::Dataset> page(query, caller);
   for (const std::string& id : *ids) {
     auto dataset = Get(id);
     if (absl::IsNotFound(dataset.status())) continue;  // Deleted just now.
     if (core::IsOfMachine(dataset.status())) return dataset.status();
     if (!dataset.ok()) {
       LogUnreachable("datasets", id, dataset.status());
-      response.add_unreachable(absl::StrCat("datasets/", id));
+      if (caller.IsAdmin()) response.add_unreachable(absl::StrCat("datasets/", id));
       continue;
     }
     const std::string name = dataset->name();
@@ -67,8 +68,9 @@ absl::StatusOr<v1::ListDatasetsResponse> Datasets::List(const v1::ListDatasetsRe
 
 absl::StatusOr<v1::Dataset> Datasets::Update(const v1::UpdateDatasetRequest& request) {
   core::FieldErrors::Root errors;
-  CheckUpdateMask(request.update_mask(), {"labels"}, errors.scope("update_mask"));
+  CheckUpdateMask(request.update_mask(), {"labels", "sharing"}, errors.scope("update_mask"));
   core::CheckLabels(request.dataset().labels(), errors.scope("dataset.labels"));
+  CheckSharing(request.dataset().sharing(), errors.scope("dataset.sharing"));
   if (!errors.ok()) return errors.ToStatus();
   auto id = ParseName("datasets", request.dataset().name(), "dataset.name");
   if (!id.ok()) return id.status();
@@ -77,7 +79,8 @@ absl::StatusOr<v1::Dataset> Datasets::Update(const v1::UpdateDatasetRequest& req
   if (!dataset.ok()) return dataset;
   absl::Status status = CheckEtag(request.dataset().etag(), dataset->etag(), dataset->name());
   if (!status.ok()) return status;
-  *dataset->mutable_labels() = request.dataset().labels();
+  if (Updates(request.update_mask(), "labels")) *dataset->mutable_labels() = request.dataset().labels();
+  if (Updates(request.update_mask(), "sharing")) *dataset->mutable_sharing() = request.dataset().sharing();
   *dataset->mutable_update_time() =
       google::protobuf::util::TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(absl::Now()));
   status = core::SaveDataset(*dataset, folder_->Item("datasets", *id));

@@ -23,7 +23,7 @@ class Datasets {
   Datasets(DataFolder* folder, JobManager* jobs) : folder_(folder), jobs_(jobs) {}
 
   absl::StatusOr<v1::Dataset> Get(const std::string& id) const;  // NOT_FOUND, with those there are.
-  absl::StatusOr<v1::ListDatasetsResponse> List(const v1::ListDatasetsRequest& request) const;
+  absl::StatusOr<v1::ListDatasetsResponse> List(const v1::ListDatasetsRequest& request, const Caller& caller) const;
   // NOT_FOUND, ABORTED: another etag.
   absl::StatusOr<v1::Dataset> Update(const v1::UpdateDatasetRequest& request);
   // FAILED_PRECONDITION: a job that is not terminal needs it; or without `force` one that has ended was trained on it.

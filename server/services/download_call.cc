@@ -16,13 +16,14 @@ constexpr int64_t kChunkBytes = 512 << 10;
 
 class DownloadCall final : public StreamCall<v1::DownloadCheckpointResponse> {
  public:
-  DownloadCall(Executor& executor, const DataFolder& folder, const grpc::CallbackServerContext& call,
+  DownloadCall(const Entrance& entrance, const DataFolder& folder, grpc::CallbackServerContext& call,
                const v1::DownloadCheckpointRequest& request)
-      : StreamCall(executor, call), folder_(folder), request_(request) {
+      : StreamCall(entrance, call), folder_(folder), request_(request) {
     Resume();
   }
 
  protected:
+  const google::protobuf::Message& request() const override { return request_; }
   absl::StatusOr<Next> Advance(v1::DownloadCheckpointResponse& response) override {
     response.Clear();
     if (!begun_) {
@@ -69,10 +70,10 @@ class DownloadCall final : public StreamCall<v1::DownloadCheckpointResponse> {
 
 }  // namespace
 
-grpc::ServerWriteReactor<v1::DownloadCheckpointResponse>* Download(Executor& executor, const DataFolder& folder,
+grpc::ServerWriteReactor<v1::DownloadCheckpointResponse>* Download(const Entrance& entrance, const DataFolder& folder,
                                                                    grpc::CallbackServerContext* context,
                                                                    const v1::DownloadCheckpointRequest& request) {
-  return new DownloadCall(executor, folder, *context, request);
+  return new DownloadCall(entrance, folder, *context, request);
 }
 
 }  // namespace traind::server

@@ -4,14 +4,14 @@
 
 #include <grpcpp/grpcpp.h>
 
-#include "server/rpc/executor.h"
+#include "server/rpc/gate.h"
 #include "server/store/data_folder.h"
 #include "traind/v1/model_service.pb.h"
 
 namespace traind::server {
 
 // The reactor owns itself. All arguments but the request outlive it.
-grpc::ServerWriteReactor<v1::DownloadCheckpointResponse>* Download(Executor& executor, const DataFolder& folder,
+grpc::ServerWriteReactor<v1::DownloadCheckpointResponse>* Download(const Entrance& entrance, const DataFolder& folder,
                                                                    grpc::CallbackServerContext* context,
                                                                    const v1::DownloadCheckpointRequest& request);
 

@@ -1,7 +1,5 @@
 #include "server/services/inference.h"
 
-#include <optional>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -19,17 +17,6 @@
 namespace traind::server {
 namespace {
 
-// Weights with the network they belong to.
-struct Trained {
-  std::string name;  // Of the weights: "jobs/{id}/checkpoints/{step}" with the step's number, or "models/{id}".
-  std::string weights_path;
-  std::string preprocessing_path;
-  v1::JobSpec spec;  // Resolved.
-  int64_t memory_bound_bytes = 0;
-  v1::Job job = {};                                           // Whose network it is.
-  std::optional<v1::DataIdentity> trained_on = std::nullopt;  // Nullopt: not known.
-};
-
 std::optional<v1::DataIdentity> IdentityOf(const v1::Job& job, const DataFolder& folder) {
   auto dataset = core::LoadDataset(folder.Item("datasets", IdOf(job.resolved_spec().data().dataset())));
   if (!dataset.ok()) return core::IdentityOf(job, nullptr);
@@ -37,8 +24,10 @@ std::optional<v1::DataIdentity> IdentityOf(const v1::Job& job, const DataFolder&
   return core::IdentityOf(job, &*dataset);
 }
 
+}  // namespace
+
 absl::StatusOr<Trained> FindTrained(const v1::ModelRef& ref, const Backend& backend) {
-  auto weights = FindWeights(*backend.folder, ref.model(), /*allow_job=*/false, "model.model");
+  auto weights = FindSoundWeights(*backend.folder, ref.model(), /*allow_job=*/false, "model.model");
   if (!weights.ok()) return weights.status();
   if (weights->job.empty() && ref.job().empty()) {
     return FieldError("model.job", "is required for an uploaded model: its network and preprocessing are the job's");
@@ -73,6 +62,8 @@ absl::StatusOr<Trained> FindTrained(const v1::ModelRef& ref, const Backend& back
   trained.preprocessing_path = fitted->preprocessing_path();
   return trained;
 }
+
+namespace {
 
 // FAILED_PRECONDITION: the dataset is read because it has the name of the job's, but it is another one.
 absl::Status CheckUnchanged(const Trained& trained, const v1::Dataset& dataset) {

@@ -8,6 +8,7 @@
 #include "server/rpc/unary_call.h"
 #include "server/rpc/upload_call.h"
 #include "server/services/download_call.h"
+#include "server/services/export_call.h"
 #include "server/services/inference.h"
 #include "server/services/read_predictions_call.h"
 
@@ -16,7 +17,7 @@ namespace traind::server {
 grpc::ServerUnaryReactor* ModelService::GetCheckpoint(grpc::CallbackServerContext* context,
                                                       const v1::GetCheckpointRequest* request,
                                                       v1::Checkpoint* response) {
-  return AnswerOn(*backend_.quick, context, [this, request, response](CallContext&) {
+  return AnswerOn(*backend_.quick, context, *request, [this, request, response](CallContext&) {
     return Give(checkpoints_.Get(request->name()), response);
   });
 }
@@ -24,14 +25,14 @@ grpc::ServerUnaryReactor* ModelService::GetCheckpoint(grpc::CallbackServerContex
 grpc::ServerUnaryReactor* ModelService::ListCheckpoints(grpc::CallbackServerContext* context,
                                                         const v1::ListCheckpointsRequest* request,
                                                         v1::ListCheckpointsResponse* response) {
-  return AnswerOn(*backend_.quick, context,
+  return AnswerOn(*backend_.quick, context, *request,
                   [this, request, response](CallContext&) { return Give(checkpoints_.List(*request), response); });
 }
 
 grpc::ServerUnaryReactor* ModelService::DeleteCheckpoint(grpc::CallbackServerContext* context,
                                                          const v1::DeleteCheckpointRequest* request,
                                                          google::protobuf::Empty*) {
-  return AnswerOn(*backend_.removing, context, [this, request](CallContext&) {
+  return AnswerOn(*backend_.removing, context, *request, [this, request](CallContext&) {
     return checkpoints_.Delete(*request, [this](const std::string& name) { return CheckUnused(backend_, name); });
   });
 }
@@ -41,17 +42,27 @@ grpc::ServerWriteReactor<v1::DownloadCheckpointResponse>* ModelService::Download
   return Download(*backend_.files, *backend_.folder, context, *request);
 }
 
+grpc::ServerWriteReactor<v1::ExportModelResponse>* ModelService::ExportModel(grpc::CallbackServerContext* context,
+                                                                             const v1::ExportModelRequest* request) {
+  return Export(backend_, context, *request);
+}
+
 grpc::ServerReadReactor<v1::UploadModelRequest>* ModelService::UploadModel(grpc::CallbackServerContext* context,
                                                                            v1::Model* response) {
   return new UploadCall<v1::UploadModelRequest, v1::UploadModelHeader>(
       *backend_.files, context,
-      [this, response](CallContext&, const v1::UploadModelHeader& header) { return models_.Upload(header, response); },
+      [this, response](CallContext& call,
+                       const v1::UploadModelHeader& header) -> absl::StatusOr<std::unique_ptr<UploadSink>> {
+        absl::Status room = backend_.bytes->CheckRoom(call.caller().user, QuotaKind::kModels, header.size_bytes());
+        if (!room.ok()) return room;
+        return models_.Upload(header, call.caller(), response);
+      },
       [] { return absl::OkStatus(); });
 }
 
 grpc::ServerUnaryReactor* ModelService::GetModel(grpc::CallbackServerContext* context,
                                                  const v1::GetModelRequest* request, v1::Model* response) {
-  return AnswerOn(*backend_.quick, context, [this, request, response](CallContext&) -> absl::Status {
+  return AnswerOn(*backend_.quick, context, *request, [this, request, response](CallContext&) -> absl::Status {
     auto id = ParseName("models", request->name(), "name");
     return id.ok() ? Give(models_.Get(*id), response) : id.status();
   });
@@ -60,36 +71,37 @@ grpc::ServerUnaryReactor* ModelService::GetModel(grpc::CallbackServerContext* co
 grpc::ServerUnaryReactor* ModelService::ListModels(grpc::CallbackServerContext* context,
                                                    const v1::ListModelsRequest* request,
                                                    v1::ListModelsResponse* response) {
-  return AnswerOn(*backend_.quick, context,
-                  [this, request, response](CallContext&) { return Give(models_.List(*request), response); });
+  return AnswerOn(*backend_.quick, context, *request, [this, request, response](CallContext& call) {
+    return Give(models_.List(*request, call.caller()), response);
+  });
 }
 
 grpc::ServerUnaryReactor* ModelService::UpdateModel(grpc::CallbackServerContext* context,
                                                     const v1::UpdateModelRequest* request, v1::Model* response) {
-  return AnswerOn(*backend_.quick, context,
+  return AnswerOn(*backend_.quick, context, *request,
                   [this, request, response](CallContext&) { return Give(models_.Update(*request), response); });
 }
 
 grpc::ServerUnaryReactor* ModelService::DeleteModel(grpc::CallbackServerContext* context,
                                                     const v1::DeleteModelRequest* request, google::protobuf::Empty*) {
-  return AnswerOn(*backend_.removing, context, [this, request](CallContext&) {
+  return AnswerOn(*backend_.removing, context, *request, [this, request](CallContext&) {
     return models_.Delete(*request, [this](const std::string& name) { return CheckUnused(backend_, name); });
   });
 }
 
 grpc::ServerUnaryReactor* ModelService::Evaluate(grpc::CallbackServerContext* context,
                                                  const v1::EvaluateRequest* request, v1::Operation* response) {
-  return AnswerOn(*backend_.files, context, *request, [this, request, response](CallContext&) {
+  return AnswerOn(*backend_.files, context, *request, [this, request, response](CallContext& call) {
     const auto admit = [&] { return AdmitEvaluation(*request, backend_); };
-    return Give(backend_.operations->Create("Evaluate", *request, admit), response);
+    return Give(backend_.operations->Create("Evaluate", *request, admit, call.caller()), response);
   });
 }
 
 grpc::ServerUnaryReactor* ModelService::PredictSplit(grpc::CallbackServerContext* context,
                                                      const v1::PredictSplitRequest* request, v1::Operation* response) {
-  return AnswerOn(*backend_.files, context, *request, [this, request, response](CallContext&) {
+  return AnswerOn(*backend_.files, context, *request, [this, request, response](CallContext& call) {
     const auto admit = [&] { return AdmitPredictSplit(*request, backend_); };
-    return Give(backend_.operations->Create("PredictSplit", *request, admit), response);
+    return Give(backend_.operations->Create("PredictSplit", *request, admit, call.caller()), response);
   });
 }
 

@@ -28,13 +28,13 @@ namespace {
 
 using google::protobuf::util::TimeUtil;
 
-constexpr char kModelRecordFile[] = "/model.pb";
 constexpr char kUploadModel[] = "UploadModel";
 
 const Collection& ModelCollection() {
   static const Collection kCollection{
       .name = "models",
-      .fields = {{v1::Model::descriptor(), {"name", "uid", "labels", "size_bytes", "create_time", "update_time"}}},
+      .fields = {{v1::Model::descriptor(),
+                  {"name", "uid", "labels", "owner", "pinned", "size_bytes", "create_time", "update_time"}}},
       .default_order = "name"};
   return kCollection;
 }
@@ -66,17 +66,18 @@ class NoSink : public UploadSink {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<UploadSink>> Models::Upload(const v1::UploadModelHeader& header, v1::Model* model) {
+absl::StatusOr<std::unique_ptr<UploadSink>> Models::Upload(const v1::UploadModelHeader& header, const Caller& caller,
+                                                           v1::Model* model) {
   if (absl::Status status = CheckModelHeader(header); !status.ok()) return status;
-  auto earlier = FindEarlier(header);
+  auto earlier = FindEarlier(header, caller);
   if (earlier.ok()) {
     *model = *std::move(earlier);
     return std::make_unique<NoSink>();
   }
   if (!absl::IsNotFound(earlier.status())) return earlier.status();
   return BeginModelUpload(*folder_, header,
-                          [this, header, model](const std::string& temporary, const v1::Model& uploaded) {
-                            absl::Status status = Publish(temporary, header, uploaded);
+                          [this, header, caller, model](const std::string& temporary, const v1::Model& uploaded) {
+                            absl::Status status = Publish(temporary, header, caller, uploaded);
                             if (!status.ok()) return status;
                             auto published = Get(header.model_id());
                             if (!published.ok()) return published.status();
@@ -85,10 +86,10 @@ absl::StatusOr<std::unique_ptr<UploadSink>> Models::Upload(const v1::UploadModel
                           });
 }
 
-absl::StatusOr<v1::Model> Models::FindEarlier(const v1::UploadModelHeader& header) const {
+absl::StatusOr<v1::Model> Models::FindEarlier(const v1::UploadModelHeader& header, const Caller& caller) const {
   const absl::Status none = absl::NotFoundError("no model was uploaded by this request");
   if (header.request_id().empty()) return none;
-  auto stored = store_->FindRequest(header.request_id(), absl::Now());
+  auto stored = store_->FindRequest(RequestIdOf(caller, header.request_id()), absl::Now());
   if (!stored.ok()) return stored.status();
   if (!stored->has_value()) return none;
   if (absl::Status status = CheckRepeated(**stored, kUploadModel, FingerprintOf(header)); !status.ok()) return status;
@@ -97,7 +98,7 @@ absl::StatusOr<v1::Model> Models::FindEarlier(const v1::UploadModelHeader& heade
   return model.ok() && model->uid() != (*stored)->uid ? none : model;
 }
 
-absl::Status Models::Publish(const std::string& temporary, const v1::UploadModelHeader& header,
+absl::Status Models::Publish(const std::string& temporary, const v1::UploadModelHeader& header, const Caller& caller,
                              const v1::Model& model) {
   v1::Model record = model;
   record.clear_tensors();
@@ -105,10 +106,11 @@ absl::Status Models::Publish(const std::string& temporary, const v1::UploadModel
   *record.mutable_create_time() = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(absl::Now()));
   *record.mutable_update_time() = record.create_time();
   *record.mutable_labels() = header.labels();
+  record.set_owner(caller.user);
   absl::MutexLock lock(&mu_);
   if (folder_->Exists("models", header.model_id())) return AlreadyExistsError("Model", record.name());
   if (!header.request_id().empty()) {
-    const StoredRequest request{.request_id = header.request_id(),
+    const StoredRequest request{.request_id = RequestIdOf(caller, header.request_id()),
                                 .method = kUploadModel,
                                 .resource = record.name(),
                                 .uid = record.uid(),
@@ -120,7 +122,7 @@ absl::Status Models::Publish(const std::string& temporary, const v1::UploadModel
   return status.ok() ? folder_->Publish(temporary, "models", header.model_id()) : status;
 }
 
-absl::StatusOr<v1::Model> Models::Load(const std::string& id) const {
+absl::StatusOr<v1::Model> Models::GetRecord(const std::string& id) const {
   const std::string name = absl::StrCat("models/", id);
   auto weights = FindWeights(*folder_, name, /*allow_job=*/false, "name");
   if (!weights.ok()) return weights.status();
@@ -140,7 +142,7 @@ absl::StatusOr<v1::Model> Models::Load(const std::string& id) const {
 }
 
 absl::StatusOr<v1::Model> Models::Get(const std::string& id) const {
-  auto model = Load(id);
+  auto model = GetRecord(id);
   if (!model.ok()) return model;
   auto weights = core::Safetensors::Open(absl::StrCat(folder_->Item("models", id), "/", core::kWeightsFile));
   if (absl::IsNotFound(weights.status())) return NotFoundError("Model", model->name());  // Deleted just now.
@@ -149,21 +151,21 @@ absl::StatusOr<v1::Model> Models::Get(const std::string& id) const {
   return model;
 }
 
-absl::StatusOr<v1::ListModelsResponse> Models::List(const v1::ListModelsRequest& request) const {
+absl::StatusOr<v1::ListModelsResponse> Models::List(const v1::ListModelsRequest& request, const Caller& caller) const {
   core::FieldErrors::Root errors;
   const ListQuery query = ListQuery::Parse(ListRequestOf(request), ModelCollection(), errors.scope());
   if (!errors.ok()) return errors.ToStatus();
   auto ids = folder_->List("models");
   if (!ids.ok()) return ids.status();
   v1::ListModelsResponse response;
-  Page<v1::Model> page(query);
+  Page<v1::Model> page(query, caller);
   for (const std::string& id : *ids) {
-    auto model = Load(id);
+    auto model = GetRecord(id);
     if (absl::IsNotFound(model.status())) continue;  // Deleted just now.
     if (core::IsOfMachine(model.status())) return model.status();
     if (!model.ok()) {
       LogUnreachable("models", id, model.status());
-      response.add_unreachable(absl::StrCat("models/", id));
+      if (caller.IsAdmin()) response.add_unreachable(absl::StrCat("models/", id));
       continue;
     }
     const std::string name = model->name();
@@ -175,17 +177,20 @@ absl::StatusOr<v1::ListModelsResponse> Models::List(const v1::ListModelsRequest&
 
 absl::StatusOr<v1::Model> Models::Update(const v1::UpdateModelRequest& request) {
   core::FieldErrors::Root errors;
-  CheckUpdateMask(request.update_mask(), {"labels"}, errors.scope("update_mask"));
+  CheckUpdateMask(request.update_mask(), {"labels", "pinned", "sharing"}, errors.scope("update_mask"));
   core::CheckLabels(request.model().labels(), errors.scope("model.labels"));
+  CheckSharing(request.model().sharing(), errors.scope("model.sharing"));
   if (!errors.ok()) return errors.ToStatus();
   auto id = ParseName("models", request.model().name(), "model.name");
   if (!id.ok()) return id.status();
   absl::MutexLock lock(&mu_);
-  auto model = Load(*id);
+  auto model = GetRecord(*id);
   if (!model.ok()) return model;
   absl::Status status = CheckEtag(request.model().etag(), model->etag(), model->name());
   if (!status.ok()) return status;
-  *model->mutable_labels() = request.model().labels();
+  if (Updates(request.update_mask(), "labels")) *model->mutable_labels() = request.model().labels();
+  if (Updates(request.update_mask(), "pinned")) model->set_pinned(request.model().pinned());
+  if (Updates(request.update_mask(), "sharing")) *model->mutable_sharing() = request.model().sharing();
   *model->mutable_update_time() = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(absl::Now()));
   status = core::AtomicWrite(folder_->Item("models", *id) + kModelRecordFile, model->SerializeAsString());
   return status.ok() ? Get(*id) : status;
@@ -196,7 +201,7 @@ absl::Status Models::Delete(const v1::DeleteModelRequest& request, const CheckUn
   if (!id.ok()) return id.status();
   absl::MutexLock lock(&mu_);
   // One that is damaged may go, too; it has no etag.
-  auto model = Load(*id);
+  auto model = GetRecord(*id);
   if (absl::IsNotFound(model.status()) && !folder_->Exists("models", *id)) return model.status();
   absl::Status status = model.ok() ? CheckEtag(request.etag(), model->etag(), model->name()) : absl::OkStatus();
   if (status.ok()) status = check(request.name());

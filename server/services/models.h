@@ -19,6 +19,9 @@
 
 namespace traind::server {
 
+// Below the folder of a model: its record.
+inline constexpr char kModelRecordFile[] = "/model.pb";
+
 class Models {
  public:
   // Says whether something uses the model "models/{id}": FAILED_PRECONDITION.
@@ -29,24 +32,27 @@ class Models {
   // Starts to store a safetensors file as "models/{id}". ALREADY_EXISTS: there is one. INVALID_ARGUMENT: the header, or
   // a request_id of another call; FAILED_PRECONDITION: of a model that was deleted. The sink's end gives DATA_LOSS when
   // the checksum is wrong, INVALID_ARGUMENT when it is no safetensors file; after OK `model`, which outlives the sink,
-  // describes it. With the request_id of an earlier call `model` is that one's, and the bytes count for nothing.
-  absl::StatusOr<std::unique_ptr<UploadSink>> Upload(const v1::UploadModelHeader& header, v1::Model* model);
+  // describes it. The model, and the request_id, are the caller's. With that of an earlier call `model` is that one's,
+  // and the bytes count for nothing.
+  absl::StatusOr<std::unique_ptr<UploadSink>> Upload(const v1::UploadModelHeader& header, const Caller& caller,
+                                                     v1::Model* model);
 
   // With its tensors. NOT_FOUND.
   absl::StatusOr<v1::Model> Get(const std::string& id) const;
+  // Without its tensors. NOT_FOUND.
+  absl::StatusOr<v1::Model> GetRecord(const std::string& id) const;
   // By any field. INVALID_ARGUMENT: the request.
-  absl::StatusOr<v1::ListModelsResponse> List(const v1::ListModelsRequest& request) const;
+  absl::StatusOr<v1::ListModelsResponse> List(const v1::ListModelsRequest& request, const Caller& caller) const;
   // NOT_FOUND, ABORTED: another etag.
   absl::StatusOr<v1::Model> Update(const v1::UpdateModelRequest& request);
   absl::Status Delete(const v1::DeleteModelRequest& request, const CheckUnused& check);
 
  private:
-  // Without its tensors.
-  absl::StatusOr<v1::Model> Load(const std::string& id) const;
   // Makes a filled temporary folder the model.
-  absl::Status Publish(const std::string& temporary, const v1::UploadModelHeader& header, const v1::Model& model);
+  absl::Status Publish(const std::string& temporary, const v1::UploadModelHeader& header, const Caller& caller,
+                       const v1::Model& model);
   // The model of an earlier call with the same request_id, or NOT_FOUND.
-  absl::StatusOr<v1::Model> FindEarlier(const v1::UploadModelHeader& header) const;
+  absl::StatusOr<v1::Model> FindEarlier(const v1::UploadModelHeader& header, const Caller& caller) const;
 
   DataFolder* const folder_;
   JobStore* const store_;

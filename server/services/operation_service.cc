@@ -9,7 +9,7 @@ namespace traind::server {
 grpc::ServerUnaryReactor* OperationService::GetOperation(grpc::CallbackServerContext* context,
                                                          const v1::GetOperationRequest* request,
                                                          v1::Operation* response) {
-  return AnswerOn(*backend_.quick, context, [this, request, response](CallContext&) -> absl::Status {
+  return AnswerOn(*backend_.quick, context, *request, [this, request, response](CallContext&) -> absl::Status {
     auto id = ParseName("operations", request->name(), "name");
     return id.ok() ? Give(backend_.operations->Get(*id), response) : id.status();
   });
@@ -18,8 +18,8 @@ grpc::ServerUnaryReactor* OperationService::GetOperation(grpc::CallbackServerCon
 grpc::ServerUnaryReactor* OperationService::ListOperations(grpc::CallbackServerContext* context,
                                                            const v1::ListOperationsRequest* request,
                                                            v1::ListOperationsResponse* response) {
-  return AnswerOn(*backend_.quick, context, [this, request, response](CallContext&) {
-    return Give(backend_.operations->List(*request), response);
+  return AnswerOn(*backend_.quick, context, *request, [this, request, response](CallContext& call) {
+    return Give(backend_.operations->List(*request, call.caller()), response);
   });
 }
 
@@ -32,7 +32,7 @@ grpc::ServerUnaryReactor* OperationService::WaitOperation(grpc::CallbackServerCo
 grpc::ServerUnaryReactor* OperationService::CancelOperation(grpc::CallbackServerContext* context,
                                                             const v1::CancelOperationRequest* request,
                                                             v1::Operation* response) {
-  return AnswerOn(*backend_.quick, context, [this, request, response](CallContext&) -> absl::Status {
+  return AnswerOn(*backend_.quick, context, *request, [this, request, response](CallContext&) -> absl::Status {
     auto id = ParseName("operations", request->name(), "name");
     return id.ok() ? Give(backend_.operations->Cancel(*id), response) : id.status();
   });
@@ -41,7 +41,7 @@ grpc::ServerUnaryReactor* OperationService::CancelOperation(grpc::CallbackServer
 grpc::ServerUnaryReactor* OperationService::DeleteOperation(grpc::CallbackServerContext* context,
                                                             const v1::DeleteOperationRequest* request,
                                                             google::protobuf::Empty*) {
-  return AnswerOn(*backend_.removing, context, [this, request](CallContext&) -> absl::Status {
+  return AnswerOn(*backend_.removing, context, *request, [this, request](CallContext&) -> absl::Status {
     auto id = ParseName("operations", request->name(), "name");
     return id.ok() ? backend_.operations->Delete(*id) : id.status();
   });

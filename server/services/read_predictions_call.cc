@@ -12,13 +12,14 @@ namespace {
 
 class ReadPredictionsCall final : public StreamCall<v1::PredictResponse> {
  public:
-  ReadPredictionsCall(const Backend& backend, const grpc::CallbackServerContext& call,
+  ReadPredictionsCall(const Backend& backend, grpc::CallbackServerContext& call,
                       const v1::ReadPredictionsRequest& request)
       : StreamCall(*backend.files, call), backend_(backend), request_(request) {
     Resume();
   }
 
  protected:
+  const google::protobuf::Message& request() const override { return request_; }
   absl::StatusOr<Next> Advance(v1::PredictResponse& response) override {
     if (!std::exchange(begun_, true)) {
       if (absl::Status status = Begin(); !status.ok()) return status;

@@ -27,7 +27,8 @@ absl::StatusOr<internal::Result> TaskRunner::Run(int64_t memory_bytes, internal:
 
   const auto lease = budget_->Ask({.threads = task.threads(), .memory_bytes = memory_bytes, .lane = lane_});
   call.cancellation().OnCancel([&] { lease->Cancel(); });
-  const auto threads = lease->Await(call.deadline());
+  auto threads = lease->Await(call.deadline());
+  while (absl::IsDeadlineExceeded(threads.status()) && call.Check().ok()) threads = lease->Await(call.deadline());
   call.cancellation().OnCancel(nullptr);
   if (!threads.ok()) return call.Gone();
   task.set_threads(*threads);
@@ -47,7 +48,9 @@ absl::StatusOr<internal::Result> TaskRunner::RunWorker(const WorkerShare& share,
   auto worker = launcher_->Start(share, std::move(task), std::move(callbacks));
   if (!worker.ok()) return worker.status();
   call.cancellation().OnCancel([&] { (*worker)->Kill(); });
-  if (!ended.WaitForNotificationWithDeadline(call.deadline())) (*worker)->Kill();
+  bool has_ended = ended.WaitForNotificationWithDeadline(call.deadline());
+  while (!has_ended && call.Check().ok()) has_ended = ended.WaitForNotificationWithDeadline(call.deadline());
+  if (!has_ended) (*worker)->Kill();
   ended.WaitForNotification();
   call.cancellation().OnCancel(nullptr);
   switch (exit.kind) {

@@ -1,6 +1,8 @@
 #include "server/services/training_service.h"
 
 #include <functional>
+#include <map>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,7 +15,10 @@
 #include "server/rpc/unary_call.h"
 #include "server/services/admission.h"
 #include "server/services/continuation.h"
+#include "server/services/findings.h"
+#include "server/services/series.h"
 #include "server/services/watch_call.h"
+#include "server/services/watch_request.h"
 
 namespace traind::server {
 namespace {
@@ -23,6 +28,34 @@ absl::Status Show(absl::StatusOr<v1::Job> job, v1::JobView view, v1::Job* respon
   if (job.ok()) ApplyView(view, v1::JOB_VIEW_SPEC, *job);
   return Give(std::move(job), response);
 }
+
+// Of the jobs for which others wait, leaves those that the caller may read. Of one call.
+class Hider {
+ public:
+  Hider(JobStore& store, const Caller& caller) : store_(store), caller_(caller) {}
+
+  void HideOthers(v1::Job& job) {
+    if (caller_.IsAdmin() || !job.has_queue()) return;
+    google::protobuf::RepeatedPtrField<std::string> shown;
+    for (const std::string& name : job.queue().blocked_by()) {
+      if (IsReadable(name)) *shown.Add() = name;
+    }
+    *job.mutable_queue()->mutable_blocked_by() = std::move(shown);
+  }
+
+ private:
+  // The same few jobs stand before many.
+  bool IsReadable(const std::string& name) {
+    const auto known = readable_.find(name);
+    if (known != readable_.end()) return known->second;
+    const auto job = store_.GetJob(std::string(IdOf(name)));
+    return readable_[name] = job.ok() && MayRead(caller_, OwnershipOf(job->job));
+  }
+
+  JobStore& store_;
+  const Caller& caller_;
+  std::map<std::string, bool> readable_;
+};
 
 // In the order of the registries, for which a component's number is the key.
 const Collection& ComponentCollection() {
@@ -37,40 +70,81 @@ const Collection& ComponentCollection() {
 grpc::ServerUnaryReactor* TrainingService::CreateJob(grpc::CallbackServerContext* context,
                                                      const v1::CreateJobRequest* request, v1::Job* response) {
   return AnswerOn(*backend_.making, context, *request, [this, request, response](CallContext& call) -> absl::Status {
+    const auto threads = DefaultThreads(backend_, call.caller());
+    if (!threads.ok()) return threads.status();
     const auto admit = [&](const v1::CreateJobRequest& wanted) {
-      return Admit(wanted, *backend_.folder, backend_.jobs->capacity().threads, backend_.default_threads,
-                   [&] { return call.Check(); });
+      return Admit(wanted, *backend_.folder, backend_.jobs->capacity().threads, *threads, [&] { return call.Check(); });
     };
-    return Show(backend_.jobs->Create(*request, admit), request->view(), response);
+    return Show(backend_.jobs->Create(*request, admit, call.caller()), request->view(), response);
   });
 }
 
 grpc::ServerUnaryReactor* TrainingService::GetJob(grpc::CallbackServerContext* context,
                                                   const v1::GetJobRequest* request, v1::Job* response) {
-  return AnswerOn(*backend_.quick, context, [this, request, response](CallContext&) -> absl::Status {
+  return AnswerOn(*backend_.quick, context, *request, [this, request, response](CallContext& call) -> absl::Status {
     core::FieldErrors::Root errors;
     CheckView(request->view(), errors.scope().At("view"));
     if (!errors.ok()) return errors.ToStatus();
     auto id = ParseName("jobs", request->name(), "name");
-    return id.ok() ? Show(backend_.jobs->Get(*id), request->view(), response) : id.status();
+    if (!id.ok()) return id.status();
+    const absl::Status status = Show(backend_.jobs->Get(*id), request->view(), response);
+    Hider(*backend_.store, call.caller()).HideOthers(*response);
+    return status;
   });
 }
 
 grpc::ServerUnaryReactor* TrainingService::ListJobs(grpc::CallbackServerContext* context,
                                                     const v1::ListJobsRequest* request,
                                                     v1::ListJobsResponse* response) {
-  return AnswerOn(*backend_.quick, context,
-                  [this, request, response](CallContext&) { return Give(backend_.jobs->List(*request), response); });
+  return AnswerOn(*backend_.quick, context, *request, [this, request, response](CallContext& call) {
+    const absl::Status status = Give(backend_.jobs->List(*request, call.caller()), response);
+    Hider hider(*backend_.store, call.caller());
+    for (v1::Job& job : *response->mutable_jobs()) hider.HideOthers(job);
+    return status;
+  });
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* TrainingService::WatchJob(grpc::CallbackServerContext* context,
                                                                       const grpc::ByteBuffer* request) {
-  return server::WatchJob(*backend_.quick, *backend_.store, *backend_.log, context, *request);
+  return server::WatchJob(*backend_.quick, *backend_.store, *backend_.log, *backend_.watchers, context, *request);
+}
+
+// On threads of their own kind: it reads as much as the job has said.
+grpc::ServerUnaryReactor* TrainingService::GetSeries(grpc::CallbackServerContext* context,
+                                                     const v1::GetSeriesRequest* request, v1::Series* response) {
+  return AnswerOn(*backend_.files, context, *request, [this, request, response](CallContext& call) -> absl::Status {
+    core::FieldErrors::Root errors;
+    CheckSeriesRequest(*request, errors.scope());
+    if (!errors.ok()) return errors.ToStatus();
+    auto id = ParseName("jobs", request->name(), "name");
+    if (!id.ok()) return id.status();
+    const auto job = backend_.store->GetJob(*id);
+    if (!job.ok()) return job.status();
+    CheckLayersOf(request->name(), request->layers(), job->job.resolved_spec().network(), errors.scope());
+    if (!errors.ok()) return errors.ToStatus();
+    return Give(ReadSeries(*request, *backend_.log, job->key, job->job.last_sequence(), [&] { return call.Check(); }),
+                response);
+  });
+}
+
+// As GetSeries: the store goes through all events to find a few.
+grpc::ServerUnaryReactor* TrainingService::ListFindings(grpc::CallbackServerContext* context,
+                                                        const v1::ListFindingsRequest* request,
+                                                        v1::ListFindingsResponse* response) {
+  return AnswerOn(*backend_.files, context, *request, [this, request, response](CallContext& call) -> absl::Status {
+    auto id = ParseName("jobs", request->parent(), "parent");
+    if (!id.ok()) return id.status();
+    const auto job = backend_.store->GetJob(*id);
+    if (!job.ok()) return job.status();
+    auto findings = ReadFindings(*backend_.log, job->key, job->job.last_sequence(), request->with_resolved(),
+                                 [&] { return call.Check(); });
+    return Give(std::move(findings), response);
+  });
 }
 
 grpc::ServerUnaryReactor* TrainingService::UpdateJob(grpc::CallbackServerContext* context,
                                                      const v1::UpdateJobRequest* request, v1::Job* response) {
-  return AnswerOn(*backend_.quick, context, [this, request, response](CallContext&) {
+  return AnswerOn(*backend_.quick, context, *request, [this, request, response](CallContext&) {
     return Show(backend_.jobs->Update(*request), v1::JOB_VIEW_UNSPECIFIED, response);
   });
 }
@@ -80,7 +154,7 @@ grpc::ServerUnaryReactor* TrainingService::Steer(absl::StatusOr<v1::Job> (JobMan
                                                                                              const std::string&),
                                                  grpc::CallbackServerContext* context, const Request* request,
                                                  v1::Job* response) {
-  return AnswerOn(*backend_.quick, context, [this, verb, request, response](CallContext&) -> absl::Status {
+  return AnswerOn(*backend_.quick, context, *request, [this, verb, request, response](CallContext&) -> absl::Status {
     auto id = ParseName("jobs", request->name(), "name");
     if (!id.ok()) return id.status();
     return Show(std::invoke(verb, backend_.jobs, *id, request->etag()), v1::JOB_VIEW_UNSPECIFIED, response);
@@ -109,7 +183,7 @@ grpc::ServerUnaryReactor* TrainingService::StopJob(grpc::CallbackServerContext* 
 
 grpc::ServerUnaryReactor* TrainingService::ExtendJob(grpc::CallbackServerContext* context,
                                                      const v1::ExtendJobRequest* request, v1::Job* response) {
-  return AnswerOn(*backend_.making, context, [this, request, response](CallContext&) -> absl::Status {
+  return AnswerOn(*backend_.making, context, *request, [this, request, response](CallContext&) -> absl::Status {
     auto id = ParseName("jobs", request->name(), "name");
     if (!id.ok()) return id.status();
     const auto extend = [this, request](v1::Job job) {
@@ -122,17 +196,19 @@ grpc::ServerUnaryReactor* TrainingService::ExtendJob(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* TrainingService::ForkJob(grpc::CallbackServerContext* context,
                                                    const v1::ForkJobRequest* request, v1::Job* response) {
   return AnswerOn(*backend_.making, context, *request, [this, request, response](CallContext& call) -> absl::Status {
+    const auto threads = DefaultThreads(backend_, call.caller());
+    if (!threads.ok()) return threads.status();
     const auto admit = [&](const v1::ForkJobRequest& wanted) {
-      return AdmitFork(wanted, *backend_.store, *backend_.folder, backend_.jobs->capacity().threads,
-                       backend_.default_threads, [&] { return call.Check(); });
+      return AdmitFork(wanted, *backend_.store, *backend_.folder, backend_.jobs->capacity().threads, *threads,
+                       [&] { return call.Check(); });
     };
-    return Show(backend_.jobs->Fork(*request, admit), request->view(), response);
+    return Show(backend_.jobs->Fork(*request, admit, call.caller()), request->view(), response);
   });
 }
 
 grpc::ServerUnaryReactor* TrainingService::DeleteJob(grpc::CallbackServerContext* context,
                                                      const v1::DeleteJobRequest* request, google::protobuf::Empty*) {
-  return AnswerOn(*backend_.removing, context, [this, request](CallContext&) -> absl::Status {
+  return AnswerOn(*backend_.removing, context, *request, [this, request](CallContext&) -> absl::Status {
     auto id = ParseName("jobs", request->name(), "name");
     return id.ok() ? backend_.jobs->Delete(*id, request->etag()) : id.status();
   });
@@ -177,7 +253,7 @@ grpc::ServerUnaryReactor* TrainingService::ProbeNetwork(grpc::CallbackServerCont
 grpc::ServerUnaryReactor* TrainingService::ListComponents(grpc::CallbackServerContext* context,
                                                           const v1::ListComponentsRequest* request,
                                                           v1::ListComponentsResponse* response) {
-  return AnswerOn(*backend_.quick, context, [request, response](CallContext&) -> absl::Status {
+  return AnswerOn(*backend_.quick, context, *request, [request, response](CallContext&) -> absl::Status {
     core::FieldErrors::Root errors;
     const ListQuery query = ListQuery::Parse(ListRequestOf(*request), ComponentCollection(), errors.scope());
     if (!errors.ok()) return errors.ToStatus();

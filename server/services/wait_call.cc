@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "server/resources/names.h"
 #include "server/rpc/call_context.h"
+#include "server/rpc/guarded.h"
 #include "server/rpc/status.h"
 
 namespace traind::server {
@@ -25,7 +26,6 @@ class WaitCall final : public grpc::ServerUnaryReactor {
   void OnDone() override { delete this; }
 
   void End(absl::StatusOr<v1::Operation> operation) {
-    LogCall(*context_, operation.status());
     const grpc::Status status = ToGrpcStatus(operation.status());
     if (operation.ok()) *response_ = *std::move(operation);
     Finish(status);  // The last touch: OnDone may delete this at once.
@@ -49,13 +49,16 @@ absl::StatusOr<absl::Time> EndOf(const v1::WaitOperationRequest& request, const 
 
 }  // namespace
 
-grpc::ServerUnaryReactor* WaitOperation(Executor& executor, OperationManager& operations,
+grpc::ServerUnaryReactor* WaitOperation(const Entrance& entrance, OperationManager& operations,
                                         grpc::CallbackServerContext* context, const v1::WaitOperationRequest& request,
                                         v1::Operation* response) {
   // Outlives the reactor, which the answer may delete before Wait returns.
   auto call = std::make_shared<CallContext>(*context);
   auto* reactor = new WaitCall(call, response);
-  executor.Submit([&operations, &request, call, reactor] {
+  entrance.executor.Submit([entrance, context, &operations, &request, call, reactor] {
+    const absl::Status admitted = Guarded([&] { return entrance.Admit(*call, request); });
+    TellObserver(*call, *context);
+    if (!admitted.ok()) return reactor->End(admitted);
     auto id = ParseName("operations", request.name(), "name");
     auto end = EndOf(request, *call);
     if (!id.ok() || !end.ok()) return reactor->End(id.ok() ? end.status() : id.status());

@@ -4,13 +4,13 @@
 #include <grpcpp/grpcpp.h>
 
 #include "server/operations/operation_manager.h"
-#include "server/rpc/executor.h"
+#include "server/rpc/gate.h"
 #include "traind/v1/operation.pb.h"
 
 namespace traind::server {
 
 // The reactor owns itself. All arguments outlive it. INVALID_ARGUMENT: the name, or a negative timeout.
-grpc::ServerUnaryReactor* WaitOperation(Executor& executor, OperationManager& operations,
+grpc::ServerUnaryReactor* WaitOperation(const Entrance& entrance, OperationManager& operations,
                                         grpc::CallbackServerContext* context, const v1::WaitOperationRequest& request,
                                         v1::Operation* response);
 

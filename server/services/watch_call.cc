@@ -3,6 +3,7 @@
 #include <grpcpp/impl/codegen/proto_utils.h>
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -16,8 +17,12 @@
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "server/resources/job_state.h"
 #include "server/resources/names.h"
+#include "server/resources/quota.h"
+#include "server/rpc/seldom.h"
 #include "server/rpc/stream_call.h"
+#include "server/services/report_layers.h"
 #include "server/services/watch_request.h"
+#include "spdlog/spdlog.h"
 
 namespace traind::server {
 namespace {
@@ -25,12 +30,14 @@ namespace {
 // Of one response, unless a single event is larger. A watcher that does not read holds the bytes of one, but not the
 // message, which takes some times as much.
 constexpr int64_t kBatchBytes = 24 << 10;
+// Until then somebody may have left.
+constexpr absl::Duration kRetryWatch = absl::Seconds(5);
 
 class WatchCall final : public StreamCall<grpc::ByteBuffer> {
  public:
-  WatchCall(Executor& executor, JobStore& store, EventLog& log, const grpc::CallbackServerContext& call,
+  WatchCall(const Entrance& entrance, JobStore& store, EventLog& log, Places& places, grpc::CallbackServerContext& call,
             const grpc::ByteBuffer& request)
-      : StreamCall(executor, call), store_(store), log_(log) {
+      : StreamCall(entrance, call), store_(store), log_(log), places_(places) {
     read_.max_bytes = kBatchBytes;
     grpc::ByteBuffer bytes = request;
     readable_ = grpc::SerializationTraits<v1::WatchJobRequest>::Deserialize(&bytes, &request_).ok();
@@ -43,6 +50,7 @@ class WatchCall final : public StreamCall<grpc::ByteBuffer> {
   }
 
  protected:
+  const google::protobuf::Message& request() const override { return request_; }
   // The next batch, or a wait for a wake-up.
   absl::StatusOr<Next> Advance(grpc::ByteBuffer& written) override {
     if (!subscription_.has_value()) {
@@ -61,7 +69,7 @@ class WatchCall final : public StreamCall<grpc::ByteBuffer> {
       if (!batch->events.empty()) {
         std::string bytes;
         for (const auto& event : batch->events) {
-          layers_.empty() || !event->has_statistics() ? Append(*event, bytes) : Append(OfLayers(*event), bytes);
+          layers_.empty() || !event->has_statistics() ? Append(*event, bytes) : Append(WithLayers(*event), bytes);
         }
         const grpc::Slice slice(bytes);
         written = grpc::ByteBuffer(&slice, 1);
@@ -72,6 +80,7 @@ class WatchCall final : public StreamCall<grpc::ByteBuffer> {
         return Next::kWrite;
       }
       if (more) continue;  // All of them were of other kinds.
+      if (request_.until_now()) return Next::kEnd;
       absl::MutexLock lock(&mu_);
       if (woken_) continue;
       waiting_ = true;
@@ -89,6 +98,7 @@ class WatchCall final : public StreamCall<grpc::ByteBuffer> {
     if (!errors.ok()) return errors.ToStatus();
     if (!request_.kinds().empty()) read_.kinds = 1u << v1::EVENT_KIND_STATE;
     for (const int kind : request_.kinds()) read_.kinds |= 1u << kind;
+    if (place_ = places_.Take(); place_ == nullptr) return TooMany();
     auto id = ParseName("jobs", request_.name(), "name");
     if (!id.ok()) return id.status();
     id_ = *std::move(id);
@@ -100,7 +110,7 @@ class WatchCall final : public StreamCall<grpc::ByteBuffer> {
     subscription_ = log_.Subscribe(key_, [this] { Wake(); });
     job = FindJob();
     if (!job.ok()) return job.status();
-    CheckWatchedLayers(request_, job->job.resolved_spec().network(), errors.scope());
+    CheckLayersOf(request_.name(), request_.layers(), job->job.resolved_spec().network(), errors.scope());
     if (!errors.ok()) return errors.ToStatus();
     read_.after_sequence = request_.after_sequence();
     if (read_.after_sequence > job->job.last_sequence()) {
@@ -109,6 +119,19 @@ class WatchCall final : public StreamCall<grpc::ByteBuffer> {
     }
     ended_ = IsEnd(job->job);
     return absl::OkStatus();
+  }
+
+  absl::Status TooMany() const {
+    const std::string full = absl::StrCat(places_.most(), " watchers are there, as many as the server serves");
+    static Seldom refused;
+    if (const int64_t count = refused.Count(); count > 0) {
+      spdlog::warn("{} (--max-watchers); refused: {}, the last one from {}", full, count, context().peer());
+    }
+    return QuotaError("server",
+                      full +
+                          ": end a watch that nobody looks at, ask with GetJob now and then instead, or have "
+                          "an administrator allow more (traind --max-watchers)",
+                      kRetryWatch);
   }
 
   // NOT_FOUND when it was deleted, also when there is a later one of its name.
@@ -141,21 +164,16 @@ class WatchCall final : public StreamCall<grpc::ByteBuffer> {
     event.SerializeToCodedStream(&coded);
   }
 
-  // A report with the layers alone that were asked for.
-  v1::Event OfLayers(const v1::Event& event) const {
-    v1::Event added = event;
-    v1::StatisticsReport kept;
-    kept.set_thinned(added.statistics().thinned());
-    for (v1::LayerStatistics& layer : *added.mutable_statistics()->mutable_layers()) {
-      if (layers_.contains(layer.layer())) *kept.add_layers() = std::move(layer);
-    }
-    for (v1::ParameterStatistics& parameter : *added.mutable_statistics()->mutable_parameters()) {
-      if (layers_.contains(parameter.name().substr(0, parameter.name().rfind('.')))) {
-        *kept.add_parameters() = std::move(parameter);
-      }
-    }
-    *added.mutable_statistics() = std::move(kept);
-    return added;
+  // The event of a report with the layers alone that were asked for.
+  v1::Event WithLayers(const v1::Event& event) const {
+    v1::Event kept;
+    kept.set_sequence(event.sequence());
+    *kept.mutable_time() = event.time();
+    kept.set_step(event.step());
+    kept.set_epoch(event.epoch());
+    if (event.has_timing()) *kept.mutable_timing() = event.timing();
+    *kept.mutable_statistics() = OfLayers(event.statistics(), layers_);
+    return kept;
   }
 
   void Wake() {
@@ -173,11 +191,13 @@ class WatchCall final : public StreamCall<grpc::ByteBuffer> {
 
   JobStore& store_;
   EventLog& log_;
+  Places& places_;
   v1::WatchJobRequest request_;  // Does not change after the constructor.
   bool readable_ = false;
   absl::flat_hash_set<std::string> layers_;
 
   // Of Advance alone.
+  std::unique_ptr<Places::Place> place_;
   std::string id_;
   JobKey key_ = 0;
   std::optional<int64_t> subscription_;
@@ -191,10 +211,10 @@ class WatchCall final : public StreamCall<grpc::ByteBuffer> {
 
 }  // namespace
 
-grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchJob(Executor& executor, JobStore& store, EventLog& log,
-                                                     grpc::CallbackServerContext* context,
+grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchJob(const Entrance& entrance, JobStore& store, EventLog& log,
+                                                     Places& places, grpc::CallbackServerContext* context,
                                                      const grpc::ByteBuffer& request) {
-  return new WatchCall(executor, store, log, *context, request);
+  return new WatchCall(entrance, store, log, places, *context, request);
 }
 
 }  // namespace traind::server

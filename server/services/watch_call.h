@@ -5,15 +5,17 @@
 #include <grpcpp/grpcpp.h>
 
 #include "server/events/event_log.h"
-#include "server/rpc/executor.h"
+#include "server/rpc/gate.h"
+#include "server/rpc/places.h"
 #include "server/store/job_store.h"
 #include "traind/v1/training_service.pb.h"
 
 namespace traind::server {
 
-// The reactor owns itself. All arguments but the request outlive it.
-grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchJob(Executor& executor, JobStore& store, EventLog& log,
-                                                     grpc::CallbackServerContext* context,
+// The reactor owns itself. All arguments but the request outlive it. It takes one of the places, or is
+// RESOURCE_EXHAUSTED.
+grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchJob(const Entrance& entrance, JobStore& store, EventLog& log,
+                                                     Places& places, grpc::CallbackServerContext* context,
                                                      const grpc::ByteBuffer& request);
 
 }  // namespace traind::server

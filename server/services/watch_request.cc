@@ -31,16 +31,15 @@ void CheckWatchRequest(const v1::WatchJobRequest& request, const core::FieldErro
   if (request.after_sequence() < 0) errors.At("after_sequence").Add("must not be negative");
 }
 
-void CheckWatchedLayers(const v1::WatchJobRequest& request, const v1::Network& network,
-                        const core::FieldErrors& errors) {
+void CheckLayersOf(const std::string& job, const google::protobuf::RepeatedPtrField<std::string>& layers,
+                   const v1::Network& network, const core::FieldErrors& errors) {
   absl::flat_hash_set<absl::string_view> known;
   for (const v1::Layer& layer : network.layers()) known.insert(layer.name());
-  for (int i = 0; i < request.layers_size(); ++i) {
-    if (known.contains(request.layers(i))) continue;
+  for (int i = 0; i < layers.size(); ++i) {
+    if (known.contains(layers[i])) continue;
     const bool first = errors.count() == 0;
     errors.At("layers", i)
-        .Add(absl::StrCat(request.name(), " has no layer \"", request.layers(i), "\"",
-                          first ? "; it has: " + SomeLayers(network) : ""));
+        .Add(absl::StrCat(job, " has no layer \"", layers[i], "\"", first ? "; it has: " + SomeLayers(network) : ""));
   }
 }
 

@@ -34,10 +34,26 @@ absl::StatusOr<Weights> FindWeights(const DataFolder& folder, const std::string&
   weights.path = checkpoint->weights_path();
   weights.file = checkpoint->weights_file();
   weights.job = parsed->job;
-  weights.preprocessing_path = checkpoint->preprocessing_path();
+  if (const v1::CheckpointFile* preprocessing = checkpoint->preprocessing_file()) {
+    weights.preprocessing_path = checkpoint->preprocessing_path();
+    weights.preprocessing_file = *preprocessing;
+  }
   if (checkpoint->manifest.has_trained_on()) weights.trained_on = checkpoint->manifest.trained_on();
   weights.spec = std::move(*checkpoint->manifest.mutable_spec());
   return weights;
+}
+
+absl::StatusOr<Weights> FindSoundWeights(const DataFolder& folder, const std::string& name, bool allow_job,
+                                         absl::string_view field) {
+  auto weights = FindWeights(folder, name, allow_job, field);
+  if (!weights.ok()) return weights.status();
+  absl::Status status = core::VerifyFile(weights->path, weights->file);
+  if (status.ok() && !weights->preprocessing_path.empty()) {
+    status = core::VerifyFile(weights->preprocessing_path, weights->preprocessing_file);
+  }
+  if (status.ok()) return weights;
+  return absl::DataLossError(
+      absl::StrCat(weights->name, " is damaged on the server's disk; use another checkpoint: ", status.message()));
 }
 
 }  // namespace traind::server

@@ -2,17 +2,23 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "core/base/file.h"
 #include "server/resources/names.h"
+#include "spdlog/spdlog.h"
 
 namespace traind::server {
 namespace {
@@ -23,13 +29,55 @@ std::string Singular(absl::string_view collection) {
   return std::string(collection == "datasets" ? "Dataset" : collection == "models" ? "Model" : "Upload");
 }
 
+constexpr std::array kFolders = {"datasets", "jobs", "models", "operations", "uploads", "trash"};
+constexpr std::array kFiles = {"traind.db", "traind.db-wal", "traind.db-shm", "reserve", "lock"};
+
+// Of trash/{time}-{collection}-{id}, in UTC.
+constexpr char kTimeFormat[] = "%E4Y%m%dT%H%M%SZ";
+constexpr size_t kTimeLength = 16;  // "20260131T235959Z"
+
+absl::StatusOr<std::vector<std::string>> NamesIn(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  fs::directory_iterator entry(folder, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    names.push_back(entry->path().filename().string());
+  }
+  if (error) return core::ErrnoStatus(error.value(), "list", folder);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+// What an earlier server was making or removing when it ended.
+absl::Status RemoveLeftovers(const std::string& trash) {
+  auto names = NamesIn(trash);
+  if (!names.ok()) return names.status();
+  for (const std::string& name : *names) {
+    if (!absl::StartsWith(name, "new-") && !absl::StartsWith(name, "old-")) continue;
+    if (absl::Status status = core::RemoveAll(absl::StrCat(trash, "/", name)); !status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+// Takes a file or a folder from everybody but its owner: versions before 0.3 have left it to the umask.
+void CloseToOthers(const std::string& path) {
+  constexpr mode_t kOthers = S_IRWXG | S_IRWXO;
+  struct stat info;
+  if (lstat(path.c_str(), &info) != 0 || S_ISLNK(info.st_mode) || (info.st_mode & kOthers) == 0) return;
+  if (chmod(path.c_str(), info.st_mode & S_IRWXU) == 0) {
+    spdlog::info("{} is its owner's alone now", path);
+  } else {
+    spdlog::warn("others can get at {}, and its mode cannot be changed: {}", path, std::strerror(errno));
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<DataFolder>> DataFolder::Open(const std::string& path) {
   std::error_code error;
   const std::string absolute = fs::absolute(path, error).lexically_normal().string();
   if (error) return core::ErrnoStatus(error.value(), "find", path);
-  for (const char* name : {"datasets", "jobs", "models", "operations", "uploads"}) {
+  for (const char* name : kFolders) {
     if (absl::Status status = core::CreateFolders(absl::StrCat(absolute, "/", name)); !status.ok()) return status;
   }
   const std::string lock_path = absolute + "/lock";
@@ -40,8 +88,9 @@ absl::StatusOr<std::unique_ptr<DataFolder>> DataFolder::Open(const std::string& 
     return absl::FailedPreconditionError(
         absl::StrCat("another traind uses the data folder ", absolute, "; give this one its own with --data-dir"));
   }
-  absl::Status status = core::RemoveAll(absolute + "/trash");
-  if (status.ok()) status = core::CreateFolders(absolute + "/trash");
+  absl::Status status = RemoveLeftovers(absolute + "/trash");
+  for (const char* name : kFolders) CloseToOthers(absl::StrCat(absolute, "/", name));
+  for (const char* name : kFiles) CloseToOthers(absl::StrCat(absolute, "/", name));
   // So that a crash of the machine does not take a new folder along with what is stored in it.
   if (status.ok()) status = core::SyncFolder(absolute);
   if (!status.ok()) return status;
@@ -55,16 +104,12 @@ std::string DataFolder::Item(absl::string_view collection, absl::string_view id)
 }
 
 absl::StatusOr<std::vector<std::string>> DataFolder::List(absl::string_view collection) const {
+  auto names = NamesIn(absl::StrCat(path_, "/", collection));
+  if (!names.ok()) return names.status();
   std::vector<std::string> ids;
-  std::error_code error;
-  const std::string folder = absl::StrCat(path_, "/", collection);
-  fs::directory_iterator entry(folder, error);
-  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
-    std::string name = entry->path().filename().string();
+  for (std::string& name : *names) {
     if (IsValidId(name)) ids.push_back(std::move(name));
   }
-  if (error) return core::ErrnoStatus(error.value(), "list", folder);
-  std::sort(ids.begin(), ids.end());
   return ids;
 }
 
@@ -81,12 +126,16 @@ absl::StatusOr<std::string> DataFolder::NewTemporary() {
 
 absl::Status DataFolder::Publish(const std::string& temporary, absl::string_view collection, absl::string_view id) {
   if (absl::Status status = core::SyncFolder(temporary); !status.ok()) return status;
-  const std::string item = Item(collection, id);
+  absl::MutexLock lock(&publish_mu_);
+  if (watch_.may_publish != nullptr) {
+    if (absl::Status status = watch_.may_publish(collection, temporary); !status.ok()) return status;
+  }
   // Replaces nothing but an empty folder, which no item is.
-  const absl::Status status = core::Rename(temporary, item);
+  const absl::Status status = core::Rename(temporary, Item(collection, id));
   if (absl::IsAlreadyExists(status)) {
     return AlreadyExistsError(Singular(collection), absl::StrCat(collection, "/", id));
   }
+  if (status.ok() && watch_.changed != nullptr) watch_.changed(collection, id);
   return status;
 }
 
@@ -112,7 +161,9 @@ absl::Status DataFolder::KeepInitialPreprocessing(const std::string& file, absl:
 }
 
 absl::Status DataFolder::Remove(absl::string_view collection, absl::string_view id) {
-  return RemoveFolder(Item(collection, id));
+  const absl::Status status = RemoveFolder(Item(collection, id));
+  if (status.ok() && watch_.changed != nullptr) watch_.changed(collection, id);
+  return status;
 }
 
 absl::Status DataFolder::RemoveFolder(const std::string& path) {
@@ -123,6 +174,37 @@ absl::Status DataFolder::RemoveFolder(const std::string& path) {
   if (absl::Status status = core::SyncFolder(fs::path(path).parent_path().string()); !status.ok()) return status;
   core::RemoveAll(trash).IgnoreError();  // What is left over is freed at the next start.
   return absl::OkStatus();
+}
+
+absl::Status DataFolder::SetAside(absl::string_view collection, absl::string_view id) {
+  const std::string item = Item(collection, id);
+  const std::string name =
+      absl::StrCat(absl::FormatTime(kTimeFormat, absl::Now(), absl::UTCTimeZone()), "-", collection, "-", id);
+  std::string trash = absl::StrCat(path_, "/trash/", name);
+  // Another start of the same second may have set one aside, too.
+  std::error_code error;
+  for (int i = 2; fs::exists(trash, error); ++i) trash = absl::StrCat(path_, "/trash/", name, "-", i);
+  absl::Status status = core::Rename(item, trash);
+  if (status.ok()) status = core::SyncFolder(absl::StrCat(path_, "/", collection));
+  if (!status.ok()) return status;
+  spdlog::warn(
+      "{}/{} has no record in traind.db, as after an older one was put back: its folder is in {} now. To get it back, "
+      "stop the server, put back the traind.db that knows it, and move the folder to {}",
+      std::string(collection), std::string(id), trash, item);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<DataFolder::Trashed>> DataFolder::ListTrash() const {
+  auto names = NamesIn(path_ + "/trash");
+  if (!names.ok()) return names.status();
+  std::vector<Trashed> trashed;
+  for (const std::string& name : *names) {
+    absl::Time time;
+    std::string error;
+    if (!absl::ParseTime(kTimeFormat, name.substr(0, kTimeLength), absl::UTCTimeZone(), &time, &error)) continue;
+    trashed.push_back({.path = absl::StrCat(path_, "/trash/", name), .time = time});
+  }
+  return trashed;
 }
 
 }  // namespace traind::server

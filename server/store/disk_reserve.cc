@@ -86,6 +86,13 @@ bool DiskReserve::RestoreLocked() {
   return false;
 }
 
+DiskReserve::Room DiskReserve::room() const {
+  Disk disk = DiskOf(folder_);
+  if (disk.total == INT64_MAX) disk = {};
+  absl::MutexLock lock(&mu_);
+  return {.total_bytes = disk.total, .free_bytes = disk.free, .reserve_bytes = size_, .held_bytes = held_};
+}
+
 absl::Status DiskReserve::CheckRoom() {
   absl::MutexLock lock(&mu_);
   const bool whole = RestoreLocked();

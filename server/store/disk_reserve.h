@@ -33,6 +33,13 @@ class DiskReserve {
   // OK when the reserve is whole and there is room beside it; otherwise RESOURCE_EXHAUSTED with the folder, the bytes
   // and what to do.
   absl::Status CheckRoom();
+  struct Room {
+    int64_t total_bytes = 0;  // Of the file system; 0: it does not say.
+    int64_t free_bytes = 0;   // That this process may take of it.
+    int64_t reserve_bytes = 0;
+    int64_t held_bytes = 0;  // Of the reserve.
+  };
+  Room room() const;
 
  private:
   DiskReserve(std::string folder, int fd, int64_t size, int64_t held)
@@ -45,7 +52,7 @@ class DiskReserve {
   const int fd_;  // -1: the file cannot be had.
   const int64_t size_;
   const int64_t piece_;
-  absl::Mutex mu_;
+  mutable absl::Mutex mu_;
   int64_t held_ ABSL_GUARDED_BY(mu_);  // Bytes that are allocated.
 };
 

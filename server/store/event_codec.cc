@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "server/store/checked_bytes.h"
+
 namespace traind::server {
 namespace {
 
@@ -27,9 +29,8 @@ size_t SizeIn(absl::string_view payload) {
   return size;
 }
 
-}  // namespace
-
-std::string EncodeEvent(const v1::Event& event) {
+// Compressed where that is worth it.
+std::string Packed(const v1::Event& event) {
   std::string plain = event.SerializeAsString();
   if (!event.has_statistics() || plain.size() < kWorthCompressing || plain.size() > kLargestEvent) return plain;
   uLongf length = compressBound(plain.size());
@@ -41,7 +42,7 @@ std::string EncodeEvent(const v1::Event& event) {
   return result == Z_OK && packed.size() < plain.size() ? packed : plain;
 }
 
-bool DecodeEvent(absl::string_view payload, v1::Event* event) {
+bool Unpack(absl::string_view payload, v1::Event* event) {
   if (payload.empty() || payload[0] != '\0') {
     return event->ParseFromArray(payload.data(), static_cast<int>(payload.size()));
   }
@@ -52,6 +53,15 @@ bool DecodeEvent(absl::string_view payload, v1::Event* event) {
   return uncompress(reinterpret_cast<Bytef*>(plain.data()), &length, reinterpret_cast<const Bytef*>(payload.data()),
                     payload.size()) == Z_OK &&
          length == plain.size() && event->ParseFromString(plain);
+}
+
+}  // namespace
+
+std::string EncodeEvent(const v1::Event& event) { return WithChecksum(Packed(event)); }
+
+bool DecodeEvent(absl::string_view payload, v1::Event* event) {
+  const auto packed = Checked(payload);
+  return packed.has_value() && Unpack(*packed, event);
 }
 
 }  // namespace traind::server

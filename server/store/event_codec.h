@@ -1,5 +1,5 @@
-// Events as the store keeps them: the bytes of a v1::Event, and of a report the same bytes compressed. A message
-// never begins with a byte 0, which tells them apart. Pure; thread-safe.
+// Events as the store keeps them: the bytes of a v1::Event, and of a report the same bytes compressed, with a checksum
+// (checked_bytes.h). A message never begins with a byte 0, which tells them apart. Pure; thread-safe.
 #pragma once
 
 #include <string>

@@ -18,6 +18,10 @@ v1::EventKind KindOf(const v1::Event& event) {
       return v1::EVENT_KIND_LOG;
     case v1::Event::kPreprocessing:
       return v1::EVENT_KIND_PREPROCESSING;
+    case v1::Event::kData:
+      return v1::EVENT_KIND_DATA;
+    case v1::Event::kFinding:
+      return v1::EVENT_KIND_FINDING;
     case v1::Event::KIND_NOT_SET:
       break;
   }

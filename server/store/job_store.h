@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -45,6 +46,13 @@ class JobStore {
     int64_t last_scanned = 0;  // Go on after this one; after_sequence when there was nothing more.
   };
 
+  struct EventUse {
+    int64_t events = 0;
+    int64_t bytes = 0;
+    int64_t reports = 0;  // Whole reports of statistics among them, ...
+    int64_t report_bytes = 0;
+  };
+
   virtual ~JobStore() = default;
 
   // --- Changes. Each is one transaction, durable when the call returns OK; else nothing of it is stored.
@@ -61,6 +69,9 @@ class JobStore {
   virtual absl::Status AppendEvents(JobKey key, const v1::Job& job, const std::vector<v1::Event>& events) = 0;
   // The job and its events; its request is kept as EndRequests says.
   virtual absl::Status DeleteJob(JobKey key) = 0;
+  // Of the whole reports of statistics of a job that has ended the first, the last and what holds an extreme are to
+  // stay. It is done by and by; nothing is durable when the call returns.
+  virtual void ThinReports(JobKey key) = 0;
   // A request that makes something else than a job. ALREADY_EXISTS: the request_id is taken by another resource.
   virtual absl::Status PutRequest(const StoredRequest& request) = 0;
   // `resource` was deleted at `now`: its requests are remembered for kRequestLifetime, those of resources that were
@@ -82,7 +93,13 @@ class JobStore {
                                 const std::function<bool(StoredJob)>& add, const NameDamaged& damaged = nullptr) = 0;
   // In the order of arrival.
   virtual absl::StatusOr<std::vector<std::string>> JobIds() = 0;
+  // What the events of the owner's jobs take, as they are stored.
+  virtual absl::StatusOr<int64_t> EventBytesOf(const std::string& owner) = 0;
+  // How many there are in each state, damaged ones among them.
+  virtual absl::StatusOr<std::map<v1::JobState, int64_t>> CountJobs() = 0;
 
+  // What the job's events take. It may read all of them, and waits for no other call.
+  virtual absl::StatusOr<EventUse> MeasureEvents(JobKey key) = 0;
   // In place of an event that is damaged there is a LOG event of level ERROR that says so.
   virtual absl::StatusOr<EventBatch> ReadEvents(JobKey key, const ReadOptions& options) = 0;
   // The newest event of a kind and step; none when that is damaged.

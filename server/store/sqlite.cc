@@ -1,5 +1,8 @@
 #include "server/store/sqlite.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include "absl/strings/str_cat.h"
 
 namespace traind::server {
@@ -29,6 +32,11 @@ absl::Status SqliteError(sqlite3* connection, absl::string_view doing) {
 }
 
 absl::StatusOr<Connection> OpenConnection(const std::string& path, int flags) {
+  // SQLite gives the files beside it the mode of this one, which is to be its owner's alone. Only a new one: to close a
+  // descriptor of a file is to drop the locks that the process has on it.
+  if ((flags & SQLITE_OPEN_CREATE) != 0) {
+    if (const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600); fd >= 0) close(fd);
+  }
   sqlite3* raw = nullptr;
   const int code = sqlite3_open_v2(path.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   Connection connection(raw);

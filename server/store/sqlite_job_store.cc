@@ -6,17 +6,24 @@
 #include "absl/time/clock.h"
 #include "server/resources/job_state.h"
 #include "server/resources/names.h"
+#include "server/store/checked_bytes.h"
 #include "server/store/event_codec.h"
 #include "server/store/sqlite_schema.h"
+#include "server/store/store_check.h"
 
 namespace traind::server {
 namespace {
 
+// What the columns `record` and `progress` hold; the columns beside them go into the checksums.
 std::string Record(const v1::Job& job) {
   v1::Job record = job;
   record.clear_progress();
   record.clear_last_sequence();
-  return record.SerializeAsString();
+  return WithChecksum(record.SerializeAsString(), absl::StrCat(job.state()));
+}
+
+std::string Progress(const v1::Job& job) {
+  return WithChecksum(job.progress().SerializeAsString(), absl::StrCat(job.last_sequence()));
 }
 
 // Instead of checkpoints inside of commits, for which callers would wait.
@@ -44,10 +51,13 @@ absl::StatusOr<std::unique_ptr<SqliteJobStore>> SqliteJobStore::TryOpen(const Op
   if (absl::Status status = PrepareFile(writer->get(), options.max_bytes); !status.ok()) {
     return absl::Status(status.code(), absl::StrCat(options.path, ": ", status.message()));
   }
+  CheckStructure(writer->get());
   auto reader = OpenConnection(options.path, SQLITE_OPEN_READWRITE);
   if (!reader.ok()) return reader.status();
-  auto store =
-      std::unique_ptr<SqliteJobStore>(new SqliteJobStore(*std::move(writer), *std::move(reader), options.reserve));
+  auto counter = OpenConnection(options.path, SQLITE_OPEN_READWRITE);
+  if (!counter.ok()) return counter.status();
+  auto store = std::unique_ptr<SqliteJobStore>(
+      new SqliteJobStore(*std::move(writer), *std::move(reader), *std::move(counter), options));
   if (absl::Status status = store->PrepareStatements(); !status.ok()) {
     return absl::Status(status.code(), absl::StrCat(options.path, ": ", status.message()));
   }
@@ -78,21 +88,26 @@ absl::Status SqliteJobStore::PrepareStatements() {
        "DELETE FROM events WHERE rowid IN (SELECT rowid FROM events WHERE job = ?1 ORDER BY sequence LIMIT ?2)"},
       {writer_.get(), &insert_event_,
        "INSERT INTO events (job, sequence, kind, step, payload) VALUES (?1, ?2, ?3, ?4, ?5)"},
-      {reader_.get(), &get_job_, "SELECT key, last_sequence, progress, record, id FROM jobs WHERE id = ?1"},
+      {writer_.get(), &insert_size_, "INSERT INTO event_sizes VALUES (?1, ?2, 0)"},
+      {writer_.get(), &add_size_, kAddEventBytes},
+      {writer_.get(), &remove_size_, "DELETE FROM event_sizes WHERE job = ?1"},
+      {reader_.get(), &event_bytes_, "SELECT IFNULL(SUM(bytes), 0) FROM event_sizes WHERE owner = ?1"},
+      {reader_.get(), &get_job_, "SELECT key, last_sequence, progress, record, id, state FROM jobs WHERE id = ?1"},
       {reader_.get(), &key_of_job_, "SELECT key FROM jobs WHERE id = ?1"},
       {reader_.get(), &find_request_,
        "SELECT method, resource, uid, fingerprint, create_time, delete_time, delete_time IS NULL FROM request_ids "
        "WHERE request_id = ?1"},
       {reader_.get(), &list_jobs_,
-       "SELECT key, last_sequence, progress, record, id FROM jobs WHERE key < ?1 AND (?2 >> state) & 1 "
+       "SELECT key, last_sequence, progress, record, id, state FROM jobs WHERE key < ?1 AND (?2 >> state) & 1 "
        "ORDER BY key DESC"},
       {reader_.get(), &job_ids_, "SELECT id FROM jobs ORDER BY key"},
+      {reader_.get(), &count_jobs_, "SELECT state, COUNT(*) FROM jobs GROUP BY state"},
       {reader_.get(), &read_events_,
        "SELECT sequence, kind, payload FROM events WHERE job = ?1 AND sequence > ?2 AND EXISTS (SELECT 1 FROM jobs "
        "WHERE key = ?1) "
        "ORDER BY sequence LIMIT ?3"},
       {reader_.get(), &find_event_,
-       "SELECT payload FROM events WHERE job = ?1 AND kind IN (?2, ?2 + 100, ?2 + 200) AND step = ?3 "
+       "SELECT payload, sequence FROM events WHERE job = ?1 AND kind IN (?2, ?2 + 100, ?2 + 200) AND step = ?3 "
        "ORDER BY sequence DESC LIMIT 1"},
       {reader_.get(), &last_steps_, "SELECT kind, MAX(step) FROM events WHERE job = ?1 GROUP BY kind"},
   };
@@ -144,7 +159,11 @@ void SqliteJobStore::WriterLoop() {
     }
     {
       absl::MutexLock lock(&mu_);
-      for (Pending* pending : group) pending->done = true;
+      for (Pending* pending : group) {
+        metrics_->store_changes.Add();
+        if (NeedsRoom(pending->status)) metrics_->store_failures.Add();
+        pending->done = true;
+      }
     }
     thinner_.DoSome();
     if (group.empty() && clean_at() <= absl::Now()) CleanSome();
@@ -177,6 +196,16 @@ void SqliteJobStore::CommitAlone(Pending& pending) {
 }
 
 bool SqliteJobStore::CommitGroup(const std::vector<Pending*>& group) {
+  const absl::Time begin = absl::Now();
+  const absl::Status whole = RunGroup(group);
+  metrics_->store_transaction_seconds.Observe(absl::Now() - begin);
+  if (whole.ok()) return true;
+  if (!sqlite3_get_autocommit(writer_.get())) sqlite3_exec(writer_.get(), "ROLLBACK", nullptr, nullptr, nullptr);
+  for (Pending* pending : group) pending->status = whole;
+  return false;
+}
+
+absl::Status SqliteJobStore::RunGroup(const std::vector<Pending*>& group) {
   sqlite3* connection = writer_.get();
   absl::Status whole = Execute(connection, "BEGIN IMMEDIATE");
   for (size_t i = 0; i < group.size() && whole.ok(); ++i) {
@@ -189,16 +218,18 @@ bool SqliteJobStore::CommitGroup(const std::vector<Pending*>& group) {
     }
     whole = Execute(connection, group[i]->status.ok() ? "RELEASE change" : "ROLLBACK TO change; RELEASE change");
   }
-  if (whole.ok()) whole = Execute(connection, "COMMIT");
-  if (whole.ok()) return true;
-  if (!sqlite3_get_autocommit(connection)) sqlite3_exec(connection, "ROLLBACK", nullptr, nullptr, nullptr);
-  for (Pending* pending : group) pending->status = whole;
-  return false;
+  if (!whole.ok()) return whole;
+  const absl::Time begin = absl::Now();
+  whole = Execute(connection, "COMMIT");
+  metrics_->store_commit_seconds.Observe(absl::Now() - begin);
+  return whole;
 }
 
 absl::Status SqliteJobStore::InsertEvents(JobKey key, const std::vector<v1::Event>& events) {
+  int64_t bytes = 0;
   for (const v1::Event& event : events) {
     const std::string payload = EncodeEvent(event);
+    bytes += static_cast<int64_t>(payload.size());
     insert_event_.Bind(1, key);
     insert_event_.Bind(2, event.sequence());
     insert_event_.Bind(3, int64_t{KindOf(event)});
@@ -207,7 +238,9 @@ absl::Status SqliteJobStore::InsertEvents(JobKey key, const std::vector<v1::Even
     if (absl::Status status = insert_event_.Run(); !status.ok()) return status;
     if (event.has_statistics()) thinner_.Added(key);
   }
-  return absl::OkStatus();
+  add_size_.Bind(1, key);
+  add_size_.Bind(2, bytes);
+  return add_size_.Run();
 }
 
 absl::Status SqliteJobStore::InsertRequest(const StoredRequest& request) {
@@ -240,7 +273,7 @@ absl::StatusOr<JobKey> SqliteJobStore::CreateJob(const v1::Job& job, const std::
                                                  const StoredRequest* request) {
   JobKey key = 0;
   absl::Status status = Commit(Need::kMore, [&]() -> absl::Status {
-    const std::string progress = job.progress().SerializeAsString();
+    const std::string progress = Progress(job);
     const std::string record = Record(job);
     insert_job_.Bind(1, IdOf(job.name()));
     insert_job_.Bind(2, int64_t{job.state()});
@@ -249,6 +282,9 @@ absl::StatusOr<JobKey> SqliteJobStore::CreateJob(const v1::Job& job, const std::
     insert_job_.BindBytes(5, record);
     if (absl::Status inserted = insert_job_.Run(); !inserted.ok()) return inserted;
     key = sqlite3_last_insert_rowid(writer_.get());
+    insert_size_.Bind(1, key);
+    insert_size_.Bind(2, job.owner());
+    if (absl::Status inserted = insert_size_.Run(); !inserted.ok()) return inserted;
     if (request != nullptr) {
       if (absl::Status inserted = InsertRequest(*request); !inserted.ok()) return inserted;
     }
@@ -260,7 +296,7 @@ absl::StatusOr<JobKey> SqliteJobStore::CreateJob(const v1::Job& job, const std::
 
 absl::Status SqliteJobStore::UpdateJob(JobKey key, const v1::Job& job, const std::vector<v1::Event>& events) {
   return Commit(Need::kMust, [&]() -> absl::Status {
-    const std::string progress = job.progress().SerializeAsString();
+    const std::string progress = Progress(job);
     const std::string record = Record(job);
     update_job_.Bind(1, key);
     update_job_.Bind(2, int64_t{job.state()});
@@ -275,7 +311,7 @@ absl::Status SqliteJobStore::UpdateJob(JobKey key, const v1::Job& job, const std
 
 absl::Status SqliteJobStore::AppendEvents(JobKey key, const v1::Job& job, const std::vector<v1::Event>& events) {
   return Commit(Need::kMore, [&]() -> absl::Status {
-    const std::string progress = job.progress().SerializeAsString();
+    const std::string progress = Progress(job);
     update_progress_.Bind(1, key);
     update_progress_.Bind(2, job.last_sequence());
     update_progress_.BindBytes(3, progress);
@@ -294,9 +330,18 @@ absl::Status SqliteJobStore::DeleteJob(JobKey key) {
     if (!there.ok()) return there.status();
     if (absl::Status status = MarkRequests(name, absl::Now()); !status.ok()) return status;
     cleaning_ = Cleaning::kEvents;
+    remove_size_.Bind(1, key);
+    if (absl::Status status = remove_size_.Run(); !status.ok()) return status;
     return Execute(writer_.get(),
                    absl::StrCat("INSERT OR IGNORE INTO doomed VALUES (", key, "); DELETE FROM jobs WHERE key = ", key));
   });
+}
+
+void SqliteJobStore::ThinReports(JobKey key) {
+  Commit(Need::kMust, [&] {
+    thinner_.Ended(key);
+    return absl::OkStatus();
+  }).IgnoreError();
 }
 
 absl::Status SqliteJobStore::PutRequest(const StoredRequest& request) {

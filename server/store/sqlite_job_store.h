@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,7 @@
 #include "server/store/operation_store.h"
 #include "server/store/sqlite.h"
 #include "server/store/statistics_thinner.h"
+#include "server/telemetry/metrics.h"
 
 namespace traind::server {
 
@@ -35,6 +37,7 @@ class SqliteJobStore final : public JobStore, public OperationStore {
     // What changes that end or remove something may take of, when the disk is full; those that begin or add something
     // wait until it is whole again. Null: none. Outlives the store.
     DiskReserve* reserve = nullptr;
+    Metrics* metrics = Metrics::Unread();  // Outlives the store.
   };
   // Creates the file if absent, and brings one of an older traind to this one's schema (see sqlite_schema.h).
   // FAILED_PRECONDITION: written by a newer version. DATA_LOSS: not a sound database.
@@ -46,6 +49,7 @@ class SqliteJobStore final : public JobStore, public OperationStore {
   absl::Status UpdateJob(JobKey key, const v1::Job& job, const std::vector<v1::Event>& events) override;
   absl::Status AppendEvents(JobKey key, const v1::Job& job, const std::vector<v1::Event>& events) override;
   absl::Status DeleteJob(JobKey key) override;
+  void ThinReports(JobKey key) override;
   absl::Status PutRequest(const StoredRequest& request) override;
   absl::Status EndRequests(const std::string& resource, absl::Time now) override;
 
@@ -55,6 +59,9 @@ class SqliteJobStore final : public JobStore, public OperationStore {
   absl::Status ListJobs(JobKey before, const std::vector<v1::JobState>& states,
                         const std::function<bool(StoredJob)>& add, const NameDamaged& damaged = nullptr) override;
   absl::StatusOr<std::vector<std::string>> JobIds() override;
+  absl::StatusOr<int64_t> EventBytesOf(const std::string& owner) override;
+  absl::StatusOr<std::map<v1::JobState, int64_t>> CountJobs() override;
+  absl::StatusOr<EventUse> MeasureEvents(JobKey key) override;
   absl::StatusOr<EventBatch> ReadEvents(JobKey key, const ReadOptions& options) override;
   absl::StatusOr<std::optional<v1::Event>> FindEvent(JobKey key, v1::EventKind kind, uint64_t step) override;
   absl::StatusOr<std::vector<std::optional<uint64_t>>> LastSteps(JobKey key) override;
@@ -85,8 +92,12 @@ class SqliteJobStore final : public JobStore, public OperationStore {
     absl::Status status;
   };
 
-  SqliteJobStore(Connection writer, Connection reader, DiskReserve* reserve)
-      : reserve_(reserve), writer_(std::move(writer)), reader_(std::move(reader)) {}
+  SqliteJobStore(Connection writer, Connection reader, Connection counter, const Options& options)
+      : reserve_(options.reserve),
+        metrics_(options.metrics),
+        writer_(std::move(writer)),
+        reader_(std::move(reader)),
+        counter_(std::move(counter)) {}
   // In the file as it is.
   static absl::StatusOr<std::unique_ptr<SqliteJobStore>> TryOpen(const Options& options);
   absl::Status PrepareStatements();
@@ -103,6 +114,7 @@ class SqliteJobStore final : public JobStore, public OperationStore {
   void CommitAlone(Pending& pending);
   // Runs the changes in one transaction and sets their status; false when the transaction as a whole failed.
   bool CommitGroup(const std::vector<Pending*>& group);
+  absl::Status RunGroup(const std::vector<Pending*>& group);
   // When to clean up, if nothing else is to do.
   absl::Time clean_at() const { return cleaning_ == Cleaning::kDone ? absl::InfiniteFuture() : clean_after_; }
   // A piece of what is to be cleaned up: some ten milliseconds.
@@ -119,6 +131,7 @@ class SqliteJobStore final : public JobStore, public OperationStore {
   absl::Status ForgetRequests(absl::Time now);
 
   DiskReserve* const reserve_;
+  Metrics* const metrics_;
   const Connection writer_;  // Used by the writer thread only, as its statements.
   // What the writer does while nobody waits: the events of deleted jobs go, then the file gets shorter.
   enum class Cleaning : uint8_t { kEvents, kFile, kDone };
@@ -127,6 +140,7 @@ class SqliteJobStore final : public JobStore, public OperationStore {
   int64_t events_at_once_ = 256;
   int log_pages_ = 0;  // In the write-ahead log since it began anew.
   Statement next_doomed_, remove_events_;
+  Statement insert_size_, add_size_, remove_size_;
   Statement insert_job_, update_job_, update_progress_, insert_event_, job_name_;
   Statement insert_request_, mark_requests_, forget_requests_;
   Statement insert_operation_, update_operation_, operation_name_;
@@ -139,12 +153,17 @@ class SqliteJobStore final : public JobStore, public OperationStore {
   Statement find_request_ ABSL_GUARDED_BY(read_mu_);
   Statement list_jobs_ ABSL_GUARDED_BY(read_mu_);
   Statement job_ids_ ABSL_GUARDED_BY(read_mu_);
+  Statement event_bytes_ ABSL_GUARDED_BY(read_mu_);
+  Statement count_jobs_ ABSL_GUARDED_BY(read_mu_);
   Statement read_events_ ABSL_GUARDED_BY(read_mu_);
   Statement find_event_ ABSL_GUARDED_BY(read_mu_);
   Statement last_steps_ ABSL_GUARDED_BY(read_mu_);
   Statement get_operation_ ABSL_GUARDED_BY(read_mu_);
   Statement key_of_operation_ ABSL_GUARDED_BY(read_mu_);
   Statement list_operations_ ABSL_GUARDED_BY(read_mu_);
+
+  absl::Mutex count_mu_;
+  const Connection counter_ ABSL_PT_GUARDED_BY(count_mu_);  // For what takes long.
 
   absl::Mutex mu_;
   std::vector<Pending*> pending_ ABSL_GUARDED_BY(mu_);

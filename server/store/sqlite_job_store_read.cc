@@ -6,21 +6,25 @@
 #include "absl/strings/str_cat.h"
 #include "server/resources/job_record.h"
 #include "server/resources/names.h"
+#include "server/store/checked_bytes.h"
 #include "server/store/event_codec.h"
 #include "server/store/sqlite_job_store.h"
 
 namespace traind::server {
 namespace {
 
-// A row of key, last_sequence, progress, record, id.
+bool ParseChecked(absl::string_view stored, const std::string& about, google::protobuf::Message& message) {
+  const auto bytes = Checked(stored, about);
+  return bytes.has_value() && message.ParseFromArray(bytes->data(), static_cast<int>(bytes->size()));
+}
+
+// A row of key, last_sequence, progress, record, id, state.
 absl::StatusOr<StoredJob> JobOf(const Statement& row) {
   const std::string name = absl::StrCat("jobs/", row.Bytes(4));
   StoredJob stored;
   stored.key = row.Integer(0);
-  const absl::string_view progress = row.Bytes(2);
-  const absl::string_view record = row.Bytes(3);
-  if (!stored.job.ParseFromArray(record.data(), static_cast<int>(record.size())) ||
-      !stored.job.mutable_progress()->ParseFromArray(progress.data(), static_cast<int>(progress.size())) ||
+  if (!ParseChecked(row.Bytes(3), absl::StrCat(row.Integer(5)), stored.job) ||
+      !ParseChecked(row.Bytes(2), absl::StrCat(row.Integer(1)), *stored.job.mutable_progress()) ||
       stored.job.name() != name || !v1::JobState_IsValid(stored.job.state())) {
     return absl::DataLossError(absl::StrCat("the record of ", name, " is damaged; it can be deleted"));
   }
@@ -29,7 +33,10 @@ absl::StatusOr<StoredJob> JobOf(const Statement& row) {
   return stored;
 }
 
-bool ParseEvent(absl::string_view payload, v1::Event* event) { return DecodeEvent(payload, event); }
+// The event of a row, which says in its columns which one it is.
+bool ParseEvent(absl::string_view payload, int64_t sequence, v1::EventKind kind, v1::Event* event) {
+  return DecodeEvent(payload, event) && event->sequence() == sequence && KindOf(*event) == kind;
+}
 
 v1::Event InPlaceOfADamagedOne(int64_t sequence) {
   v1::Event event;
@@ -120,6 +127,48 @@ absl::StatusOr<std::vector<std::string>> SqliteJobStore::JobIds() {
   }
 }
 
+absl::StatusOr<int64_t> SqliteJobStore::EventBytesOf(const std::string& owner) {
+  absl::MutexLock lock(&read_mu_);
+  event_bytes_.Bind(1, owner);
+  const absl::StatusOr<bool> row = event_bytes_.Step();
+  const int64_t bytes = row.value_or(false) ? event_bytes_.Integer(0) : 0;
+  event_bytes_.Reset();
+  if (!row.ok()) return row.status();
+  return bytes;
+}
+
+absl::StatusOr<std::map<v1::JobState, int64_t>> SqliteJobStore::CountJobs() {
+  absl::MutexLock lock(&read_mu_);
+  absl::Cleanup reset = [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { count_jobs_.Reset(); };
+  std::map<v1::JobState, int64_t> counts;
+  while (true) {
+    auto row = count_jobs_.Step();
+    if (!row.ok()) return row.status();
+    if (!*row) return counts;
+    counts[static_cast<v1::JobState>(count_jobs_.Integer(0))] = count_jobs_.Integer(1);
+  }
+}
+
+absl::StatusOr<JobStore::EventUse> SqliteJobStore::MeasureEvents(JobKey key) {
+  absl::MutexLock lock(&count_mu_);
+  // By kind, in the order of an index. The length of a payload is known without its pages.
+  auto statement = Statement::Prepare(
+      counter_.get(), "SELECT kind, COUNT(*), SUM(LENGTH(payload)) FROM events WHERE job = ?1 GROUP BY kind");
+  if (!statement.ok()) return statement.status();
+  statement->Bind(1, key);
+  EventUse use;
+  while (true) {
+    auto row = statement->Step();
+    if (!row.ok()) return row.status();
+    if (!*row) return use;
+    use.events += statement->Integer(1);
+    use.bytes += statement->Integer(2);
+    if (statement->Integer(0) != v1::EVENT_KIND_STATISTICS) continue;
+    use.reports = statement->Integer(1);
+    use.report_bytes = statement->Integer(2);
+  }
+}
+
 absl::StatusOr<JobStore::EventBatch> SqliteJobStore::ReadEvents(JobKey key, const ReadOptions& options) {
   EventBatch batch;
   batch.last_scanned = options.after_sequence;
@@ -133,14 +182,17 @@ absl::StatusOr<JobStore::EventBatch> SqliteJobStore::ReadEvents(JobKey key, cons
     auto row = read_events_.Step();
     if (!row.ok()) return row.status();
     if (!*row) return batch;
-    if ((options.kinds >> KindOfColumn(read_events_.Integer(1))) & 1) {
+    const int64_t sequence = read_events_.Integer(0);
+    const v1::EventKind kind = KindOfColumn(read_events_.Integer(1));
+    // One whose kind is not known any more is for everybody.
+    if (kind == v1::EVENT_KIND_UNSPECIFIED || ((options.kinds >> kind) & 1) != 0) {
       auto event = std::make_shared<v1::Event>();
-      if (!ParseEvent(read_events_.Bytes(2), event.get())) *event = InPlaceOfADamagedOne(read_events_.Integer(0));
+      if (!ParseEvent(read_events_.Bytes(2), sequence, kind, event.get())) *event = InPlaceOfADamagedOne(sequence);
       bytes += static_cast<int64_t>(event->ByteSizeLong());
       if (bytes > options.max_bytes && !batch.events.empty()) return batch;
       batch.events.push_back(std::move(event));
     }
-    batch.last_scanned = read_events_.Integer(0);
+    batch.last_scanned = sequence;
   }
 }
 
@@ -154,7 +206,8 @@ absl::StatusOr<std::optional<v1::Event>> SqliteJobStore::FindEvent(JobKey key, v
   if (!row.ok()) return row.status();
   if (!*row) return std::nullopt;
   v1::Event event;
-  return ParseEvent(find_event_.Bytes(0), &event) ? std::make_optional(std::move(event)) : std::nullopt;
+  return ParseEvent(find_event_.Bytes(0), find_event_.Integer(1), kind, &event) ? std::make_optional(std::move(event))
+                                                                                : std::nullopt;
 }
 
 absl::StatusOr<std::vector<std::optional<uint64_t>>> SqliteJobStore::LastSteps(JobKey key) {

@@ -5,6 +5,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "server/resources/names.h"
+#include "server/store/checked_bytes.h"
 #include "server/store/sqlite_job_store.h"
 
 namespace traind::server {
@@ -15,8 +16,9 @@ absl::StatusOr<StoredOperation> OperationOf(const Statement& row) {
   const std::string name = absl::StrCat("operations/", row.Bytes(2));
   StoredOperation stored;
   stored.key = row.Integer(0);
-  const absl::string_view record = row.Bytes(1);
-  if (!stored.record.ParseFromArray(record.data(), static_cast<int>(record.size())) || stored.record.name() != name) {
+  const auto record = Checked(row.Bytes(1));
+  if (!record.has_value() || !stored.record.ParseFromArray(record->data(), static_cast<int>(record->size())) ||
+      stored.record.name() != name) {
     return absl::DataLossError(absl::StrCat("the record of ", name, " is damaged; it can be deleted"));
   }
   return stored;
@@ -40,7 +42,7 @@ absl::StatusOr<OperationKey> SqliteJobStore::CreateOperation(const internal::Ope
                                                              const StoredRequest* request) {
   OperationKey key = 0;
   absl::Status status = Commit(Need::kMore, [&]() -> absl::Status {
-    const std::string bytes = record.SerializeAsString();
+    const std::string bytes = WithChecksum(record.SerializeAsString());
     insert_operation_.Bind(1, IdOf(record.name()));
     insert_operation_.BindBytes(2, bytes);
     if (absl::Status inserted = insert_operation_.Run(); !inserted.ok()) return inserted;
@@ -53,7 +55,7 @@ absl::StatusOr<OperationKey> SqliteJobStore::CreateOperation(const internal::Ope
 
 absl::Status SqliteJobStore::UpdateOperation(OperationKey key, const internal::OperationRecord& record) {
   return Commit(Need::kMust, [&]() -> absl::Status {
-    const std::string bytes = record.SerializeAsString();
+    const std::string bytes = WithChecksum(record.SerializeAsString());
     update_operation_.Bind(1, key);
     update_operation_.BindBytes(2, bytes);
     return update_operation_.Run();

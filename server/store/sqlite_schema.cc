@@ -84,6 +84,40 @@ constexpr Migration kMigrations[] = {
     {6, R"sql(
       CREATE TABLE doomed (job INTEGER PRIMARY KEY);
     )sql"},
+    // Who is let in (server/accounts/account_store.h): role is a v1::Role, times are seconds since 1970, 0 for never,
+    // hash is the token's SHA-256.
+    {7, R"sql(
+      CREATE TABLE users (
+        name TEXT PRIMARY KEY,
+        role INTEGER NOT NULL,
+        create_time INTEGER NOT NULL
+      ) WITHOUT ROWID;
+      CREATE TABLE tokens (
+        id TEXT PRIMARY KEY,
+        user TEXT NOT NULL,
+        description TEXT NOT NULL,
+        create_time INTEGER NOT NULL,
+        expire_time INTEGER NOT NULL,
+        last_use_time INTEGER NOT NULL,
+        revoke_time INTEGER NOT NULL,
+        hash BLOB NOT NULL
+      ) WITHOUT ROWID;
+      CREATE INDEX tokens_by_user ON tokens (user);
+    )sql"},
+    // Quotas: users.quota is a v1::Quota of what the user has instead of the server's; event_sizes has what the events
+    // of each job take, those of jobs that were made before left out.
+    {8, R"sql(
+      ALTER TABLE users ADD COLUMN quota BLOB NOT NULL DEFAULT x'';
+      ALTER TABLE users ADD COLUMN weight INTEGER NOT NULL DEFAULT 1;
+      CREATE TABLE event_sizes (
+        job INTEGER PRIMARY KEY,
+        owner TEXT NOT NULL,
+        bytes INTEGER NOT NULL
+      );
+    )sql"},
+    // Nothing to do: from here on records, payloads, users and tokens may carry checksums (checked_bytes.h): in
+    // users.quota and tokens.hash, of the whole row but a token's last use.
+    {9, ""},
 };
 
 // "traind 0.3.0", as far as the file says it.

@@ -1,6 +1,7 @@
 #include "server/store/statistics_thinner.h"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <utility>
 
@@ -30,6 +31,7 @@ absl::Status StatisticsThinner::Prepare(sqlite3* connection) {
        "SELECT rowid, sequence, step FROM events WHERE job = ?1 AND kind = ?2 AND step > ?3 ORDER BY step LIMIT ?4"},
       {&read_, "SELECT payload FROM events WHERE rowid = ?1"},
       {&remove_, "DELETE FROM events WHERE rowid = ?1"},
+      {&add_size_, kAddEventBytes},
       {&insert_, "INSERT INTO events (rowid, job, sequence, kind, step, payload) VALUES (?1, ?2, ?3, ?4, ?5, ?6)"},
   };
   for (const auto& [statement, sql] : statements) {
@@ -45,6 +47,12 @@ void StatisticsThinner::Added(JobKey job) {
   if (++state.added < kPassEvery) return;
   state.added = 0;
   if (std::find(due_.begin(), due_.end(), job) == due_.end()) due_.push_back(job);
+}
+
+void StatisticsThinner::Ended(JobKey job) {
+  Forget(job);
+  jobs_[job].ended = true;
+  due_.push_back(job);
 }
 
 void StatisticsThinner::Forget(JobKey job) {
@@ -73,6 +81,7 @@ absl::Status StatisticsThinner::Step() {
     auto pass = Begin(job);
     if (!pass.ok()) return pass.status();
     if (pass->end > 0) pass_ = *pass;
+    if (pass->end <= 0 && jobs_[job].ended) jobs_.erase(job);
     return absl::OkStatus();
   }
   JobState& state = jobs_[pass_->job];
@@ -92,6 +101,10 @@ absl::StatusOr<StatisticsThinner::Pass> StatisticsThinner::Begin(JobKey job) {
   pass.kind = state.read_thinned ? int64_t{v1::EVENT_KIND_STATISTICS} : kKindThinnedExtreme;
   pass.step = state.read_thinned ? state.read_step : -1;
   pass.end = std::min({*newest - kWholeEvents + 1, *checkpoint, *report});
+  if (state.ended) {
+    pass.newest = std::numeric_limits<int64_t>::max();
+    pass.end = *report;
+  }
   return pass;
 }
 
@@ -119,7 +132,7 @@ absl::Status StatisticsThinner::ThinSome(Pass& pass, const Extremes& extremes) {
   int64_t thinned = 0;
   for (const Row& row : *rows) {
     if (row.sequence >= pass.end) {
-      pass_.reset();
+      EndPass();
       return absl::OkStatus();
     }
     if (thinned == kReportsOfAPiece) return absl::OkStatus();
@@ -134,8 +147,13 @@ absl::Status StatisticsThinner::ThinSome(Pass& pass, const Extremes& extremes) {
     if (absl::Status status = Thin(pass.job, row, extremes); !status.ok()) return status;
     ++thinned;
   }
-  if (static_cast<int64_t>(rows->size()) < kRowsOfAPiece) pass_.reset();
+  if (static_cast<int64_t>(rows->size()) < kRowsOfAPiece) EndPass();
   return absl::OkStatus();
+}
+
+void StatisticsThinner::EndPass() {
+  if (jobs_[pass_->job].ended) jobs_.erase(pass_->job);
+  pass_.reset();
 }
 
 absl::StatusOr<std::vector<StatisticsThinner::Row>> StatisticsThinner::Rows(JobKey job, int64_t kind,
@@ -154,19 +172,21 @@ absl::StatusOr<std::vector<StatisticsThinner::Row>> StatisticsThinner::Rows(JobK
   }
 }
 
-absl::StatusOr<std::optional<v1::Event>> StatisticsThinner::Read(int64_t id) {
+absl::StatusOr<std::optional<v1::Event>> StatisticsThinner::Read(int64_t id, int64_t* bytes) {
   absl::Cleanup reset = [this] { read_.Reset(); };
   read_.Bind(1, id);
   auto row = read_.Step();
   if (!row.ok()) return row.status();
   v1::Event event;
+  if (*row && bytes != nullptr) *bytes = static_cast<int64_t>(read_.Bytes(0).size());
   if (!*row || !DecodeEvent(read_.Bytes(0), &event)) return std::nullopt;
   return event;
 }
 
 // Not an UPDATE: SQLite joins pages that have become nearly empty when a row is deleted, but not when it shrinks.
 absl::Status StatisticsThinner::Thin(JobKey job, const Row& row, const Extremes& extremes) {
-  auto event = Read(row.id);
+  int64_t bytes = 0;
+  auto event = Read(row.id, &bytes);
   if (!event.ok()) return event.status();
   if (!event->has_value()) return absl::OkStatus();  // Damaged: whoever reads it is told.
   v1::StatisticsReport& report = *(*event)->mutable_statistics();
@@ -180,7 +200,10 @@ absl::Status StatisticsThinner::Thin(JobKey job, const Row& row, const Extremes&
   insert_.Bind(4, report.layers_size() + report.parameters_size() > 0 ? kKindThinnedExtreme : kKindThinned);
   insert_.Bind(5, row.step);
   insert_.BindBytes(6, payload);
-  return insert_.Run();
+  if (absl::Status status = insert_.Run(); !status.ok()) return status;
+  add_size_.Bind(1, job);
+  add_size_.Bind(2, static_cast<int64_t>(payload.size()) - bytes);
+  return add_size_.Run();
 }
 
 absl::StatusOr<int64_t> StatisticsThinner::Number(Statement& statement, JobKey job) {

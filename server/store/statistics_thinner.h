@@ -1,5 +1,6 @@
 // Thins the statistics of running jobs in the store's file, a little at a time (thinning.h has the rule). Reports
-// behind the newest checkpoint, which a resume may bring again, are left alone. Used by the store's writer thread only.
+// behind the newest checkpoint, which a resume may bring again, are left alone. Of a job that has ended so long ago
+// that a rule of retention says so, the first and the last one stay whole. Used by the store's writer thread only.
 //
 // A thinned report has another number in the column `kind`, so that those that are whole are found by the index.
 #pragma once
@@ -28,6 +29,9 @@ inline v1::EventKind KindOfColumn(int64_t column) {
   return known ? static_cast<v1::EventKind>(column) : v1::EVENT_KIND_UNSPECIFIED;
 }
 
+// Adds ?2 to what the events of the job ?1 take.
+inline constexpr char kAddEventBytes[] = "UPDATE event_sizes SET bytes = bytes + ?2 WHERE job = ?1";
+
 class StatisticsThinner {
  public:
   // The connection outlives this.
@@ -35,6 +39,8 @@ class StatisticsThinner {
 
   // A report of the job was stored, or is about to be.
   void Added(JobKey job);
+  // All reports of the job are as old as can be. Once.
+  void Ended(JobKey job);
   // The job has ended, or is gone: nothing more is thinned.
   void Forget(JobKey job);
 
@@ -49,6 +55,7 @@ class StatisticsThinner {
     Extremes extremes;
     bool read_thinned = false;  // Whether what earlier servers left of thinned reports is among the extremes.
     int64_t read_step = -1;     // Whole reports up to this step are.
+    bool ended = false;         // See Ended.
   };
   // One way through the reports of a job: first what is new, for the extremes, then all whole ones, oldest first.
   struct Pass {
@@ -71,14 +78,16 @@ class StatisticsThinner {
   absl::StatusOr<Pass> Begin(JobKey job);
   absl::Status ReadExtremes(Pass& pass, JobState& state);
   absl::Status ThinSome(Pass& pass, const Extremes& extremes);
+  void EndPass();
   absl::StatusOr<std::vector<Row>> Rows(JobKey job, int64_t kind, int64_t after_step, int64_t limit);
-  absl::StatusOr<std::optional<v1::Event>> Read(int64_t id);  // Nullopt: damaged.
+  // With `bytes`, those of its payload. Nullopt: damaged.
+  absl::StatusOr<std::optional<v1::Event>> Read(int64_t id, int64_t* bytes = nullptr);
   absl::Status Thin(JobKey job, const Row& row, const Extremes& extremes);
   absl::StatusOr<int64_t> Number(Statement& statement, JobKey job);
   absl::Status Step();
 
   sqlite3* connection_ = nullptr;
-  Statement newest_, newest_checkpoint_, newest_report_, rows_, read_, remove_, insert_;
+  Statement newest_, newest_checkpoint_, newest_report_, rows_, read_, remove_, insert_, add_size_;
   std::map<JobKey, JobState> jobs_;
   std::deque<JobKey> due_;
   std::optional<Pass> pass_;

@@ -26,7 +26,7 @@ std::array<float, 4> NumbersOf(const v1::ParameterStatistics& parameter) {
 int64_t BlockLength(int64_t age) {
   if (age < kWholeEvents) return 1;
   int64_t length = kFirstBlock;
-  for (int64_t doubled = 2 * kWholeEvents; doubled <= age && doubled > 0; doubled *= 2) length *= 2;
+  for (int64_t ratio = age / kWholeEvents; ratio >= 2; ratio /= 2) length *= 2;
   return length;
 }
 

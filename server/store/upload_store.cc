@@ -40,8 +40,9 @@ absl::Status BeingWritten(const std::string& id) {
   return absl::AbortedError(absl::StrCat("a stream writes to uploads/", id));
 }
 
-absl::Status WriteRecord(const std::string& dir) {
+absl::Status WriteRecord(const std::string& dir, const std::string& owner) {
   v1::Upload record;
+  record.set_owner(owner);
   record.set_uid(core::NewUid());
   *record.mutable_create_time() = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(absl::Now()));
   return core::AtomicWrite(dir + kRecord, record.SerializeAsString());
@@ -134,7 +135,8 @@ class UploadStore::Sink : public UploadSink {
   std::optional<core::OutputFile> file_;
 };
 
-absl::StatusOr<std::unique_ptr<UploadSink>> UploadStore::Begin(const v1::UploadHeader& header) {
+absl::StatusOr<std::unique_ptr<UploadSink>> UploadStore::Begin(const v1::UploadHeader& header,
+                                                               const std::string& owner) {
   core::FieldErrors::Root errors;
   const core::FieldErrors scope = errors.scope("header");
   CheckId(header.upload_id(), scope.At("upload_id"));
@@ -171,7 +173,7 @@ absl::StatusOr<std::unique_ptr<UploadSink>> UploadStore::Begin(const v1::UploadH
   }
   if (absl::Status status = core::CreateFolders(dir); !status.ok()) return status;
   if (!same) {
-    if (absl::Status status = WriteRecord(dir); !status.ok()) return status;
+    if (absl::Status status = WriteRecord(dir, owner); !status.ok()) return status;
   }
   // The offset goes back before the bytes go away.
   if (absl::Status status = core::AtomicWrite(dir + kHeader, wanted.SerializeAsString()); !status.ok()) return status;
@@ -205,25 +207,11 @@ absl::Status UploadStore::Delete(const std::string& id, const std::string& etag)
   };
   // One that is damaged may go, too; it has no etag.
   auto upload = Get(id);
-  if (absl::IsNotFound(upload.status())) return upload.status();
+  if (absl::IsNotFound(upload.status()) && !folder_->Exists("uploads", id)) return upload.status();
   if (upload.ok()) {
     if (absl::Status status = CheckEtag(etag, upload->etag(), upload->name()); !status.ok()) return status;
   }
   return Remove(id);
-}
-
-absl::Status UploadStore::RemoveAbandoned(DataFolder& folder, absl::Time before) {
-  auto ids = folder.List("uploads");
-  if (!ids.ok()) return ids.status();
-  for (const std::string& id : *ids) {
-    const std::string dir = folder.Item("uploads", id);
-    struct stat info;
-    // The header is written with every commit; a crash at the very beginning leaves the folder alone.
-    if (stat((dir + kHeader).c_str(), &info) != 0 && stat(dir.c_str(), &info) != 0) continue;
-    if (absl::TimeFromTimespec(info.st_mtim) >= before) continue;
-    if (absl::Status status = folder.Remove("uploads", id); !status.ok()) return status;
-  }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<std::string> UploadStore::CompletePath(const std::string& id) const {

@@ -31,17 +31,16 @@ class UploadStore {
   // Starts an upload, or goes on with it. OUT_OF_RANGE: the offset is past what is committed. ALREADY_EXISTS: it is
   // complete. FAILED_PRECONDITION: it was begun with another size or checksum, and the offset is not 0. ABORTED:
   // another stream writes to it. The sink's end gives DATA_LOSS when the checksum is wrong; then the upload is
-  // discarded. A dropped sink leaves what it has written.
-  absl::StatusOr<std::unique_ptr<UploadSink>> Begin(const v1::UploadHeader& header);
+  // discarded. A dropped sink leaves what it has written. A new one is the owner's.
+  absl::StatusOr<std::unique_ptr<UploadSink>> Begin(const v1::UploadHeader& header, const std::string& owner = "");
   absl::StatusOr<v1::Upload> Get(const std::string& id) const;  // NOT_FOUND.
   // The ids of all of them.
   absl::StatusOr<std::vector<std::string>> List() const { return folder_->List("uploads"); }
   // The file of a complete upload; FAILED_PRECONDITION before that.
   absl::StatusOr<std::string> CompletePath(const std::string& id) const;
-  // Removes the uploads whose last byte came before `before`, complete or not. Before there is a writer.
-  static absl::Status RemoveAbandoned(DataFolder& folder, absl::Time before);
   absl::Status Remove(const std::string& id) { return folder_->Remove("uploads", id); }
-  // As a client asks for it. NOT_FOUND. ABORTED: a stream writes to it, or it has another etag than the one given.
+  // As a client asks for it, or a rule of retention. NOT_FOUND. ABORTED: a stream writes to it, or it has another etag
+  // than the one given.
   absl::Status Delete(const std::string& id, const std::string& etag);
 
  private:

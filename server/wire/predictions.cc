@@ -30,6 +30,8 @@ void LeaveOut(int64_t count, v1::PredictResponse& part) {
 }  // namespace
 
 absl::StatusOr<PredictionsWriter> PredictionsWriter::Create(const std::string& path) {
+  // That of an attempt before; a worker may not empty a file, only remove it.
+  if (absl::Status status = core::RemoveAll(path + ".part"); !status.ok()) return status;
   auto file = core::OutputFile::Create(path + ".part");
   if (!file.ok()) return file.status();
   return PredictionsWriter(path, *std::move(file));

@@ -17,6 +17,7 @@ internal::Result RunImport(const internal::Task& task, const core::Progress& pro
   if (!task.import().uid().empty()) options.uid = task.import().uid();
   if (task.import().max_bytes() > 0) options.max_bytes = task.import().max_bytes();
   options.uid = task.import().uid();
+  options.owner = task.import().owner();
   options.progress = progress;
   options.resolve = [&task](const v1::DataFile& wanted) -> absl::StatusOr<std::string> {
     for (const internal::ResolvedFile& file : task.import().files()) {

@@ -4,6 +4,7 @@
 #include <omp.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -20,6 +21,7 @@
 #include "core/train/train.h"
 #include "server/wire/channel.h"
 #include "server/wire/result.h"
+#include "server/worker/confine.h"
 #include "server/worker/data_tasks.h"
 #include "server/worker/predict_task.h"
 #include "server/worker/session.h"
@@ -145,6 +147,7 @@ int Run() {
   // The server ends the worker, through the socket. A signal to all processes of a service must not end it before the
   // server has asked for a checkpoint.
   for (int ignored : {SIGTERM, SIGINT, SIGHUP, SIGPIPE}) signal(ignored, SIG_IGN);
+  umask(S_IRWXG | S_IRWXO);
   if (fcntl(kWorkerSocketFd, F_SETFD, FD_CLOEXEC) != 0) {
     std::fprintf(stderr, "traind-worker is started by traind, which gives it a socket\n");
     return kExitNoServer;
@@ -158,8 +161,17 @@ int Run() {
   // When memory is short the kernel takes a worker rather than the server, and a task, which can be asked for again,
   // rather than a job: the first choice is 1000.
   std::ofstream("/proc/self/oom_score_adj") << (task->has_train() ? 500 : 1000);
+  const absl::Status confined = Confine(*task);
   omp_set_num_threads(static_cast<int>(std::max(task->threads(), 1u)));
-  internal::Result result = RunTaskSafely(*std::move(task), session);
+  internal::Result result = Failure(confined);
+  if (confined.ok()) {
+    session.Start();
+    result = RunTaskSafely(*std::move(task), session);
+  }
+  if (result.code() == static_cast<int>(absl::StatusCode::kPermissionDenied)) {
+    *result.mutable_message() +=
+        "; workers read only what their task names, and follow no link out of it (SECURITY.md)";
+  }
   if (result.code() != 0) std::fprintf(stderr, "the task failed: %s\n", result.message().c_str());
   const absl::Status sent = session.Finish(std::move(result));
   if (!sent.ok()) std::fprintf(stderr, "the result cannot be sent: %s\n", sent.ToString().c_str());

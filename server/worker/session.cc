@@ -20,10 +20,7 @@ WorkerSession::WorkerSession(UniqueFd socket, WorkerSessionOptions options)
     : options_(std::move(options)), channel_(std::move(socket)), main_thread_(pthread_self()) {}
 
 WorkerSession::~WorkerSession() {
-  {
-    absl::MutexLock lock(&mutex_);
-    ending_ = true;
-  }
+  ending_.End();
   channel_.Shutdown();  // Ends the reader.
   if (reader_.joinable()) reader_.join();
   if (beater_.joinable()) beater_.join();
@@ -35,10 +32,13 @@ absl::StatusOr<internal::Task> WorkerSession::ReceiveTask() {
   if (!received.ok()) return received.status();
   if (!*received) return absl::UnavailableError("the server has closed the socket");
   if (!message.has_task()) return absl::DataLossError("the first message is no task");
-  SendHeartbeat();  // What goes wrong from here on has to do with the task.
+  return std::move(*message.mutable_task());
+}
+
+void WorkerSession::Start() {
+  SendHeartbeat();
   reader_ = std::thread([this] { Read(); });
   beater_ = std::thread([this] { Beat(); });
-  return std::move(*message.mutable_task());
 }
 
 void WorkerSession::Read() {
@@ -60,9 +60,9 @@ void WorkerSession::Read() {
 }
 
 void WorkerSession::EndWith(const absl::Status& status) {
+  if (ending_.ended()) return;  // Our own doing.
   {
     absl::MutexLock lock(&mutex_);
-    if (ending_) return;  // Our own doing.
     status_ = status;
   }
   if (options_.on_lost) options_.on_lost(status);
@@ -72,11 +72,7 @@ void WorkerSession::Beat() {
   clockid_t clock;
   if (pthread_getcpuclockid(main_thread_, &clock) != 0) clock = CLOCK_PROCESS_CPUTIME_ID;
   ProgressWatch watch(options_.longest_silence, absl::Now());
-  for (;;) {
-    {
-      absl::MutexLock lock(&mutex_);
-      if (mutex_.AwaitWithTimeout(absl::Condition(&ending_), options_.heartbeat_interval)) return;
-    }
+  while (!ending_.WaitFor(options_.heartbeat_interval)) {
     timespec cpu{};
     clock_gettime(clock, &cpu);
     const ProgressWatch::Sample sample{

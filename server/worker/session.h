@@ -1,9 +1,9 @@
 // The worker's side of the socket: takes the task, sends events, heartbeats and the result, and hears acks, the wish to
 // stop, and the server's end.
 //
-// Two threads of its own: one reads; one sends a heartbeat at most every `heartbeat_interval`, and only when the
-// computation lives (see ProgressWatch), so that a step costs no system call and a hung computation falls silent.
-// Emit, Heartbeat, Progress and Finish belong to one thread, the one that made the session; Flush to any.
+// Two threads of its own, from Start on: one reads; one sends a heartbeat at most every `heartbeat_interval`, and only
+// when the computation lives (see ProgressWatch), so that a step costs no system call and a hung computation falls
+// silent. Emit, Heartbeat, Progress and Finish belong to one thread, the one that made the session; Flush to any.
 #pragma once
 
 #include <pthread.h>
@@ -20,6 +20,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "core/base/ending.h"
 #include "core/train/train.h"
 #include "server/wire/channel.h"
 #include "traind/internal/worker.pb.h"
@@ -63,8 +64,10 @@ class WorkerSession : public core::EventSink {
   WorkerSession(const WorkerSession&) = delete;
   WorkerSession& operator=(const WorkerSession&) = delete;
 
-  // Waits for the task, which comes first, and starts the two threads. UNAVAILABLE: the server has closed.
+  // Waits for the task, which comes first. UNAVAILABLE: the server has closed.
   absl::StatusOr<internal::Task> ReceiveTask();
+  // Starts the two threads: what goes wrong from here on has to do with the task. Before anything else but Finish.
+  void Start();
   // What the server wants of the task while it runs.
   const core::StopSignal& stop() const { return stop_; }
 
@@ -102,7 +105,7 @@ class WorkerSession : public core::EventSink {
   uint64_t durable_ ABSL_GUARDED_BY(mutex_) = 0;
   absl::Status status_ ABSL_GUARDED_BY(mutex_);  // Why events no longer reach the store.
   std::string waits_for_ ABSL_GUARDED_BY(mutex_);
-  bool ending_ ABSL_GUARDED_BY(mutex_) = false;
+  core::Ending ending_;
 
   std::thread reader_;
   std::thread beater_;

@@ -10,9 +10,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -91,7 +93,7 @@ absl::StatusOr<pid_t> Spawn(const std::string& program, int socket, int log, uin
   if (error != 0) return absl::ErrnoToStatus(error, "posix_spawn");
 
   std::vector<std::string> arguments = {program};
-  std::vector<std::string> environment = core::EngineEnvironment(environ, threads);
+  std::vector<std::string> environment = WorkerEnvironment(environ, threads);
   pid_t pid = -1;
   if (int failed = posix_spawn(&pid, program.c_str(), &actions, &attributes, Pointers(arguments).data(),
                                Pointers(environment).data())) {
@@ -108,6 +110,18 @@ absl::StatusOr<UniqueFd> AboveWorkerFds(const UniqueFd& fd) {
 }
 
 }  // namespace
+
+std::vector<std::string> WorkerEnvironment(const char* const* environment, uint32_t threads) {
+  // How a program is loaded and its memory managed, what oneDNN, OpenMP and sanitizers do.
+  constexpr std::array<std::string_view, 12> kKept = {
+      "LD_",   "GLIBC_TUNABLES=", "MALLOC_",       "DNNL_",         "ONEDNN_",        "OMP_",
+      "GOMP_", "ASAN_OPTIONS=",   "LSAN_OPTIONS=", "TSAN_OPTIONS=", "UBSAN_OPTIONS=", "LLVM_PROFILE_FILE="};
+  std::vector<std::string> result = core::EngineEnvironment(environment, threads);
+  std::erase_if(result, [&](std::string_view entry) {
+    return std::none_of(kKept.begin(), kKept.end(), [&](std::string_view prefix) { return entry.starts_with(prefix); });
+  });
+  return result;
+}
 
 absl::StatusOr<SpawnedWorker> SpawnWorker(const WorkerOptions& options, uint32_t threads) {
   auto program = ProgramPath(options);

@@ -5,6 +5,8 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/wire/channel.h"
@@ -22,5 +24,9 @@ struct SpawnedWorker {
 // The caller must reap the process by its pidfd. NOT_FOUND: no such program; PERMISSION_DENIED: it cannot be run;
 // INVALID_ARGUMENT: a CPU that this process may not use; RESOURCE_EXHAUSTED.
 absl::StatusOr<SpawnedWorker> SpawnWorker(const WorkerOptions& options, uint32_t threads);
+
+// The part of core::EngineEnvironment(environment, threads) that a worker gets, which is what its program is loaded and
+// its libraries are tuned with, no secret and no path.
+std::vector<std::string> WorkerEnvironment(const char* const* environment, uint32_t threads);
 
 }  // namespace traind::server

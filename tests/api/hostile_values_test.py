@@ -36,7 +36,7 @@ def commands():
     def look(path):
         text = run(PROGRAMS / "trainctl", *path, "--help").stdout.decode()
         below = re.search(r"^Subcommands:\n((?:  .*\n)+)", text, re.M)
-        names = re.findall(r"^  (\S+)", below.group(1), re.M) if below else []
+        names = re.findall(r"^  ([^\s,]+)", below.group(1), re.M) if below else []
         # Descriptions that go on have more blanks in front.
         names = [name for name in names if not name.startswith("-")]
         arguments = re.search(r"^Positionals:\n((?:  .*\n)+)", text, re.M)
@@ -67,7 +67,7 @@ class HostileValues(unittest.TestCase):
 
     def test_trainctl(self):
         server = Service()
-        environment = {**os.environ, "TRAIND_SERVER": server.address}
+        environment = {**os.environ, "TRAIND_SERVER": server.address, "XDG_CONFIG_HOME": str(FOLDER / "config")}
         known = commands()
         self.assertGreater(len(known), 30)
         cases = []

@@ -40,6 +40,9 @@ DATASET = Kind("datasets", "Dataset", ["uploads/whole"])
 UPLOAD = Kind("uploads", "Upload", ["datasets/points"])
 MODEL = Kind("models", "Model", ["jobs/done"])
 OPERATION = Kind("operations", "Operation", ["jobs/done"])
+TOKEN = Kind("tokens", "Token", ["users/ada"])
+USER = Kind("users", "User", ["tokens/tok-1"])
+USER.malformed.remove("users/Upper")  # A good name of nobody.
 # What DownloadCheckpoint and its kin take: a checkpoint or a model. What ForkJob takes: a checkpoint or a job.
 WEIGHTS = Kind("models", "Model", BAD_CHECKPOINT + ["jobs/Upper"], NO_CHECKPOINT)
 SOURCE = Kind("jobs", "Job", BAD_CHECKPOINT + ["models/brought"], NO_CHECKPOINT)
@@ -89,6 +92,8 @@ TABLE = {
     "GetJob": named(JOB, "jobs/done"),
     "ListJobs": Entry(),
     "WatchJob": named(JOB, "jobs/done"),
+    "ListFindings": Entry(Name("parent", JOB), parent="jobs/done"),
+    "GetSeries": named(JOB, "jobs/done", quantities=["QUANTITY_LOSS"]),
     "UpdateJob": Entry(Name("job.name", JOB), job={"name": "jobs/done"}, update_mask=MASK),
     "CancelJob": named(JOB, "jobs/done"),
     "PauseJob": named(JOB, "jobs/done"),
@@ -117,6 +122,7 @@ TABLE = {
     "ListCheckpoints": Entry(Name("parent", JOB), parent="jobs/done"),
     "DeleteCheckpoint": named(STEPS, "jobs/done/checkpoints/4"),
     "DownloadCheckpoint": named(WEIGHTS, LATEST),
+    "ExportModel": Entry(*REF_NAMES, model=REF),
     "UploadModel": Entry(new_id=("header.model_id", ("traind.v1.Model", "models/brought")), header=NEW_MODEL),
     "GetModel": named(MODEL, "models/brought"),
     "ListModels": Entry(),
@@ -132,6 +138,16 @@ TABLE = {
     "WaitOperation": named(OPERATION, "operations/done"),
     "CancelOperation": named(OPERATION, "operations/done"),
     "DeleteOperation": named(OPERATION, "operations/done"),
+    "WhoAmI": Entry(),
+    "ListUsers": Entry(),
+    "SetUser": Entry(user="ada", role="ROLE_ADMIN"),
+    "GetQuota": Entry(Name("name", USER, required=False)),
+    "IssueToken": Entry(user="ada"),
+    "ListTokens": Entry(),
+    "RevokeToken": named(TOKEN, "tokens/nobody"),
+    "GetServerInfo": Entry(),
+    "SetLogLevel": Entry(level="LOG_LEVEL_INFO"),
+    "GetStorage": Entry(plan=True),
 }
 
 
@@ -326,8 +342,9 @@ class NamesTest(unittest.TestCase):
                 self.assertIn(error and error.code().name, ("OUT_OF_RANGE", "INVALID_ARGUMENT"))
 
     def test_good_requests_are_good(self):
-        """What the other tests change one thing of. Those that would change or end something are left out."""
-        harmless = "Get|List|Watch|Describe|Probe|Preview|Download|Read|Predict|Evaluate|Wait"
+        """What the other tests change one thing of. Those that would change or end something are left out, and quotas, which
+        take users."""
+        harmless = "Get(?!Quota)|List|Watch|Describe|Probe|Preview|Download|Export|Read|Predict|Evaluate|Wait"
         for method, _ in entries():
             if re.match(harmless, method.name):
                 with self.subTest(method=method.name):

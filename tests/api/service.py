@@ -46,9 +46,11 @@ STUBS = make_stubs(ROOT / "proto")
 import grpc  # noqa: E402
 from google.protobuf import text_format  # noqa: E402
 from traind.rpc import error_details_pb2, status_pb2  # noqa: E402
-from traind.v1 import dataset_service_pb2, job_pb2, model_service_pb2, operation_pb2, training_service_pb2  # noqa: E402
+from traind.v1 import (auth_service_pb2, dataset_service_pb2, job_pb2, model_service_pb2,  # noqa: E402
+                       operation_pb2, server_service_pb2, training_service_pb2)
 
-MODULES = (training_service_pb2, dataset_service_pb2, model_service_pb2, operation_pb2)
+MODULES = (training_service_pb2, dataset_service_pb2, model_service_pb2, operation_pb2, auth_service_pb2,
+           server_service_pb2)
 SERVICES = [service for module in MODULES for service in module.DESCRIPTOR.services_by_name.values()]
 
 
@@ -65,13 +67,17 @@ def messages(method):
 
 
 class Service:
-    """A traind on a free port with a data folder and a dataset root of its own. Ends with the program."""
+    """A traind on a free port with a data folder and a dataset root of its own. Ends with the program. `environment` is
+    that of the process; `metadata` goes with each call, a token for example."""
 
-    def __init__(self, *flags):
+    def __init__(self, *flags, environment=None):
         self.folder = temporary_folder()
         self.root = self.folder / "root"
         self.root.mkdir()
+        self.data = self.folder / "data"
         self.flags = flags
+        self.environment = environment
+        self.metadata = ()
         self.start()
         atexit.register(self.kill)
 
@@ -82,7 +88,7 @@ class Service:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [PROGRAMS / "traind", "--listen", "127.0.0.1:0", "--port-file", port_file, "--data-dir",
-                 self.folder / "data", "--dataset-root", self.root, *self.flags], stdout=log, stderr=log)
+                 self.data, "--dataset-root", self.root, *self.flags], stdout=log, stderr=log, env=self.environment)
         end = time.monotonic() + PATIENCE
         while not (port_file.exists() and port_file.read_text().strip()):
             if self.process.poll() is not None or time.monotonic() > end:
@@ -97,14 +103,18 @@ class Service:
 
     def call(self, name, /, *requests, **fields):
         """The answer of a method, by its name alone: a message, or the list of those of a stream."""
+        answer = self.begin(name, *requests, **fields)
+        return list(answer) if methods()[name].server_streaming else answer
+
+    def begin(self, name, /, *requests, **fields):
+        """As call, but a stream is what gRPC gives for it."""
         method = methods()[name]
         request_type, response_type = messages(method)
         requests = requests or (request_type(**fields),)
         kind = ("stream" if method.client_streaming else "unary") + "_" + ("stream" if method.server_streaming else "unary")
         stub = getattr(self.channel, kind)(f"/{method.containing_service.full_name}/{name}",
                                            request_type.SerializeToString, response_type.FromString)
-        answer = stub(iter(requests) if method.client_streaming else requests[0], timeout=PATIENCE)
-        return list(answer) if method.server_streaming else answer
+        return stub(iter(requests) if method.client_streaming else requests[0], timeout=PATIENCE, metadata=self.metadata)
 
     def import_points(self, name="points"):
         """64 examples [1, 8, 8] of bytes in four classes, the same in "train" and "test"; returns the dataset."""

@@ -13,9 +13,11 @@
 #include "client/client.h"
 #include "traind/rpc/error_details.pb.h"
 #include "traind/rpc/status.pb.h"
+#include "traind/v1/auth_service.grpc.pb.h"
 #include "traind/v1/dataset_service.grpc.pb.h"
 #include "traind/v1/model_service.grpc.pb.h"
 #include "traind/v1/operation.grpc.pb.h"
+#include "traind/v1/server_service.grpc.pb.h"
 #include "traind/v1/training_service.grpc.pb.h"
 
 namespace traind::client {
@@ -74,8 +76,10 @@ struct FakeTraining : v1::TrainingService::Service {
   Method<const v1::ExtendJobRequest&, v1::Job*> extend_job;
   Method<const v1::ForkJobRequest&, v1::Job*> fork_job;
   Method<const v1::DeleteJobRequest&> delete_job;
+  Method<const v1::DescribeNetworkRequest&, v1::NetworkDescription*> describe_network;
   Method<const v1::ProbeNetworkRequest&, v1::ProbeNetworkResponse*> probe_network;
   Method<const v1::ListComponentsRequest&, v1::ListComponentsResponse*> list_components;
+  Method<const v1::ListFindingsRequest&, v1::ListFindingsResponse*> list_findings;
   Method<const v1::WatchJobRequest&, grpc::ServerWriter<v1::WatchJobResponse>*> watch_job;
 
   grpc::Status CreateJob(grpc::ServerContext*, const v1::CreateJobRequest* request, v1::Job* response) override {
@@ -112,6 +116,10 @@ struct FakeTraining : v1::TrainingService::Service {
   grpc::Status DeleteJob(grpc::ServerContext*, const v1::DeleteJobRequest* request, google::protobuf::Empty*) override {
     return Answer(delete_job, *request);
   }
+  grpc::Status DescribeNetwork(grpc::ServerContext*, const v1::DescribeNetworkRequest* request,
+                               v1::NetworkDescription* response) override {
+    return Answer(describe_network, *request, response);
+  }
   grpc::Status ProbeNetwork(grpc::ServerContext*, const v1::ProbeNetworkRequest* request,
                             v1::ProbeNetworkResponse* response) override {
     return Answer(probe_network, *request, response);
@@ -119,6 +127,10 @@ struct FakeTraining : v1::TrainingService::Service {
   grpc::Status ListComponents(grpc::ServerContext*, const v1::ListComponentsRequest* request,
                               v1::ListComponentsResponse* response) override {
     return Answer(list_components, *request, response);
+  }
+  grpc::Status ListFindings(grpc::ServerContext*, const v1::ListFindingsRequest* request,
+                            v1::ListFindingsResponse* response) override {
+    return Answer(list_findings, *request, response);
   }
   grpc::Status WatchJob(grpc::ServerContext*, const v1::WatchJobRequest* request,
                         grpc::ServerWriter<v1::WatchJobResponse>* writer) override {
@@ -195,6 +207,7 @@ struct FakeModels : v1::ModelService::Service {
   Method<const v1::PredictRequest&, v1::PredictResponse*> predict;
   Method<const v1::PredictSplitRequest&, v1::Operation*> predict_split;
   Method<const v1::DownloadCheckpointRequest&, grpc::ServerWriter<v1::DownloadCheckpointResponse>*> download;
+  Method<const v1::ExportModelRequest&, grpc::ServerWriter<v1::ExportModelResponse>*> export_model;
   Method<const v1::ReadPredictionsRequest&, grpc::ServerWriter<v1::PredictResponse>*> read_predictions;
   Method<grpc::ServerReader<v1::UploadModelRequest>*, v1::Model*> upload;
 
@@ -239,6 +252,10 @@ struct FakeModels : v1::ModelService::Service {
                                   grpc::ServerWriter<v1::DownloadCheckpointResponse>* writer) override {
     return Answer(download, *request, writer);
   }
+  grpc::Status ExportModel(grpc::ServerContext*, const v1::ExportModelRequest* request,
+                           grpc::ServerWriter<v1::ExportModelResponse>* writer) override {
+    return Answer(export_model, *request, writer);
+  }
   grpc::Status ReadPredictions(grpc::ServerContext*, const v1::ReadPredictionsRequest* request,
                                grpc::ServerWriter<v1::PredictResponse>* writer) override {
     return Answer(read_predictions, *request, writer);
@@ -278,6 +295,61 @@ struct FakeOperations : v1::OperationService::Service {
   }
 };
 
+struct FakeAuth : v1::AuthService::Service {
+  Method<const v1::WhoAmIRequest&, v1::WhoAmIResponse*> who_am_i;
+  Method<const v1::ListUsersRequest&, v1::ListUsersResponse*> list_users;
+  Method<const v1::SetUserRequest&, v1::SetUserResponse*> set_user;
+  Method<const v1::GetQuotaRequest&, v1::GetQuotaResponse*> get_quota;
+  Method<const v1::IssueTokenRequest&, v1::IssueTokenResponse*> issue_token;
+  Method<const v1::ListTokensRequest&, v1::ListTokensResponse*> list_tokens;
+  Method<const v1::RevokeTokenRequest&, v1::RevokeTokenResponse*> revoke_token;
+
+  grpc::Status WhoAmI(grpc::ServerContext*, const v1::WhoAmIRequest* request, v1::WhoAmIResponse* response) override {
+    return Answer(who_am_i, *request, response);
+  }
+  grpc::Status ListUsers(grpc::ServerContext*, const v1::ListUsersRequest* request,
+                         v1::ListUsersResponse* response) override {
+    return Answer(list_users, *request, response);
+  }
+  grpc::Status SetUser(grpc::ServerContext*, const v1::SetUserRequest* request,
+                       v1::SetUserResponse* response) override {
+    return Answer(set_user, *request, response);
+  }
+  grpc::Status GetQuota(grpc::ServerContext*, const v1::GetQuotaRequest* request,
+                        v1::GetQuotaResponse* response) override {
+    return Answer(get_quota, *request, response);
+  }
+  grpc::Status IssueToken(grpc::ServerContext*, const v1::IssueTokenRequest* request,
+                          v1::IssueTokenResponse* response) override {
+    return Answer(issue_token, *request, response);
+  }
+  grpc::Status ListTokens(grpc::ServerContext*, const v1::ListTokensRequest* request,
+                          v1::ListTokensResponse* response) override {
+    return Answer(list_tokens, *request, response);
+  }
+  grpc::Status RevokeToken(grpc::ServerContext*, const v1::RevokeTokenRequest* request,
+                           v1::RevokeTokenResponse* response) override {
+    return Answer(revoke_token, *request, response);
+  }
+};
+
+struct FakeServerService : v1::ServerService::Service {
+  Method<v1::ServerInfo*> info;
+  Method<const v1::SetLogLevelRequest&, v1::ServerInfo*> set_log_level;
+  Method<const v1::GetStorageRequest&, v1::Storage*> storage;
+
+  grpc::Status GetServerInfo(grpc::ServerContext*, const v1::GetServerInfoRequest*, v1::ServerInfo* response) override {
+    return Answer(info, response);
+  }
+  grpc::Status SetLogLevel(grpc::ServerContext*, const v1::SetLogLevelRequest* request,
+                           v1::ServerInfo* response) override {
+    return Answer(set_log_level, *request, response);
+  }
+  grpc::Status GetStorage(grpc::ServerContext*, const v1::GetStorageRequest* request, v1::Storage* response) override {
+    return Answer(storage, *request, response);
+  }
+};
+
 class FakeServer {
  public:
   FakeServer() {
@@ -287,6 +359,8 @@ class FakeServer {
     builder.RegisterService(&datasets);
     builder.RegisterService(&models);
     builder.RegisterService(&operations);
+    builder.RegisterService(&auth);
+    builder.RegisterService(&server);
     server_ = builder.BuildAndStart();
   }
   ~FakeServer() { server_->Shutdown(std::chrono::system_clock::now()); }
@@ -303,6 +377,8 @@ class FakeServer {
   FakeDatasets datasets;
   FakeModels models;
   FakeOperations operations;
+  FakeAuth auth;
+  FakeServerService server;
 
  private:
   int port_ = 0;
@@ -328,5 +404,23 @@ inline grpc::Status InvalidFields(const std::vector<std::string>& fields, const 
 }
 
 inline grpc::Status Unavailable() { return grpc::Status(grpc::StatusCode::UNAVAILABLE, "the server restarts"); }
+
+// The same as a server itself says it: with the time after which to try again.
+inline grpc::Status UnavailableFor(absl::Duration delay) {
+  rpc::RetryInfo info;
+  info.mutable_retry_delay()->set_seconds(absl::ToInt64Seconds(delay));
+  rpc::Status status;
+  status.set_code(grpc::StatusCode::UNAVAILABLE);
+  status.set_message("the server restarts");
+  auto* detail = status.add_details();
+  detail->set_type_url("type.googleapis.com/google.rpc.RetryInfo");
+  detail->set_value(info.SerializeAsString());
+  return {grpc::StatusCode::UNAVAILABLE, status.message(), status.SerializeAsString()};
+}
+
+// Code and message, without what else the status carries.
+inline std::string Said(const absl::Status& status) {
+  return absl::StrCat(absl::StatusCodeToString(status.code()), ": ", status.message());
+}
 
 }  // namespace traind::client

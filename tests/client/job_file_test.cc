@@ -120,7 +120,10 @@ TEST(JobFileTest, EnumValuesInAnExtensionMayLeaveItOutToo) {
 }
 
 TEST(JobFileTest, BytesThatAreNoUtf8AreRefused) {
-  EXPECT_THAT(std::string(JobFile::Parse("display_name: '\xff'", "j").status().message()), HasSubstr("UTF-8"));
+  EXPECT_THAT(std::string(JobFile::Parse("steps: 1\n\tdisplay_name: '\xff'", "j").status().message()),
+              HasSubstr("j:2:24: this byte is no UTF-8 text"));
+  const auto escaped = JobFile::Parse("network {\n  layers { name: 'a' }\n  layers { name: 'b\\351' }\n}", "j");
+  EXPECT_THAT(std::string(escaped.status().message()), HasSubstr("j:3:12: name is no UTF-8 text: \"b\\xe9\""));
 }
 
 // Printed with short names, and read again.

@@ -86,7 +86,7 @@ TEST_F(OperationTest, AWaitGivesUpAfterItsPolicyAndAtOnceWhenThereIsNone) {
   server_.operations.get = [](const v1::GetOperationRequest& request, v1::Operation*) {
     return grpc::Status(grpc::StatusCode::NOT_FOUND, "there is no " + request.name());
   };
-  EXPECT_EQ(client_.WaitOperation("operations/o").status(), absl::NotFoundError("there is no operations/o"));
+  EXPECT_EQ(Said(client_.WaitOperation("operations/o").status()), "NOT_FOUND: there is no operations/o");
 }
 
 TEST_F(OperationTest, ATimeoutAndAnInterruptLeaveTheOperation) {
@@ -168,7 +168,7 @@ TEST_F(OperationTest, PredictionsOfAnUnfinishedOperationAreAnError) {
   server_.models.read_predictions = [](const v1::ReadPredictionsRequest&, grpc::ServerWriter<v1::PredictResponse>*) {
     return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "not done");
   };
-  EXPECT_EQ(client_.ReadPredictions("operations/o")->Next().status(), absl::FailedPreconditionError("not done"));
+  EXPECT_EQ(Said(client_.ReadPredictions("operations/o")->Next().status()), "FAILED_PRECONDITION: not done");
   EXPECT_TRUE(clock_.sleeps().empty());
 }
 

@@ -1,7 +1,9 @@
 #include "client/retry.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "client/errors.h"
 #include "tests/client/fake_server.h"
 
 namespace traind::client {
@@ -41,6 +43,42 @@ TEST(RetryTest, UnavailableIsTriedAgainUntilItWorks) {
   EXPECT_EQ(calls, 3);
   EXPECT_EQ(clock.sleeps(), observed);
   EXPECT_EQ(observed.size(), 2u);
+}
+
+absl::Status Exhausted(int64_t seconds) {
+  rpc::RetryInfo info;
+  info.mutable_retry_delay()->set_seconds(seconds);
+  absl::Status status = absl::ResourceExhaustedError("too many requests");
+  status.SetPayload(kRetryInfoUrl, absl::Cord(info.SerializeAsString()));
+  return status;
+}
+
+TEST(RetryTest, AQuotaThatFillsUpIsWaitedForAsLongAsItSays) {
+  FakeClock clock;
+  int calls = 0;
+  EXPECT_TRUE(Retry(RetryPolicy(), 1, clock, absl::InfiniteFuture(), [&] {
+                return ++calls == 1 ? Exhausted(7) : absl::OkStatus();
+              }).ok());
+  EXPECT_THAT(clock.sleeps(), ::testing::ElementsAre(absl::Seconds(7)));
+  calls = 0;
+  EXPECT_TRUE(absl::IsResourceExhausted(
+      Retry(RetryPolicy(), 1, clock, clock.Now() + absl::Seconds(6), [&] { return ++calls, Exhausted(7); })));
+  EXPECT_EQ(calls, 1) << "the deadline comes first";
+  EXPECT_EQ(RetryDelay(Exhausted(-1)), std::nullopt);
+  EXPECT_EQ(RetryDelay(Exhausted(7200)), std::nullopt) << "nobody waits that long";
+}
+
+TEST(RetryTest, WaitsAsLongAsTheServerAsksFor) {
+  FakeClock clock;
+  int calls = 0;
+  const grpc::Status busy = UnavailableFor(absl::Seconds(7));
+  const absl::Status unavailable = MakeStatus(busy.error_code(), busy.error_message(), busy.error_details());
+  EXPECT_EQ(RetryDelay(unavailable), absl::Seconds(7));
+  EXPECT_TRUE(Retry(RetryPolicy(), 1, clock, absl::InfiniteFuture(), [&] {
+                return ++calls < 2 ? unavailable : absl::OkStatus();
+              }).ok());
+  EXPECT_THAT(clock.sleeps(), testing::ElementsAre(absl::Seconds(7)));
+  EXPECT_EQ(RetryDelay(absl::UnavailableError("nobody is there")), std::nullopt);
 }
 
 TEST(RetryTest, OtherErrorsAreTheAnswer) {

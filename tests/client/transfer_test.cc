@@ -134,7 +134,7 @@ TEST_F(TransferTest, ADownloadThatTheServerRefusesLeavesNothing) {
                                grpc::ServerWriter<v1::DownloadCheckpointResponse>*) {
     return grpc::Status(grpc::StatusCode::NOT_FOUND, "no jobs/a");
   };
-  EXPECT_EQ(client_.DownloadCheckpoint("jobs/a/checkpoints/1", Path("w")).status(), absl::NotFoundError("no jobs/a"));
+  EXPECT_EQ(Said(client_.DownloadCheckpoint("jobs/a/checkpoints/1", Path("w")).status()), "NOT_FOUND: no jobs/a");
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path()));
 }
 
@@ -196,7 +196,7 @@ TEST_F(TransferTest, AnUploadThatTheServerDiscardsIsAnError) {
   server_.datasets.upload = [](grpc::ServerReader<v1::UploadDatasetRequest>*, v1::Upload*) {
     return grpc::Status(grpc::StatusCode::DATA_LOSS, "the bytes do not match");
   };
-  EXPECT_EQ(client_.UploadFile(Path("x.npy")).status(), absl::DataLossError("the bytes do not match"));
+  EXPECT_EQ(Said(client_.UploadFile(Path("x.npy")).status()), "DATA_LOSS: the bytes do not match");
 }
 
 TEST_F(TransferTest, AMissingFileIsNamed) {

@@ -56,11 +56,18 @@ std::vector<const MethodDescriptor*> Methods(absl::string_view prefix = "") {
   return methods;
 }
 
+// The server, what it counts and curves are looked at, and are no resources.
+bool IsLook(const Descriptor& type) {
+  return type.name() == "ServerInfo" || type.name() == "Storage" || type.name() == "GetQuotaResponse" ||
+         type.name() == "Series";
+}
+
 // What a Get method answers with; an Operation has another shape, that of google.longrunning.
 std::vector<const Descriptor*> Resources() {
   std::vector<const Descriptor*> resources;
   for (const MethodDescriptor* method : Methods("Get")) {
-    if (method->output_type()->name() != "Operation") resources.push_back(method->output_type());
+    const Descriptor* const type = method->output_type();
+    if (type->name() != "Operation" && !IsLook(*type)) resources.push_back(type);
   }
   return resources;
 }
@@ -124,6 +131,7 @@ TEST(Api, EveryListHasPagesAndAFilter) {
   EXPECT_FALSE(Methods("List").empty());
   for (const MethodDescriptor* method : Methods("List")) {
     SCOPED_TRACE(method->name());
+    if (method->name() == "ListFindings") continue;  // At most 64 of a job, causes before what they explain.
     EXPECT_EQ(TypeOf(*method->input_type(), "page_size"), "int32");
     EXPECT_EQ(TypeOf(*method->input_type(), "page_token"), "string");
     EXPECT_EQ(TypeOf(*method->input_type(), "filter"), "string");
@@ -145,8 +153,8 @@ std::string VerbOf(const MethodDescriptor& method) {
 
 // Whatever changes or removes a resource, or steers it: all but reading it and making another one of it.
 TEST(Api, EveryVerbTakesNameAndEtag) {
-  const std::vector<std::string> others = {"Get",    "Watch",    "Create",  "Fork",     "Update",
-                                           "Import", "Describe", "Preview", "Download", "Upload"};
+  const std::vector<std::string> others = {"Get",      "Watch",   "Create",   "Fork",   "Update", "Import",
+                                           "Describe", "Preview", "Download", "Upload", "Export"};
   int verbs = 0;
   for (const MethodDescriptor* method : Methods()) {
     SCOPED_TRACE(method->name());
@@ -188,16 +196,16 @@ TEST(Api, RequestsAndResponsesAreNamedAfterTheirMethods) {
     SCOPED_TRACE(method->name());
     EXPECT_EQ(method->input_type()->name(), absl::StrCat(method->name(), "Request"));
     const std::string& response = method->output_type()->name();
-    if (absl::StartsWith(method->name(), "Get")) {
+    if (absl::EndsWith(response, "Response")) {
+      const std::string owner = method->name() == "ReadPredictions" ? "Predict" : method->name();
+      EXPECT_EQ(response, absl::StrCat(owner, "Response"));
+    } else if (absl::StartsWith(method->name(), "Get")) {
       EXPECT_EQ(absl::StrCat("Get", response), method->name());
     } else if (absl::StartsWith(method->name(), "Delete")) {
       EXPECT_EQ(method->output_type()->full_name(), "google.protobuf.Empty");
-    } else if (absl::EndsWith(response, "Response")) {
-      const std::string owner = method->name() == "ReadPredictions" ? "Predict" : method->name();
-      EXPECT_EQ(response, absl::StrCat(owner, "Response"));
     } else if (method->name() == "DescribeNetwork") {
       EXPECT_EQ(response, "NetworkDescription");
-    } else if (response != "Operation") {
+    } else if (response != "Operation" && !IsLook(*method->output_type())) {
       EXPECT_EQ(TypeOf(*method->output_type(), "uid"), "string") << response << " is no resource";
     }
   }

@@ -1,7 +1,12 @@
 #include "tests/fuzz/targets.h"
 
+#include <cstdio>
+#include <cstdlib>
 #include <optional>
 
+#include "client/job_file.h"
+#include "client/parse_text.h"
+#include "client/parse_yaml.h"
 #include "core/base/checksum.h"
 #include "core/base/file.h"
 #include "core/checkpoint/checkpoint_dir.h"
@@ -11,6 +16,7 @@
 #include "server/resources/names.h"
 #include "server/resources/request_bounds.h"
 #include "server/services/watch_request.h"
+#include "server/webhooks/answer.h"
 #include "tests/support/bytes.h"
 #include "tests/support/datasets.h"
 #include "tests/support/file_formats.h"
@@ -63,7 +69,7 @@ void WatchJob(absl::string_view input, const std::string&) {
   core::FieldErrors::Root errors;
   server::CheckWatchRequest(request, errors.scope());
   if (errors.ok() && server::ParseName("jobs", request.name(), "name").ok()) {
-    server::CheckWatchedLayers(request, network, errors.scope());
+    server::CheckLayersOf(request.name(), request.layers(), network, errors.scope());
   }
   errors.ToStatus().IgnoreError();
 }
@@ -130,6 +136,31 @@ void Manifest(absl::string_view input, const std::string& folder) {
   core::FindCheckpoint(folder, "best").IgnoreError();
 }
 
+// YAML, JSON and text format. What was read is printed in each of them, and is the same when it is read again.
+void JobFile(absl::string_view input, const std::string&) {
+  const auto read = client::JobFile::Parse(input, "job");
+  if (!read.ok()) return;
+  for (const auto style : {client::YamlStyle::kYaml, client::YamlStyle::kJson}) {
+    const auto printed = client::PrintYaml(read->spec(), style);
+    if (!printed.ok()) continue;
+    const auto again = client::JobFile::Parse(*printed, style == client::YamlStyle::kYaml ? "job.yaml" : "job.json");
+    if (!again.ok() || client::PrintText(again->spec()) != client::PrintText(read->spec())) {
+      std::fprintf(stderr, "not the same when it is read again: %s\n%s\n", again.status().ToString().c_str(),
+                   printed->c_str());
+      std::abort();
+    }
+  }
+}
+
+// As it comes over the net, in pieces.
+void WebhookAnswer(absl::string_view input, const std::string&) {
+  constexpr size_t kPiece = 1000;
+  server::WebhookAnswer answer;
+  for (size_t at = 0; at < input.size() && !answer.done(); at += kPiece) {
+    answer.Put(input.substr(at, kPiece)).IgnoreError();
+  }
+}
+
 }  // namespace
 
 const std::vector<Target>& Targets() {
@@ -143,6 +174,8 @@ const std::vector<Target>& Targets() {
       {"images", Images},
       {"safetensors", ReadSafetensors},
       {"manifest", Manifest},
+      {"job_file", JobFile},
+      {"webhook_answer", WebhookAnswer},
   };
   return kTargets;
 }

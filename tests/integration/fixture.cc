@@ -338,6 +338,7 @@ std::vector<std::string> Computed(const std::vector<v1::Event>& events) {
   std::vector<std::string> computed;
   for (v1::Event event : events) {
     if (event.has_state() || event.has_log() || event.has_checkpoint()) continue;
+    if (event.finding().rule() == "waiting_for_data") continue;  // The one rule that reads real times.
     event.clear_sequence();
     event.clear_time();
     event.clear_timing();

@@ -136,6 +136,27 @@ TEST_F(FormatsTest, AugmentedImagesArePreviewed) {
   EXPECT_LT(other.height(), sheet.height());
   EXPECT_EQ(other.width(), sheet.width());
 
+  // The examples that are named, each in a row of its own.
+  v1::PreviewDatasetRequest named;
+  named.set_name("datasets/colours");
+  named.add_examples(7);  // Red.
+  named.add_examples(0);  // Blue.
+  v1::PreviewDatasetResponse two, swapped;
+  const grpc::Status drawn = datasets_->PreviewDataset(NewContext().get(), named, &two);
+  ASSERT_TRUE(drawn.ok()) << drawn.error_message();
+  named.set_examples(0, 0);
+  named.set_examples(1, 7);
+  ASSERT_TRUE(datasets_->PreviewDataset(NewContext().get(), named, &swapped).ok());
+  EXPECT_EQ(two.height(), swapped.height());
+  EXPECT_NE(two.png(), swapped.png());
+  named.set_examples(1, 1'000'000);
+  named.set_rows(2);
+  named.set_max_examples(2);
+  const grpc::Status beyond = datasets_->PreviewDataset(NewContext().get(), named, &two);
+  EXPECT_EQ(beyond.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  for (const char* field : {"examples[1]", "rows", "max_examples"})
+    EXPECT_THAT(beyond.error_details(), HasSubstr(field));
+
   request.mutable_augmentation(0)->mutable_rotate()->set_max_degrees(500);
   request.set_rows(65);
   const grpc::Status bad = datasets_->PreviewDataset(NewContext().get(), request, &other);

@@ -45,6 +45,35 @@ TEST(Config, TakesFlags) {
   EXPECT_EQ(parsed.config.threads, 3u);
 }
 
+TEST(Config, QuotasAddUp) {
+  Config config = Parse({"--quota", "threads=4,streams=20", "--quota", "dataset_bytes=2GiB,streams=30"}).config;
+  ASSERT_TRUE(CompleteConfig(config).ok());
+  EXPECT_EQ(config.quota.threads(), 4);
+  EXPECT_EQ(config.quota.streams(), 30) << "the last one counts";
+  EXPECT_EQ(config.quota.dataset_bytes(), int64_t{2} << 30);
+  config = Parse({"--quota", "cores=4"}).config;
+  const absl::Status status = CompleteConfig(config);
+  EXPECT_TRUE(absl::IsInvalidArgument(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("--quota cores=4: there is no quota \"cores\""));
+}
+
+TEST(Config, TakesRulesOfRetention) {
+  Config config = Parse({"--retain", "failed=30d,100", "--retain=models=5 trash=1d", "--retain-plan"}).config;
+  EXPECT_THAT(config.retain, ElementsAre("failed=30d,100", "models=5 trash=1d"));
+  EXPECT_TRUE(config.retain_plan);
+  EXPECT_TRUE(CompleteConfig(config).ok());
+  config.retain = {"failed=soon"};
+  EXPECT_THAT(CompleteConfig(config).message(), HasSubstr("--retain failed=soon: wants"));
+}
+
+TEST(Config, TrustsProxiesByAddress) {
+  Config config = Parse({"--trusted-proxy", "10.0.0.7", "--trusted-proxy=fd00::/8"}).config;
+  EXPECT_THAT(config.trusted_proxies, ElementsAre("10.0.0.7", "fd00::/8"));
+  EXPECT_TRUE(CompleteConfig(config).ok());
+  config.trusted_proxies.push_back("haproxy");
+  EXPECT_THAT(CompleteConfig(config).message(), HasSubstr("--trusted-proxy: \"haproxy\" is no address"));
+}
+
 TEST(Config, GivesAJobNoMoreThreadsThanThereAre) {
   Config config = Parse({"--threads", "6", "--default-threads", "2"}).config;
   ASSERT_TRUE(CompleteConfig(config).ok());
@@ -53,6 +82,13 @@ TEST(Config, GivesAJobNoMoreThreadsThanThereAre) {
   const absl::Status status = CompleteConfig(config);
   EXPECT_TRUE(absl::IsInvalidArgument(status));
   EXPECT_THAT(std::string(status.message()), HasSubstr("--default-threads 7"));
+}
+
+TEST(Config, BoundsConnectionsAndWatchers) {
+  const Config config = Parse({"--max-connections", "5", "--max-watchers", "7"}).config;
+  EXPECT_EQ(config.limits.max_connections, 5);
+  EXPECT_EQ(config.limits.max_watchers, 7);
+  for (const char* flag : {"--max-connections", "--max-watchers"}) EXPECT_EQ(Parse({flag, "0"}).exit_code, 2) << flag;
 }
 
 TEST(Config, FlagsWinOverTheEnvironmentAndThatOverTheFile) {
@@ -96,6 +132,11 @@ TEST(Config, RefusesUnknownNamesInTheFile) {
   EXPECT_THAT(parsed.output, HasSubstr("data-dirr"));
 }
 
+TEST(Config, RequiresTheSandboxWhenToldSo) {
+  EXPECT_FALSE(Parse({}).config.require_sandbox);
+  EXPECT_TRUE(Parse({"--require-sandbox"}).config.require_sandbox);
+}
+
 TEST(Config, HelpAndVersionEndWell) {
   ParsedConfig help = Parse({"--help"});
   EXPECT_TRUE(help.exit);
@@ -123,10 +164,58 @@ TEST(Config, RefusesOtherAddressesUnlessToldSo) {
   const absl::Status status = CompleteConfig(config);
   EXPECT_TRUE(absl::IsFailedPrecondition(status));
   EXPECT_THAT(std::string(status.message()), HasSubstr("--insecure"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("--tls-cert"));
   config.insecure = true;
+  EXPECT_TRUE(CompleteConfig(config).ok());
+  config.insecure = false;
+  config.tls = {.cert = "cert.pem", .key = "key.pem"};
   EXPECT_TRUE(CompleteConfig(config).ok());
   config.listen = "50051";
   EXPECT_TRUE(absl::IsInvalidArgument(CompleteConfig(config)));
+}
+
+TEST(Config, TakesTheFilesOfTlsTogether) {
+  Config config = Parse({"--tls-cert", "c", "--tls-key", "k", "--tls-client-ca", "a"}).config;
+  EXPECT_EQ(config.tls.cert, "c");
+  EXPECT_EQ(config.tls.key, "k");
+  EXPECT_EQ(config.tls.client_ca, "a");
+  config.tls.key = "";
+  EXPECT_EQ(CompleteConfig(config).message(), "--tls-cert needs --tls-key");
+}
+
+TEST(Config, BrowsersComeByTheSameRules) {
+  const ParsedConfig parsed = Parse({"--http-listen", "0.0.0.0:8080", "--http-name", "a.example", "--http-name", "b"});
+  EXPECT_FALSE(parsed.exit) << parsed.output;
+  EXPECT_THAT(parsed.config.http_names, ElementsAre("a.example", "b"));
+  Config config = parsed.config;
+  const absl::Status status = CompleteConfig(config);
+  EXPECT_TRUE(absl::IsFailedPrecondition(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("--http-listen 0.0.0.0:8080 can be reached"));
+  config.tls = {.cert = "c.pem", .key = "k.pem"};
+  EXPECT_TRUE(CompleteConfig(config).ok());
+  config.tls = {};
+  config.insecure = true;
+  EXPECT_TRUE(CompleteConfig(config).ok());
+  config.insecure = false;
+  config.http_listen = "127.0.0.1:0";
+  EXPECT_TRUE(CompleteConfig(config).ok());
+  config.http_listen = "";
+  EXPECT_TRUE(absl::IsInvalidArgument(CompleteConfig(config))) << "a name of nothing";
+}
+
+TEST(Config, TheMetricsPortIsOfThisMachineToo) {
+  const ParsedConfig parsed = Parse({"--metrics-listen", "127.0.0.1:9464", "--audit-log", "/var/log/traind/audit.log"});
+  EXPECT_EQ(parsed.config.metrics_listen, "127.0.0.1:9464");
+  EXPECT_EQ(parsed.config.audit_log, "/var/log/traind/audit.log");
+  EXPECT_EQ(Parse({"--tensorboard-dir", "runs"}).config.tensorboard_dir, "runs");
+  Config config = parsed.config;
+  EXPECT_TRUE(CompleteConfig(config).ok());
+  config.metrics_listen = "0.0.0.0:9464";
+  const absl::Status status = CompleteConfig(config);
+  EXPECT_TRUE(absl::IsFailedPrecondition(status));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("--metrics-listen 0.0.0.0:9464 can be reached"));
+  config.metrics_insecure = true;
+  EXPECT_TRUE(CompleteConfig(config).ok());
 }
 
 // What a program is told for each number, wherever it comes from.
@@ -136,7 +225,9 @@ TEST(Config, NumbersAreCheckedInOneWay) {
                                                         {"--default-threads", "TRAIND_DEFAULT_THREADS"},
                                                         {"--max-restarts", "TRAIND_MAX_RESTARTS"},
                                                         {"--heartbeat-timeout", "TRAIND_HEARTBEAT_TIMEOUT"},
-                                                        {"--max-evaluations", "TRAIND_MAX_EVALUATIONS"}}) {
+                                                        {"--max-evaluations", "TRAIND_MAX_EVALUATIONS"},
+                                                        {"--max-connections", "TRAIND_MAX_CONNECTIONS"},
+                                                        {"--max-watchers", "TRAIND_MAX_WATCHERS"}}) {
     for (const char* value : {"x", "-1", "nan", "inf", "99999999999999999999", "1e300", "0x", "\xff\xfe"}) {
       const ParsedConfig by_flag = Parse({flag.c_str(), value});
       EXPECT_EQ(by_flag.exit_code, 2) << flag << " " << value;

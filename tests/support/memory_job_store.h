@@ -35,6 +35,17 @@ class MemoryJobStore : public JobStore {
     return key;
   }
 
+  void ThinReports(JobKey) override {}
+  absl::StatusOr<EventUse> MeasureEvents(JobKey key) override {
+    absl::MutexLock lock(&mu_);
+    EventUse use;
+    for (const auto& [sequence, event] : events_[key]) {
+      ++use.events;
+      use.bytes += static_cast<int64_t>(event->ByteSizeLong());
+    }
+    return use;
+  }
+
   absl::Status UpdateJob(JobKey key, const v1::Job& job, const std::vector<v1::Event>& events) override {
     absl::MutexLock lock(&mu_);
     if (absl::Status status = Insert(key, events); !status.ok()) return status;
@@ -70,6 +81,16 @@ class MemoryJobStore : public JobStore {
     absl::MutexLock lock(&mu_);
     Mark(resource, now);
     return absl::OkStatus();
+  }
+
+  absl::StatusOr<int64_t> EventBytesOf(const std::string& owner) override {
+    absl::MutexLock lock(&mu_);
+    int64_t bytes = 0;
+    for (const auto& [key, job] : jobs_) {
+      if (job.owner() != owner) continue;
+      for (const auto& [sequence, event] : events_[key]) bytes += static_cast<int64_t>(event->ByteSizeLong());
+    }
+    return bytes;
   }
 
   absl::StatusOr<StoredJob> GetJob(const std::string& id) override {
@@ -109,6 +130,13 @@ class MemoryJobStore : public JobStore {
     std::vector<std::string> ids;
     for (const auto& [key, job] : jobs_) ids.emplace_back(IdOf(job.name()));
     return ids;
+  }
+
+  absl::StatusOr<std::map<v1::JobState, int64_t>> CountJobs() override {
+    absl::MutexLock lock(&mu_);
+    std::map<v1::JobState, int64_t> counts;
+    for (const auto& [key, job] : jobs_) ++counts[job.state()];
+    return counts;
   }
 
   absl::StatusOr<EventBatch> ReadEvents(JobKey key, const ReadOptions& options) override {

@@ -1,6 +1,6 @@
-// traind-event-bench: what the events of a job take on the disk. Feeds a store with the events of a job of 20 small
-// layers (what one reports: histograms of 64 bins over 512 values each, numbers that hardly repeat) and prints the size
-// of the folder after each part of it as a JSON line.
+// traind-event-bench: what the events of a job take on the disk. Feeds a store with the events of a job of 20 (or so
+// many) small layers (what one reports: histograms of 64 bins over 512 values each, numbers that hardly repeat) and
+// prints the size of the folder after each part of it as a JSON line. What it leaves is a record that traind can serve.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -21,20 +21,26 @@ namespace {
 
 using server::SqliteJobStore;
 
+constexpr int64_t kBegin = 1'700'000'000;  // Seconds since 1970.
+
 struct Options {
   std::string folder;
   int64_t reports = 86'400;         // One a second for a day.
   int64_t metrics_for_report = 4;   // Events of metrics beside each report.
   int64_t checkpoint_reports = 60;  // Between two checkpoints.
+  int64_t layers = 20;
+  int64_t report_steps = 3500;
 };
 
 class Job {
  public:
+  explicit Job(const Options& options) : options_(options) {}
+
   v1::Event Report() {
     v1::Event event = Next();
-    step_ += 3500;
+    step_ += static_cast<uint64_t>(options_.report_steps);
     event.set_step(step_);
-    for (int i = 0; i < kLayers; ++i) AddLayer(i, *event.mutable_statistics());
+    for (int i = 0; i < options_.layers; ++i) AddLayer(i, *event.mutable_statistics());
     return event;
   }
   v1::Event Metrics() {
@@ -53,15 +59,19 @@ class Job {
     event.mutable_checkpoint()->set_name(absl::StrCat("jobs/a/checkpoints/", step_));
     return event;
   }
+  v1::Event End() {
+    v1::Event event = Next();
+    event.mutable_state()->set_state(v1::JOB_STATE_SUCCEEDED);
+    return event;
+  }
   int64_t sequence() const { return sequence_; }
+  uint64_t step() const { return step_; }
 
  private:
-  static constexpr int kLayers = 20;
-
   v1::Event Next() {
     v1::Event event;
     event.set_sequence(++sequence_);
-    event.mutable_time()->set_seconds(1'700'000'000 + sequence_);
+    event.mutable_time()->set_seconds(kBegin + sequence_);
     event.mutable_time()->set_nanos(static_cast<int32_t>(random_() % 1'000'000'000));
     event.set_step(step_);
     event.set_epoch(static_cast<double>(step_) / 62);
@@ -99,6 +109,7 @@ class Job {
     }
   }
 
+  const Options options_;
   std::mt19937 random_{1};
   std::normal_distribution<float> normal_;
   int64_t sequence_ = 0;
@@ -116,10 +127,21 @@ double MegabytesIn(const std::string& folder) {
 absl::Status Run(const Options& options) {
   auto store = SqliteJobStore::Open({.path = options.folder + "/traind.db"});
   if (!store.ok()) return store.status();
-  Job job;
+  Job job(options);
   v1::Job record;
   record.set_name("jobs/a");
+  record.set_uid("a");
+  for (auto moment : {&v1::Job::mutable_create_time, &v1::Job::mutable_start_time, &v1::Job::mutable_end_time}) {
+    (record.*moment)()->set_seconds(kBegin);
+  }
   record.set_state(v1::JOB_STATE_RUNNING);
+  v1::Network& network = *record.mutable_resolved_spec()->mutable_network();
+  network.add_input_shape(16);
+  for (int i = 0; i < options.layers; ++i) {
+    v1::Layer& layer = *network.add_layers();
+    layer.set_name(absl::StrCat("fc", i));
+    layer.mutable_dense()->set_units(16);
+  }
   auto key = (*store)->CreateJob(record, {job.Checkpoint()});
   if (!key.ok()) return key.status();
   int64_t bytes = 0;
@@ -139,7 +161,12 @@ absl::Status Run(const Options& options) {
                  job.sequence(), static_cast<double>(bytes) / 1e6, MegabytesIn(options.folder));
     std::fflush(stdout);
   }
-  return absl::OkStatus();
+  const v1::Event end = job.End();
+  record.set_state(v1::JOB_STATE_SUCCEEDED);
+  record.mutable_progress()->set_step(job.step());
+  record.mutable_progress()->set_total_steps(job.step());
+  record.set_last_sequence(end.sequence());
+  return (*store)->UpdateJob(*key, record, {end});
 }
 
 }  // namespace
@@ -148,10 +175,17 @@ absl::Status Run(const Options& options) {
 int main(int argc, char** argv) {
   traind::bench::Options options;
   if (argc >= 2) options.folder = argv[1];
-  const bool known = argc < 3 || absl::SimpleAtoi(argv[2], &options.reports);
+  const std::array numbers = {&options.reports, &options.layers, &options.report_steps};
+  bool known = argc <= 2 + static_cast<int>(numbers.size());
+  for (int i = 2; known && i < argc; ++i) {
+    int64_t* number = numbers[static_cast<size_t>(i - 2)];
+    known = absl::SimpleAtoi(argv[i], number) && *number > 0;
+  }
   if (options.folder.empty() || !known || options.reports < 240) {
     std::fputs(
-        "traind-event-bench FOLDER [REPORTS]: writes the events of a day, or at least 240 reports, into FOLDER\n",
+        "traind-event-bench FOLDER [REPORTS [LAYERS [STEPS]]]: writes the events of a day, or at least 240 reports, "
+        "of\n"
+        "20 layers every 3500 steps, or so many, into FOLDER\n",
         stderr);
     return 2;
   }

@@ -20,8 +20,9 @@ class AppTest : public ::testing::Test {
     out_.str("");
     err_.str("");
     arguments.insert(arguments.begin(), {"--server", server_.address()});
-    return RunTrainctl(arguments,
-                       {.out = out_, .err = err_, .out_is_terminal = terminal_, .err_is_terminal = terminal_});
+    return RunTrainctl(
+        arguments,
+        {.out = out_, .err = err_, .out_is_terminal = terminal_, .err_is_terminal = terminal_, .width = width_});
   }
   // A job file of this test.
   std::string Write(const std::string& text) {
@@ -30,6 +31,7 @@ class AppTest : public ::testing::Test {
   }
 
   bool terminal_ = false;  // What the streams are.
+  int width_ = 100;        // Columns.
   const TemporaryFolder folder_;
   FakeServer server_;
   std::ostringstream out_, err_;

@@ -48,7 +48,7 @@ void ServeJob(FakeTraining& training, v1::JobState state) {
 TEST_F(AppTest, RunExitsByTheJobsState) {
   const std::string file = Write("data { dataset: \"fashion\" }\n");
   for (const auto& [state, code] :
-       {std::pair{v1::JOB_STATE_SUCCEEDED, 0}, {v1::JOB_STATE_FAILED, 3}, {v1::JOB_STATE_CANCELLED, 4}}) {
+       {std::pair{v1::JOB_STATE_SUCCEEDED, 0}, {v1::JOB_STATE_FAILED, 6}, {v1::JOB_STATE_CANCELLED, 7}}) {
     ServeJob(server_.training, state);
     EXPECT_EQ(Run({"run", file, "--job-id", "a"}), code);
     EXPECT_THAT(out_.str(), HasSubstr("train loss=0.25"));
@@ -92,7 +92,7 @@ TEST_F(AppTest, DeletingADatasetThatJobsNameTakesForce) {
     return request.force() ? grpc::Status::OK
                            : grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "jobs/a was trained on it; --force");
   };
-  EXPECT_EQ(Run({"dataset", "delete", "digits"}), 1);
+  EXPECT_EQ(Run({"dataset", "delete", "digits"}), 4);
   EXPECT_THAT(err_.str(), HasSubstr("jobs/a was trained on it; --force"));
   EXPECT_EQ(Run({"dataset", "delete", "digits", "letters", "--force"}), 0);
   ASSERT_EQ(requests.size(), 3u);
@@ -145,10 +145,10 @@ TEST_F(AppTest, AViolationPointsIntoTheJobFile) {
     return InvalidFields({"spec.network.layers[0].dense.units"}, "must be at least 1");
   };
   const std::string file = Write("network {\n  layers { name: \"a\" dense { units: 0 } }\n}\n");
-  EXPECT_EQ(Run({"submit", file}), 1);
+  EXPECT_EQ(Run({"submit", file}), 4);
   EXPECT_THAT(err_.str(), StartsWith("error: " + file + ":2:30: network.layers[0].dense.units: must be at least 1\n"));
   EXPECT_EQ(out_.str(), "");
-  EXPECT_EQ(Run({"submit", file, "--json"}), 1);
+  EXPECT_EQ(Run({"submit", file, "--json"}), 4);
   const nlohmann::json error = nlohmann::json::parse(err_.str())["error"];
   EXPECT_EQ(error["code"], "INVALID_ARGUMENT");
   EXPECT_EQ(error["violations"][0]["field"], "spec.network.layers[0].dense.units");
@@ -165,7 +165,8 @@ TEST_F(AppTest, WrongUseAsksNothingOfTheServer) {
   EXPECT_EQ(Run({"submit", Write("layers { name: \"a\" }\n")}), 1);
   EXPECT_THAT(err_.str(), HasSubstr("is a network alone"));
   EXPECT_EQ(Run({"submit", Write("epochs: 1\n"), "--set", "x"}), 2);
-  EXPECT_EQ(Run({}), 2);
+  EXPECT_EQ(Run({}), 0) << "no command is a question";
+  EXPECT_THAT(out_.str(), HasSubstr("Start here:"));
   EXPECT_EQ(Run({"dataset"}), 2);
   EXPECT_THAT(err_.str(), HasSubstr("see: trainctl dataset --help"));
   EXPECT_EQ(Run({"lst"}), 2);
@@ -303,8 +304,42 @@ TEST_F(AppTest, GetSpecPrintsAJobFileWithShortNames) {
   EXPECT_EQ(nlohmann::json::parse(out_.str())["precision"], "PRECISION_F32") << "the JSON form of protobuf";
 }
 
+TEST_F(AppTest, GetSpecPrintsYamlAndJsonThatCanBeSubmitted) {
+  server_.training.get_job = [](const v1::GetJobRequest&, v1::Job* job) {
+    job->mutable_resolved_spec()->set_sampling(v1::SAMPLING_SHUFFLED);
+    job->mutable_resolved_spec()->mutable_network()->add_layers()->mutable_dense()->set_units(3);
+    return grpc::Status::OK;
+  };
+  v1::JobSpec sent;
+  server_.training.create_job = [&](const v1::CreateJobRequest& request, v1::Job*) {
+    sent = request.spec();
+    return grpc::Status::OK;
+  };
+  for (const std::string format : {"yaml", "json", "text"}) {
+    EXPECT_EQ(Run({"get", "a", "--spec", "-o", format}), 0) << err_.str();
+    WriteBytes(folder_ / ("job." + format), out_.str());
+    sent.Clear();
+    EXPECT_EQ(Run({"submit", folder_ / ("job." + format)}), 0) << err_.str();
+    EXPECT_EQ(sent.sampling(), v1::SAMPLING_SHUFFLED);
+    EXPECT_EQ(sent.network().layers(0).dense().units(), 3u);
+  }
+  EXPECT_EQ(Run({"get", "a", "-o", "yaml"}), 2) << "of --spec only";
+  EXPECT_EQ(Run({"get", "a", "--spec", "-o", "toml"}), 2);
+}
+
+TEST_F(AppTest, TheSchemaOfAJobFileNeedsNoServer) {
+  EXPECT_EQ(RunTrainctl({"--server", "127.0.0.1:1", "schema"}, {.out = out_, .err = err_}), 0);
+  const auto schema = nlohmann::json::parse(out_.str());
+  const auto& job = schema["definitions"]["traind.v1.JobSpec"];
+  EXPECT_EQ(job["required"], nlohmann::json({"network", "data"}));
+  EXPECT_EQ(job["properties"]["epochs"]["maximum"], 4294967295.0);
+  const auto& checkpoint = schema["definitions"]["traind.v1.CheckpointSpec"]["properties"];
+  EXPECT_EQ(checkpoint["keep_last"]["minimum"], 1);
+  EXPECT_FALSE(job["additionalProperties"]);
+}
+
 TEST_F(AppTest, AServerThatIsNotThereIsExplained) {
-  EXPECT_EQ(RunTrainctl({"--server", "127.0.0.1:1", "get", "a", "--timeout", "0.2"}, {.out = out_, .err = err_}), 1);
+  EXPECT_EQ(RunTrainctl({"--server", "127.0.0.1:1", "get", "a", "--timeout", "0.2"}, {.out = out_, .err = err_}), 5);
   EXPECT_THAT(err_.str(), HasSubstr("127.0.0.1:1"));
 }
 
@@ -389,6 +424,14 @@ TEST_F(AppTest, EveryCommandHasHelpWithAnExample) {
                            "checkpoint list",
                            "checkpoint get",
                            "checkpoint delete",
+                           "logs",
+                           "findings",
+                           "explain",
+                           "server",
+                           "server log-level",
+                           "storage",
+                           "pin",
+                           "unpin",
                            "operations",
                            "operation get",
                            "operation result",
@@ -407,7 +450,8 @@ TEST_F(AppTest, EveryCommandHasHelpWithAnExample) {
 TEST_F(AppTest, CompletionScriptsKnowTheCommands) {
   for (const char* shell : {"bash", "zsh", "fish"}) {
     EXPECT_EQ(Run({"completion", shell}), 0);
-    for (const char* word : {"predict", "upload", "validate-only", "trainctl -q dataset list", "from-step",
+    for (const char* word : {"queued running", "arrays cifar10 cifar100 images csv", "debug info warning error",
+                             "predict", "upload", "validate-only", "trainctl -q dataset list", "from-step",
                              "trainctl -q operations", "trainctl -q model list", "resume", "epochs"}) {
       EXPECT_THAT(out_.str(), HasSubstr(word)) << shell;
     }

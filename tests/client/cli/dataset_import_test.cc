@@ -64,7 +64,7 @@ TEST_F(DatasetImportTest, AnUploadIsCheckedBeforeItIsSent) {
 
   calls_.clear();
   valid_ = grpc::Status(grpc::StatusCode::ALREADY_EXISTS, "datasets/iris exists already");
-  EXPECT_EQ(Run({"dataset", "upload", "iris", file, "--label-column", "y"}), 1);
+  EXPECT_EQ(Run({"dataset", "upload", "iris", file, "--label-column", "y"}), 4);
   EXPECT_THAT(calls_, ElementsAre("validate"));
   EXPECT_THAT(err_.str(), HasSubstr("exists already"));
 
@@ -166,7 +166,7 @@ TEST_F(DatasetImportTest, ErrorsSayTheOption) {
   for (const auto& [field, flag] : flags) {
     valid_ = InvalidField(field, "it is so");
     WriteBytes(folder_ / "x.csv", "a");
-    EXPECT_EQ(Run({"dataset", "upload", "a", folder_ / "x.csv", "--label-column", "y"}), 1);
+    EXPECT_EQ(Run({"dataset", "upload", "a", folder_ / "x.csv", "--label-column", "y"}), 4);
     EXPECT_EQ(err_.str(), "error: " + flag + ": it is so\n");
   }
 }

@@ -69,9 +69,21 @@ TEST_F(FaultsTest, EachCommandPointsIntoTheJobFile) {
   };
   const std::string file = Write("data { dataset: \"fashion\" }\nnetwork { layers { dense { units: 0 } } }\n");
   for (const char* command : {"submit", "run", "describe", "probe"}) {
-    EXPECT_EQ(Run({command, file}), 1) << command;
+    EXPECT_EQ(Run({command, file}), 4) << command;
     EXPECT_THAT(err_.str(), HasSubstr(file + ":2:28: network.layers[0].dense.units: must be at least 1")) << command;
     EXPECT_THAT(err_.str(), HasSubstr("\n  2 | network { layers")) << command;
+  }
+}
+
+// With a shape of its own the network alone is asked about, and its violations begin there.
+TEST_F(FaultsTest, AQuestionAboutTheNetworkPointsIntoTheJobFileToo) {
+  const grpc::Status wrong = InvalidFields({"network.layers[0].dense.units"}, "must be at least 1");
+  server_.training.describe_network = [&](const v1::DescribeNetworkRequest&, v1::NetworkDescription*) { return wrong; };
+  server_.training.probe_network = [&](const v1::ProbeNetworkRequest&, v1::ProbeNetworkResponse*) { return wrong; };
+  const std::string file = Write("epochs: 1\nnetwork { input_shape: [4] layers { dense { units: 0 } } }\n");
+  for (const char* command : {"describe", "probe"}) {
+    EXPECT_EQ(Run({command, file}), 4) << command;
+    EXPECT_THAT(err_.str(), HasSubstr(file + ":2:45: network.layers[0].dense.units: must be at least 1")) << command;
   }
 }
 
@@ -99,7 +111,7 @@ TEST_F(FaultsTest, AFailedJobSaysItsSentenceOnce) {
       ++found;
     return found;
   };
-  EXPECT_EQ(Run({"watch", "a"}), 3);
+  EXPECT_EQ(Run({"watch", "a"}), 6);
   EXPECT_EQ(count(), 1) << out_.str();
   EXPECT_THAT(out_.str(), HasSubstr("error=\"" + sentence));
   server_.training.get_job = [&](const v1::GetJobRequest& request, v1::Job* job) {

@@ -48,7 +48,7 @@ TEST_F(ListsTest, AnErrorNamesTheFlag) {
   server_.training.list_jobs = [](const v1::ListJobsRequest&, v1::ListJobsResponse*) {
     return InvalidFields({"filter", "order_by"}, "character 1: there is no field \"age\"");
   };
-  EXPECT_EQ(Run({"list", "--filter", "age = 3", "--sort", "age"}), 1);
+  EXPECT_EQ(Run({"list", "--filter", "age = 3", "--sort", "age"}), 4);
   EXPECT_EQ(err_.str(),
             "error: --filter: character 1: there is no field \"age\"\n"
             "error: --sort: character 1: there is no field \"age\"\n");
@@ -149,7 +149,7 @@ TEST_F(ListsTest, ModelsAreShownAndRemoved) {
   EXPECT_EQ(Run({"model", "get", "mine"}), 0);
   EXPECT_THAT(out_.str(), HasSubstr("models/mine: 1 tensors"));
   EXPECT_THAT(out_.str(), HasSubstr("conv1.weight"));
-  EXPECT_EQ(Run({"model", "delete", "used", "mine"}), 1);
+  EXPECT_EQ(Run({"model", "delete", "used", "mine"}), 4);
   EXPECT_EQ(err_.str(), "error: models/used is used\nmodels/mine deleted\n");
 }
 

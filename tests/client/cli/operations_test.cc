@@ -95,13 +95,13 @@ TEST_F(OperationsTest, AsyncPrintsTheName) {
 
 TEST_F(OperationsTest, AFailureIsTheCommandsFailure) {
   EndWith(9, "no checkpoint any more", v1::OPERATION_STATE_FAILED);
-  EXPECT_EQ(Run({"model", "eval", "cnn"}), 1);
+  EXPECT_EQ(Run({"model", "eval", "cnn"}), 6);
   EXPECT_EQ(err_.str(), "error: no checkpoint any more\n");
-  EXPECT_EQ(Run({"wait", "operations/o"}), 3);
+  EXPECT_EQ(Run({"wait", "operations/o"}), 6);
   EXPECT_EQ(out_.str(), "operations/o FAILED: no checkpoint any more\n");
   EndWith(1, "cancelled", v1::OPERATION_STATE_CANCELLED);
-  EXPECT_EQ(Run({"model", "eval", "cnn"}), 4);
-  EXPECT_EQ(Run({"operation", "wait", "o"}), 4);
+  EXPECT_EQ(Run({"model", "eval", "cnn"}), 7);
+  EXPECT_EQ(Run({"operation", "wait", "o"}), 7);
 }
 
 TEST_F(OperationsTest, CtrlCDetachesAndSaysHowToGoOn) {

@@ -125,7 +125,7 @@ TEST_F(PreviewTest, FailuresAreReported) {
   server_.datasets.preview_dataset = [](const v1::PreviewDatasetRequest&, v1::PreviewDatasetResponse*) {
     return grpc::Status(grpc::StatusCode::FAILED_PRECONDITION, "datasets/iris holds no images");
   };
-  EXPECT_EQ(Run({"dataset", "preview", "iris", "-o", sheet_}), 1);
+  EXPECT_EQ(Run({"dataset", "preview", "iris", "-o", sheet_}), 4);
   EXPECT_THAT(err_.str(), HasSubstr("datasets/iris holds no images"));
   EXPECT_FALSE(std::filesystem::exists(sheet_));
 }

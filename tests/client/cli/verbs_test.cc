@@ -68,11 +68,40 @@ TEST_F(VerbsTest, VerbsTakeSeveralNamesAndSayTheNewState) {
 
 TEST_F(VerbsTest, AnErrorDoesNotKeepTheOthersFromBeingDone) {
   server_.training.cancel_job = Answering(v1::JOB_STATE_CANCELLED);
-  EXPECT_EQ(Run({"cancel", "a", "gone", "c"}), 1);
+  EXPECT_EQ(Run({"cancel", "a", "gone", "c"}), 3);
   EXPECT_THAT(names_, ElementsAre("jobs/a", "jobs/gone", "jobs/c"));
   EXPECT_EQ(out_.str(), "jobs/a CANCELLED\njobs/c CANCELLED\n");
   EXPECT_EQ(err_.str(), "error: there is no jobs/gone\n");
   EXPECT_EQ(Run({"cancel"}), 2);
+}
+
+TEST_F(VerbsTest, AFilterChoosesJobsAndNeedsAYes) {
+  std::string filter;
+  server_.training.list_jobs = [&](const v1::ListJobsRequest& request, v1::ListJobsResponse* response) {
+    filter = request.filter();
+    if (filter != "state = PAUSED") {
+      response->add_jobs()->set_name("jobs/a");
+      response->add_jobs()->set_name("jobs/b");
+    }
+    return grpc::Status::OK;
+  };
+  server_.training.delete_job = [&](const v1::DeleteJobRequest& request) {
+    names_.push_back(request.name());
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"delete", "--filter", "state = FAILED"}), 2);
+  EXPECT_EQ(filter, "state = FAILED");
+  EXPECT_EQ(out_.str(), "jobs/a\njobs/b\n");
+  EXPECT_THAT(err_.str(), HasSubstr("say --yes to delete these 2 jobs"));
+  EXPECT_TRUE(names_.empty());
+  EXPECT_EQ(Run({"rm", "--filter", "state = FAILED", "-l", "team=vision", "--yes"}), 0) << err_.str();
+  EXPECT_EQ(filter, "labels.team = \"vision\" AND (state = FAILED)");
+  EXPECT_THAT(names_, ElementsAre("jobs/a", "jobs/b"));
+  EXPECT_EQ(Run({"delete", "--filter", "state = PAUSED", "--yes"}), 0);
+  EXPECT_THAT(err_.str(), HasSubstr("no such jobs"));
+  EXPECT_EQ(Run({"delete", "a", "--filter", "state = FAILED"}), 2) << "names or a filter";
+  EXPECT_EQ(Run({"delete", "--yes"}), 2);
+  EXPECT_EQ(names_.size(), 2u);
 }
 
 TEST_F(VerbsTest, DeleteAndCancelTakeOperations) {
@@ -226,9 +255,9 @@ TEST_F(VerbsTest, WaitExitsByTheOutcome) {
   EXPECT_EQ(Run({"wait", "a", "b"}), 0) << err_.str();
   EXPECT_EQ(out_.str(), "jobs/a SUCCEEDED\njobs/b SUCCEEDED\n");
   ServeStates({v1::JOB_STATE_FAILED});
-  EXPECT_EQ(Run({"wait", "a"}), 3);
+  EXPECT_EQ(Run({"wait", "a"}), 6);
   ServeStates({v1::JOB_STATE_PAUSED, v1::JOB_STATE_CANCELLED}, "cancelled by a client");
-  EXPECT_EQ(Run({"wait", "a"}), 4);
+  EXPECT_EQ(Run({"wait", "a"}), 7);
   EXPECT_EQ(out_.str(), "jobs/a CANCELLED: cancelled by a client\n");
   EXPECT_THAT(err_.str(), HasSubstr("jobs/a is PAUSED; `trainctl resume a` lets it go on"));
 }
@@ -238,7 +267,7 @@ TEST_F(VerbsTest, WaitForADeletedJobSaysSo) {
   server_.training.watch_job = [](const v1::WatchJobRequest&, grpc::ServerWriter<v1::WatchJobResponse>*) {
     return grpc::Status(grpc::StatusCode::NOT_FOUND, "there is no jobs/a");
   };
-  EXPECT_EQ(Run({"wait", "a"}), 1);
+  EXPECT_EQ(Run({"wait", "a"}), 3);
   EXPECT_EQ(err_.str(), "error: jobs/a was deleted\n");
 }
 

@@ -311,6 +311,14 @@ TEST_F(ViewTest, PruningIsShown) {
   EXPECT_THAT(PlainLines(event, true), HasSubstr("nan=0 inf=0 pruned=0.8750\n"));
 }
 
+TEST(Views, AColumnThatNobodyFillsIsNotThere) {
+  Table table({{.title = "job"}, {.title = "owner", .optional = true}});
+  table.Add({{.text = "a"}, {.text = ""}});
+  EXPECT_EQ(table.Render(100, false), "job\na\n");
+  table.Add({{.text = "b"}, {.text = "ada"}});
+  EXPECT_EQ(table.Render(100, false), "job  owner\na\nb    ada\n");
+}
+
 TEST(Views, ShowWhatThePreprocessingDid) {
   const v1::Event event = FromText<v1::Event>(R"(preprocessing {
     before { features: 784 mean_min: 0.5 mean_max: 144 variance_min: 0.25 variance_max: 9000 mean_absolute_correlation: 0.24 }

@@ -32,6 +32,24 @@ TEST(FileTest, AtomicWriteReplacesAndLeavesNoTemporary) {
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder.path()), {}), 1);
 }
 
+TEST(FileTest, WhatIsMadeIsItsOwnersAloneUnlessSaidOtherwise) {
+  TemporaryFolder folder;
+  const mode_t before = umask(0);
+  ASSERT_TRUE(CreateFolders(folder / "a/b").ok());
+  ASSERT_TRUE(AtomicWrite(folder / "a/b/secret", "x").ok());
+  ASSERT_TRUE(AtomicWrite(folder / "a/b/public", "x", 0644).ok());
+  umask(before);
+  const auto mode_of = [&](const std::string& name) {
+    struct stat info {};
+    EXPECT_EQ(stat((folder / name).c_str(), &info), 0) << name;
+    return info.st_mode & 07777;
+  };
+  EXPECT_EQ(mode_of("a"), 0700u);
+  EXPECT_EQ(mode_of("a/b"), 0700u);
+  EXPECT_EQ(mode_of("a/b/secret"), 0600u);
+  EXPECT_EQ(mode_of("a/b/public"), 0644u);
+}
+
 TEST(FileTest, AFailureOfAnyStepKeepsTheOldContent) {
   TemporaryFolder folder;
   const std::string path = folder / "a";

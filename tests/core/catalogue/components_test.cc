@@ -28,7 +28,8 @@ TEST(ListComponents, NamesEveryBranchOfEveryOneof) {
       {"schedule", v1::Schedule::descriptor()},
       {"preprocessing", v1::Preprocessing::descriptor()},
       {"augmentation", v1::Augmentation::descriptor()},
-      {"data_initialization", v1::DataInitialization::descriptor()}};
+      {"data_initialization", v1::DataInitialization::descriptor()},
+      {"rule", v1::Rule::descriptor()}};
   std::map<std::string, std::vector<std::string>> expected, listed;
   for (const auto& [category, holder] : holders) {
     const auto* kinds = holder->FindOneofByName("kind");

@@ -25,6 +25,11 @@ same of one part.
 Values of an enum are written by their names (`precision: BF16`), durations as `{ seconds: 90 }`. A field that is `repeated`
 may come several times, or as a list: `kernel: [3, 3]`. Of the kinds of a layer, a loss and so on one is chosen:
 `layers { conv2d { ... } }`.
+
+The same may be written in YAML or JSON (`job.yaml`, `.yml`, `.json`): the same names, lists in `[]` or one line each, `90s` for
+a duration, `"@type"` for an extension's message. Nothing is guessed: a text that YAML takes for something else is in quotes, a
+field without a value is refused. `trainctl get JOB --spec -o yaml` prints one, `trainctl schema` the JSON Schema with which
+editors complete it.
 )";
 
 std::string Cell(const std::string& text) { return absl::StrReplaceAll(text, {{"|", "\\|"}, {"<", "&lt;"}}); }

@@ -193,6 +193,27 @@ TEST_F(CheckpointDirTest, AnOlderOneIsUsedWhenTheNewestIsDamaged) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("state.safetensors: 1 bytes instead of"));
 }
 
+// Each bit of each file; it takes 0.1 s for a thousand.
+TEST_F(CheckpointDirTest, NoFlippedBitPasses) {
+  for (int step : {1, 2}) ASSERT_TRUE(Save(step).ok());
+  for (const char* name :
+       {"weights.safetensors", "state.safetensors", "preprocessing.safetensors", "manifest.json", "manifest.crc32"}) {
+    const std::string path = StepFile("000000000002", name);
+    const std::string good = ReadBytes(path);
+    std::string bytes = good;
+    for (size_t bit = 0; bit < 8 * good.size(); ++bit) {
+      bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ 1 << bit % 8);
+      WriteBytes(path, bytes);
+      auto loaded = LoadNewestCheckpoint(dir_);
+      ASSERT_TRUE(loaded.ok()) << loaded.status();
+      ASSERT_EQ(loaded->files.manifest.step(), 1u) << "bit " << bit << " of " << name;
+      bytes[bit / 8] = good[bit / 8];
+    }
+    WriteBytes(path, good);
+  }
+  EXPECT_EQ(LoadNewestCheckpoint(dir_)->files.manifest.step(), 2u);
+}
+
 // Versions before 0.3 wrote enum values without their enum's name.
 TEST_F(CheckpointDirTest, AManifestOfAnOlderVersionIsRead) {
   ASSERT_TRUE(Save(1).ok());

@@ -97,6 +97,24 @@ TEST_F(NotFinite, InTheStateOfTheOptimizer) {
               HasSubstr("\"out.weight/exp_avg_sq\""));
 }
 
+// The last update leaves numbers, whose products are none.
+TEST_F(NotFinite, AnEvaluationIsNeverTheBest) {
+  const v1::Dataset images = Import("images", {12}, 5, 1);
+  const TrainRequest request =
+      RequestOf("job", FromText<v1::JobSpec>(R"(data { dataset: 'images' } seed: 3 batch_size: 8
+      network { layers { name: 'h' dense { units: 6 } } layers { name: 'out' dense { units: 5 } } } steps: 1
+      optimizer { sgd {} learning_rate: 1e37 })"),
+                images, folder_.path());
+  Recorder recorder;
+  const auto result = Train(request, recorder, recorder.stop);
+  ASSERT_TRUE(result.ok()) << result.status();
+  const v1::EvaluationMetrics evaluation = recorder.Last(v1::Event::kEvaluation).evaluation();
+  EXPECT_FALSE(std::isfinite(evaluation.loss())) << evaluation.loss() << ", for this test to say anything";
+  EXPECT_FALSE(evaluation.best());
+  EXPECT_EQ(FindCheckpoint(request.checkpoint_dir, "latest")->manifest.step(), 1u);
+  EXPECT_TRUE(absl::IsNotFound(FindCheckpoint(request.checkpoint_dir, "best").status()));
+}
+
 TEST_F(NotFinite, AfterThePreprocessing) {
   const v1::Dataset images = Import("images", {12}, 5, 1e30f);
   EXPECT_THAT(Error(images, R"(data { dataset: 'images' preprocessing { scale { factor: 1e30 } } } network {

@@ -102,6 +102,26 @@ TEST_F(SaveTest, TheNewestBestBeforeTheEnd) {
   EXPECT_EQ(Weights(request, true), Weights(every, true));
 }
 
+// It waits for its share of the time, and a checkpoint by steps waits for it.
+TEST_F(SaveTest, TheBestBeforeOneBySteps) {
+  int told = 0;
+  for (const char* rate : {"0.2", "0.4", "0.8"}) {
+    SCOPED_TRACE(rate);
+    const std::string optimizer = absl::StrCat("optimizer { learning_rate: ", rate, " } ");
+    const TrainRequest request =
+        Request(absl::StrCat("rate", rate), absl::StrCat(kSparing, optimizer, "checkpoint { every_steps: 7 }"));
+    Recorder recorder;
+    Run(request, recorder);
+    const auto best = BestOf(recorder);
+    if (best.second % 7 != 0 && best.second < 28) ++told;
+    const auto files = FindCheckpoint(request.checkpoint_dir, "best");
+    ASSERT_TRUE(files.ok()) << files.status();
+    EXPECT_EQ(files->manifest.step(), best.second);
+    EXPECT_EQ(files->manifest.evaluation_loss(), best.first);
+  }
+  EXPECT_GT(told, 0) << "the best one before one by steps, for this test to say anything";
+}
+
 TEST_F(SaveTest, TheNewestBestBeforeAStopAndBeforeAFinish) {
   Recorder all;
   const TrainRequest every = EveryStep(all, "optimizer { learning_rate: 0.4 }");

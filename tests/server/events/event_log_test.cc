@@ -44,7 +44,8 @@ class EventLogTest : public ::testing::Test {
   }
 
   MemoryJobStore store_;
-  EventLog log_{&store_, /*cache_bytes=*/4000};
+  Metrics metrics_;
+  EventLog log_{&store_, /*cache_bytes=*/4000, &metrics_};
   JobKey key_ = 0;
 };
 
@@ -55,6 +56,18 @@ TEST_F(EventLogTest, ServesTheNewestFromMemoryAndTheRestFromTheStore) {
   EXPECT_THAT(Read(0), ElementsAre(1, 2, 3));
   EXPECT_THAT(Read(4), ElementsAre(5, 6, 7)) << "4 went when 7 came";
   EXPECT_THAT(Read(7), IsEmpty());
+}
+
+TEST_F(EventLogTest, CountsEventsAndWatchers) {
+  log_.Publish(key_, {State(1, v1::JOB_STATE_QUEUED), Log(2, 10), State(3, v1::JOB_STATE_RUNNING)});
+  EXPECT_EQ(metrics_.events[v1::EVENT_KIND_STATE].value(), 2);
+  EXPECT_EQ(metrics_.events[v1::EVENT_KIND_LOG].value(), 1);
+  const int64_t first = log_.Subscribe(key_, [] {});
+  log_.Subscribe(key_, [] {});
+  EXPECT_EQ(metrics_.watchers, 2);
+  log_.Unsubscribe(key_, first);
+  log_.Unsubscribe(key_, first);
+  EXPECT_EQ(metrics_.watchers, 1);
 }
 
 TEST_F(EventLogTest, FiltersKindsInMemory) {

@@ -220,11 +220,19 @@ TEST_F(JobManagerTest, CancellingJobsAreCancelledByARestart) {
   EXPECT_EQ(Get("a").state(), v1::JOB_STATE_CANCELLED);
 }
 
-TEST_F(JobManagerTest, RemovesFoldersThatNoJobHas) {
+// As after an older traind.db was put back: its folders may be all that is left of newer jobs.
+TEST_F(JobManagerTest, SetsFoldersAsideThatNoJobHas) {
   std::filesystem::create_directories(folder_->CheckpointDir("orphan"));
   Stop();
   Start();
   EXPECT_FALSE(folder_->Exists("jobs", "orphan"));
+  const auto trash = folder_->ListTrash();
+  ASSERT_TRUE(trash.ok()) << trash.status();
+  ASSERT_EQ(trash->size(), 1u);
+  EXPECT_TRUE(std::filesystem::exists(trash->front().path + "/checkpoints"));
+  Stop();
+  Start();
+  EXPECT_EQ(folder_->ListTrash()->size(), 1u) << "another start takes it away";
 }
 
 TEST_F(JobManagerTest, ShutdownStopsWorkersAndQueuesTheirJobs) {

@@ -43,7 +43,7 @@ std::vector<std::string> PageOf(const Items& items, ListRequest& request) {
   core::FieldErrors::Root errors;
   const ListQuery query = ListQuery::Parse(request, Models(), errors.scope());
   EXPECT_TRUE(errors.ok()) << errors.ToStatus();
-  Page<v1::Model> page(query);
+  Page<v1::Model> page(query, Caller());
   std::vector<const v1::Model*> shuffled;
   for (const auto& [name, item] : items) shuffled.push_back(&item);
   static std::mt19937 random(1);

@@ -12,6 +12,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/synchronization/notification.h"
@@ -19,6 +20,8 @@
 #include "core/base/errors.h"
 #include "core/base/machine.h"
 #include "server/events/event_log.h"
+#include "server/resources/quota.h"
+#include "server/rpc/call_observer.h"
 #include "server/rpc/executor.h"
 #include "server/rpc/status.h"
 #include "server/rpc/stream_call.h"
@@ -29,6 +32,7 @@
 #include "spdlog/spdlog.h"
 #include "tests/support/memory_job_store.h"
 #include "traind/rpc/error_details.pb.h"
+#include "traind/rpc/status.pb.h"
 #include "traind/v1/dataset_service.grpc.pb.h"
 #include "traind/v1/training_service.grpc.pb.h"
 
@@ -69,9 +73,10 @@ class FaultySink : public UploadSink {
 // Writes one response and throws instead of the second.
 class FaultyStream final : public StreamCall<grpc::ByteBuffer> {
  public:
-  FaultyStream(Executor& executor, const grpc::CallbackServerContext& call) : StreamCall(executor, call) { Resume(); }
+  FaultyStream(Executor& executor, grpc::CallbackServerContext& call) : StreamCall(executor, call) { Resume(); }
 
  protected:
+  const google::protobuf::Message& request() const override { return v1::WatchJobRequest::default_instance(); }
   absl::StatusOr<Next> Advance(grpc::ByteBuffer& written) override {
     if (written.Valid()) throw std::runtime_error("in the middle");
     v1::WatchJobResponse response;
@@ -86,15 +91,17 @@ struct Training final : v1::TrainingService::WithRawCallbackMethod_WatchJob<v1::
   Executor executor{1};
   FaultyStore store;
   EventLog log{&store};
+  Places places{10};
   std::function<absl::Status(CallContext&)> get_job;
 
-  grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* context, const v1::GetJobRequest*, v1::Job*) override {
-    return AnswerOn(executor, context, get_job);
+  grpc::ServerUnaryReactor* GetJob(grpc::CallbackServerContext* context, const v1::GetJobRequest* request,
+                                   v1::Job*) override {
+    return AnswerOn(executor, context, *request, get_job);
   }
   grpc::ServerWriteReactor<grpc::ByteBuffer>* WatchJob(grpc::CallbackServerContext* context,
                                                        const grpc::ByteBuffer* request) override {
     if (request->Length() == 0) return new FaultyStream(executor, *context);  // A job without a name.
-    return server::WatchJob(executor, store, log, context, *request);
+    return server::WatchJob(executor, store, log, places, context, *request);
   }
 };
 
@@ -118,6 +125,9 @@ class CallsTest : public ::testing::Test {
     grpc::ServerBuilder builder;
     builder.RegisterService(&training_);
     builder.RegisterService(&datasets_);
+    std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> observers;
+    observers.push_back(std::make_unique<CallObserver>(Metrics::Unread(), nullptr, Proxies()));
+    builder.experimental().SetInterceptorCreators(std::move(observers));
     server_ = builder.BuildAndStart();
     training_stub_ = v1::TrainingService::NewStub(server_->InProcessChannel({}));
     datasets_stub_ = v1::DatasetService::NewStub(server_->InProcessChannel({}));
@@ -193,6 +203,20 @@ TEST_F(CallsTest, AHandlerLearnsWhoAsksAndHowLongTheAnswerIsWanted) {
 TEST_F(CallsTest, AnErrorOfTheCallerIsNoErrorInTheLog) {
   EXPECT_EQ(GetJob([](CallContext&) { return absl::NotFoundError("no"); }).error_code(), grpc::StatusCode::NOT_FOUND);
   EXPECT_THAT(log_.text(), Not(HasSubstr("error")));
+}
+
+// So that a client can tell it from a server that is not there.
+TEST_F(CallsTest, AnUnavailableSaysWhenToTryAgain) {
+  const grpc::Status status =
+      GetJob([](CallContext&) { return absl::UnavailableError("the server is shutting down"); });
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE);
+  rpc::Status rich;
+  ASSERT_TRUE(rich.ParseFromString(status.error_details()));
+  ASSERT_EQ(rich.details_size(), 1);
+  EXPECT_EQ(rich.details(0).type_url(), kRetryInfoUrl);
+  rpc::RetryInfo info;
+  ASSERT_TRUE(info.ParseFromString(rich.details(0).value()));
+  EXPECT_EQ(info.retry_delay().seconds(), 1);
 }
 
 TEST_F(CallsTest, AnExceptionInAUnaryCallIsInternal) {

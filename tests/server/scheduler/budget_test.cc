@@ -43,6 +43,19 @@ TEST(Budget, CountsWhatJobsHave) {
   EXPECT_EQ(Threads(task), 2u);
 }
 
+TEST(Budget, SaysWhatIsInUse) {
+  Budget budget(kCapacity);
+  EXPECT_EQ(budget.usage().threads, 0);
+  budget.StartJobs({Running(1, 2, 10)});
+  const LeasePtr task = budget.Ask({.threads = 2, .memory_bytes = 20});
+  EXPECT_EQ(budget.usage().threads, 4);
+  EXPECT_EQ(budget.usage().memory_bytes, 30);
+  LeasePtr in_lane = budget.Ask({.threads = 1, .memory_bytes = 5});
+  EXPECT_EQ(budget.usage().threads, 5) << "the lane's is beyond the budget";
+  in_lane.reset();
+  EXPECT_EQ(budget.usage().threads, 4);
+}
+
 TEST(Budget, HasALaneOfOneThreadWhereNoneIsFree) {
   Budget budget(kCapacity);
   budget.StartJobs({Running(1, 4, 100)});

@@ -9,6 +9,7 @@
 
 #include "core/checkpoint/checkpoint_dir.h"
 #include "tests/server/services/services_fixture.h"
+#include "tests/support/bytes.h"
 
 namespace traind::server {
 namespace {
@@ -306,6 +307,40 @@ TEST_F(ModelServiceTest, NamesEveryViolationOfAnEvaluationAndAPredictionAtOnce) 
   EXPECT_EQ(resolved.range().split(), "test");
   EXPECT_EQ(resolved.range().count(), static_cast<uint64_t>(kExamples - 15));
   EXPECT_EQ(resolved.test_time().fractional_samples(), 1u);
+}
+
+TEST_F(ModelServiceTest, NobodyComputesWithDamagedWeights) {
+  TrainedJob({6, 12});
+  v1::Model model;
+  ASSERT_TRUE(Upload("m", OneTensor(), &model).ok());
+  const std::string data = folder_.path() + "/data";
+  for (const char* file :
+       {"/jobs/a/checkpoints/step-000000000012/weights.safetensors", "/models/m/weights.safetensors"}) {
+    std::string bytes = ReadBytes(data + file);
+    bytes.back() = static_cast<char>(bytes.back() ^ 4);
+    WriteBytes(data + file, bytes);
+  }
+  for (const char* name : {"jobs/a/checkpoints/12", "models/m"}) {
+    v1::EvaluateRequest evaluate;
+    evaluate.mutable_model()->set_model(name);
+    evaluate.mutable_model()->set_job("jobs/a");
+    v1::Operation operation;
+    grpc::ClientContext first;
+    const grpc::Status evaluated = models_->Evaluate(&first, evaluate, &operation);
+    EXPECT_EQ(evaluated.error_code(), grpc::StatusCode::DATA_LOSS) << evaluated.error_message();
+    EXPECT_THAT(evaluated.error_message(), HasSubstr(std::string(name) + " is damaged"));
+    v1::CreateJobRequest create = JobRequest("b");
+    create.mutable_spec()->mutable_initial_weights()->set_model(name);
+    v1::Job job;
+    EXPECT_EQ(Create(create, &job).error_code(), grpc::StatusCode::DATA_LOSS) << "to begin with";
+  }
+  EXPECT_EQ(launcher_.started(), 1u) << "that of the job";
+  v1::EvaluateRequest evaluate;
+  evaluate.mutable_model()->set_model("jobs/a/checkpoints/6");
+  v1::Operation operation;
+  grpc::ClientContext context;
+  const grpc::Status evaluated = models_->Evaluate(&context, evaluate, &operation);
+  EXPECT_TRUE(evaluated.ok()) << evaluated.error_message();
 }
 
 // A call whose caller waits no longer costs no worker.

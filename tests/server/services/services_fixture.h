@@ -62,6 +62,10 @@ class ServicesTest : public ::testing::Test {
     config.threads = 2;
     config.default_threads = default_threads_;
     config.memory_limit = memory_limit_;
+    config.metrics_listen = metrics_listen_;
+    config.audit_log = audit_log_;
+    config.retain = retain_;
+    config.retain_plan = retain_plan_;
     auto server = Server::Start(config, &launcher_);
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
@@ -122,6 +126,12 @@ class ServicesTest : public ::testing::Test {
     request.mutable_spec()->set_epochs(3);
     return request;
   }
+  // Whose events a test can count.
+  static v1::CreateJobRequest WithoutInsight(const std::string& id) {
+    v1::CreateJobRequest request = JobRequest(id);
+    request.mutable_spec()->mutable_insight()->set_profile(v1::InsightSpec::PROFILE_OFF);
+    return request;
+  }
   grpc::Status Create(const v1::CreateJobRequest& request, v1::Job* job) {
     grpc::ClientContext context;
     return training_->CreateJob(&context, request, job);
@@ -172,6 +182,10 @@ class ServicesTest : public ::testing::Test {
   std::string examples_;
   int64_t memory_limit_ = int64_t{1} << 30;
   uint32_t default_threads_ = 0;
+  std::string metrics_listen_;
+  std::string audit_log_;
+  std::vector<std::string> retain_;
+  bool retain_plan_ = false;
   FakeLauncher launcher_;
   std::unique_ptr<Server> server_;
   std::unique_ptr<v1::TrainingService::Stub> training_;

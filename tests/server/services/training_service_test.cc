@@ -64,7 +64,7 @@ TEST_F(TrainingServiceTest, CreatesAJobOnceForARequestAndNoneToValidate) {
 TEST_F(TrainingServiceTest, WatchesAJobToItsEndAndResumes) {
   Import("digits");
   v1::Job job;
-  ASSERT_TRUE(Create(JobRequest("a"), &job).ok());
+  ASSERT_TRUE(Create(WithoutInsight("a"), &job).ok());
   v1::WatchJobRequest request;
   request.set_name("jobs/a");
   std::vector<v1::Event> live;
@@ -171,7 +171,7 @@ TEST_F(TrainingServiceTest, AWatcherOfADeletedJobNeverSeesItsNamesake) {
 TEST_F(TrainingServiceTest, ServesManyWatchersAndThoseWhoLeave) {
   Import("digits");
   v1::Job job;
-  ASSERT_TRUE(Create(JobRequest("a"), &job).ok());
+  ASSERT_TRUE(Create(WithoutInsight("a"), &job).ok());
   v1::WatchJobRequest request;
   request.set_name("jobs/a");
   grpc::ClientContext leaving;

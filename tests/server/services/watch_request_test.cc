@@ -31,7 +31,7 @@ TEST(WatchRequest, NamesWhatItDoesNotKnow) {
   request.add_layers("none");
   request.add_layers("neither");
   core::FieldErrors::Root layers;
-  CheckWatchedLayers(request, NetworkOf(3), layers.scope());
+  CheckLayersOf(request.name(), request.layers(), NetworkOf(3), layers.scope());
   EXPECT_EQ(layers.ToStatus().message(),
             "layers[1]: jobs/a has no layer \"none\"; it has: layer0, layer1, layer2\n"
             "layers[2]: jobs/a has no layer \"neither\"");
@@ -44,7 +44,7 @@ TEST(WatchRequest, OfManyUnknownLayersIsAnsweredWithFew) {
   core::FieldErrors::Root errors;
   CheckWatchRequest(request, errors.scope());
   ASSERT_TRUE(errors.ok());
-  CheckWatchedLayers(request, NetworkOf(10'000), errors.scope());
+  CheckLayersOf(request.name(), request.layers(), NetworkOf(10'000), errors.scope());
   const absl::Status status = errors.ToStatus();
   EXPECT_LT(status.message().size(), 200'000u);
   EXPECT_THAT(std::string(status.message()), HasSubstr("layer49, ..."));

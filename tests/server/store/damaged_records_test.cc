@@ -61,7 +61,8 @@ class DamagedRecordsTest : public ::testing::Test {
 };
 
 TEST_F(DamagedRecordsTest, AJobIsPassedOverNamedAndDeleted) {
-  for (const char* damage : {"record = x'ffff'", "progress = x'ffff'", "record = x''"}) {
+  for (const char* damage :
+       {"record = x'ffff'", "progress = x'ffff'", "record = x''", "state = 3", "last_sequence = last_sequence + 1"}) {
     SCOPED_TRACE(damage);
     Damage(std::string("UPDATE jobs SET ") + damage + " WHERE id = 'b'");
     ExpectListed({"jobs/c", "jobs/a"}, {"jobs/b"});
@@ -90,6 +91,23 @@ TEST_F(DamagedRecordsTest, AnEventIsOneThatSaysSo) {
   auto found = store_->FindEvent(keys_[0], v1::EVENT_KIND_TRAIN, 1);
   ASSERT_TRUE(found.ok());
   EXPECT_FALSE(found->has_value());
+}
+
+// Whole records that are not what was written there.
+TEST_F(DamagedRecordsTest, WhatIsAnotherIsDamagedToo) {
+  Damage(
+      "UPDATE events SET payload = (SELECT payload FROM events AS e WHERE e.job = events.job AND e.sequence = 2) "
+      "WHERE sequence = 1");
+  for (const JobKey key : keys_) {
+    auto batch = store_->ReadEvents(key, {});
+    ASSERT_TRUE(batch.ok()) << batch.status();
+    EXPECT_THAT(batch->events[0]->log().text(), HasSubstr("event 1 is damaged"));
+  }
+  Damage("UPDATE events SET kind = 40 WHERE sequence = 2");
+  auto batch = store_->ReadEvents(keys_[0], {.kinds = 1 << v1::EVENT_KIND_CHECKPOINT});
+  ASSERT_TRUE(batch.ok()) << batch.status();
+  ASSERT_EQ(batch->events.size(), 1u) << "for everybody";
+  EXPECT_THAT(batch->events[0]->log().text(), HasSubstr("event 2 is damaged"));
 }
 
 TEST_F(DamagedRecordsTest, AnOperationIsPassedOverNamedAndDeleted) {

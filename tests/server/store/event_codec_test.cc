@@ -6,6 +6,8 @@
 #include <random>
 #include <string>
 
+#include "server/store/checked_bytes.h"
+
 namespace traind::server {
 namespace {
 
@@ -37,7 +39,7 @@ TEST(EventCodec, GivesBackWhatItGot) {
     v1::Event decoded;
     ASSERT_TRUE(DecodeEvent(payload, &decoded)) << layers;
     EXPECT_EQ(decoded.SerializeAsString(), event.SerializeAsString()) << layers;
-    EXPECT_LE(payload.size(), event.ByteSizeLong()) << layers;
+    EXPECT_LE(payload.size(), event.ByteSizeLong() + 5) << layers << ": and the checksum";
   }
 }
 
@@ -55,9 +57,15 @@ TEST(EventCodec, ReadsWhatOlderVersionsWrote) {
 }
 
 TEST(EventCodec, RefusesDamage) {
-  const std::string payload = EncodeEvent(Report(20));
-  ASSERT_EQ(payload[0], '\0');
+  const std::string stored = EncodeEvent(Report(20));
   v1::Event decoded;
+  for (size_t bit = 0; bit < 8 * stored.size(); ++bit) {
+    std::string flipped = stored;
+    flipped[bit / 8] = static_cast<char>(flipped[bit / 8] ^ 1 << bit % 8);
+    EXPECT_FALSE(DecodeEvent(flipped, &decoded)) << "bit " << bit;
+  }
+  const std::string payload(*Checked(stored));  // As an older version wrote it.
+  ASSERT_EQ(payload[0], '\0');
   for (size_t length = 1; length < payload.size(); ++length) {
     EXPECT_FALSE(DecodeEvent(payload.substr(0, length), &decoded)) << length;
   }

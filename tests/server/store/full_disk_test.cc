@@ -49,6 +49,11 @@ TEST(DiskReserve, IsAllocatedGivenBackInPiecesAndTakenAgain) {
     EXPECT_TRUE(reserve->CheckRoom().ok());
     EXPECT_TRUE(reserve->Release());
     EXPECT_EQ(Allocated(file), size - size / 16);
+    const DiskReserve::Room room = reserve->room();
+    EXPECT_EQ(room.reserve_bytes, size);
+    EXPECT_EQ(room.held_bytes, size - size / 16);
+    EXPECT_GT(room.total_bytes, room.free_bytes);
+    EXPECT_GT(room.free_bytes, 0);
     int pieces = 1;
     while (reserve->Release()) ++pieces;
     EXPECT_EQ(pieces, 16);

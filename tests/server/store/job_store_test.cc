@@ -9,6 +9,7 @@
 #include <ostream>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/time/clock.h"
@@ -52,6 +53,19 @@ class JobStoreTest : public ::testing::TestWithParam<Implementation> {
 INSTANTIATE_TEST_SUITE_P(All, JobStoreTest,
                          ::testing::Values(Implementation{"Sqlite", OpenSqlite}, Implementation{"Memory", OpenMemory}),
                          [](const auto& instance) { return instance.param.name; });
+
+TEST_P(JobStoreTest, CountsJobsByState) {
+  EXPECT_THAT(*store_->CountJobs(), IsEmpty());
+  v1::Job job = MakeJob("a");
+  const JobKey key = Create(*store_, job);
+  Create(*store_, MakeJob("b"));
+  job.set_state(v1::JOB_STATE_FAILED);
+  ASSERT_TRUE(store_->UpdateJob(key, job, {}).ok());
+  EXPECT_THAT(*store_->CountJobs(),
+              ElementsAre(std::pair(v1::JOB_STATE_QUEUED, 1), std::pair(v1::JOB_STATE_FAILED, 1)));
+  ASSERT_TRUE(store_->DeleteJob(key).ok());
+  EXPECT_THAT(*store_->CountJobs(), ElementsAre(std::pair(v1::JOB_STATE_QUEUED, 1)));
+}
 
 TEST_P(JobStoreTest, GivesBackWhatWasStored) {
   v1::Job job = MakeJob("a");

@@ -9,11 +9,13 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/time/clock.h"
+#include "server/store/sqlite.h"
 #include "tests/server/store/stored.h"
 #include "tests/support/temporary_folder.h"
 
@@ -29,15 +31,34 @@ class SqliteJobStoreTest : public ::testing::Test {
   SqliteJobStoreTest() { Reopen(); }
   void Reopen(int64_t max_bytes = 0) {
     store_.reset();
-    auto store = SqliteJobStore::Open({.path = path_, .max_bytes = max_bytes});
+    auto store = SqliteJobStore::Open({.path = path_, .max_bytes = max_bytes, .metrics = &metrics_});
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
   }
 
   TemporaryFolder folder_;
   const std::string path_ = folder_.path() + "/traind.db";
+  Metrics metrics_;
   std::unique_ptr<SqliteJobStore> store_;
 };
+
+// Of the times in the histogram.
+uint64_t CountOf(const Histogram& histogram) {
+  const std::vector<uint64_t> counts = histogram.Read().counts;
+  return std::accumulate(counts.begin(), counts.end(), uint64_t{0});
+}
+
+TEST_F(SqliteJobStoreTest, CountsWhatItCommits) {
+  const JobKey key = Create(*store_, MakeJob("a"));
+  v1::Job job = MakeJob("a");
+  job.set_last_sequence(1);
+  ASSERT_TRUE(store_->AppendEvents(key, job, {Train(1, 10)}).ok());
+  EXPECT_EQ(metrics_.store_changes.value(), 2);
+  EXPECT_EQ(metrics_.store_failures.value(), 0);
+  EXPECT_EQ(CountOf(metrics_.store_commit_seconds), 2u);
+  EXPECT_EQ(CountOf(metrics_.store_transaction_seconds), 2u);
+  EXPECT_GE(metrics_.store_transaction_seconds.Read().sum, metrics_.store_commit_seconds.Read().sum);
+}
 
 TEST_F(SqliteJobStoreTest, KeepsJobsAndEventsOverAReopen) {
   v1::Job job = MakeJob("a");
@@ -72,6 +93,7 @@ TEST_F(SqliteJobStoreTest, SurvivesAFullDisk) {
   }
   EXPECT_TRUE(absl::IsResourceExhausted(status)) << status;
   EXPECT_THAT(std::string(status.message()), HasSubstr("disk"));
+  EXPECT_EQ(metrics_.store_failures.value(), 1);
   ASSERT_GT(stored, 0);
   // Nothing is half there, reading goes on, and so does writing once there is room.
   EXPECT_EQ(store_->GetJob("a")->job.last_sequence(), stored);
@@ -116,6 +138,25 @@ TEST_F(SqliteJobStoreTest, TheEventsOfADeletedJobGiveTheirRoomBack) {
   Reopen();
   while (std::filesystem::file_size(path_) > before / 10) absl::SleepFor(absl::Milliseconds(5));
   EXPECT_THAT(SequencesOf(*store_, kept, {}), ElementsAre(1, 2));
+}
+
+// A change that comes meanwhile waits for one piece.
+TEST_F(SqliteJobStoreTest, TheEventsOfADeletedJobGoInPieces) {
+  const JobKey deleted = Create(*store_, MakeJob("deleted"));
+  constexpr int64_t kEvents = 20'000;
+  constexpr uint64_t kMostAtOnce = 4096;
+  std::vector<v1::Event> events;
+  for (int64_t n = 1; n <= kEvents; ++n) events.push_back(Log(n, "x"));
+  v1::Job job = MakeJob("deleted");
+  job.set_last_sequence(kEvents);
+  ASSERT_TRUE(store_->AppendEvents(deleted, job, events).ok());
+  const uint64_t before = CountOf(metrics_.store_transaction_seconds) + 1;  // With the deletion itself.
+  ASSERT_TRUE(store_->DeleteJob(deleted).ok());
+  auto reader = OpenConnection(path_, SQLITE_OPEN_READONLY);
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  while (Number(reader->get(), "SELECT COUNT(*) FROM events").value_or(1) > 0) absl::SleepFor(absl::Milliseconds(5));
+  while (Number(reader->get(), "SELECT COUNT(*) FROM doomed").value_or(1) > 0) absl::SleepFor(absl::Milliseconds(5));
+  EXPECT_GT(CountOf(metrics_.store_transaction_seconds) - before, kEvents / kMostAtOnce);
 }
 
 // While somebody reads all the time.

@@ -158,6 +158,13 @@ TEST_F(SqliteSchemaTest, NotesTheVersionThatWritesAndMigratesOnce) {
   EXPECT_THAT(Rows("SELECT version FROM written_by"), ElementsAre("0.9.9")) << "each version notes itself";
 }
 
+TEST_F(SqliteSchemaTest, AFileOfVersion010GetsUsersAndTokens) {
+  Open();
+  EXPECT_THAT(Rows("SELECT COUNT(*) FROM users"), ElementsAre("0"));
+  EXPECT_THAT(Rows("SELECT COUNT(*) FROM tokens"), ElementsAre("0"));
+  EXPECT_EQ(Open()->GetJob("finished")->job.owner(), "") << "nobody's: for administrators only, once there are users";
+}
+
 TEST_F(SqliteSchemaTest, AStepThatFailsLeavesTheOldFile) {
   std::vector<Migration> steps(Migrations().begin(), Migrations().end());
   steps.push_back({steps.back().schema + 1, "CREATE TABLE half (a); INSERT INTO no_such_table VALUES (1);"});

@@ -317,5 +317,17 @@ TEST(ThinningStore, ServesThinnedReportsInTheirPlace) {
       ElementsAre(99, 100, 102));
 }
 
+// As a rule of retention wants it of a job that ended long ago: those that are no older than any stay whole, too.
+TEST_F(StatisticsThinnerTest, OfAJobThatHasEndedTheFirstAndTheLastStayWhole) {
+  Train(100, 1);
+  thinner_->Ended(kJob);
+  while (thinner_->has_work()) thinner_->DoSome();
+  const std::string whole = absl::StrCat(" FROM events WHERE job = 1 AND kind = ", int64_t{v1::EVENT_KIND_STATISTICS});
+  EXPECT_EQ(*Number(connection_.get(), "SELECT COUNT(*)" + whole), 2);
+  EXPECT_EQ(*Number(connection_.get(), "SELECT MIN(sequence)" + whole), reports_.begin()->first);
+  EXPECT_EQ(*Number(connection_.get(), "SELECT MAX(sequence)" + whole), reports_.rbegin()->first);
+  EXPECT_EQ(*Number(connection_.get(), "SELECT COUNT(*) FROM events"), sequence_) << "an event is gone";
+}
+
 }  // namespace
 }  // namespace traind::server

@@ -3,13 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "absl/time/clock.h"
+#include <filesystem>
+
 #include "tests/support/temporary_folder.h"
 
 namespace traind::server {
 namespace {
 
-TEST(UploadStore, RemovesWhatWasAbandonedLongAgo) {
+TEST(UploadStore, NothingThatIsBeingWrittenIsRemoved) {
   TemporaryFolder path;
   auto folder = DataFolder::Open(path.path());
   ASSERT_TRUE(folder.ok()) << folder.status();
@@ -22,13 +23,17 @@ TEST(UploadStore, RemovesWhatWasAbandonedLongAgo) {
     auto sink = uploads.Begin(header);
     ASSERT_TRUE(sink.ok()) << sink.status();
     ASSERT_TRUE((*sink)->Write("12345").ok());
+    EXPECT_TRUE(absl::IsAborted(uploads.Delete("half", "")));
   }
-  ASSERT_TRUE(UploadStore::RemoveAbandoned(**folder, absl::Now() - absl::Hours(1)).ok());
   const auto upload = uploads.Get("half");
   ASSERT_TRUE(upload.ok()) << upload.status();
   EXPECT_EQ(upload->committed_bytes(), 5);
-  ASSERT_TRUE(UploadStore::RemoveAbandoned(**folder, absl::Now() + absl::Hours(1)).ok());
+  ASSERT_TRUE(uploads.Delete("half", "").ok());
   EXPECT_TRUE(absl::IsNotFound(uploads.Get("half").status()));
+  // A crash at the very beginning leaves the folder alone.
+  std::filesystem::create_directory((*folder)->Item("uploads", "bare"));
+  EXPECT_TRUE(uploads.Delete("bare", "").ok());
+  EXPECT_TRUE(absl::IsNotFound(uploads.Delete("bare", "")));
 }
 
 }  // namespace

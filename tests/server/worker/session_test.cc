@@ -61,6 +61,7 @@ class WorkerSessionTest : public ::testing::Test {
     const auto task = session_->ReceiveTask();
     ASSERT_TRUE(task.ok()) << task.status();
     EXPECT_EQ(task->threads(), 3u);
+    session_->Start();
   }
   static v1::Event EventOf(uint64_t step) {
     v1::Event event;

@@ -20,14 +20,17 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/wire/channel.h"
+#include "server/workers/spawn.h"
 #include "tests/paths.h"
 
 namespace traind::server {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::IsSupersetOf;
 using ::testing::Not;
 using ::testing::StartsWith;
 
@@ -350,6 +353,15 @@ TEST(WorkerProcessStart, RefusesATaskThatFitsNoFrame) {
   task.set_dataset_dir(std::string(kLargestFrame + 1, 'x'));
   const auto started = WorkerProcess::Start({.program = ProgramPath("traind-fake-worker")}, task, {});
   EXPECT_EQ(started.status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(WorkerEnvironment, KeepsWhatTheProgramIsLoadedWithAndNothingElse) {
+  const std::vector<const char*> ours = {"PATH=/bin",      "AWS_SECRET_ACCESS_KEY=x",  "TRAIND_DATA_DIR=/data",
+                                         "DNNL_VERBOSE=1", "LD_LIBRARY_PATH=/opt/lib", "OMP_NUM_THREADS=64",
+                                         nullptr};
+  const auto theirs = WorkerEnvironment(ours.data(), 2);
+  EXPECT_THAT(theirs, IsSupersetOf({"LD_LIBRARY_PATH=/opt/lib", "DNNL_VERBOSE=1", "OMP_NUM_THREADS=2"}));
+  for (const char* dropped : {"PATH=", "AWS_", "TRAIND_"}) EXPECT_THAT(theirs, Not(Contains(StartsWith(dropped))));
 }
 
 }  // namespace

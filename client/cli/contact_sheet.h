@@ -1,0 +1,26 @@
+// Single pictures out of the server's contact sheets. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace traind::client {
+
+struct PictureShape {
+  int64_t channels = 1;  // 1 or 3.
+  int64_t height = 0;    // In pixels, as is the next.
+  int64_t width = 0;
+};
+
+// So many rows of one picture fit into the PNG file of an answer, whatever they show; 0: not even one.
+int64_t RowsOfSheet(const PictureShape& shape);
+
+// The sheet's only column, each of its `rows` as a PNG file of its own with the same values. DATA_LOSS: the sheet is no
+// PNG file, or has another size than so many pictures have.
+absl::StatusOr<std::vector<std::string>> CutSheet(absl::string_view png, int64_t rows, const PictureShape& shape);
+
+}  // namespace traind::client

@@ -1,0 +1,34 @@
+// Classes of which one has many more training examples than another.
+#include <algorithm>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/require.h"
+#include "core/insight/rule.h"
+
+namespace traind::core {
+namespace {
+
+void LookAtClasses(const v1::ClassImbalanceRule& config, const View& view, std::vector<Sighting>& found) {
+  const auto& counts = view.data->class_counts();
+  if (counts.size() < 2) return;
+  const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
+  const double ratio = static_cast<double>(*most) / static_cast<double>(std::max<int64_t>(*least, 1));
+  if (*least > 0 && ratio <= config.most_ratio()) return;
+  Add(found, absl::StrCat("class ", least - counts.begin(), " has ", *least, " training examples, class ",
+                          most - counts.begin(), " has ", *most))
+      .Is(*least == 0 ? v1::Finding::SEVERITY_WARNING : v1::Finding::SEVERITY_INFO)
+      .Measured("largest class / smallest class", ratio, v1::Evidence::RELATION_ABOVE, config.most_ratio())
+      .Words("bring in more of the rare class, and look at its own accuracy, not at that of all");
+}
+
+const Registered<Rule, v1::ClassImbalanceRule> kClassImbalance(
+    "One class has many more examples than another.", [](v1::ClassImbalanceRule& config, const FieldErrors& errors) {
+      if (!config.has_most_ratio()) config.set_most_ratio(10);
+      Require(config.most_ratio() >= 1, errors, "most_ratio", "at least 1", config.most_ratio());
+      return std::make_unique<SimpleRule<v1::ClassImbalanceRule>>(RuleTraits{.family = Family::kAlone, .at_once = true},
+                                                                  Source::kData, config, LookAtClasses);
+    });
+
+}  // namespace
+}  // namespace traind::core

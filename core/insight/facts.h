@@ -1,0 +1,50 @@
+// What rules may know of a job before it trains: its spec, its network, its data as the spec names them.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/graph/graph.h"
+#include "traind/v1/dataset.pb.h"
+#include "traind/v1/job.pb.h"
+
+namespace traind::core {
+
+// Immutable, not owning: what it points to outlives it.
+struct Facts {
+  const Graph* graph = nullptr;        // Never null when a rule sees it.
+  int64_t batch = 0;                   // Examples of a minibatch.
+  const v1::JobSpec* spec = nullptr;   // Resolved; null: of a network alone.
+  const v1::JobSpec* given = nullptr;  // As it was submitted, which fixes change.
+  // What the network's outputs are compared with; 0 classes: with numbers.
+  std::string dataset = {};
+  int64_t classes = 0;
+  v1::ElementType element_type = v1::ELEMENT_TYPE_UNSPECIFIED;  // Of the examples as they are stored.
+  uint64_t steps_per_epoch = 0;                                 // 0: not known.
+  uint64_t total_steps = 0;                                     // 0: not known.
+  bool continues = false;  // The weights were trained before: a low first loss is no sign of anything.
+};
+
+LayerTraits TraitsOf(const Node& node);
+bool IsRelu(const Node& node);
+// Whether the layer has weights proper.
+bool HasWeights(const Node& node);
+
+// The last layer with weights, whose units differ by their targets even when they start equal; -1: there is none.
+int LastWithWeights(const Graph& graph);
+
+// What stands behind each node, by its place in the graph.
+struct Followers {
+  explicit Followers(const Graph& graph);
+
+  std::vector<bool> relu;  // A relu that is a layer of its own, right behind it.
+  // A sum that its output is a term of, perhaps after it was normalized or scaled: the other term, the shortcut of a
+  // residual block, makes its units differ.
+  std::vector<bool> sum;
+};
+
+// The loss takes a softmax of the outputs. False where the loss is not known.
+bool LossHasSoftmax(const Facts& facts);
+
+}  // namespace traind::core

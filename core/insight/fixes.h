@@ -1,0 +1,28 @@
+// Changes of a job's spec that programs can apply: what several rules suggest. Each does nothing where the spec as it
+// was submitted has no place for it (the network is a preset, say); the words of the finding stay.
+#pragma once
+
+#include <vector>
+
+#include "core/insight/rule.h"
+
+namespace traind::core {
+
+// The weights of these layers start as their activations want them: xavier under tanh and sigmoid, kaiming otherwise.
+void PatchInitializers(const Facts& facts, const std::vector<const Node*>& layers, Sighting& sighting);
+// The layer's activation becomes leaky_relu, which does not die.
+void PatchToLeakyRelu(const Facts& facts, const Node& layer, Sighting& sighting);
+// The optimizer's rate times `factor`.
+void PatchRate(const Facts& facts, double factor, Sighting& sighting);
+// The gradients are clipped to this joint norm.
+void PatchClipping(const Facts& facts, double norm, Sighting& sighting);
+// standardize behind the preprocessing that there is.
+void PatchStandardize(const Facts& facts, Sighting& sighting);
+// The rate goes down by a cosine, where it has no schedule.
+void PatchCosine(const Facts& facts, Sighting& sighting);
+// Early stopping by the evaluation loss, with the best weights, where there is none.
+void PatchEarlyStopping(const Facts& facts, Sighting& sighting);
+// Twice the threads that make minibatches.
+void PatchPrefetch(const Facts& facts, Sighting& sighting);
+
+}  // namespace traind::core

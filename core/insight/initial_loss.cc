@@ -1,0 +1,34 @@
+// A first loss far above ln C.
+#include <cmath>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/require.h"
+#include "core/insight/rule.h"
+
+namespace traind::core {
+namespace {
+
+void LookAtFirstLoss(const v1::InitialLossRule& config, const View& view, std::vector<Sighting>& found) {
+  if (view.facts.continues || view.facts.classes < 2 || !LossHasSoftmax(view.facts)) return;
+  if (!view.history.first_loss().has_value()) return;
+  const double expected = std::log(static_cast<double>(view.facts.classes));
+  const double ratio = *view.history.first_loss() / expected;
+  if (ratio <= config.most_ratio()) return;
+  Add(found, absl::StrCat("the first loss is ", *view.history.first_loss(), ", and that of ", view.facts.classes,
+                          " classes that are all as likely is ", expected))
+      .Measured("first loss / ln(classes)", ratio, v1::Evidence::RELATION_ABOVE, config.most_ratio())
+      .Words("normalize the data, and let the last layer start with smaller weights");
+}
+
+const Registered<Rule, v1::InitialLossRule> kInitialLoss(
+    "The first loss is far above ln(classes).", [](v1::InitialLossRule& config, const FieldErrors& errors) {
+      if (!config.has_most_ratio()) config.set_most_ratio(2);
+      Require(config.most_ratio() > 1, errors, "most_ratio", "above 1", config.most_ratio());
+      return std::make_unique<SimpleRule<v1::InitialLossRule>>(
+          RuleTraits{.family = Family::kInitialization, .unless_improving = true, .at_once = true}, Source::kTrain,
+          config, LookAtFirstLoss);
+    });
+
+}  // namespace
+}  // namespace traind::core

@@ -1,0 +1,37 @@
+// How rules go through a report of statistics. For the rules' own files.
+#pragma once
+
+#include <cmath>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/insight/rule.h"
+
+namespace traind::core {
+
+// Calls `look` with each layer of the report and its node, in the order of the network.
+template <class Look>
+void ForEachLayer(const View& view, const Look& look) {
+  auto layer = view.statistics->layers().begin();
+  for (const Node& node : view.facts.graph->nodes()) {
+    if (layer == view.statistics->layers().end()) return;
+    if (layer->layer() != node.name) continue;  // Reports are in the order of the network.
+    look(*layer, node);
+    ++layer;
+  }
+}
+
+// A layer's weights proper in the report.
+struct WeightsOf {
+  const Node* node;
+  const v1::ParameterStatistics* statistics;
+};
+std::vector<WeightsOf> WeightsIn(const View& view);
+
+// Root mean square of the gradient.
+inline double GradientRms(const v1::ParameterStatistics& parameter) {
+  return std::hypot(static_cast<double>(parameter.gradient_mean()), static_cast<double>(parameter.gradient_std()));
+}
+
+}  // namespace traind::core

@@ -1,0 +1,88 @@
+#include "core/insight/rule.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace traind::core {
+namespace {
+
+constexpr int kRecentStretches = 3;
+constexpr int kEarliest = 6;        // Stretches.
+constexpr double kGoodShare = 0.9;  // Of the loss to beat: what has got below it gets on.
+constexpr double kBeginning = 0.1;  // Of the job.
+
+// Of an answer that gives each class its share. Nullopt: the loss is another.
+double Entropy(const v1::DataProfile& data) {
+  double examples = 0, sum = 0;
+  for (const int64_t count : data.class_counts()) examples += static_cast<double>(count);
+  for (const int64_t count : data.class_counts()) {
+    if (count > 0) sum -= static_cast<double>(count) / examples * std::log(static_cast<double>(count) / examples);
+  }
+  return sum;
+}
+
+// More than half of what was won, and not a little noise near zero.
+bool HasLost(const History& history, double to_beat, double recent) {
+  return recent - history.best_loss() > 0.5 * (to_beat - history.best_loss()) && recent > 1.5 * history.best_loss();
+}
+
+}  // namespace
+
+Sighting& Sighting::At(const Node& layer) {
+  finding.set_layer(layer.name);
+  return *this;
+}
+
+Sighting& Sighting::AtTensor(const std::string& tensor) {
+  finding.set_tensor(tensor);
+  return *this;
+}
+
+Sighting& Sighting::Is(v1::Finding::Severity severity) {
+  finding.set_severity(severity);
+  return *this;
+}
+
+Sighting& Sighting::Measured(const std::string& quantity, double value, v1::Evidence::Relation relation,
+                             double threshold) {
+  finding.mutable_evidence()->set_quantity(quantity);
+  finding.mutable_evidence()->set_value(value);
+  finding.mutable_evidence()->set_relation(relation);
+  finding.mutable_evidence()->set_threshold(threshold);
+  return *this;
+}
+
+Sighting& Sighting::Words(const std::string& words) {
+  finding.mutable_fix()->set_words(words);
+  return *this;
+}
+
+Sighting& Add(std::vector<Sighting>& found, std::string cause) {
+  Sighting& sighting = found.emplace_back();
+  sighting.finding.set_severity(v1::Finding::SEVERITY_WARNING);
+  sighting.finding.set_cause(std::move(cause));
+  return sighting;
+}
+
+double LossToBeat(const View& view) {
+  const double first = view.history.first_loss().value_or(view.history.whole().front().loss);
+  const bool guessed = view.data != nullptr && view.data->class_counts_size() > 1 && LossHasSoftmax(view.facts);
+  return guessed ? std::min(first, Entropy(*view.data)) : first;
+}
+
+bool PastBeginning(const View& view, double share) {
+  double steps = share * static_cast<double>(view.facts.total_steps);
+  if (view.facts.steps_per_epoch > 0) steps = std::min(steps, static_cast<double>(view.facts.steps_per_epoch));
+  return static_cast<double>(view.step) >= steps && view.history.stretches() >= kEarliest;
+}
+
+Course CourseOf(const View& view) {
+  const History& history = view.history;
+  if (history.stretches() < kRecentStretches) return Course::kUnknown;
+  const double recent = history.RecentLoss(kRecentStretches), to_beat = LossToBeat(view);
+  const double most = view.facts.continues ? 1.5 * to_beat : kGoodShare * to_beat;
+  if (recent <= most && !HasLost(history, to_beat, recent)) return Course::kGood;
+  return PastBeginning(view, kBeginning) ? Course::kBad : Course::kUnknown;
+}
+
+}  // namespace traind::core

@@ -1,0 +1,48 @@
+// Two layers with weights and nothing between them but what is linear, too.
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "core/insight/rule.h"
+
+namespace traind::core {
+namespace {
+
+// The layer whose weights the node's input comes from through what changes no more than scale and shape; null: there is
+// a nonlinearity, or more than one way.
+const Node* LinearSource(const Graph& graph, const Node& node) {
+  if (node.inputs.size() != 1 || node.inputs[0] == Node::kNetworkInput) return nullptr;
+  const Node& before = graph.nodes()[node.inputs[0]];
+  if (before.activation != nullptr) return nullptr;
+  if (HasWeights(before)) return &before;
+  return before.kind == "flatten" || before.kind == "dropout" ? LinearSource(graph, before) : nullptr;
+}
+
+// Whether the first one makes the numbers fewer: then it is a bottleneck, and the two are not one.
+bool IsBottleneck(const Node& first, const Node& second) {
+  const int64_t between = Elements(first.pre_activation);
+  const int64_t before = first.input_shapes.empty() ? 0 : Elements(first.input_shapes[0]);
+  return between < before && between < Elements(second.pre_activation);
+}
+
+void LookForLinearPairs(const v1::TwoLinearLayersRule&, const View& view, std::vector<Sighting>& found) {
+  const Graph& graph = *view.facts.graph;
+  for (const Node& node : graph.nodes()) {
+    if (!HasWeights(node) || TraitsOf(node).weight_initializer.empty()) continue;
+    const Node* first = LinearSource(graph, node);
+    if (first == nullptr || TraitsOf(*first).weight_initializer.empty() || IsBottleneck(*first, node)) continue;
+    Add(found, absl::StrCat("nothing but linear layers between \"", first->name, "\" and it: the two can do no more ",
+                            "than one"))
+        .At(node)
+        .Words(absl::StrCat("give \"", first->name, "\" an activation"));
+  }
+}
+
+const Registered<Rule, v1::TwoLinearLayersRule> kTwoLinearLayers(
+    "Two linear layers in a row can do no more than one.", [](v1::TwoLinearLayersRule& config, const FieldErrors&) {
+      return std::make_unique<SimpleRule<v1::TwoLinearLayersRule>>(
+          RuleTraits{.family = Family::kNetwork, .unless_improving = true, .at_once = true}, Source::kSpec, config,
+          LookForLinearPairs);
+    });
+
+}  // namespace
+}  // namespace traind::core

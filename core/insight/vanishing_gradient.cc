@@ -1,0 +1,46 @@
+// Gradients that are nearly gone before they reach the first layers (slides 11 and 50).
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/require.h"
+#include "core/insight/fixes.h"
+#include "core/insight/layers.h"
+
+namespace traind::core {
+namespace {
+
+void LookForVanishing(const v1::VanishingGradientRule& config, const View& view, std::vector<Sighting>& found) {
+  const std::vector<WeightsOf> weights = WeightsIn(view);
+  double largest_behind = 0, ratio = 1;
+  int first = -1, small = 0;
+  for (int i = static_cast<int>(weights.size()) - 1; i >= 0; --i) {
+    const double rms = GradientRms(*weights[i].statistics);
+    if (largest_behind > 0 && rms < config.least_ratio() * largest_behind) {
+      first = i;
+      ratio = rms / largest_behind;
+      ++small;
+    }
+    largest_behind = std::max(largest_behind, rms);
+  }
+  if (first < 0) return;
+  const Node& node = *weights[first].node;
+  Sighting& sighting = Add(found, absl::StrCat("its gradient is ", ratio == 0 ? "zero" : "nearly gone", ", as that of ",
+                                               small, " of ", weights.size(), " layers with weights"));
+  sighting.At(node)
+      .Measured("gradient / largest gradient behind it", ratio, v1::Evidence::RELATION_BELOW, config.least_ratio())
+      .Words("use relu with kaiming, put batch_norm between the layers, or a residual block around them");
+}
+
+const Registered<Rule, v1::VanishingGradientRule> kVanishingGradient(
+    "Gradients that are nearly gone before they reach the first layers (slides 11 and 50).",
+    [](v1::VanishingGradientRule& config, const FieldErrors& errors) {
+      if (!config.has_least_ratio()) config.set_least_ratio(1e-3);
+      Require(config.least_ratio() > 0 && config.least_ratio() < 1, errors, "least_ratio", "in (0, 1)",
+              config.least_ratio());
+      return std::make_unique<SimpleRule<v1::VanishingGradientRule>>(
+          RuleTraits{.family = Family::kGradient, .slide = 50, .unless_improving = true}, Source::kStatistics, config,
+          LookForVanishing);
+    });
+
+}  // namespace
+}  // namespace traind::core

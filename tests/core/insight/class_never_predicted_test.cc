@@ -1,0 +1,28 @@
+// Classes that are never the answer.
+#include "gmock/gmock.h"
+#include "tests/support/insight_log.h"
+
+namespace traind::core {
+namespace {
+
+void Answer(InsightLog& log, int64_t threes) {
+  log.Data(log.Profile());
+  for (uint64_t step = 100; step <= 500; step += 100) {
+    log.Evaluation(step, 1, {1000, 1000, 1000, threes, 1000, 1000, 1000, 1000, 1000, 1000});
+  }
+}
+
+TEST(ClassNeverPredicted, IsSaidWithItsNumber) {
+  InsightLog log;
+  Answer(log, 0);
+  EXPECT_EQ(log.Find("class_never_predicted/test").cause(), "class 3 is never the answer");
+}
+
+TEST(ClassNeverPredicted, OneAnswerIsEnough) {
+  InsightLog log;
+  Answer(log, 1);
+  EXPECT_FALSE(log.IsOpen("class_never_predicted/test"));
+}
+
+}  // namespace
+}  // namespace traind::core

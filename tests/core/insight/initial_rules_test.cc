@@ -1,0 +1,58 @@
+// initialization_scale and initial_loss.
+#include "gmock/gmock.h"
+#include "tests/support/insight_log.h"
+
+namespace traind::core {
+namespace {
+
+constexpr char kDeep[] = R"(
+  network {
+    layers { name: "l1" dense { units: 100 weight_init { normal { std: 0.01 } } } activation { tanh {} } }
+    layers { name: "l2" dense { units: 100 weight_init { normal { std: 0.01 } } } activation { tanh {} } }
+    layers { name: "l3" dense { units: 100 weight_init { normal { std: 0.01 } } } activation { tanh {} } }
+    layers { name: "l4" dense { units: 100 weight_init { normal { std: 0.01 } } } activation { tanh {} } }
+    layers { name: "out" dense { units: 10 } }
+  }
+  data { dataset: "images" preprocessing { standardize {} } } batch_size: 100 epochs: 1)";
+
+v1::StatisticsReport Deviations(const InsightLog& log, const std::vector<float>& stds) {
+  v1::StatisticsReport report = log.Report();
+  for (size_t i = 0; i < stds.size(); ++i) report.mutable_layers(static_cast<int>(i))->set_std(stds[i]);
+  return report;
+}
+
+TEST(InitializationScale, OutputsThatShrinkFromLayerToLayer) {
+  InsightLog log(kDeep);
+  log.Run(600, InsightLog::Stays, Deviations(log, {0.49F, 0.29F, 0.11F, 0.05F}));
+  const v1::Finding finding = log.Find("initialization_scale/l2");
+  EXPECT_EQ(finding.severity(), v1::Finding::SEVERITY_WARNING);
+  EXPECT_EQ(finding.first_step(), 1u);
+  EXPECT_TRUE(finding.fix().patch().network().layers(0).dense().weight_init().has_xavier());
+}
+
+TEST(InitializationScale, OutputsThatGrow) {
+  InsightLog log(kDeep);
+  log.Run(1, InsightLog::Stays, Deviations(log, {1, 3, 9, 30}));
+  EXPECT_EQ(log.Find("initialization_scale/l2").evidence().relation(), v1::Evidence::RELATION_ABOVE);
+}
+
+// What the lecture measures with tanh and xavier, and with relu and kaiming.
+TEST(InitializationScale, TheLecturesHealthyTablesAreNone) {
+  InsightLog xavier(kDeep), kaiming(kDeep);
+  xavier.Run(1, InsightLog::Stays, Deviations(xavier, {0.63F, 0.49F, 0.41F, 0.36F}));
+  kaiming.Run(1, InsightLog::Stays, Deviations(kaiming, {0.83F, 0.83F, 0.84F, 0.83F}));
+  EXPECT_FALSE(xavier.IsOpen("initialization_scale/l2"));
+  EXPECT_FALSE(kaiming.IsOpen("initialization_scale/l2"));
+}
+
+TEST(InitialLoss, FarAboveLnCIsSaid) {
+  InsightLog high, sound;
+  high.Run(
+      600, [](uint64_t step) { return step < 50 ? 40 : 2.3; }, high.Report());
+  sound.Run(600, InsightLog::Stays, sound.Report());
+  EXPECT_NEAR(high.Find("initial_loss").evidence().value(), 40 / 2.302585, 1e-3);
+  EXPECT_FALSE(sound.IsOpen("initial_loss"));
+}
+
+}  // namespace
+}  // namespace traind::core

@@ -1,0 +1,35 @@
+// An evaluation loss that goes up while the training loss goes down.
+#include <algorithm>
+
+#include "gmock/gmock.h"
+#include "tests/support/insight_log.h"
+
+namespace traind::core {
+namespace {
+
+void Evaluate(InsightLog& log, double slope) {
+  for (uint64_t step = 100; step <= 1000; step += 100) {
+    log.Run(step, InsightLog::Falls, log.Report());
+    const auto late = static_cast<double>(step > 400 ? step - 400 : 0);
+    log.Evaluation(step, InsightLog::Falls(std::min<uint64_t>(step, 400)) + slope * late);
+  }
+}
+
+TEST(Overfitting, AnEvaluationLossThatGoesUpIsSaidOfItsSplit) {
+  InsightLog log;
+  Evaluate(log, 0.002);
+  const v1::Finding finding = log.Find("overfitting/test");
+  EXPECT_EQ(finding.severity(), v1::Finding::SEVERITY_WARNING);
+  EXPECT_EQ(finding.split(), "test");
+  EXPECT_EQ(finding.slide(), 68u);
+  EXPECT_TRUE(finding.fix().patch().early_stopping().restore_best());
+}
+
+TEST(Overfitting, OneThatStandsStillIsNone) {
+  InsightLog log;
+  Evaluate(log, 0);
+  EXPECT_FALSE(log.IsOpen("overfitting/test"));
+}
+
+}  // namespace
+}  // namespace traind::core
