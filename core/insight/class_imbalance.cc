@@ -11,7 +11,9 @@ namespace {
 
 void LookAtClasses(const v1::ClassImbalanceRule& config, const View& view, std::vector<Sighting>& found) {
   const auto& counts = view.data->class_counts();
-  if (counts.size() < 2) return;
+  if (std::count_if(counts.begin(), counts.end(), [](int64_t count) { return count > 0; }) < 2) {
+    return;  // constant_labels says so.
+  }
   const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
   const double ratio = static_cast<double>(*most) / static_cast<double>(std::max<int64_t>(*least, 1));
   if (*least > 0 && ratio <= config.most_ratio()) return;

@@ -1,8 +1,25 @@
 #include "core/insight/facts.h"
 
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <string_view>
+
 #include "core/kinds/loss.h"
 
 namespace traind::core {
+namespace {
+
+// A convolution with fixed weights is a matrix, and so are sums, means and what a batch normalization does at test
+// time.
+bool IsLinear(const Node& node) {
+  static constexpr std::array<std::string_view, 12> kLinear = {
+      "dense",    "conv2d",          "drop_connect", "batch_norm", "dropout",       "flatten",
+      "avg_pool", "global_avg_pool", "add",          "concat",     "scalar_affine", "stochastic_depth"};
+  return node.activation == nullptr && std::find(kLinear.begin(), kLinear.end(), node.kind) != kLinear.end();
+}
+
+}  // namespace
 
 LayerTraits TraitsOf(const Node& node) { return node.layer ? node.layer->traits() : LayerTraits(); }
 
@@ -23,7 +40,22 @@ int LastWithWeights(const Graph& graph) {
   return last;
 }
 
-Followers::Followers(const Graph& graph) : relu(graph.nodes().size()), sum(graph.nodes().size()) {
+bool IsLinear(const Graph& graph) {
+  const int last = LastWithWeights(graph);
+  int64_t narrowest = std::numeric_limits<int64_t>::max();  // Of what stands between.
+  for (int i = 0; i < static_cast<int>(graph.nodes().size()); ++i) {
+    const Node& node = graph.nodes()[i];
+    if (!IsLinear(node)) return false;
+    if (HasWeights(node) && i != last) narrowest = std::min(narrowest, Elements(node.output));
+  }
+  const bool several = narrowest != std::numeric_limits<int64_t>::max();
+  return several && narrowest >= std::min(Elements(graph.input_shape()), Elements(graph.output().output));
+}
+
+Followers::Followers(const Graph& graph)
+    : relu(graph.nodes().size()), sum(graph.nodes().size()), batch_norm(graph.nodes().size()) {
+  std::vector<int> readers(graph.nodes().size()), normalizing(graph.nodes().size());
+  if (!graph.nodes().empty()) ++readers[graph.output_index()];  // The loss.
   for (size_t i = graph.nodes().size(); i-- > 0;) {
     const Node& node = graph.nodes()[i];
     const LayerTraits traits = TraitsOf(node);
@@ -31,7 +63,12 @@ Followers::Followers(const Graph& graph) : relu(graph.nodes().size()), sum(graph
       if (input == Node::kNetworkInput) continue;
       if (!node.layer && IsRelu(node)) relu[input] = true;
       if (traits.sums_inputs || (traits.channelwise && sum[i])) sum[input] = true;
+      ++readers[input];
+      if (traits.normalizes_over_batch) ++normalizing[input];
     }
+  }
+  for (size_t i = 0; i < graph.nodes().size(); ++i) {
+    batch_norm[i] = graph.nodes()[i].activation == nullptr && readers[i] > 0 && readers[i] == normalizing[i];
   }
 }
 

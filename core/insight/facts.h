@@ -34,6 +34,10 @@ bool HasWeights(const Node& node);
 // The last layer with weights, whose units differ by their targets even when they start equal; -1: there is none.
 int LastWithWeights(const Graph& graph);
 
+// Whether the network has several layers with weights and nothing but what is linear at test time, so that they can do
+// no more than one. False where a layer in between has fewer numbers than the input and the output have: that is meant.
+bool IsLinear(const Graph& graph);
+
 // What stands behind each node, by its place in the graph.
 struct Followers {
   explicit Followers(const Graph& graph);
@@ -42,6 +46,8 @@ struct Followers {
   // A sum that its output is a term of, perhaps after it was normalized or scaled: the other term, the shortcut of a
   // residual block, makes its units differ.
   std::vector<bool> sum;
+  // A batch normalization and nothing else, right behind it, before an activation.
+  std::vector<bool> batch_norm;
 };
 
 // The loss takes a softmax of the outputs. False where the loss is not known.

@@ -7,11 +7,6 @@ namespace {
 
 constexpr size_t kMostBytes = 16 << 10;  // Of a patch: findings are bounded, and so are events.
 
-v1::JobSpec& Patch(const std::string& path, Sighting& sighting) {
-  sighting.finding.mutable_fix()->mutable_mask()->add_paths(path);
-  return *sighting.finding.mutable_fix()->mutable_patch();
-}
-
 // Where the layer's kind says how its weight starts; null: nowhere.
 v1::Initializer* WeightInitializer(const Node& node, v1::Layer& layer) {
   const auto* kind = KindField(layer);
@@ -30,11 +25,71 @@ void Suit(const Node& node, v1::Initializer& initializer) {
   squashes ? static_cast<void>(initializer.mutable_xavier()) : static_cast<void>(initializer.mutable_kaiming());
 }
 
+// Leaves the bias of a layer out; false where its kind has no such field.
+bool LeaveOutBias(v1::Layer& layer) {
+  const auto* kind = KindField(layer);
+  if (kind == nullptr || IsExtension(*kind)) return false;
+  google::protobuf::Message& config = *layer.GetReflection()->MutableMessage(&layer, kind);
+  const auto* field = config.GetDescriptor()->FindFieldByName("bias");
+  if (field == nullptr || field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_BOOL) return false;
+  config.GetReflection()->SetBool(&config, field, false);
+  return true;
+}
+
+v1::Layer* LayerOf(v1::Network& network, const std::string& name) {
+  const auto own = std::find_if(network.mutable_layers()->begin(), network.mutable_layers()->end(),
+                                [&](const v1::Layer& one) { return one.name() == name && !one.has_block(); });
+  return own == network.mutable_layers()->end() ? nullptr : &*own;
+}
+
 }  // namespace
 
+v1::JobSpec& Patch(const std::string& path, Sighting& sighting) {
+  sighting.finding.mutable_fix()->mutable_mask()->add_paths(path);
+  return *sighting.finding.mutable_fix()->mutable_patch();
+}
+
+const v1::Network* GivenNetwork(const Facts& facts) {
+  const bool small = facts.given != nullptr && facts.given->network().ByteSizeLong() <= kMostBytes;
+  return small ? &facts.given->network() : nullptr;
+}
+
+void PatchWithoutBias(const Facts& facts, const std::vector<const Node*>& layers, Sighting& sighting) {
+  if (GivenNetwork(facts) == nullptr) return;
+  v1::Network network = *GivenNetwork(facts);
+  bool changed = false;
+  for (const Node* node : layers) {
+    v1::Layer* layer = LayerOf(network, node->name);
+    changed |= layer != nullptr && LeaveOutBias(*layer);
+  }
+  if (changed) *Patch("network", sighting).mutable_network() = std::move(network);
+}
+
+void PatchRelu(const Facts& facts, Sighting& sighting) {
+  if (GivenNetwork(facts) == nullptr) return;
+  v1::Network network = *GivenNetwork(facts);
+  const Graph& graph = *facts.graph;
+  const Followers behind(graph);
+  const int last = LastWithWeights(graph);
+  bool changed = false;
+  for (int i = 0; i < last; ++i) {
+    const Node* node = &graph.nodes()[i];
+    if (!HasWeights(*node)) continue;
+    for (int k = i + 1; behind.batch_norm[i] && k < last; ++k) {
+      const std::vector<int>& inputs = graph.nodes()[k].inputs;
+      if (std::find(inputs.begin(), inputs.end(), i) != inputs.end()) node = &graph.nodes()[k];
+    }
+    v1::Layer* layer = LayerOf(network, node->name);
+    if (layer == nullptr || layer->has_activation()) continue;
+    layer->mutable_activation()->mutable_relu();
+    changed = true;
+  }
+  if (changed) *Patch("network", sighting).mutable_network() = std::move(network);
+}
+
 void PatchInitializers(const Facts& facts, const std::vector<const Node*>& layers, Sighting& sighting) {
-  if (facts.given == nullptr || facts.given->network().ByteSizeLong() > kMostBytes) return;
-  v1::Network network = facts.given->network();
+  if (GivenNetwork(facts) == nullptr) return;
+  v1::Network network = *GivenNetwork(facts);
   bool changed = false;
   for (v1::Layer& layer : *network.mutable_layers()) {
     const auto node = std::find_if(layers.begin(), layers.end(),
@@ -48,8 +103,8 @@ void PatchInitializers(const Facts& facts, const std::vector<const Node*>& layer
 }
 
 void PatchToLeakyRelu(const Facts& facts, const Node& layer, Sighting& sighting) {
-  if (facts.given == nullptr || facts.given->network().ByteSizeLong() > kMostBytes) return;
-  v1::Network network = facts.given->network();
+  if (GivenNetwork(facts) == nullptr) return;
+  v1::Network network = *GivenNetwork(facts);
   const auto own = std::find_if(network.mutable_layers()->begin(), network.mutable_layers()->end(),
                                 [&](const v1::Layer& one) { return one.name() == layer.name; });
   if (own == network.mutable_layers()->end() || !own->activation().has_relu()) return;

@@ -2,16 +2,30 @@
 // was submitted has no place for it (the network is a preset, say); the words of the finding stay.
 #pragma once
 
+#include <functional>
+#include <string>
 #include <vector>
 
 #include "core/insight/rule.h"
 
 namespace traind::core {
 
+// For a change that is one rule's own: names the field of the spec, whose new value the rule then writes.
+v1::JobSpec& Patch(const std::string& path, Sighting& sighting);
+// The network as it was submitted, to be changed and to stand in a patch; null: it is not known, or too large for that.
+const v1::Network* GivenNetwork(const Facts& facts);
+
+// What `change` makes of the network as it was submitted; false: it changed nothing. A network of more than 16 KiB is
+// left alone: findings are bounded.
+void PatchNetwork(const Facts& facts, Sighting& sighting, const std::function<bool(v1::Network& network)>& change);
 // The weights of these layers start as their activations want them: xavier under tanh and sigmoid, kaiming otherwise.
 void PatchInitializers(const Facts& facts, const std::vector<const Node*>& layers, Sighting& sighting);
 // The layer's activation becomes leaky_relu, which does not die.
 void PatchToLeakyRelu(const Facts& facts, const Node& layer, Sighting& sighting);
+// These layers have no bias.
+void PatchWithoutBias(const Facts& facts, const std::vector<const Node*>& layers, Sighting& sighting);
+// The hidden layers with weights get a relu, behind the batch normalization where they have one.
+void PatchRelu(const Facts& facts, Sighting& sighting);
 // The optimizer's rate times `factor`.
 void PatchRate(const Facts& facts, double factor, Sighting& sighting);
 // The gradients are clipped to this joint norm.

@@ -1,4 +1,4 @@
-// Two layers with weights and nothing between them but what is linear, too.
+// Two layers with weights and nothing between them but what is linear, too, in a network that is not linear as a whole.
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -26,6 +26,7 @@ bool IsBottleneck(const Node& first, const Node& second) {
 
 void LookForLinearPairs(const v1::TwoLinearLayersRule&, const View& view, std::vector<Sighting>& found) {
   const Graph& graph = *view.facts.graph;
+  if (IsLinear(graph)) return;  // no_activation says so of them all.
   for (const Node& node : graph.nodes()) {
     if (!HasWeights(node) || TraitsOf(node).weight_initializer.empty()) continue;
     const Node* first = LinearSource(graph, node);

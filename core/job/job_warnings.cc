@@ -33,17 +33,6 @@ void WarnOfDecay(const v1::Optimizer& optimizer, std::vector<std::string>& warni
                                   KindName(optimizer), " and Caffe call weight_decay is coupled_weight_decay"));
 }
 
-void WarnOfWarmup(const v1::JobSpec& spec, int64_t examples, std::vector<std::string>& warnings) {
-  const uint64_t steps = RoundSteps(spec, StepsPerEpoch(spec, examples));
-  const uint64_t warmup = spec.optimizer().schedule().warmup_steps();
-  if (steps == 0 || warmup < steps) return;
-  const bool rounds = spec.has_lottery_ticket();
-  warnings.push_back(absl::StrCat("optimizer.schedule.warmup_steps are ", warmup, ", and ",
-                                  rounds ? "each round" : "the job", " has ", steps, " steps: learning_rate reaches ",
-                                  100 * steps / warmup, " % of ", spec.optimizer().learning_rate(),
-                                  ", and the rest of the schedule never comes"));
-}
-
 // Statistics over one example: its own values are their mean.
 void WarnOfLastBatch(const v1::JobSpec& spec, const Graph& graph, int64_t examples,
                      std::vector<std::string>& warnings) {
@@ -85,13 +74,19 @@ std::vector<std::string> NetworkWarnings(const Graph& graph, int64_t batch) {
 
 std::vector<std::string> JobWarnings(const v1::JobSpec& spec, const v1::JobSpec& given, const Graph& graph,
                                      const v1::Dataset& dataset) {
+  const v1::DatasetSplit* train = FindSplit(dataset, spec.data().train_split());
+  const int64_t examples = train == nullptr ? 0 : LimitedTo(spec.data().max_train_examples(), train->num_examples());
+  const uint64_t steps_per_epoch = StepsPerEpoch(spec, examples);
   std::vector<std::string> warnings = WarningsOf({.graph = &graph,
                                                   .batch = spec.batch_size(),
                                                   .spec = &spec,
                                                   .given = &given,
                                                   .dataset = dataset.name(),
                                                   .classes = dataset.num_classes(),
-                                                  .element_type = dataset.element_type()});
+                                                  .element_type = dataset.element_type(),
+                                                  .steps_per_epoch = steps_per_epoch,
+                                                  .total_steps = TotalSteps(spec, steps_per_epoch),
+                                                  .continues = spec.has_initial_weights()});
   WarnOfPenalties(given.network(), graph, warnings);
   WarnOfDecay(spec.optimizer(), warnings);
   if (spec.data().train_split() == spec.data().evaluation_split()) {
@@ -103,11 +98,8 @@ std::vector<std::string> JobWarnings(const v1::JobSpec& spec, const v1::JobSpec&
                      "validation or dev beside the one that is trained on, so that overfitting will not ",
                      "show and no checkpoint is the best; import it with one, or say ", "evaluation_split: \"none\""));
   }
-  const v1::DatasetSplit* train = FindSplit(dataset, spec.data().train_split());
   if (train == nullptr) return warnings;
-  const int64_t examples = LimitedTo(spec.data().max_train_examples(), train->num_examples());
   WarnOfLastBatch(spec, graph, examples, warnings);
-  WarnOfWarmup(spec, examples, warnings);
   WarnOfPatience(spec, examples, warnings);
   return warnings;
 }

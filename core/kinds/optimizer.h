@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/base/registry.h"
@@ -38,6 +39,8 @@ class Optimizer {
   virtual float initial_value(int /*slot*/) const { return 0; }
   virtual double default_learning_rate() const = 0;
   virtual double default_weight_decay() const { return 0; }
+  // The least and the largest learning rate that it is used with: those of sgd, whose steps have the gradient's size.
+  virtual std::pair<double, double> usual_learning_rates() const { return {1e-4, 1}; }
 
   // Updates weights and slots. Called by several threads for different chunks; allocates nothing.
   virtual void Update(const Step& step, const Chunk& chunk) const = 0;

@@ -4,6 +4,7 @@
 //   w -= lr weight_decay w;  w -= lr m / (1 - beta1^t) / (sqrt(s / (1 - beta2^t)) + epsilon)
 #include <cmath>
 #include <memory>
+#include <utility>
 
 #include "core/base/require.h"
 #include "core/base/vectorize.h"
@@ -38,6 +39,7 @@ class AdamOptimizer final : public Optimizer {
 
   std::vector<std::string_view> slots() const override { return {"exp_avg", "exp_avg_sq"}; }
   double default_learning_rate() const override { return 0.001; }
+  std::pair<double, double> usual_learning_rates() const override { return {1e-5, 1e-2}; }
   double default_weight_decay() const override { return default_weight_decay_; }
 
   void Update(const Step& step, const Chunk& chunk) const override {

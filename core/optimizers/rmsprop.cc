@@ -2,6 +2,7 @@
 // epsilon) and w -= lr b, as in PyTorch.
 #include <cmath>
 #include <memory>
+#include <utility>
 
 #include "core/base/require.h"
 #include "core/base/vectorize.h"
@@ -47,6 +48,7 @@ class RmsPropOptimizer final : public Optimizer {
     return {"square_avg", "momentum"};
   }
   double default_learning_rate() const override { return 0.01; }
+  std::pair<double, double> usual_learning_rates() const override { return {1e-5, 1e-2}; }
 
   void Update(const Step& step, const Chunk& chunk) const override {
     const RmsPropNumbers numbers = {
