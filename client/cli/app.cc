@@ -117,6 +117,7 @@ int RunTrainctl(const std::vector<std::string>& arguments, const Console& consol
   AddVerbCommands(app, context);
   AddLogsCommand(app, context);
   AddFindingCommands(app, context);
+  AddFixCommand(app, context);
   AddWaitCommand(app, context);
   AddNetworkCommands(app, context);
   AddSchemaCommand(app, context);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "client/cli/auto_fix.h"
 #include "client/cli/commands.h"
 #include "client/cli/flags.h"
 #include "client/cli/labels.h"
@@ -111,11 +112,11 @@ int SubmitCommand(const Context& context, const SubmitOptions& options) {
   return kOk;
 }
 
-int RunCommand(const Context& context, const SubmitOptions& options, const WatchOptions& watch) {
+int RunCommand(const Context& context, const SubmitOptions& options, const WatchOptions& watch, int most_fixes) {
   v1::Job job;
   if (const int code = Submit(context, options, &job); code != kOk) return code;
   context.Note(absl::StrCat(job.name(), " submitted; Ctrl-C detaches"));
-  return WatchJob(context, job.name(), watch);
+  return most_fixes > 0 ? WatchAndFix(context, job.name(), watch, most_fixes) : WatchJob(context, job.name(), watch);
 }
 
 // The checkpoint to begin with: "jobs/cnn/checkpoints/400".
@@ -197,19 +198,30 @@ void AddFork(CLI::App& app, Context& context) {
 void AddSubmitCommands(CLI::App& app, Context& context) {
   {
     CLI::App& command = *app.add_subcommand("run", "Submit a job and watch it; the exit code is 0 if it SUCCEEDED");
-    command.footer(
-        absl::StrCat("Examples:\n"
-                     "  trainctl run job.textproto\n"
-                     "  trainctl run job.textproto --job-id cnn --set epochs=1\n"
-                     "  trainctl run job.textproto --set network.layers[conv1].conv2d.kernel=[5,5]\n"
-                     "Ctrl-C detaches: the job goes on, `trainctl watch JOB` looks at it again.\n\n",
-                     kJobFileHelp));
+    command.footer(absl::StrCat(
+        "Examples:\n"
+        "  trainctl run job.textproto\n"
+        "  trainctl run job.textproto --job-id cnn --set epochs=1\n"
+        "  trainctl run job.textproto --set network.layers[conv1].conv2d.kernel=[5,5]\n"
+        "  trainctl run job.textproto --auto-fix 2     fixes what is found in it, if that is proven to help\n"
+        "Ctrl-C detaches: the job goes on, `trainctl watch JOB` looks at it again.\n\n",
+        kJobFileHelp));
     auto options = std::make_shared<SubmitOptions>();
     auto watch = std::make_shared<WatchOptions>();
     DeclareSubmit(command, *options);
     AddWatchFlags(command, *watch);
-    command.callback([&context, options, watch] {
-      context.action = [&context, options, watch] { return RunCommand(context, *options, *watch); };
+    auto most_fixes = std::make_shared<int>(0);
+    command
+        .add_option("--auto-fix", *most_fixes,
+                    "Try the fixes of what is found, at most N of them (1 without a number): each in two jobs, with it "
+                    "and without; the job goes on with those that help")
+        ->expected(0, 1)
+        ->check(CLI::Range(0, 20))
+        ->type_name("N");
+    command.callback([&context, options, watch, most_fixes] {
+      context.action = [&context, options, watch, most_fixes] {
+        return RunCommand(context, *options, *watch, *most_fixes);
+      };
     });
   }
   {

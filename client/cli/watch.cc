@@ -126,6 +126,10 @@ int Detach(const Context& context, const std::string& name) {
 
 }  // namespace
 
+bool IsLive(const Context& context, const WatchOptions& options) {
+  return context.console.out_is_terminal && !context.json && !context.quiet && !options.plain;
+}
+
 void AddWatchFlags(CLI::App& command, WatchOptions& options) {
   command.add_flag("--plain", options.plain, "Lines, as in a pipe, also on a terminal");
   command.add_flag("--linear", options.linear, "Histograms with linear instead of logarithmic heights");
@@ -134,7 +138,7 @@ void AddWatchFlags(CLI::App& command, WatchOptions& options) {
 
 int WatchJob(const Context& context, const std::string& name, const WatchOptions& options) {
   ConnectionState connection;
-  const bool live = context.console.out_is_terminal && !context.json && !context.quiet && !options.plain;
+  const bool live = IsLive(context, options);
   const bool lines = !live && !context.json && !context.quiet;
   Client client = context.MakeClient([&](const absl::Status& failure, absl::Duration) {
     if (!live && connection.text().empty()) context.Note("connection lost, trying again");
@@ -171,8 +175,9 @@ int WatchJob(const Context& context, const std::string& name, const WatchOptions
     next_frame = absl::Now() + kFrameTime;
   };
   bool error_line = false;  // The last event told the error.
+  bool stopped = false;     // By options.until.
   std::optional<absl::Status> ended;
-  while (!ended && !signals.interrupted()) {
+  while (!ended && !stopped && !signals.interrupted()) {
     const auto events = receiver.queue().Take(kFrameTime);
     for (const v1::Event& event : events) {
       view.Apply(event);
@@ -183,6 +188,8 @@ int WatchJob(const Context& context, const std::string& name, const WatchOptions
       if (live && event.has_state()) {
         if (job = client.GetJob(name, v1::JOB_VIEW_BASIC); job.ok()) view.SetJob(*job);
       }
+      if (options.until && options.until(event)) stopped = true;
+      if (stopped) break;
     }
     if (!events.empty()) queue.HeardOf(view);
     if ((live || lines) && queue.Refresh(client, view) && lines) {
@@ -197,6 +204,7 @@ int WatchJob(const Context& context, const std::string& name, const WatchOptions
   }
   if (live) draw();
   screen.reset();
+  if (stopped) return kOk;
   if (!ended) return Detach(context, name);
   if (!ended->ok()) return context.Fail(*ended);
   if (!context.json && !context.quiet) {

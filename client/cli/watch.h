@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,11 @@ struct WatchOptions {
   bool snapshot = false;             // One frame of the live view as it is now, then return.
   bool linear = false;               // Linear heights of the histograms.
   std::string fail_on;               // The severity of an open finding at which the exit code is kFailed; empty: none.
+  std::function<bool(const v1::Event&)> until;  // Told of each event; true ends the watch with kOk, without a summary.
 };
+
+// Whether the job is drawn, rather than told in lines or JSON.
+bool IsLive(const Context& context, const WatchOptions& options);
 
 // --plain, --linear and --fail-on.
 void AddWatchFlags(CLI::App& command, WatchOptions& options);
