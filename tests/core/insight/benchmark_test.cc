@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/base/file.h"
+#include "core/graph/graph.h"
 #include "core/job/resolve.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
