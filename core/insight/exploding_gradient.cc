@@ -1,4 +1,5 @@
 // Gradients that grow on their way back, or from step to step.
+#include <algorithm>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -27,9 +28,27 @@ void LookAtGrowth(const v1::ExplodingGradientRule& config, const View& view, std
   Suggest(view, sighting);
 }
 
+// The layer with the largest gradient as such; true when it was said.
+bool LookAtSize(const v1::ExplodingGradientRule& config, const View& view, const std::vector<WeightsOf>& weights,
+                std::vector<Sighting>& found) {
+  if (!config.has_most_rms() || weights.empty()) return false;
+  const auto smaller = [](const WeightsOf& a, const WeightsOf& b) {
+    return GradientRms(*a.statistics) < GradientRms(*b.statistics);
+  };
+  const WeightsOf& largest = *std::max_element(weights.begin(), weights.end(), smaller);
+  const double rms = GradientRms(*largest.statistics);
+  if (rms <= config.most_rms()) return false;
+  Sighting& sighting = Add(found, absl::StrCat("its gradient is large: ", rms));
+  sighting.At(*largest.node)
+      .Measured("root mean square of the gradient", rms, v1::Evidence::RELATION_ABOVE, config.most_rms());
+  Suggest(view, sighting);
+  return true;
+}
+
 void LookForExplosion(const v1::ExplodingGradientRule& config, const View& view, std::vector<Sighting>& found) {
   LookAtGrowth(config, view, found);
   const std::vector<WeightsOf> weights = WeightsIn(view);
+  if (LookAtSize(config, view, weights, found)) return;
   const double last = weights.empty() ? 0 : GradientRms(*weights.back().statistics);
   const WeightsOf* worst = nullptr;
   double ratio = config.most_ratio();
@@ -53,6 +72,7 @@ const Registered<Rule, v1::ExplodingGradientRule> kExplodingGradient(
       Require(config.most_ratio() > 1, errors, "most_ratio", "above 1", config.most_ratio());
       if (!config.has_most_growth()) config.set_most_growth(100);
       Require(config.most_growth() > 1, errors, "most_growth", "above 1", config.most_growth());
+      Require(!config.has_most_rms() || config.most_rms() > 0, errors, "most_rms", "above 0", config.most_rms());
       return std::make_unique<SimpleRule<v1::ExplodingGradientRule>>(
           RuleTraits{.family = Family::kGradient, .unless_improving = true}, Source::kStatistics, config,
           LookForExplosion);

@@ -2,7 +2,6 @@
 // was submitted has no place for it (the network is a preset, say); the words of the finding stay.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,9 +14,6 @@ v1::JobSpec& Patch(const std::string& path, Sighting& sighting);
 // The network as it was submitted, to be changed and to stand in a patch; null: it is not known, or too large for that.
 const v1::Network* GivenNetwork(const Facts& facts);
 
-// What `change` makes of the network as it was submitted; false: it changed nothing. A network of more than 16 KiB is
-// left alone: findings are bounded.
-void PatchNetwork(const Facts& facts, Sighting& sighting, const std::function<bool(v1::Network& network)>& change);
 // The weights of these layers start as their activations want them: xavier under tanh and sigmoid, kaiming otherwise.
 void PatchInitializers(const Facts& facts, const std::vector<const Node*>& layers, Sighting& sighting);
 // The layer's activation becomes leaky_relu, which does not die.

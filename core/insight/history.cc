@@ -65,6 +65,7 @@ void History::Add(uint64_t step, const v1::EvaluationMetrics& evaluation) {
   const double train = recent_.empty() ? 0 : recent_.back().loss;
   if (evaluations_.empty() || evaluation.loss() < best_evaluation_) {
     best_evaluation_ = evaluation.loss();
+    best_evaluation_step_ = step;
     train_loss_at_best_ = train;
   }
   evaluations_.push_back({step, evaluation.loss(), train});

@@ -50,6 +50,7 @@ class History {
   // The newest ones, at most 16, and the lowest loss of all.
   const std::deque<Evaluated>& evaluations() const { return evaluations_; }
   double best_evaluation() const { return best_evaluation_; }
+  uint64_t best_evaluation_step() const { return best_evaluation_step_; }
   double train_loss_at_best() const { return train_loss_at_best_; }
 
  private:
@@ -68,6 +69,7 @@ class History {
   int64_t in_merge_ = 0;
   std::deque<Evaluated> evaluations_;
   double best_evaluation_ = 0;
+  uint64_t best_evaluation_step_ = 0;
   double train_loss_at_best_ = 0;
 };
 

@@ -239,7 +239,8 @@ void Insight::Settle() {
     const Rule* rule = watched_->Find(finding.rule());
     if (rule == nullptr) continue;
     const RuleTraits& traits = rule->traits();
-    finding.set_severity(traits.unless_improving && improves_ ? v1::Finding::SEVERITY_INFO : tracked.severity);
+    const bool informs = traits.unless_improving && improves_ && !watched_->spec.insight().warn_while_improving();
+    finding.set_severity(informs ? v1::Finding::SEVERITY_INFO : tracked.severity);
     finding.clear_root();
     if (traits.family == Family::kAlone) continue;
     const Tracked* same = first_of_rule.try_emplace(finding.rule(), &tracked).first->second;

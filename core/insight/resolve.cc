@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/kind.h"
+#include "core/insight/profiles.h"
 
 namespace traind::core {
 namespace {
@@ -25,6 +26,31 @@ bool Contains(const Names& names, const std::string& name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
+// The thresholds of this rule among them; null: there are none.
+const v1::Rule* Of(const v1::InsightSpec& spec, v1::Rule::KindCase kind) {
+  const auto found = std::find_if(spec.thresholds().begin(), spec.thresholds().end(),
+                                  [&](const v1::Rule& rule) { return rule.kind_case() == kind; });
+  return found == spec.thresholds().end() || kind == v1::Rule::KIND_NOT_SET ? nullptr : &*found;
+}
+
+// What the job leaves open is as the profile has it. The job's own thresholds come first, and keep their places.
+void StandOn(const v1::InsightSpec& base, v1::InsightSpec& spec) {
+  if (spec.rules().empty()) *spec.mutable_rules() = base.rules();
+  for (v1::Rule& rule : *spec.mutable_thresholds()) {
+    const v1::Rule* same = Of(base, rule.kind_case());
+    if (same == nullptr) continue;
+    v1::Rule merged = *same;
+    merged.MergeFrom(rule);
+    rule = std::move(merged);
+  }
+  for (const v1::Rule& rule : base.thresholds()) {
+    if (Of(spec, rule.kind_case()) == nullptr) *spec.add_thresholds() = rule;
+  }
+  if (!spec.has_warn_while_improving() && base.has_warn_while_improving()) {
+    spec.set_warn_while_improving(base.warn_while_improving());
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> RuleNames() {
@@ -41,6 +67,7 @@ Rules ResolveInsight(v1::InsightSpec& spec, const FieldErrors& errors) {
   if (spec.profile() == v1::InsightSpec::PROFILE_UNSPECIFIED) spec.set_profile(v1::InsightSpec::PROFILE_DEFAULT);
   CheckNames(spec.rules(), "rules", errors);
   CheckNames(spec.skip(), "skip", errors);
+  StandOn(BaseOf(spec.profile()), spec);
   std::map<std::string, std::unique_ptr<const Rule>> made;
   for (int i = 0; i < spec.thresholds_size(); ++i) {
     v1::Rule& rule = *spec.mutable_thresholds(i);

@@ -9,8 +9,28 @@
 namespace traind::core {
 namespace {
 
+constexpr char kAdviceForDepth[] =
+    "use relu with kaiming, put batch_norm between the layers, or a residual block around them";
+
+// The first layer whose gradient is small as such; true when it was said.
+bool LookAtSmallness(const v1::VanishingGradientRule& config, const std::vector<WeightsOf>& weights,
+                     std::vector<Sighting>& found) {
+  if (!config.has_least_rms()) return false;
+  for (const WeightsOf& one : weights) {
+    const double rms = GradientRms(*one.statistics);
+    if (rms >= config.least_rms()) continue;
+    Add(found, absl::StrCat("its gradient is ", rms == 0 ? "zero" : "nearly gone"))
+        .At(*one.node)
+        .Measured("root mean square of the gradient", rms, v1::Evidence::RELATION_BELOW, config.least_rms())
+        .Words(kAdviceForDepth);
+    return true;
+  }
+  return false;
+}
+
 void LookForVanishing(const v1::VanishingGradientRule& config, const View& view, std::vector<Sighting>& found) {
   const std::vector<WeightsOf> weights = WeightsIn(view);
+  if (LookAtSmallness(config, weights, found)) return;
   double largest_behind = 0, ratio = 1;
   int first = -1, small = 0;
   for (int i = static_cast<int>(weights.size()) - 1; i >= 0; --i) {
@@ -28,7 +48,7 @@ void LookForVanishing(const v1::VanishingGradientRule& config, const View& view,
                                                small, " of ", weights.size(), " layers with weights"));
   sighting.At(node)
       .Measured("gradient / largest gradient behind it", ratio, v1::Evidence::RELATION_BELOW, config.least_ratio())
-      .Words("use relu with kaiming, put batch_norm between the layers, or a residual block around them");
+      .Words(kAdviceForDepth);
 }
 
 const Registered<Rule, v1::VanishingGradientRule> kVanishingGradient(
@@ -37,6 +57,7 @@ const Registered<Rule, v1::VanishingGradientRule> kVanishingGradient(
       if (!config.has_least_ratio()) config.set_least_ratio(1e-3);
       Require(config.least_ratio() > 0 && config.least_ratio() < 1, errors, "least_ratio", "in (0, 1)",
               config.least_ratio());
+      Require(!config.has_least_rms() || config.least_rms() > 0, errors, "least_rms", "above 0", config.least_rms());
       return std::make_unique<SimpleRule<v1::VanishingGradientRule>>(
           RuleTraits{.family = Family::kGradient, .slide = 50, .unless_improving = true}, Source::kStatistics, config,
           LookForVanishing);

@@ -51,7 +51,7 @@ absl::Status Trainer::NotFinite(absl::string_view what, const Plan::Input& input
       : source.tensor.empty() ? ""
                               : absl::StrCat("; the first tensor with such values ",
                                              source.gradient ? "in its gradient " : "", "is \"", source.tensor, "\"");
-  if (spec_.insight().profile() == v1::InsightSpec::PROFILE_DEFAULT) {
+  if (spec_.insight().profile() != v1::InsightSpec::PROFILE_OFF) {
     v1::Event event = NewEvent(step_ + 1);
     *event.mutable_finding() = NonFiniteFinding(spec_, step_ + 1, std::string(what), source);
     sink_.Emit(std::move(event));
