@@ -1,4 +1,5 @@
 // What charts compute before they draw.
+import {Finding} from "messages";
 import assert from "node:assert";
 import test from "node:test";
 import {address, parseRoute} from "web/app/route";
@@ -6,6 +7,7 @@ import {Axis} from "web/charts/axis";
 import {csvOf, csvRow, Curve, extend, extent, lowerBound, nearest, smooth} from "web/charts/curve";
 import {difference, heatGrid, shareOf} from "web/charts/heat";
 import {around, layout} from "web/charts/layout";
+import {findingText, layerOf, marksOf, severityOf} from "web/charts/marks";
 import {escapeXml} from "web/charts/painter";
 import {linearTicks, padded, scaleOf} from "web/charts/scale";
 import {bytes, duration, milliseconds, num} from "web/format";
@@ -122,4 +124,43 @@ test("Numbers for people", () => {
   assert.equal(milliseconds(0.04351), "0.0435 ms");
   assert.equal(milliseconds(999), "999 ms");
   assert.equal(milliseconds(1224), "1.22 s");
+});
+
+const finding = (id: string, changes: Partial<Finding> = {}): Finding => ({
+  id,
+  rule: id.split("/")[0],
+  severity: "SEVERITY_WARNING",
+  state: "STATE_OPEN",
+  first_step: 40,
+  last_step: 90,
+  cause: "<b>dead</b>",
+  slide: 26,
+  root: "",
+  warned: false,
+  ...changes
+});
+
+test("A finding is marked at its layer, where it was first seen", () => {
+  const marks = marksOf(
+      [
+        finding("dead_relu/b", {layer: "b", severity: "SEVERITY_CRITICAL"}), finding("saturation/a", {layer: "a"}),
+        finding("non_finite/a.weight", {tensor: "a.weight", first_step: 100}), finding("loss_diverging"),
+        finding("overfitting", {split: "test"}), finding("dead_relu/gone", {layer: "gone"}),
+        finding("dead_relu/a", {layer: "a", first_step: 7})
+      ],
+      ["a", "b"], 20, 100);
+  assert.deepEqual(marks.map(({id, row, share, severity}) => [id, row, share, severity]), [
+    ["saturation/a", 0, 0.25, "warning"], ["non_finite/a.weight", 0, 1, "warning"], ["dead_relu/b", 1, 0.25, "critical"]
+  ]);
+  assert.equal(marks[2].text, "CRITICAL dead_relu/b since step 40: <b>dead</b>");
+});
+
+test("Two findings of one place are both to be seen, and what is over is grey", () => {
+  const [a, b] =
+      marksOf([finding("x/a", {layer: "a"}), finding("y/a", {layer: "a", state: "STATE_RESOLVED"})], ["a"], 0, 100);
+  assert.deepEqual([a.id, a.severity, b.id], ["y/a", "resolved", "x/a"]);
+  assert.ok(a.share > b.share);
+  assert.equal(severityOf(finding("x", {severity: "SEVERITY_INFO"})), "info");
+  assert.equal(layerOf(finding("x", {tensor: "blocks.1.conv.weight"})), "blocks.1.conv");
+  assert.match(findingText(finding("x", {first_step: 0})), /before the first step/);
 });

@@ -180,6 +180,27 @@ class PageTest(unittest.TestCase):
         self.page.see("fc.weight", ".layer-panel")
         self.assertIn("layer=fc", self.page.driver.current_url)
 
+    def test_a_finding_is_marked_on_the_strip_and_listed(self):
+        job = browser.service.dense_job(steps=40, statistics={"every_steps": 4})
+        hidden = job.network.layers.add(name="hidden")
+        hidden.dense.units = 8
+        hidden.dense.weight_init.zeros.SetInParent()
+        hidden.activation.relu.SetInParent()
+        job.network.layers.add(name="out").dense.units = 4
+        self.server.call("WatchJob", name=self.server.call("CreateJob", spec=job, job_id="collapsed").name)
+        found = [one.id for one in self.server.call("ListFindings", parent="jobs/collapsed", with_resolved=True).findings]
+        self.assertIn("no_symmetry_breaking/hidden", found)
+        self.page.open("#/jobs/collapsed?tab=layers")
+        self.page.see("no_symmetry_breaking/hidden", ".findings")
+        mark = self.page.element(".finding-marks button[aria-label*='no_symmetry_breaking/hidden']")
+        self.assertEqual(mark.get_attribute("title"), mark.get_attribute("aria-label"))
+        mark.click()
+        line = "return document.activeElement.dataset.finding"
+        self.page.until(lambda: self.page.driver.execute_script(line) == "no_symmetry_breaking/hidden", "the line of the mark")
+        self.page.element("[data-finding='no_symmetry_breaking/hidden'] button").click()
+        self.page.see("hidden.weight", ".layer-panel")
+        self.assertIn("layer=hidden", self.page.driver.current_url)
+
     def test_one_stream_is_open_at_a_time(self):
         self.server.call("CreateJob", spec=browser.service.dense_job(
             steps=10 ** 7, metrics_every_steps=10, statistics={"every_steps": 100}), job_id="streamed")

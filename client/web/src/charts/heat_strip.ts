@@ -1,4 +1,4 @@
-/** All layers over all steps in one picture; a click or Enter gives a layer. */
+/** All layers over all steps in one picture; a click or Enter gives a layer, one on a mark its finding. */
 import {Scope} from "web/app/scope";
 import {Axis} from "web/charts/axis";
 import {Chart} from "web/charts/chart";
@@ -6,30 +6,41 @@ import {color, css, diverging, notFinite, sequential} from "web/charts/colors";
 import {csvRow} from "web/charts/curve";
 import {HeatGrid, HeatScale, shareOf} from "web/charts/heat";
 import {zoomKey} from "web/charts/line_chart";
+import {Mark, Severity} from "web/charts/marks";
 import {Painter, textScale} from "web/charts/painter";
 import {scaleOf} from "web/charts/scale";
-import {h, replace} from "web/dom";
+import {button, h, replace} from "web/dom";
 import {big, count, num} from "web/format";
 
 export interface Strip {
   names: string[];
   grid: HeatGrid&{empty: Uint8Array};
   scale: HeatScale;
+  marks?: Mark[];
   format: (value: number) => string
 }
 
 const top = 22, bottom = 22, right = 8;
+const markColors: Record<Severity, string> = {
+  critical: "--bad",
+  warning: "--warn",
+  info: "--accent",
+  resolved: "--faint"
+};
 
 export class HeatStrip extends Chart {
   private strip: Strip|undefined;
   private row = -1;
   private readonly mark = h("div", {class: "mark", hidden: true});
+  private readonly marks = h("div", {class: "finding-marks", role: "group", "aria-label": "Findings"});
   chosen = "";
 
   constructor(
-      title: string, scope: Scope, private readonly axis: Axis, private readonly choose: (layer: string) => void) {
+      title: string, scope: Scope, private readonly axis: Axis, private readonly choose: (layer: string) => void,
+      private readonly chooseMark: (id: string) => void = () => {}) {
     super(title, scope, 200);
     this.area.append(this.mark);
+    this.area.after(this.marks);  // Not inside: what is in a picture is not read out.
     scope.onClose(axis.listen((change) => change === "cursor" ? this.read() : undefined));
     this.area.addEventListener("pointermove", (event) => this.pointAt(event));
     this.area.addEventListener("pointerleave", () => {
@@ -78,6 +89,11 @@ export class HeatStrip extends Chart {
           left - 6, top + (i + 0.5) * each, text,
           {color: color(chosen ? "--accent" : "--muted"), anchor: "end", bold: chosen});
     });
+    for (const {row, share, severity} of this.strip.marks ?? []) {
+      const at = left + share * width, y = top + (row + 0.5) * each;
+      painter.dot(at, y, 5.5, color("--panel"));
+      painter.dot(at, y, 4, color(markColors[severity]));
+    }
     const x = scaleOf(...this.axis.shown, left, painter.width - right, false, Math.max(2, width / 90));
     for (const tick of x.ticks.filter(Number.isInteger))
       painter.text(x.at(tick), painter.height - bottom / 2 + 2, big(tick), {color: color("--faint"), anchor: "middle"});
@@ -145,7 +161,28 @@ export class HeatStrip extends Chart {
       zoomKey(this.axis, event);
   }
 
-  protected drawn() { this.read(); }
+  protected drawn() {
+    this.read();
+    this.placeMarks();
+  }
+
+  /** A button over each mark that is painted; they are made anew only when they are others, for the keyboard is on one. */
+  private placeMarks() {
+    const marks = this.strip?.marks ?? [], {children} = this.marks;
+    if (marks.length !== children.length || marks.some(({text}, i) => children[i].getAttribute("aria-label") !== text))
+      replace(
+          this.marks,
+          marks.map(
+              ({id, severity, text}) =>
+                  button("", () => this.chooseMark(id), {class: severity, title: text, "aria-label": text})));
+    const each = (this.height - top - bottom) / Math.max(1, this.strip?.names.length ?? 0),
+          width = this.width - this.left - right;
+    marks.forEach(({row, share}, i) => {
+      const {style} = children[i] as HTMLElement;
+      style.setProperty("--left", `${this.area.offsetLeft + this.left + share * width}px`);
+      style.setProperty("--top", `${this.area.offsetTop + top + (row + 0.5) * each}px`);
+    });
+  }
 
   csv() {
     if (!this.strip) return "";

@@ -8,8 +8,10 @@ import {Scope} from "web/app/scope";
 import {Curve, emptyCurve} from "web/charts/curve";
 import {heatGrid} from "web/charts/heat";
 import {HeatStrip, Strip} from "web/charts/heat_strip";
+import {marksOf} from "web/charts/marks";
 import {h, replace, select} from "web/dom";
 import {count, num, percent} from "web/format";
+import {Findings} from "web/views/job_findings";
 import {layerPanel} from "web/views/layer";
 import {loading} from "web/views/parts";
 
@@ -81,6 +83,7 @@ export function layersTab(feed: JobFeed, root: HTMLElement, scope: Scope, route:
   let kindKey = route.params.get("show") ?? "update", layer = route.params.get("layer") ?? "";
   const kindOf = () => stripKinds[kindKey] ?? stripKinds.update;
   const panel = h("div", {class: "layer-panel"}), holder = h("div"), told = h("div");
+  const findings = new Findings(feed, scope, () => show(), choose);
   let strip: HeatStrip|undefined, stripScope: Scope|undefined, panelScope: Scope|undefined, growing: Growing|undefined;
 
   replace(
@@ -93,8 +96,9 @@ export function layersTab(feed: JobFeed, root: HTMLElement, scope: Scope, route:
               remember({show: key === "update" ? "" : key});
               build();
             }),
-        h("span", {class: "hint"}, "Each row is a layer; a click opens it.")),
-      told, holder, panel);
+        h("span", {class: "hint"},
+          "Each row is a layer; a click opens it. A dot is a finding, where it was first seen.")),
+      told, holder, findings.node, panel);
 
   function choose(name: string) {
     const now = parseRoute(location.hash);
@@ -105,7 +109,8 @@ export function layersTab(feed: JobFeed, root: HTMLElement, scope: Scope, route:
     stripScope?.close();
     stripScope = scope.child();
     const title = kindOf().label;
-    strip = new HeatStrip(title[0].toUpperCase() + title.slice(1), stripScope, feed.axis, choose);
+    strip = new HeatStrip(
+        title[0].toUpperCase() + title.slice(1), stripScope, feed.axis, choose, (id) => findings.show(id));
     growing = new Growing(feed.name, {quantities: [kindOf().quantity], maxPoints: 400}, stripScope);
     replace(holder, strip.node);
     void load();
@@ -130,7 +135,8 @@ export function layersTab(feed: JobFeed, root: HTMLElement, scope: Scope, route:
           h("div", {class: "box"},
             feed.job && isTerminal(feed.job) ? "No layer of this job reported this." : "Nothing reported yet. ",
             "What a layer reports depends on its kind; statistics.every_steps of the job says how often."));
-    strip.show(stripOf(kindOf(), layers, ...feed.axis.shown, strip.width), layer);
+    const shown = stripOf(kindOf(), layers, ...feed.axis.shown, strip.width);
+    strip.show({...shown, marks: marksOf(findings.all, shown.names, ...feed.axis.shown)}, layer);
   }
   function open() {
     panelScope?.close();
