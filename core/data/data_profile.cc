@@ -5,6 +5,10 @@
 #include <limits>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "core/data/feature_sample.h"
+#include "core/data/neighbours.h"
+#include "core/data/shared_examples.h"
 #include "core/data/viewed_examples.h"
 
 namespace traind::core {
@@ -13,6 +17,7 @@ namespace {
 constexpr int64_t kSample = 1024;
 constexpr int64_t kMostClasses = 1000;
 constexpr int64_t kExamplesPerProgress = 64;
+constexpr int64_t kMostCompared = int64_t{1} << 28;  // Numbers of the training split: a fraction of a second.
 
 void CountClasses(const Split& split, v1::DataProfile& profile) {
   if (!split.has_labels() || split.num_classes() > kMostClasses) return;
@@ -59,28 +64,85 @@ class Numbers {
   double min_ = std::numeric_limits<double>::infinity(), max_ = -std::numeric_limits<double>::infinity();
 };
 
-}  // namespace
+// Evenly spread.
+std::vector<int64_t> Sampled(int64_t examples) {
+  std::vector<int64_t> places(static_cast<size_t>(std::min(examples, kSample)));
+  const auto count = static_cast<int64_t>(places.size());
+  for (int64_t i = 0; i < count; ++i) places[i] = i * examples / count;
+  return places;
+}
 
-v1::DataProfile ProfileOf(const InputPipeline& input, const std::function<void()>& progress) {
-  const Split& split = input.split();
-  const Preprocessor& preprocessor = input.preprocessor();
-  v1::DataProfile profile;
-  profile.set_examples(split.size());
-  CountClasses(split, profile);
-  const int64_t sampled = std::min(split.size(), kSample);
-  profile.set_sampled(sampled);
-  profile.set_features(preprocessor.output_elements());
+// Calls `look` with these examples of a split, each as the network sees it.
+template <class Look>
+void ForEachSeen(const InputPipeline& input, const Split& split, const std::vector<int64_t>& places,
+                 const std::function<void()>& progress, const Look& look) {
   ViewedExamples viewed(AsStored(split), input.first_look());
   const RawExamples examples = viewed.FirstLooks();
-  std::vector<float> example(static_cast<size_t>(preprocessor.output_elements()));
-  Numbers numbers(preprocessor.output_elements());
-  for (int64_t i = 0; i < sampled; ++i) {
+  std::vector<float> example(static_cast<size_t>(input.preprocessor().output_elements()));
+  for (size_t i = 0; i < places.size(); ++i) {
     if (i % kExamplesPerProgress == 0) progress();
-    preprocessor.Apply(examples.type, examples.at(i * split.size() / sampled), example.data());
-    numbers.Add(example);
+    input.preprocessor().Apply(examples.type, examples.at(places[i]), example.data());
+    look(example);
   }
+}
+
+// Half the sum of what the classes' shares differ by; 0 without labels.
+double ClassShift(const v1::DataProfile& training, const Split& evaluation) {
+  v1::DataProfile counts;
+  CountClasses(evaluation, counts);
+  const double n = static_cast<double>(training.examples()), m = static_cast<double>(evaluation.size());
+  double shift = 0;
+  for (int i = 0; i < std::min(counts.class_counts_size(), training.class_counts_size()); ++i) {
+    shift +=
+        std::abs(static_cast<double>(training.class_counts(i)) / n - static_cast<double>(counts.class_counts(i)) / m);
+  }
+  return shift / 2;
+}
+
+// Against the training split and its `features`.
+void Compare(const InputPipeline& input, const Split& split, const FeatureSample& features,
+             const std::function<void()>& progress, ProfiledData& data) {
+  v1::DataProfile::EvaluationProfile& evaluation = *data.profile.mutable_evaluation();
+  const std::vector<int64_t> places = Sampled(split.size());
+  evaluation.set_split(split.split_name());
+  evaluation.set_examples(split.size());
+  evaluation.set_sampled(static_cast<int64_t>(places.size()));
+  FeatureSample here(input.preprocessor().output_elements());
+  ForEachSeen(input, split, places, progress, [&](const std::vector<float>& example) { here.Add(example); });
+  evaluation.set_shift(features.ShiftTo(here));
+  evaluation.set_class_shift(ClassShift(data.profile, split));
+  const SharedExamples shared = CountShared(input.split(), split, places, kMostCompared, progress);
+  evaluation.set_shared(shared.shared);
+  if (shared.looked == input.split().size()) return;
+  data.notes.push_back(absl::StrCat("examples of the split ", split.split_name(), " were looked for among ",
+                                    shared.looked, " of the ", input.split().size(), " training examples"));
+}
+
+}  // namespace
+
+ProfiledData ProfileOf(const InputPipeline& input, const Split* evaluation, const std::function<void()>& progress) {
+  const Split& split = input.split();
+  ProfiledData data;
+  v1::DataProfile& profile = data.profile;
+  profile.set_examples(split.size());
+  CountClasses(split, profile);
+  const std::vector<int64_t> places = Sampled(split.size());
+  profile.set_sampled(static_cast<int64_t>(places.size()));
+  profile.set_features(input.preprocessor().output_elements());
+  Numbers numbers(profile.features());
+  FeatureSample features(profile.features());
+  ForEachSeen(input, split, places, progress, [&](const std::vector<float>& example) {
+    numbers.Add(example);
+    features.Add(example);
+  });
   numbers.To(profile);
-  return profile;
+  profile.set_duplicated_features(features.Duplicated());
+  const NeighbourAgreement neighbours = AgreementOfNeighbours(input, progress);
+  profile.set_neighbour_agreement(neighbours.agreement);
+  profile.set_chance_agreement(neighbours.chance);
+  profile.set_compared(neighbours.compared);
+  if (evaluation != nullptr) Compare(input, *evaluation, features, progress, data);
+  return data;
 }
 
 }  // namespace traind::core

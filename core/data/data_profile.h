@@ -2,15 +2,23 @@
 #pragma once
 
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "core/data/input_pipeline.h"
 #include "traind/v1/event.pb.h"
 
 namespace traind::core {
 
-// Of the training split of a pipeline that is fitted (see v1::DataProfile). `progress` is called now and then. May
+struct ProfiledData {
+  v1::DataProfile profile;
+  std::vector<std::string> notes;  // What was looked at in part only and the profile cannot say.
+};
+
+// Of the training split of a pipeline that is fitted (see v1::DataProfile), and of the split that is evaluated, as far
+// as the job reads it; null: there is none of its own. Both of one dataset. `progress` is called now and then. May
 // throw std::bad_alloc.
-v1::DataProfile ProfileOf(
-    const InputPipeline& input, const std::function<void()>& progress = [] {});
+ProfiledData ProfileOf(
+    const InputPipeline& input, const Split* evaluation, const std::function<void()>& progress = [] {});
 
 }  // namespace traind::core

@@ -11,13 +11,13 @@ namespace traind::core {
 namespace {
 
 // Of a job, or of each round of a lottery ticket, for which the schedule begins anew.
-struct Stretches {
+struct JobLength {
   uint64_t steps = 0;
   uint64_t warmup = 0;
   std::string whose;
 };
 
-void LookAtWarmup(const Stretches& it, double most, double rate, const Facts& facts, std::vector<Sighting>& found) {
+void LookAtWarmup(const JobLength& it, double most, double rate, const Facts& facts, std::vector<Sighting>& found) {
   const double share = static_cast<double>(it.warmup) / static_cast<double>(it.steps);
   const std::string what = absl::StrCat("optimizer.schedule.warmup_steps are ", it.warmup, ", and ", it.whose, " has ",
                                         it.steps, " steps: ");
@@ -35,7 +35,7 @@ void LookAtWarmup(const Stretches& it, double most, double rate, const Facts& fa
       ->set_warmup_steps(static_cast<uint32_t>(better));
 }
 
-void LookAtDrops(const Stretches& it, uint32_t every, const Facts& facts, std::vector<Sighting>& found) {
+void LookAtDrops(const JobLength& it, uint32_t every, const Facts& facts, std::vector<Sighting>& found) {
   const uint64_t rest = it.steps - it.warmup;
   const uint64_t better = std::max<uint64_t>(1, rest / 3);
   Sighting& sighting = Add(
@@ -57,7 +57,7 @@ void LookAtSchedule(const v1::ScheduleTooLongRule& config, const View& view, std
   if (view.facts.spec == nullptr || view.facts.total_steps == 0) return;
   const v1::JobSpec& spec = *view.facts.spec;
   const v1::Schedule& schedule = spec.optimizer().schedule();
-  const Stretches it = {.steps = view.facts.total_steps / (uint64_t{spec.lottery_ticket().rounds()} + 1),
+  const JobLength it = {.steps = view.facts.total_steps / (uint64_t{spec.lottery_ticket().rounds()} + 1),
                         .warmup = schedule.warmup_steps(),
                         .whose = spec.has_lottery_ticket() ? "each round" : "the job"};
   if (it.steps == 0) return;

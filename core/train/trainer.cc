@@ -20,6 +20,14 @@ namespace {
 
 bool Every(uint64_t step, uint32_t cadence) { return cadence > 0 && step % cadence == 0; }
 
+// Whether training computes something else than a test, besides other draws of what is random in both.
+bool ModesDiffer(const Graph& graph) {
+  return absl::c_any_of(graph.nodes(), [](const Node& node) {
+    const LayerTraits traits = node.layer ? node.layer->traits() : LayerTraits();
+    return traits.normalizes_over_batch || (traits.purpose.has_value() && !traits.random_in_inference);
+  });
+}
+
 }  // namespace
 
 absl::StatusOr<TrainResult> Trainer::Run(const StopSignal& stop) {
@@ -96,6 +104,7 @@ absl::Status Trainer::Prepare() {
     auto evaluator = Evaluator::Make(model_, options, *std::move(split), spec_, *input_);
     if (!evaluator.ok()) return evaluator.status();
     evaluator_ = *std::move(evaluator);
+    modes_differ_ = ModesDiffer(*model_.graph);
   }
   if (spec_.has_lottery_ticket()) {
     auto lottery = LotteryTicket::Make(spec_.lottery_ticket(), round_steps_, *model_.store);
@@ -181,10 +190,13 @@ void Trainer::ReportPreprocessing() {
 }
 
 void Trainer::ReportData() {
-  if (spec_.insight().profile() != v1::InsightSpec::PROFILE_DEFAULT) return;
+  if (spec_.insight().profile() == v1::InsightSpec::PROFILE_OFF) return;
   v1::Event event = NewEvent();
-  *event.mutable_data() = ProfileOf(*input_, [this] { sink_.Heartbeat(step_); });
+  const bool another = evaluator_ != nullptr && spec_.data().evaluation_split() != spec_.data().train_split();
+  ProfiledData data = ProfileOf(*input_, another ? &evaluator_->split() : nullptr, [this] { sink_.Heartbeat(step_); });
+  *event.mutable_data() = std::move(data.profile);
   sink_.Emit(std::move(event));
+  for (const std::string& note : data.notes) EmitLog(v1::LogLine::LEVEL_INFO, note);
 }
 
 void Trainer::ForgetEvaluations() {
@@ -239,6 +251,10 @@ absl::Status Trainer::Step(const Batch& batch) {
   if (!std::isfinite(measures.penalty)) return NotFinite("penalty", input);
   if (due.statistics && ran_->saw_nan()) return NotFinite("output of a layer", input);
 
+  modes_.reset();
+  if (due.evaluation && modes_differ_) {
+    if (absl::Status status = CompareModes(batch); !status.ok()) return status;
+  }
   const uint64_t round_step = lottery_ ? lottery_->step_in_round(step_) : step_;
   const double learning_rate = optimizer_.learning_rate->At(round_step, round_steps_);
   const uint64_t updates = std::min(round_step, step_ - manifest_.optimizer_begin_step());  // Of the state there is.
@@ -288,6 +304,13 @@ void Trainer::PruneAndRewind() {
   for (StoredParameter& parameter : model_.store->parameters()) InitializeSlots(parameter);
 }
 
+absl::Status Trainer::CompareModes(const Batch& batch) {
+  auto modes = evaluator_->CompareModes(batch, ran_->output());
+  if (!modes.ok()) return modes.status();
+  modes_ = *modes;
+  return absl::OkStatus();
+}
+
 absl::Status Trainer::Evaluate() {
   auto metrics = evaluator_->Run([this](int64_t, int64_t) { sink_.Heartbeat(step_); });
   if (!metrics.ok()) return metrics.status();
@@ -300,6 +323,11 @@ absl::Status Trainer::Evaluate() {
   manifest_.set_evaluation_loss(metrics->loss());
   if (metrics->has_accuracy()) manifest_.set_evaluation_accuracy(metrics->accuracy());
   evaluated_step_ = step_;
+  if (modes_.has_value()) {
+    metrics->set_minibatch_train_mode_loss(modes_->training);
+    metrics->set_minibatch_test_mode_loss(modes_->test);
+    modes_.reset();
+  }
   v1::Event event = NewEvent();
   *event.mutable_evaluation() = *std::move(metrics);
   sink_.Emit(std::move(event));
