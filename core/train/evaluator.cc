@@ -92,6 +92,23 @@ absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const Progress& progress) {
   return metrics;
 }
 
+absl::StatusOr<Evaluator::ModeLosses> Evaluator::CompareModes(const Batch& batch, const float* output) {
+  if (absl::Status status = plan_->RefreshParameters(); !status.ok()) return status;
+  const int64_t outputs = plan_->outputs();
+  const int64_t count = std::min(batch.count, batch_);
+  const int64_t samples = SamplesOf(spec_.evaluation().test_time());
+  LookAverage average(loss_.output_meaning(), samples, batch_, outputs);
+  for (int64_t sample = 0; sample < samples; ++sample) {
+    const absl::Status status =
+        plan_->Run({.examples = batch.examples, .count = count, .step = static_cast<uint64_t>(sample)});
+    if (!status.ok()) return status;
+    average.Add(plan_->output(), count);
+  }
+  const auto n = static_cast<double>(count);
+  return ModeLosses{.training = loss_.Evaluate(output, TargetsOf(batch), count, outputs) / n,
+                    .test = loss_.Evaluate(average.output(), TargetsOf(batch), count, outputs) / n};
+}
+
 absl::StatusOr<v1::EvaluationMetrics> Evaluate(const InferenceRequest& request, const Progress& progress) {
   auto trained = TrainedModel::Make(request);
   if (!trained.ok()) return trained.status();

@@ -8,6 +8,7 @@
 
 #include "absl/status/statusor.h"
 #include "core/base/progress.h"
+#include "core/data/batch_loader.h"
 #include "core/data/input_pipeline.h"
 #include "core/train/model.h"
 #include "traind/v1/event.pb.h"
@@ -27,6 +28,16 @@ class Evaluator {
   const Split& split() const { return split_; }
   // One pass over the split with the parameters as they are now. `progress` is in examples.
   absl::StatusOr<v1::EvaluationMetrics> Run(const Progress& progress);
+
+  // Mean losses of one training minibatch in both modes, without label smoothing and penalties.
+  struct ModeLosses {
+    double training = 0;
+    double test = 0;
+  };
+  // Of the first examples of `batch`, as many as a minibatch of the evaluation has, with the parameters as they are
+  // now: `output` [batch.count, outputs] is what the network made of them in training mode with the same. One look at
+  // each. Changes nothing that training reads.
+  absl::StatusOr<ModeLosses> CompareModes(const Batch& batch, const float* output);
 
  private:
   Evaluator(const Model& model, Split split, const v1::JobSpec& spec, const Preprocessor& preprocessor, Views views,

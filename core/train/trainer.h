@@ -90,6 +90,8 @@ class Trainer {
   NonFiniteSource FirstNotFinite(const Plan::Input& input);
   void KeepObservers();
   absl::Status AfterStep();
+  // Of the step's minibatch, with the parameters before its update, where an evaluation follows that tells them.
+  absl::Status CompareModes(const Batch& batch);
   absl::Status Evaluate();
 
   // Whether there is nothing more to train.
@@ -165,6 +167,8 @@ class Trainer {
   std::optional<uint64_t> restored_step_;       // Whose weights the newest checkpoint has; nullopt: of its own step.
   std::optional<EarlierWeights> restore_;       // Those that the next checkpoint gets instead of its own.
   std::optional<uint64_t> evaluated_step_;      // Of the newest evaluation.
+  bool modes_differ_ = false;                   // The network computes something else in test mode.
+  std::optional<Evaluator::ModeLosses> modes_;  // Of the newest step, where its evaluation is due.
   v1::CheckpointManifest manifest_;             // Of the newest checkpoint, and what the next one will say.
   std::optional<v1::DataIdentity> trained_on_;  // What they say of the data.
   std::vector<ParameterNumbers> numbers_;

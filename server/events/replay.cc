@@ -22,8 +22,13 @@ bool MayComeAnywhere(v1::EventKind kind) {
   return kind == v1::EVENT_KIND_CHECKPOINT || kind == v1::EVENT_KIND_EVALUATION;
 }
 
-// The event as it would be stored had it been thinned as the stored one was since.
-v1::Event LikeStored(const v1::Event& event, const v1::Event& stored) {
+// The event as it would be stored had it been thinned as the stored one was since, and without what the version that
+// stored it did not measure: before 0.3 none compared the modes.
+v1::Event LikeStored(v1::Event event, const v1::Event& stored) {
+  if (event.has_evaluation() && !stored.evaluation().has_minibatch_train_mode_loss()) {
+    event.mutable_evaluation()->clear_minibatch_train_mode_loss();
+    event.mutable_evaluation()->clear_minibatch_test_mode_loss();
+  }
   if (!stored.statistics().thinned() || !event.has_statistics()) return event;
   std::set<std::string> left;
   for (const v1::LayerStatistics& layer : stored.statistics().layers()) left.insert(layer.layer());
