@@ -1,4 +1,5 @@
 // Outputs whose deviation shrinks or explodes from layer to layer (slides 48-53).
+#include <algorithm>
 #include <cmath>
 #include <memory>
 
@@ -33,7 +34,9 @@ std::vector<Hidden> HiddenLayers(const View& view) {
 void LookAtDeviations(const v1::InitializationScaleRule& config, const View& view, std::vector<Sighting>& found) {
   if (view.step != 1) return;
   const std::vector<Hidden> hidden = HiddenLayers(view);
-  if (hidden.size() < 2 || hidden.front().std == 0) return;
+  // Nothing but zeros is no matter of scale: weights of zero, or a bias far below it; other rules say which.
+  if (hidden.size() < 2 || std::any_of(hidden.begin(), hidden.end(), [](const Hidden& h) { return h.std == 0; }))
+    return;
   const double change = hidden.back().std / hidden.front().std;
   const double ratio = std::pow(change, 1.0 / static_cast<double>(hidden.size() - 1));
   const bool shrinks = ratio < config.least_ratio() && change * config.least_change() < 1;

@@ -1,4 +1,5 @@
 // initialization_scale and initial_loss.
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "tests/support/insight_log.h"
 
@@ -43,6 +44,13 @@ TEST(InitializationScale, TheLecturesHealthyTablesAreNone) {
   kaiming.Run(1, InsightLog::Stays, Deviations(kaiming, {0.83F, 0.83F, 0.84F, 0.83F}));
   EXPECT_FALSE(xavier.IsOpen("initialization_scale/l2"));
   EXPECT_FALSE(kaiming.IsOpen("initialization_scale/l2"));
+}
+
+// A layer that gives zeros has a bias far below zero, or weights of zero; kaiming would not mend it.
+TEST(InitializationScale, OfLayersThatGiveNothingOtherRulesSpeak) {
+  InsightLog log(kDeep);
+  log.Run(1, InsightLog::Stays, Deviations(log, {0.8F, 0.8F, 0, 0}));
+  for (const char* layer : {"l2", "l3", "l4"}) EXPECT_FALSE(log.IsOpen(absl::StrCat("initialization_scale/", layer)));
 }
 
 TEST(InitialLoss, FarAboveLnCIsSaid) {
