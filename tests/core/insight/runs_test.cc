@@ -42,6 +42,7 @@ class InsightRuns : public testing::Test {
     job.mutable_spec()->set_seed(3);
     job.mutable_spec()->set_metrics_every_steps(1);
     job.mutable_spec()->mutable_statistics()->set_every_steps(5);
+    job.mutable_spec()->mutable_insight()->add_skip("shared_examples");  // Both splits are the same images.
     const TrainRequest request = RequestOf(absl::StrCat("run", ++runs_), job.spec(), dataset_, folder_.path());
     *job.mutable_resolved_spec() = request.spec;
     job.set_dataset(dataset_.name());
@@ -124,6 +125,52 @@ TEST_F(InsightRuns, ARateThatIsTooHighIsTracedToItsFirstLayer) {
   ASSERT_NE(found, open.end());
   EXPECT_EQ(found->second.severity(), v1::Finding::SEVERITY_CRITICAL);
   EXPECT_NE(found->second.place_case(), v1::Finding::PLACE_NOT_SET);
+}
+
+// Of a batch normalization that sees a mean of 5 the running one has come to 0.5 after 100 steps.
+std::string Lagging(const std::string& momentum) {
+  return R"(
+      network {
+        layers { name: "conv" conv2d { out_channels: 8 kernel: 3 bias_init { constant { value: 5 } } } }
+        layers { name: "norm" batch_norm { momentum: )" +
+         momentum + R"( } activation { relu {} } }
+        layers { name: "out" dense { units: 5 } }
+      }
+      data { preprocessing { standardize {} } } optimizer { learning_rate: 0.01 } batch_size: 16 steps: 100
+      evaluation { every_steps: 10 })";
+}
+
+TEST_F(InsightRuns, RunningStatisticsThatAreNotThoseOfTheData) {
+  const auto open = Run(Lagging("0.001"));
+  ASSERT_THAT(Bad(open), Contains("modes_disagree"));
+  EXPECT_EQ(open.at("modes_disagree").slide(), 84u);
+  EXPECT_GT(open.at("modes_disagree").evidence().value(), 1.5);
+  EXPECT_THAT(Bad(Run(Lagging("0.1"))), Not(Contains("modes_disagree"))) << "they have come to the data's by then";
+}
+
+TEST_F(InsightRuns, BranchesThatAddUpWithoutANormalization) {
+  std::string layers;
+  for (int i = 1; i <= 8; ++i) {
+    absl::StrAppend(&layers, "layers { name: 'b", i, "' block { residual { layers { name: 'f' dense { units: 32 ",
+                    "weight_init { normal { std: 0.3 } } } } } } } ");
+  }
+  const auto open =
+      Run(absl::StrCat("network { layers { name: 'in' dense { units: 32 } activation { relu {} } } ", layers,
+                       "layers { name: 'out' dense { units: 5 } } } data { preprocessing { standardize {} } } ",
+                       "optimizer { learning_rate: 0.00001 } batch_size: 16 steps: 100"));
+  const auto found =
+      std::find_if(open.begin(), open.end(), [](const auto& one) { return one.second.rule() == "residual_variance"; });
+  ASSERT_NE(found, open.end());
+  // Each branch has a gain of 0.3 sqrt(32) = 1.7, so a sum has sqrt(1 + 1.7^2) = 1.97 of the one before: 115 in all.
+  EXPECT_GT(found->second.evidence().value(), 115.0 / 4);
+  EXPECT_LT(found->second.evidence().value(), 115.0 * 4);
+}
+
+TEST_F(InsightRuns, OfAHealthyResidualNetworkNothingIsWarnedOf) {
+  EXPECT_THAT(Bad(Run("network { preset { resnet { classes: 5 depth: 20 width: 8 } } } "
+                      "data { preprocessing { standardize {} } } optimizer { learning_rate: 0.05 } batch_size: 16 "
+                      "steps: 100 evaluation { every_steps: 10 }")),
+              IsEmpty());
 }
 
 TEST_F(InsightRuns, OfHealthyNetworksNothingIsWarnedOf) {

@@ -238,7 +238,9 @@ TEST(ResolveJob, WarnsOfWhatActsOnNothingOrOtherwiseThanElsewhere) {
               ElementsAre(HasSubstr("warmup_steps are 100, and the job has 100 steps: learning_rate reaches 100 %")));
   EXPECT_THAT(warnings(logits, "steps: 100 optimizer { schedule { warmup_steps: 400 } }"),
               ElementsAre(HasSubstr("learning_rate reaches 25 % of 0.01")));
-  EXPECT_THAT(warnings(logits, "steps: 100 optimizer { schedule { warmup_steps: 99 } }"), IsEmpty());
+  EXPECT_THAT(warnings(logits, "steps: 100 optimizer { schedule { warmup_steps: 99 } }"),
+              ElementsAre(HasSubstr("the learning rate is still rising in most of them")));
+  EXPECT_THAT(warnings(logits, "steps: 100 optimizer { schedule { warmup_steps: 50 } }"), IsEmpty());
   EXPECT_THAT(warnings(logits, "steps: 0 optimizer { schedule { warmup_steps: 9 } }"), IsEmpty());
   EXPECT_THAT(warnings("layers { name: 'logits' dense { units: 12 } }", ""),
               ElementsAre(HasSubstr("12 outputs for the 10 classes of datasets/images: the last 2")));
