@@ -34,9 +34,9 @@ class Sequence {
 };
 
 struct Data {
-  std::vector<float> examples;
-  std::vector<int32_t> labels;  // Or
-  std::vector<float> targets;   // as wide as there are examples.
+  std::vector<float> examples = {};
+  std::vector<int32_t> labels = {};  // Or:
+  std::vector<float> targets = {};   // As many numbers for each example.
 };
 
 class DataProfileTest : public testing::Test {
