@@ -76,8 +76,7 @@ class AutoFix {
       }
     } else {
       attempts_.push_back({finding.id(), "could not be tried"});
-      const bool refused = code == kRefused || code == kUsage || code == kNotFound;
-      if (!refused) {  // Ctrl-C, or the server does not answer.
+      if (code == kJobCancelled || code == kNoServer) {  // Ctrl-C, or nobody answers.
         if (paused) context_.Note(absl::StrCat(name_, " is PAUSED: `trainctl resume ", ShortName(name_), "`"));
         return code;
       }

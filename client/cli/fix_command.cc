@@ -140,10 +140,21 @@ int Apply(const Context& context, Client& client, const FoundFault& fault, const
   return kOk;
 }
 
+// As Context::Fail, but that what was found out here has the codes that a server's answer has: kFailed is the answer
+// "it does not help".
+int Refuse(const Context& context, const absl::Status& status) {
+  const int code = context.Fail(status);
+  if (code != kFailed) return code;
+  return absl::IsNotFound(status)             ? kNotFound
+         : absl::IsFailedPrecondition(status) ? kRefused
+         : absl::IsInvalidArgument(status)    ? kUsage
+                                              : kFailed;
+}
+
 int FixCommand(const Context& context, const FixOptions& options) {
   Client client = context.MakeClient();
   const absl::StatusOr<FoundFault> fault = FindFault(client, JobName(options.job), options.finding);
-  if (!fault.ok()) return context.Fail(fault.status());
+  if (!fault.ok()) return Refuse(context, fault.status());
   const bool acts = options.verify || !options.apply.empty();
   if (!(acts && context.json) && options.output != "-") PrintFix(context, *fault);
   if (!options.output.empty()) {
@@ -156,7 +167,7 @@ int FixCommand(const Context& context, const FixOptions& options) {
   }
   const absl::StatusOr<TrialPlan> plan =
       PlanTrial(client, *fault, {.steps = options.steps, .fixed_id = options.apply, .base = ""});
-  if (!plan.ok()) return context.Fail(plan.status());
+  if (!plan.ok()) return Refuse(context, plan.status());
   return options.verify ? Verify(context, client, *fault, *plan, options) : Apply(context, client, *fault, *plan);
 }
 

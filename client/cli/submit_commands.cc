@@ -1,4 +1,5 @@
 // `trainctl run`, `submit` and `fork`: what makes a job.
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -211,17 +212,18 @@ void AddSubmitCommands(CLI::App& app, Context& context) {
     DeclareSubmit(command, *options);
     AddWatchFlags(command, *watch);
     auto most_fixes = std::make_shared<int>(0);
-    command
-        .add_option("--auto-fix", *most_fixes,
-                    "Try the fixes of what is found, at most N of them (1 without a number): each in two jobs, with it "
-                    "and without; the job goes on with those that help")
-        ->expected(0, 1)
-        ->check(CLI::Range(0, 20))
-        ->type_name("N");
-    command.callback([&context, options, watch, most_fixes] {
-      context.action = [&context, options, watch, most_fixes] {
-        return RunCommand(context, *options, *watch, *most_fixes);
-      };
+    const CLI::Option* auto_fix =
+        command
+            .add_option(
+                "--auto-fix", *most_fixes,
+                "Try the fixes of what is found, at most N of them (1 without a number): each in two jobs, with it "
+                "and without; the job goes on with those that help")
+            ->expected(0, 1)
+            ->check(CLI::Range(1, 20))
+            ->type_name("N");
+    command.callback([&context, options, watch, most_fixes, auto_fix] {
+      const int most = auto_fix->count() > 0 ? std::max(*most_fixes, 1) : 0;  // Without a number it is 0.
+      context.action = [&context, options, watch, most] { return RunCommand(context, *options, *watch, most); };
     });
   }
   {

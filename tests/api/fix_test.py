@@ -2,7 +2,9 @@
 """`trainctl fix --verify` and `run --auto-fix` on real jobs. What they say is compared with the jobs' own events."""
 import json
 import math
+import signal
 import subprocess
+import time
 import unittest
 
 from service import PATIENCE, PROGRAMS, Service, dense_job, job_pb2, temporary_folder, text_format
@@ -120,6 +122,25 @@ class FixTest(unittest.TestCase):
                          rates[0].fix.patch.optimizer.learning_rate)
         self.assertEqual(min(self.losses("jobs/slow-control-1")) > step, True)
         self.assertEqual(done.returncode, 0 if told["helps"] else 1)
+
+    def test_ctrl_c_cancels_both(self):
+        self.server.call("CreateJob", spec=collapsed(steps=10 ** 7), job_id="long")
+        while not self.server.call("ListFindings", parent="jobs/long").findings:
+            time.sleep(0.05)
+        self.server.call("CancelJob", name="jobs/long")
+        trial = subprocess.Popen([PROGRAMS / "trainctl", "--server", self.server.address, "fix", "long", ZEROS, "--verify",
+                                  "--steps", "9000000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        names = ("jobs/long-fix-1", "jobs/long-control-1")
+        while not all(name in [job.name for job in self.server.call("ListJobs").jobs] for name in names):
+            self.assertIsNone(trial.poll(), "it waits for both")
+            time.sleep(0.05)
+        trial.send_signal(signal.SIGINT)
+        _, said = trial.communicate(timeout=PATIENCE)
+        self.assertEqual(trial.returncode, 7, said)
+        self.assertIn("long-fix-1 and long-control-1 are cancelled", said)
+        for name in names:
+            self.server.call("WatchJob", name=name)  # To its end.
+            self.assertEqual(self.server.call("GetJob", name=name).state, job_pb2.JOB_STATE_CANCELLED)
 
     def test_a_run_mends_itself_once_it_is_proven(self):
         file = temporary_folder() / "job.textproto"
