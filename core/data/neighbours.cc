@@ -62,21 +62,21 @@ std::vector<bool> ComparedClasses(absl::Span<const int32_t> labels, int64_t num_
 
 // Places in the split, ascending.
 std::vector<int64_t> Chosen(const Split& split) {
-  std::vector<int64_t> places;
-  if (!split.has_labels()) {
-    const auto sample = SampleOf(split.size(), kCompared);
-    places.assign(sample.begin(), sample.end());
-    return places;
-  }
   const absl::Span<const int32_t> labels = split.labels();
   const std::vector<bool> compared = ComparedClasses(labels, split.num_classes());
-  std::vector<int64_t> candidates;
+  const auto is_compared = [&](int32_t label) { return compared[label]; };
+  if (std::all_of(labels.begin(), labels.end(), is_compared)) {
+    const std::vector<uint32_t> sample = SampleOf(split.size(), kCompared, labels);
+    return {sample.begin(), sample.end()};
+  }
+  std::vector<uint32_t> candidates;
   std::vector<int32_t> candidate_labels;
   for (int64_t i = 0; i < split.size(); ++i) {
-    if (!compared[labels[i]]) continue;
-    candidates.push_back(i);
+    if (!is_compared(labels[i])) continue;
+    candidates.push_back(static_cast<uint32_t>(i));
     candidate_labels.push_back(labels[i]);
   }
+  std::vector<int64_t> places;
   for (const uint32_t i : SampleOf(static_cast<int64_t>(candidates.size()), kCompared, candidate_labels)) {
     places.push_back(candidates[i]);
   }
@@ -108,7 +108,11 @@ class Rows {
       for (int64_t f = 0; f < features_; ++f) numbers_.push_back(example[f * elements / features_]);
       const bool finite = std::all_of(numbers_.begin() + static_cast<int64_t>(begin), numbers_.end(),
                                       [](float value) { return std::isfinite(value); });
-      finite&& HasFiniteTarget(input.split(), place) ? kept.push_back(place) : numbers_.resize(begin);
+      if (!finite || !HasFiniteTarget(input.split(), place)) {
+        numbers_.resize(begin);
+        continue;
+      }
+      kept.push_back(place);
     }
     places = std::move(kept);
   }
