@@ -8,6 +8,8 @@
 namespace traind::core {
 namespace {
 
+constexpr double kOfRounding = 1e-7;  // The default epsilon, which keeps exact constants alone from being divided.
+
 void LookAtGrouping(const v1::PerFeatureOnImagesRule&, const View& view, std::vector<Sighting>& found) {
   if (view.facts.spec == nullptr) return;
   const v1::DataSpec& data = view.facts.spec->data();
@@ -16,6 +18,7 @@ void LookAtGrouping(const v1::PerFeatureOnImagesRule&, const View& view, std::ve
     const v1::Preprocessing& step = data.preprocessing(i);
     if (step.has_pca() || (step.has_whiten() && step.whiten().form() == v1::Whiten::FORM_PCA)) return;  // No images.
     if (!step.has_standardize() || step.standardize().grouping() != v1::GROUPING_PER_FEATURE) continue;
+    if (step.standardize().epsilon() > kOfRounding) continue;  // Somebody has seen to what hardly varies.
     Sighting& sighting = Add(found,
                              "standardize divides each pixel by its own deviation: pixels that hardly vary, as "
                              "at the border, become as loud as the others");
