@@ -80,6 +80,22 @@ TEST_F(Replay, ComparesWhatIsLeftOfAThinnedReport) {
   EXPECT_EQ(Send({report}).size(), 1u) << "a difference in what is left";
 }
 
+// Of a job that a version before 0.3 began.
+TEST_F(Replay, AnEvaluationThatDidNotCompareTheModesIsNoDifference) {
+  v1::Event evaluation;
+  evaluation.set_step(10);
+  evaluation.mutable_evaluation()->set_loss(0.5);
+  v1::Event compared = evaluation;
+  compared.mutable_evaluation()->set_minibatch_train_mode_loss(0.4);
+  compared.mutable_evaluation()->set_minibatch_test_mode_loss(0.6);
+  Send({evaluation});
+  EXPECT_TRUE(Send({compared}).empty());
+  stored_[{v1::EVENT_KIND_EVALUATION, 10}] = compared;
+  EXPECT_TRUE(Send({compared}).empty());
+  compared.mutable_evaluation()->set_minibatch_test_mode_loss(0.7);
+  EXPECT_EQ(Send({compared}).size(), 1u) << "where both have compared them";
+}
+
 TEST_F(Replay, ReportsADifferenceOnce) {
   Send({Train(10, 0.5), Train(20, 0.4)});
   auto report = Send({Train(10, 0.5), Train(20, 0.4000001)});
