@@ -8,8 +8,8 @@ namespace traind::core {
 namespace {
 
 // The rules of a tool look in windows here (three of five), where theirs look in each step or epoch; and where their
-// measure is another, the nearest one here stands for it. Each profile says where. A rule of theirs that is not named
-// has its default here.
+// measure is another, the nearest one here stands for it. Each profile says where. A threshold that a profile does not
+// give is the default here.
 
 // Amazon SageMaker Debugger, "List of Debugger built-in rules", with the defaults of its parameters. It knows nothing
 // of how the run goes, so its rules always warn.

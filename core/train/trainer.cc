@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/data/data_profile.h"
 #include "core/data_initialization/network_under_data.h"
+#include "core/insight/facts.h"
 #include "core/job/duration.h"
 #include "core/job/early_stopping.h"
 #include "core/job/job_memory.h"
@@ -23,7 +24,7 @@ bool Every(uint64_t step, uint32_t cadence) { return cadence > 0 && step % caden
 // Whether training computes something else than a test, besides other draws of what is random in both.
 bool ModesDiffer(const Graph& graph) {
   return absl::c_any_of(graph.nodes(), [](const Node& node) {
-    const LayerTraits traits = node.layer ? node.layer->traits() : LayerTraits();
+    const LayerTraits traits = TraitsOf(node);
     return traits.normalizes_over_batch || (traits.purpose.has_value() && !traits.random_in_inference);
   });
 }
