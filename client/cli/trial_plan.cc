@@ -18,7 +18,7 @@ namespace {
 constexpr uint64_t kLeastSteps = 100;
 constexpr uint64_t kMostAtStart = 1000;  // Of a finding that came before the first step, a tenth of the job at most.
 constexpr uint64_t kMetrics = 40;        // TRAIN events of a trial, at least: a quarter of them is compared.
-constexpr uint64_t kEvaluations = 4;     // Of a trial about a split.
+constexpr uint64_t kEvaluations = 4;     // Of a trial that is judged by them.
 constexpr size_t kMostId = 63;           // Characters of a job's id.
 constexpr int kMostTrials = 99;          // Of one job, by their names.
 
@@ -105,7 +105,9 @@ absl::Status ChooseSteps(Client& client, const FoundFault& fault, const TrialWis
     const uint64_t run = *opened - plan.first_step;
     plan.steps = std::clamp(run + run / 10, kLeastSteps, std::max(total / 5, kLeastSteps));
   }
-  if (fault.finding.has_split()) plan.steps = std::max(plan.steps, kEvaluations * EvaluationCadence(fault));
+  if (plan.measure == Measure::kEvaluationLoss) {
+    plan.steps = std::max(plan.steps, kEvaluations * EvaluationCadence(fault));
+  }
   plan.steps = std::min(plan.steps, left);
   return absl::OkStatus();
 }
@@ -145,8 +147,8 @@ v1::JobSpec TrialSpec(v1::JobSpec spec, const FoundFault& fault, const TrialPlan
   spec.set_metrics_every_steps(static_cast<uint32_t>(std::max<uint64_t>(1, std::min(told, plan.steps / kMetrics))));
   const uint64_t cadence = EvaluationCadence(fault);
   // What counts evaluations (early stopping, a finding about them) keeps their cadence.
-  const bool counted = fault.finding.has_split() || spec.has_early_stopping() || spec.has_lottery_ticket() ||
-                       fault.job.spec().has_early_stopping();
+  const bool counted = plan.measure == Measure::kEvaluationLoss || spec.has_early_stopping() ||
+                       spec.has_lottery_ticket() || fault.job.spec().has_early_stopping();
   if (cadence > 0 && plan.target() % cadence != 0 && !counted && plan.target() <= UINT32_MAX) {
     spec.mutable_evaluation()->set_every_steps(static_cast<uint32_t>(plan.target()));
   }
@@ -220,11 +222,11 @@ absl::StatusOr<FoundFault> FindFault(Client& client, const std::string& job, con
 
 absl::StatusOr<TrialPlan> PlanTrial(Client& client, const FoundFault& fault, const TrialWishes& wishes) {
   TrialPlan plan;
+  plan.measure = MeasureOf(fault.finding);
   absl::Status status = ChooseStart(client, fault, plan);
   if (status.ok()) status = ChooseSteps(client, fault, wishes, plan);
   if (status.ok()) status = ChooseNames(client, fault, wishes, plan);
   if (!status.ok()) return status;
-  plan.measure = MeasureOf(fault.finding);
   plan.fixed_spec = Labelled(TrialSpec(fault.fixed_spec, fault, plan), fault, "patched");
   plan.control_spec = Labelled(TrialSpec(fault.job.spec(), fault, plan), fault, "control");
   return plan;

@@ -48,7 +48,7 @@ struct TrialPlan {
 // What one may choose.
 struct TrialWishes {
   std::optional<uint64_t> steps;  // Default: those that the job had run when the finding came and a tenth more, at
-                                  // least 100, at most a fifth of the job; four evaluations for a finding of a split.
+                                  // least 100, at most a fifth of the job; four evaluations where these are compared.
   std::string fixed_id;           // Name of the job with the fix. Default: "{base}-fix-1", or the next that is free.
   std::string base;               // Default: the id of the job that has the finding.
 };
