@@ -260,10 +260,11 @@ TEST(SpecRules, WeightDecayOnNorms) {
 }
 
 TEST(SpecRules, BatchNormOverFewExamples) {
-  const std::string layers = std::string(
-                                 "layers { name: 'a' dense { units: 50 } } layers { name: 'n' batch_norm {} "
-                                 "activation { relu {} } } ") +
-                             kOut;
+  const std::string layers =
+      std::string(
+          "layers { name: 'a' dense { units: 50 bias: false } } layers { name: 'n' batch_norm {} "
+          "activation { relu {} } } ") +
+      kOut;
   EXPECT_THAT(Found(Job(layers, "batch_size: 4")), ElementsAre("batch_norm_small_batch/n"));
   EXPECT_THAT(Found(Job(layers, "batch_size: 8")), IsEmpty());
 }
