@@ -45,19 +45,31 @@ class KnowsAda final : public Gate {
 class Endless final : public StreamCall<grpc::ByteBuffer> {
  public:
   Endless(const Entrance& entrance, grpc::CallbackServerContext& call) : StreamCall(entrance, call) {
-    context().cancellation().OnCancel([this] { Resume(); });
+    context().cancellation().OnCancel([this] { Leave(); });
     Resume();
   }
 
  protected:
   const google::protobuf::Message& request() const override { return request_; }
   absl::StatusOr<Next> Advance(grpc::ByteBuffer&) override {
-    if (context().cancellation().cancelled()) return context().Gone();
+    const absl::MutexLock lock(&mu_);
+    if (left_) return context().Gone();
+    waits_ = true;
     return Next::kWait;
   }
 
  private:
+  // Only a call that waits may be resumed: one that runs ends by itself, and takes this object with it.
+  void Leave() {
+    const absl::MutexLock lock(&mu_);
+    left_ = true;
+    if (waits_) Resume();
+  }
+
   const v1::WatchJobRequest request_;
+  absl::Mutex mu_;
+  bool left_ ABSL_GUARDED_BY(mu_) = false;
+  bool waits_ ABSL_GUARDED_BY(mu_) = false;
 };
 
 class Sink : public UploadSink {
