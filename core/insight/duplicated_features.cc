@@ -19,8 +19,8 @@ void LookForCopies(const v1::DuplicatedFeaturesRule& config, const View& view, s
   if (share <= config.most_share()) return;
   const bool images = view.facts.graph->input_shape().size() == 3;
   if (images && share < kOfImages) return;
-  Add(found, absl::StrCat(data.duplicated_features(), " of ", varying,
-                          " features that vary equal another one in all of ", data.sampled(), " examples"))
+  Add(found, absl::StrCat(data.duplicated_features(), " of the ", varying, " features that vary are copies of another ",
+                          "one in all of ", data.sampled(), " examples"))
       .Is(v1::Finding::SEVERITY_INFO)
       .Measured("duplicated features / features that vary", share, v1::Evidence::RELATION_ABOVE, config.most_share())
       .Words(images ? "were the images made larger by repeating pixels? then smaller ones say the same"

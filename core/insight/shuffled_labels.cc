@@ -1,6 +1,6 @@
-// Labels that have nothing to do with their examples. What decides is the nearest neighbour, so that data whose
-// neighbours say nothing though a network could learn it (patterns among many numbers of noise) looks the same: then
-// the training improves, and the rule only informs.
+// Labels that have nothing to do with their examples. The nearest neighbour says so before the first step; but where
+// neighbours say nothing though a network can learn the classes (a few numbers that matter among many), it looks the
+// same. So it only informs until an evaluation, too, is no better than guessing.
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -25,38 +25,59 @@ double StandardError(const v1::DataProfile& data, bool classes) {
   return std::sqrt((classes ? chance / (1 - chance) : 2) / compared);
 }
 
-void LookForShuffled(const v1::ShuffledLabelsRule& config, const View& view, std::vector<Sighting>& found) {
-  const v1::DataProfile& data = *view.data;
-  if (view.facts.spec == nullptr || view.facts.spec->data().targets() == v1::TARGET_SOURCE_INPUT) return;
-  const bool classes = view.facts.classes > 0;
-  const double chance = data.chance_agreement();
-  if (data.compared() < 2 || !(chance < 1)) return;
-  if (classes && chance * static_cast<double>(data.compared() - 1) < kOthers) return;
-  const double error = StandardError(data, classes);
-  if (2 * error > (classes ? kUndecidedClasses : kUndecidedNumbers)) return;
-  const double agreement = (data.neighbour_agreement() - chance) / (1 - chance);
-  const double threshold = std::max(config.least_agreement(), 2 * error);
-  if (!(agreement < threshold)) return;
-  const std::string cause =
-      classes ? absl::StrFormat(
-                    "labels look shuffled: the nearest neighbour has the class of an example in %.3g %% of "
-                    "%d, and would by chance in %.3g %%",
-                    100 * data.neighbour_agreement(), data.compared(), 100 * chance)
-              : absl::StrCat("targets look shuffled: those of nearest neighbours among ", data.compared(),
-                             " examples are no closer than those of any two");
-  Add(found, cause)
-      .Measured("(agreement of neighbours - chance) / (1 - chance)", agreement, v1::Evidence::RELATION_BELOW, threshold)
-      .Words("check that examples and labels are in one order: was one of the two files sorted or shuffled alone?");
+// Whether what was learned holds for examples that were not trained on. False while that is not known.
+bool FailsToGeneralize(const View& view) {
+  constexpr double kBetter = 0.95, kBeginning = 0.1;
+  if (view.source == Source::kData) return !view.data->has_evaluation();  // Nothing will tell.
+  if (view.history.whole().empty()) return false;
+  const bool begins = static_cast<double>(view.step) < kBeginning * static_cast<double>(view.facts.total_steps);
+  return !begins && view.history.best_evaluation() >= kBetter * LossToBeat(view);
 }
+
+class ShuffledLabels final : public Rule {
+ public:
+  explicit ShuffledLabels(const v1::ShuffledLabelsRule& config)
+      : Rule({.family = Family::kData, .at_once = true}), config_(config) {}
+
+  bool Reads(Source source) const override { return source == Source::kData || source == Source::kEvaluation; }
+
+  void Look(const View& view, std::vector<Sighting>& found) const override {
+    if (view.data == nullptr || view.facts.spec == nullptr) return;
+    const v1::DataProfile& data = *view.data;
+    if (view.facts.spec->data().targets() == v1::TARGET_SOURCE_INPUT) return;
+    const bool classes = view.facts.classes > 0;
+    const double chance = data.chance_agreement();
+    if (data.compared() < 2 || !(chance < 1)) return;
+    if (classes && chance * static_cast<double>(data.compared() - 1) < kOthers) return;
+    const double error = StandardError(data, classes);
+    if (2 * error > (classes ? kUndecidedClasses : kUndecidedNumbers)) return;
+    const double agreement = (data.neighbour_agreement() - chance) / (1 - chance);
+    const double threshold = std::max(config_.least_agreement(), 2 * error);
+    if (!(agreement < threshold)) return;
+    const std::string cause =
+        classes ? absl::StrFormat(
+                      "labels look shuffled: the nearest neighbour has the class of an example in %.3g %% "
+                      "of %d, and would by chance in %.3g %%",
+                      100 * data.neighbour_agreement(), data.compared(), 100 * chance)
+                : absl::StrCat("targets look shuffled: those of nearest neighbours among ", data.compared(),
+                               " examples are no closer than those of any two");
+    Add(found, cause)
+        .Is(FailsToGeneralize(view) ? v1::Finding::SEVERITY_WARNING : v1::Finding::SEVERITY_INFO)
+        .Measured("(agreement of neighbours - chance) / (1 - chance)", agreement, v1::Evidence::RELATION_BELOW,
+                  threshold)
+        .Words("check that examples and labels are in one order: was one of the two files sorted or shuffled alone?");
+  }
+
+ private:
+  const v1::ShuffledLabelsRule config_;
+};
 
 const Registered<Rule, v1::ShuffledLabelsRule> kShuffledLabels(
     "Labels that have nothing to do with the examples.", [](v1::ShuffledLabelsRule& config, const FieldErrors& errors) {
       if (!config.has_least_agreement()) config.set_least_agreement(0.05);
       Require(config.least_agreement() >= 0 && config.least_agreement() <= 1, errors, "least_agreement", "in [0, 1]",
               config.least_agreement());
-      return std::make_unique<SimpleRule<v1::ShuffledLabelsRule>>(
-          RuleTraits{.family = Family::kData, .unless_improving = true, .at_once = true}, Source::kData, config,
-          LookForShuffled);
+      return std::make_unique<ShuffledLabels>(config);
     });
 
 }  // namespace
