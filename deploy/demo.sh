@@ -92,9 +92,9 @@ What to try next: start the server again, with these jobs,
   export PATH=\$PWD/build/release/bin:\$PATH
   traind --data-dir $data --dataset-root /usr/share/datasets
 and in another terminal
-  trainctl resume collapsed-fix-1; trainctl watch collapsed-fix-1   the mended network, to its end
-  trainctl explain ${finding%%/*}                                   what the rule sees, and why that is a fault
-  trainctl run $data/collapsed.textproto --auto-fix 2               all of this by itself
+  trainctl resume collapsed-fix-1; trainctl watch collapsed-fix-1    the mended network, to its end
+  trainctl explain initialization_scale                              what the rule sees, and why that is a fault
+  trainctl run $data/collapsed.textproto --auto-fix 2   all of this by itself
 END
   exit 0
 fi

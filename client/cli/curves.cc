@@ -20,6 +20,21 @@ struct Cell {
   bool broken = false;
 };
 
+// Columns without a value, between two that have one and with nothing broken there, get what lies on the line between.
+void FillGaps(std::vector<Cell>& cells) {
+  size_t last = cells.size();  // The column before with something in it; at first none.
+  for (size_t i = 0; i < cells.size(); ++i) {
+    if (cells[i].finite == 0 && !cells[i].broken) continue;
+    const bool joined = last < i && !cells[last].broken && !cells[i].broken;
+    for (size_t gap = last + 1; joined && gap < i; ++gap) {
+      const double share = static_cast<double>(gap - last) / static_cast<double>(i - last);
+      const double from = cells[last].sum / cells[last].finite, to = cells[i].sum / cells[i].finite;
+      cells[gap] = {.sum = from + share * (to - from), .finite = 1};
+    }
+    last = i;
+  }
+}
+
 }  // namespace
 
 std::string RenderCurves(const std::vector<PlottedCurve>& curves, int width, int height) {
@@ -45,6 +60,7 @@ std::string RenderCurves(const std::vector<PlottedCurve>& curves, int width, int
         cell.broken = true;
       }
     }
+    FillGaps(cells[i]);
     for (const Cell& cell : cells[i]) {
       if (cell.finite == 0) continue;
       low = std::min(low, cell.sum / cell.finite);
