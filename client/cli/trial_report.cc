@@ -149,10 +149,14 @@ Verdict Judge(const TrialRecord& fixed, const TrialRecord& control, Measure meas
   const bool control_failed = control.state == v1::JOB_STATE_FAILED;
   if (fixed_failed || control_failed) {
     verdict.helps = !fixed_failed;
-    verdict.sentence = fixed_failed ? absl::StrCat("the fix does not help: with it the job FAILED at step ", fixed.step,
-                                                   ": ", fixed.error)
-                                    : absl::StrCat("the fix helps: without it the job FAILED at step ", control.step,
-                                                   ", with it step ", fixed.step, " was reached");
+    const uint64_t reached = std::min(target, fixed.step);
+    const std::optional<double> loss = LastTrainLoss(fixed, reached);
+    verdict.sentence =
+        fixed_failed
+            ? absl::StrCat("the fix does not help: with it the job FAILED at step ", fixed.step, ": ", fixed.error)
+            : absl::StrCat("the fix helps: without it the job FAILED at step ", control.step, ", with it step ",
+                           reached, " was reached",
+                           loss ? absl::StrCat(", at a training loss of ", FormatNumber(*loss)) : "");
     return verdict;
   }
   std::optional<double> with, without;

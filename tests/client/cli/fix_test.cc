@@ -324,7 +324,9 @@ TEST_F(FixCommandTest, AFailedControlIsHelpAndAFailedFixIsNone) {
   Trains(
       false, [](uint64_t) { return 1e9; }, 100);
   EXPECT_EQ(Run({"fix", "mine", "loss_diverging", "--verify", "--delete"}), 0) << err_.str();
-  EXPECT_THAT(out_.str(), HasSubstr("the fix helps: without it the job FAILED at step 100"));
+  EXPECT_THAT(out_.str(),
+              HasSubstr("the fix helps: without it the job FAILED at step 100, with it step 215 was reached, at a "
+                        "training loss of 0.4000\n"));
   EXPECT_THAT(done_,
               UnorderedElementsAre("pause jobs/mine-fix-1", "delete jobs/mine-control-1", "delete jobs/mine-fix-1"));
   control_fails_ = false;
