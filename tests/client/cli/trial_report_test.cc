@@ -91,9 +91,9 @@ TEST(Curves, ShareOneScale) {
       {{.name = "a", .points = {{0, 1}, {50, 0.5}, {100, 0}}}, {.name = "b", .points = {{0, 1}, {50, 1}, {100, NAN}}}},
       20, 3);
   EXPECT_EQ(text,
-            "    1.000 │●○○○○   !\n"
-            "          │ ●●●●●●\n"
-            "        0 │       ●●\n"
+            "    1.000 │●●○○○   !\n"
+            "          │  ●●●●\n"
+            "        0 │      ●●●\n"
             "     step  0     100\n"
             "           ● a   ○ b\n");
   EXPECT_EQ(RenderCurves({}, 20, 3), "");
