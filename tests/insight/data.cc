@@ -293,6 +293,7 @@ absl::StatusOr<Made> MakeData(Data data, Change change, const std::string& folde
   Made made = {.dataset = {}, .dir = dir};
   const bool there = std::filesystem::exists(dir);
   for (const bool train : {true, false}) {
+    if (there && (train || HasClasses(data))) continue;
     auto examples = Plain(data, train);
     if (!examples.ok()) return examples.status();
     Apply(change, train, *examples);

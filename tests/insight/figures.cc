@@ -22,6 +22,8 @@ Look LookBy(const Run& run, const Recording& recording, const Heard& heard) {
   look.warned = heard.Warned();
   look.seconds = heard.seconds;
   look.events = heard.events;
+  look.report_seconds = heard.report_seconds;
+  look.reports = heard.reports;
   if (run.fault != nullptr) look.verdict = JudgeFault(run, recording, heard);
   for (const Told* root : heard.Roots()) {
     const v1::Finding& finding = root->finding;
@@ -110,15 +112,17 @@ absl::StatusOr<std::vector<Examined>> Examine(const std::vector<Run>& runs, cons
   }
   for (std::thread& worker : workers) worker.join();
   std::vector<Examined> all;
+  int missing = 0;
   for (auto& one : found) {
     if (one.ok()) {
       all.push_back(*std::move(one));
     } else if (absl::IsNotFound(one.status())) {
-      absl::FPrintF(stderr, "left out: %s\n", std::string(one.status().message()));
+      ++missing;
     } else {
       return one.status();
     }
   }
+  if (missing > 0) absl::FPrintF(stderr, "left out: %d runs that are not recorded\n", missing);
   Stand(all);
   return all;
 }

@@ -44,11 +44,11 @@ struct RootSeen {
 // One run under one profile.
 struct Look {
   bool warned = false;
-  Verdict verdict;                        // Of faulty ones.
-  std::vector<RootSeen> roots;            // Causes first.
-  std::map<std::string, uint64_t> rules;  // That warned, and when first.
-  double seconds = 0;
-  int64_t events = 0;
+  Verdict verdict;                         // Of faulty ones.
+  std::vector<RootSeen> roots;             // Causes first.
+  std::map<std::string, uint64_t> rules;   // That warned, and when first.
+  double seconds = 0, report_seconds = 0;  // As Heard.
+  int64_t events = 0, reports = 0;
 };
 
 struct Examined {
@@ -62,7 +62,7 @@ struct Examined {
   std::optional<Outcome> after_fix;
 };
 
-// Of all recordings of `runs`, in `threads` threads; those that are not there are left out, and named on stderr.
+// Of all recordings of `runs`, in `threads` threads; those that are not there are left out, and counted on stderr.
 absl::StatusOr<std::vector<Examined>> Examine(const std::vector<Run>& runs, const std::vector<Profile>& profiles,
                                               const std::string& folder, int threads);
 

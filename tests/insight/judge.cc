@@ -106,8 +106,11 @@ Heard Listen(const Recording& recording, const v1::InsightSpec& insight) {
     }
     const auto begin = std::chrono::steady_clock::now();
     const std::vector<v1::Event> made = watching.Note(event);
-    heard.seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    heard.seconds += took;
     ++heard.events;
+    if (event.has_statistics()) heard.report_seconds += took;
+    heard.reports += event.has_statistics() ? 1 : 0;
     for (const v1::Event& one : made) {
       if (one.has_finding()) Hear(one, told);
     }

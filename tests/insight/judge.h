@@ -21,9 +21,9 @@ struct Told {
 };
 
 struct Heard {
-  std::vector<Told> findings;  // Causes first, as ListFindings has them.
-  int64_t events = 0;          // Given to Insight.
-  double seconds = 0;          // That Insight took for all of them.
+  std::vector<Told> findings;              // Causes first, as ListFindings has them.
+  int64_t events = 0, reports = 0;         // Given to Insight; of these, reports of statistics.
+  double seconds = 0, report_seconds = 0;  // That Insight took for all of them, and for the reports.
 
   bool Warned() const;
   // The first step at which something was told as WARNING or worse; nullopt: nothing was.

@@ -44,6 +44,7 @@ constexpr char kUsage[] =
   --insight TEXT  an InsightSpec in text format, in place of the default profile
   --profile NAME  with --runs: default, sagemaker, deepdiagnosis, autotrainer or thedeepchecker
   --runs          prints a line for each run, with its findings
+  --recorded      trains nothing: figures of what is recorded
   --report FILE   replaces what stands between "<!-- measured: begin -->" and "<!-- measured: end -->" in the file
 
 Exit code: 0; 1 when a run could not be recorded or read; 2 for a wrong command line.
@@ -53,7 +54,7 @@ struct Options {
   std::string dir = "/var/tmp/traind-insight", report, profile = "default";
   Choice choice;
   int jobs = 2, fixes = 120;
-  bool whole = true, runs = false, list = false;
+  bool whole = true, recorded = false, runs = false, list = false;
   v1::InsightSpec insight;
 };
 
@@ -118,6 +119,8 @@ bool Parse(int argc, char** argv, Options& options) {
     const std::string option = argv[i];
     if (option == "--runs") {
       options.runs = true;
+    } else if (option == "--recorded") {
+      options.recorded = true;
     } else if (option == "--list") {
       options.list = true;
     } else if (option == "--quick") {
@@ -165,13 +168,15 @@ void Tell(const std::vector<std::string>& failed) {
 absl::Status Measure(const Options& options, bool& all_recorded) {
   if (absl::Status status = core::CreateFolders(options.dir); !status.ok()) return status;
   const std::vector<Run> runs = PlanRuns(options.choice);
-  std::vector<std::string> failed = RecordAll(runs, options.dir, options.jobs);
+  std::vector<std::string> failed;
+  if (!options.recorded) failed = RecordAll(runs, options.dir, options.jobs);
   Tell(failed);
   all_recorded = failed.empty();
   const std::vector<Profile> profiles = AllProfiles(options.insight);
   auto all = Examine(runs, profiles, options.dir, options.jobs);
   if (!all.ok()) return all.status();
-  failed = RecordAll(ChooseFixes(*all, options.fixes), options.dir, options.jobs);
+  failed.clear();
+  if (!options.recorded) failed = RecordAll(ChooseFixes(*all, options.fixes), options.dir, options.jobs);
   Tell(failed);
   all_recorded = all_recorded && failed.empty();
   if (absl::Status status = ReadFixes(options.dir, *all); !status.ok()) return status;
@@ -180,7 +185,7 @@ absl::Status Measure(const Options& options, bool& all_recorded) {
                                       [&](const Profile& one) { return one.first == options.profile; });
     absl::PrintF("%s\n", RunLines(*all, static_cast<size_t>(profile - profiles.begin())));
   }
-  const std::string report = Report(*all, profiles);
+  const std::string report = Report(*all, runs.size(), profiles);
   absl::PrintF("%s", report);
   return options.report.empty() ? absl::OkStatus() : ReplaceMeasured(options.report, report);
 }

@@ -101,6 +101,8 @@ std::vector<std::string> RecordAll(const std::vector<Run>& runs, const std::stri
     if (!IsRecorded(run, folder)) missing.push_back(&run);
   }
   if (missing.empty()) return failed;
+  // All of one seed before the next: what is there when somebody ends it is of all kinds.
+  std::stable_sort(missing.begin(), missing.end(), [](const Run* a, const Run* b) { return a->seed < b->seed; });
   std::map<pid_t, Child> children;
   const auto end_one = [&] {
     if (std::string error = End(children); !error.empty()) failed.push_back(std::move(error));

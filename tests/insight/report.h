@@ -9,8 +9,8 @@
 
 namespace traind::insight {
 
-// In Markdown, without a heading.
-std::string Report(const std::vector<Examined>& all, const std::vector<Profile>& profiles);
+// In Markdown, without a heading. `planned`: how many runs there should be.
+std::string Report(const std::vector<Examined>& all, size_t planned, const std::vector<Profile>& profiles);
 // A line for each run, with what was told of it: for people who read findings.
 std::string RunLines(const std::vector<Examined>& all, size_t profile);
 

@@ -48,13 +48,18 @@ TEST_F(InsightBenchmark, EveryRunIsAJobThatIsAcceptedAndEveryFaultChangesIt) {
   ASSERT_GT(runs.size(), 300u);
   std::map<std::string, const OneRun*> by_id;
   for (const OneRun& run : runs) ASSERT_TRUE(by_id.emplace(run.id, &run).second) << run.id;
+  std::map<std::pair<Data, Change>, v1::Dataset> datasets;
   for (const OneRun& run : runs) {
-    const auto made = MakeData(run.job.data, run.job.change, folder_.path());
-    ASSERT_TRUE(made.ok()) << made.status();
+    v1::Dataset& dataset = datasets[{run.job.data, run.job.change}];
+    if (dataset.name().empty()) {
+      const auto made = MakeData(run.job.data, run.job.change, folder_.path());
+      ASSERT_TRUE(made.ok()) << made.status();
+      dataset = made->dataset;
+    }
     v1::JobSpec spec = run.job.spec;
-    spec.mutable_data()->set_dataset(made->dataset.name());
+    spec.mutable_data()->set_dataset(dataset.name());
     core::FieldErrors::Root errors;
-    const auto resolved = core::ResolveJob(spec, &made->dataset, 1, errors.scope());
+    const auto resolved = core::ResolveJob(spec, &dataset, 1, errors.scope());
     EXPECT_TRUE(errors.ok() && resolved.ok()) << run.id << ": " << errors.ToStatus();
     if (run.fault == nullptr) continue;
     ASSERT_THAT(by_id, Contains(testing::Key(HealthyIdOf(run))));
