@@ -54,7 +54,7 @@ const Registered<Rule, v1::ModesDisagreeRule> kModesDisagree(
     [](v1::ModesDisagreeRule& config, const FieldErrors& errors) {
       if (!config.has_most_ratio()) config.set_most_ratio(1.5);
       Require(config.most_ratio() > 1, errors, "most_ratio", "above 1", config.most_ratio());
-      return std::make_unique<SimpleRule<v1::ModesDisagreeRule>>(RuleTraits{.family = Family::kAlone, .slide = 84},
+      return std::make_unique<SimpleRule<v1::ModesDisagreeRule>>(RuleTraits{.family = Family::kGradient, .slide = 84},
                                                                  Source::kEvaluation, config, LookAtModes);
     });
 

@@ -9,16 +9,24 @@
 namespace traind::core {
 namespace {
 
+constexpr double kLittleLost = 0.1;  // Of what was won: so much is noise, or no great matter.
+
 void LookForOverfitting(const v1::OverfittingRule& config, const View& view, std::vector<Sighting>& found) {
   const Evaluated& now = view.history.evaluations().back();
   const double best = view.history.best_evaluation();
   const v1::DataSpec& data = view.facts.spec->data();
   if (best <= 0 || data.train_split() == data.evaluation_split()) return;
   const double ratio = now.loss / best;
-  if (ratio <= config.most_over_best() || now.train_loss >= view.history.train_loss_at_best()) return;
+  // What the training has not clearly gone down by says nothing of a gap.
+  if (ratio <= config.most_over_best() || now.train_loss * config.most_over_best() > view.history.train_loss_at_best())
+    return;
+  const bool known = view.history.stretches() > 0;
+  const bool little = known && now.loss - best < kLittleLost * (LossToBeat(view) - best);
+  const bool informs = little && !view.facts.spec->insight().warn_while_improving();
   Sighting& sighting = Add(found, absl::StrCat("the evaluation loss goes up (", now.loss, " now, ", best, " at best), ",
                                                "and the training loss still down (", now.train_loss, ")"));
   sighting.finding.set_split(view.evaluation->split());
+  if (informs) sighting.Is(v1::Finding::SEVERITY_INFO);
   sighting.Measured("evaluation loss / the best one", ratio, v1::Evidence::RELATION_ABOVE, config.most_over_best())
       .Words("stop early, or add dropout, weight decay or augmentation, or more data");
   PatchEarlyStopping(view.facts, sighting);

@@ -7,6 +7,7 @@ namespace traind::core {
 namespace {
 
 constexpr int kRecentStretches = 3;
+constexpr int kLastingStretches = 6;
 constexpr int kEarliest = 6;        // Stretches.
 constexpr double kGoodShare = 0.9;  // Of the loss to beat: what has got below it gets on.
 constexpr double kBeginning = 0.1;  // Of the job.
@@ -22,7 +23,9 @@ double Entropy(const v1::DataProfile& data) {
 }
 
 // More than half of what was won, and not a little noise near zero.
-bool HasLost(const History& history, double to_beat, double recent) {
+bool HasLost(const History& history, double to_beat) {
+  // The best stretch is a lucky one: what is lost must stay so for a while.
+  const double recent = std::min(history.RecentLoss(kRecentStretches), history.RecentLoss(kLastingStretches));
   return recent - history.best_loss() > 0.5 * (to_beat - history.best_loss()) && recent > 1.5 * history.best_loss();
 }
 
@@ -81,7 +84,7 @@ Course CourseOf(const View& view) {
   if (history.stretches() < kRecentStretches) return Course::kUnknown;
   const double recent = history.RecentLoss(kRecentStretches), to_beat = LossToBeat(view);
   const double most = view.facts.continues ? 1.5 * to_beat : kGoodShare * to_beat;
-  if (recent <= most && !HasLost(history, to_beat, recent)) return Course::kGood;
+  if (recent <= most && !HasLost(history, to_beat)) return Course::kGood;
   return PastBeginning(view, kBeginning) ? Course::kBad : Course::kUnknown;
 }
 
