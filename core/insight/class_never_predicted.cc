@@ -11,9 +11,10 @@ namespace traind::core {
 namespace {
 
 constexpr size_t kNamed = 5;
+constexpr double kHalf = 0.5;  // Of the job, at most an epoch: before that a class may still come.
 
 void LookForUnusedClasses(const v1::ClassNeverPredictedRule& config, const View& view, std::vector<Sighting>& found) {
-  if (view.data == nullptr) return;
+  if (view.data == nullptr || !PastBeginning(view, kHalf)) return;
   const auto &answers = view.evaluation->predicted(), &counts = view.data->class_counts();
   std::vector<int> unused;
   for (int c = 0; c < std::min(answers.size(), counts.size()); ++c) {

@@ -206,9 +206,11 @@ Insight::Tracked& Insight::Track(const std::string& rule, const Sighting& sighti
   seen.set_first_step(is_new || again ? step : tracked.finding.first_step());
   seen.set_last_step(step);
   seen.set_state(tracked.finding.state());
+  // What is resolved stays as it was told until it opens again.
+  if (seen.state() == v1::Finding::STATE_RESOLVED) seen.set_severity(tracked.finding.severity());
   seen.set_root(tracked.finding.root());
   seen.set_warned(tracked.finding.warned());
-  tracked.severity = seen.severity();
+  tracked.severity = sighting.finding.severity();
   TakeFix(seen, tracked);
   tracked.finding = std::move(seen);
   return tracked;

@@ -47,7 +47,7 @@ class Order {
 void Hear(const v1::Event& event, std::map<std::string, Told>& told) {
   const v1::Finding& finding = event.finding();
   Told& one = told[finding.id()];
-  const bool bad = IsBad(finding.severity());
+  const bool bad = IsBad(finding.severity()) && finding.state() == v1::Finding::STATE_OPEN;
   if (!one.warned_at.has_value() && (bad || finding.warned())) one.warned_at = finding.warned() ? 0 : event.step();
   if (bad || finding.warned()) one.was_root = finding.root().empty();
   one.worst = std::max(one.worst, finding.severity());

@@ -241,11 +241,12 @@ std::string Report(const std::vector<Examined>& all, size_t planned, const std::
       all.size() == planned ? ""
                             : absl::StrCat("Only ", all.size(), " of ", planned, " planned runs are recorded.\n\n"),
       "### By profile\n\n",
-      "Of the half that no threshold was set on: other kinds of faults, other styles, other seeds. "
-      "\"Noticed\": anything is "
-      "WARNING or worse; \"named\": the rule of a root is one that says what is wrong; \"right layer "
-      "first\": of faults that "
-      "sit in certain layers, the first root names one of them.\n\n",
+      "Of the reporting half: other kinds of faults, other styles, other seeds than the tuning half. Whether a "
+      "threshold was "
+      "set by looking at it is not for this program to know: see above. \"Noticed\": anything is WARNING or worse; "
+      "\"named\": the rule of a root is one that says what is wrong; \"right layer first\": of faults that sit in "
+      "certain "
+      "layers, the first root names one of them.\n\n",
       ProfileTable(all, profiles),
       "Fixes that were tried, each in a run of its own: the loss of the evaluation is lower in ",
       Percent(whole.helped, whole.fixes), " (goal: 80 %).\n\n", "### By fault\n\nAll runs, profile `default`.\n\n",

@@ -8,6 +8,7 @@ namespace {
 void Answer(InsightLog& log, int64_t threes) {
   log.Data(log.Profile());
   for (uint64_t step = 100; step <= 500; step += 100) {
+    log.Run(step, InsightLog::Falls, log.Report());
     log.Evaluation(step, 1, {1000, 1000, 1000, threes, 1000, 1000, 1000, 1000, 1000, 1000});
   }
 }
@@ -16,6 +17,17 @@ TEST(ClassNeverPredicted, IsSaidWithItsNumber) {
   InsightLog log;
   Answer(log, 0);
   EXPECT_EQ(log.Find("class_never_predicted/test").cause(), "class 3 is never the answer");
+}
+
+// Early on a class may still come: of 600 steps the first half is passed over.
+TEST(ClassNeverPredicted, IsNotSaidInTheBeginning) {
+  InsightLog log;
+  log.Data(log.Profile());
+  for (uint64_t step = 50; step <= 290; step += 40) {
+    log.Run(step, InsightLog::Falls, log.Report());
+    log.Evaluation(step, 1, {0, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000});
+  }
+  EXPECT_FALSE(log.IsOpen("class_never_predicted/test"));
 }
 
 TEST(ClassNeverPredicted, OneAnswerIsEnough) {

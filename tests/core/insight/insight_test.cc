@@ -53,6 +53,16 @@ TEST(Insight, OpensAtTheThirdOfFiveWindowsAndIsResolvedAfterFiveCleanOnes) {
   EXPECT_EQ(finding.evidence().windows(), 5u);
 }
 
+TEST(Insight, WhatIsResolvedIsNotToldAgainBecauseOfOneMoreSight) {
+  InsightLog log;
+  for (const bool seen : {true, true, true, false, false, false, false, false, true, false}) {
+    log.Statistics(log.events.size() + 1, seen ? WithDead(log, 60, 0) : log.Report());
+  }
+  const std::vector<v1::Event> findings = FindingsOf(log.events);
+  ASSERT_EQ(findings.size(), 2u);
+  for (const v1::Event& event : findings) EXPECT_EQ(event.finding().severity(), v1::Finding::SEVERITY_INFO);
+}
+
 TEST(Insight, TwoOfFiveWindowsAreNoFinding) {
   InsightLog log;
   for (uint64_t i = 1; i < 40; ++i) log.Statistics(50 * i, i % 5 < 2 ? WithDead(log, 90, 0) : log.Report());
