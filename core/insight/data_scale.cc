@@ -10,6 +10,8 @@
 namespace traind::core {
 namespace {
 
+constexpr double kFarBelow = 0.1;  // Times the least: not one-hot or rare features, but another unit, or twice scaled.
+
 void LookAtScale(const v1::DataScaleRule& config, const View& view, std::vector<Sighting>& found) {
   const double rms = std::hypot(view.data->mean(), view.data->std());
   if (rms >= config.least() && rms <= config.most()) return;
@@ -20,6 +22,7 @@ void LookAtScale(const v1::DataScaleRule& config, const View& view, std::vector<
       .Measured("root mean square of the input", rms,
                 large ? v1::Evidence::RELATION_ABOVE : v1::Evidence::RELATION_BELOW,
                 large ? config.most() : config.least())
+      .IsPlain(large || rms < kFarBelow * config.least())
       .Words("add standardize, or scale, to data.preprocessing");
   PatchStandardize(view.facts, sighting);
 }

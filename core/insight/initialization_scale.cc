@@ -31,12 +31,37 @@ std::vector<Hidden> HiddenLayers(const View& view) {
   return hidden;
 }
 
+constexpr double kFar = 4;       // From layer to layer on average: nothing that training gets over well.
+constexpr double kOutlier = 10;  // Times the layer before: one layer's weights are too large.
+
+// A layer whose outputs are far larger than those of the one before it, with no batch normalization behind it.
+void LookForOutlier(const View& view, const std::vector<Hidden>& hidden, std::vector<Sighting>& found) {
+  const Followers behind(*view.facts.graph);
+  for (size_t i = 1; i < hidden.size(); ++i) {
+    const double ratio = hidden[i].std / hidden[i - 1].std;
+    const Node& node = *hidden[i].node;
+    if (ratio <= kOutlier || behind.batch_norm[&node - view.facts.graph->nodes().data()]) continue;
+    Sighting& sighting =
+        Add(found, absl::StrCat("at the beginning its outputs are far larger than those of the layer before: their ",
+                                "deviation is ", hidden[i].std, ", and ", hidden[i - 1].std, " in \"",
+                                hidden[i - 1].node->name, "\""));
+    sighting.At(node)
+        .IsPlain(true)
+        .Measured("deviation / that of the layer before", ratio, v1::Evidence::RELATION_ABOVE, kOutlier)
+        .Words("let its weights start with kaiming (under relu) or xavier (under tanh)");
+    PatchInitializers(view.facts, {&node}, sighting);
+    return;
+  }
+}
+
 void LookAtDeviations(const v1::InitializationScaleRule& config, const View& view, std::vector<Sighting>& found) {
   if (view.step != 1) return;
   const std::vector<Hidden> hidden = HiddenLayers(view);
   // Nothing but zeros is no matter of scale: weights of zero, or a bias far below it; other rules say which.
   if (hidden.size() < 2 || std::any_of(hidden.begin(), hidden.end(), [](const Hidden& h) { return h.std == 0; }))
     return;
+  LookForOutlier(view, hidden, found);
+  if (!found.empty()) return;
   const double change = hidden.back().std / hidden.front().std;
   const double ratio = std::pow(change, 1.0 / static_cast<double>(hidden.size() - 1));
   const bool shrinks = ratio < config.least_ratio() && change * config.least_change() < 1;
@@ -53,6 +78,7 @@ void LookAtDeviations(const v1::InitializationScaleRule& config, const View& vie
                                                " in \"", hidden.front().node->name, "\" and ", hidden.back().std,
                                                " in \"", hidden.back().node->name, "\""));
   sighting.At(*hidden[at].node)
+      .IsPlain(ratio > kFar || ratio < 1 / kFar)
       .Measured("deviation / that of the layer before, on average", ratio,
                 shrinks ? v1::Evidence::RELATION_BELOW : v1::Evidence::RELATION_ABOVE,
                 shrinks ? config.least_ratio() : config.most_ratio())

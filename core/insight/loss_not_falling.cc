@@ -24,7 +24,7 @@ void LookForNoFall(const v1::LossNotFallingRule& config, const View& view, std::
 const Registered<Rule, v1::LossNotFallingRule> kLossNotFalling(
     "The loss is where it was at the beginning.", [](v1::LossNotFallingRule& config, const FieldErrors& errors) {
       if (!config.has_least_fall()) config.set_least_fall(0.05);
-      if (!config.has_after_share()) config.set_after_share(0.1);
+      if (!config.has_after_share()) config.set_after_share(0.25);
       Require(config.least_fall() > 0 && config.least_fall() < 1, errors, "least_fall", "in (0, 1)",
               config.least_fall());
       Require(config.after_share() > 0 && config.after_share() <= 1, errors, "after_share", "in (0, 1]",

@@ -44,7 +44,7 @@ constexpr char kSageMaker[] = R"pb(
   thresholds { class_imbalance { most_ratio: 10 } }
   thresholds { dead_relu { most_share: 0.5 } }
   thresholds { initialization_scale { least_ratio: 0.999 most_ratio: 1.001 least_change: 3.1623 } }
-  thresholds { loss_not_falling { least_fall: 0.001 } }
+  thresholds { loss_not_falling { least_fall: 0.001 after_share: 0.1 } }
   thresholds { overfitting { most_over_best: 1.1 } }
   thresholds { saturation { most_share: 0.5 } }
   thresholds { unchanged_tensor { most_ratio: 1e-5 } }
@@ -76,7 +76,7 @@ constexpr char kDeepDiagnosis[] = R"pb(
   rules: "unchanged_tensor"
   rules: "vanishing_gradient"
   thresholds { dead_relu { most_share: 0.7 } }
-  thresholds { loss_not_falling { least_fall: 1e-6 } }
+  thresholds { loss_not_falling { least_fall: 1e-6 after_share: 0.1 } }
   thresholds { saturation { most_share: 0.5 } }
   thresholds { vanishing_gradient { least_rms: 1e-7 least_ratio: 1e-30 } }
 )pb";
@@ -149,7 +149,7 @@ constexpr char kTheDeepChecker[] = R"pb(
   rules: "xavier_under_relu"
   thresholds { dead_relu { most_share: 0.5 } }
   thresholds { initial_loss { most_ratio: 2 } }
-  thresholds { loss_not_falling { least_fall: 0.05 } }
+  thresholds { loss_not_falling { least_fall: 0.05 after_share: 0.1 } }
   thresholds { saturation { most_share: 0.5 } }
 )pb";
 

@@ -46,6 +46,11 @@ Sighting& Sighting::Is(v1::Finding::Severity severity) {
   return *this;
 }
 
+Sighting& Sighting::IsPlain(bool is_plain) {
+  plain = is_plain;
+  return *this;
+}
+
 Sighting& Sighting::Measured(const std::string& quantity, double value, v1::Evidence::Relation relation,
                              double threshold) {
   finding.mutable_evidence()->set_quantity(quantity);

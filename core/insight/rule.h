@@ -63,10 +63,13 @@ struct View {
 // Something that is wrong in this window.
 struct Sighting {
   v1::Finding finding;  // place, severity (default WARNING), cause, fix, and of the evidence what was compared.
+  // Of a rule that warns unless the run improves: this is so plain that it warns all the same.
+  bool plain = false;
 
   Sighting& At(const Node& layer);
   Sighting& AtTensor(const std::string& tensor);
   Sighting& Is(v1::Finding::Severity severity);
+  Sighting& IsPlain(bool is_plain);
   Sighting& Measured(const std::string& quantity, double value, v1::Evidence::Relation relation, double threshold);
   // A fix in words alone.
   Sighting& Words(const std::string& words);

@@ -9,6 +9,8 @@
 namespace traind::core {
 namespace {
 
+constexpr double kNearlyAll = 0.8;  // The layer passes next to nothing back, however well the others get on.
+
 void LookForSaturation(const v1::SaturationRule& config, const View& view, std::vector<Sighting>& found) {
   ForEachLayer(view, [&](const v1::LayerStatistics& layer, const Node& node) {
     if (!layer.has_saturated_fraction() || node.activation == nullptr || node.activation->can_die()) return;
@@ -19,6 +21,7 @@ void LookForSaturation(const v1::SaturationRule& config, const View& view, std::
                                 " is saturated: such values pass no gradient"));
     sighting.At(node)
         .Measured("saturated values / values", share, v1::Evidence::RELATION_ABOVE, config.most_share())
+        .IsPlain(share >= kNearlyAll)
         .Words("let the weights start smaller (xavier), normalize the data, lower the learning rate, or use relu");
     PatchInitializers(view.facts, {&node}, sighting);
   });

@@ -185,12 +185,15 @@ TEST(DataRules, SplitsThatDiffer) {
 }
 
 TEST(DataRules, WhileTheRunImprovesTheyInform) {
-  InsightLog good, bad;
-  good.Data(With(good, "std: 80"));
-  bad.Data(With(bad, "std: 80"));
+  InsightLog good, bad, plain;
+  good.Data(With(good, "std: 0.05"));
+  bad.Data(With(bad, "std: 0.05"));
+  plain.Data(With(plain, "std: 80"));
   good.Run(600, InsightLog::Falls, good.Report());
   bad.Run(600, InsightLog::Stays, bad.Report());
-  EXPECT_EQ(good.Find("data_scale").severity(), v1::Finding::SEVERITY_INFO);
+  plain.Run(600, InsightLog::Falls, plain.Report());
+  EXPECT_EQ(good.Find("data_scale").severity(), v1::Finding::SEVERITY_INFO) << "rare features are so small";
+  EXPECT_EQ(plain.Find("data_scale").severity(), v1::Finding::SEVERITY_WARNING) << "bytes, not normalized";
   EXPECT_EQ(bad.Find("data_scale").severity(), v1::Finding::SEVERITY_WARNING);
   EXPECT_EQ(bad.Find("loss_not_falling").root(), "data_scale");
 }

@@ -37,6 +37,16 @@ TEST(InitializationScale, OutputsThatGrow) {
   EXPECT_EQ(log.Find("initialization_scale/l2").evidence().relation(), v1::Evidence::RELATION_ABOVE);
 }
 
+TEST(InitializationScale, OneLayerThatIsFarLargerIsPlain) {
+  InsightLog log(kDeep);
+  log.Run(600, InsightLog::Falls, Deviations(log, {0.8F, 0.8F, 12, 12}));
+  const v1::Finding finding = log.Find("initialization_scale/l3");
+  EXPECT_EQ(finding.severity(), v1::Finding::SEVERITY_WARNING) << "although the loss falls";
+  EXPECT_NEAR(finding.evidence().value(), 15, 1e-5);
+  EXPECT_FALSE(finding.fix().patch().network().layers(0).dense().weight_init().has_xavier()) << "of that layer alone";
+  EXPECT_TRUE(finding.fix().patch().network().layers(2).dense().weight_init().has_xavier());
+}
+
 // What the lecture measures with tanh and xavier, and with relu and kaiming.
 TEST(InitializationScale, TheLecturesHealthyTablesAreNone) {
   InsightLog xavier(kDeep), kaiming(kDeep);

@@ -31,5 +31,21 @@ TEST(Overfitting, OneThatStandsStillIsNone) {
   EXPECT_FALSE(log.IsOpen("overfitting/test"));
 }
 
+// Of few examples: all of them are known by heart, and nothing of it holds for others.
+TEST(Overfitting, AnEvaluationLossThatStaysHighIsSaidWhereTheTrainingLossGoesToNothing) {
+  for (const double evaluation : {1.8, 0.3}) {
+    InsightLog log;
+    for (uint64_t step = 50; step <= 600; step += 50) {
+      log.Run(
+          step, [](uint64_t at) { return 2.3 / static_cast<double>(at); }, log.Report());
+      log.Evaluation(step, evaluation);
+    }
+    ASSERT_EQ(log.IsOpen("overfitting/test"), evaluation > 1) << "of ln 10 = 2.3";
+    if (evaluation < 1) continue;
+    EXPECT_EQ(log.Find("overfitting/test").severity(), v1::Finding::SEVERITY_WARNING);
+    EXPECT_FALSE(log.Find("overfitting/test").fix().has_patch()) << "stopping early does not help";
+  }
+}
+
 }  // namespace
 }  // namespace traind::core

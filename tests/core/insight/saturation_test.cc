@@ -27,6 +27,14 @@ TEST(Saturation, OfATanhIsFoundAndOfAReluIsNone) {
   EXPECT_FALSE(log.IsOpen("saturation/second")) << "zeros of a relu";
 }
 
+TEST(Saturation, OfNearlyAllValuesItWarnsAlsoWhileTheLossFalls) {
+  InsightLog much(kTanh), nearly_all(kTanh);
+  much.Run(600, InsightLog::Falls, Saturated(much, 0.7F));
+  nearly_all.Run(600, InsightLog::Falls, Saturated(nearly_all, 0.9F));
+  EXPECT_EQ(much.Find("saturation/first").severity(), v1::Finding::SEVERITY_INFO);
+  EXPECT_EQ(nearly_all.Find("saturation/first").severity(), v1::Finding::SEVERITY_WARNING);
+}
+
 TEST(Saturation, ATenthIsNone) {
   InsightLog log(kTanh);
   log.Run(600, InsightLog::Stays, Saturated(log, 0.1F));
