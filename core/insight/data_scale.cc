@@ -22,7 +22,7 @@ void LookAtScale(const v1::DataScaleRule& config, const View& view, std::vector<
       .Measured("root mean square of the input", rms,
                 large ? v1::Evidence::RELATION_ABOVE : v1::Evidence::RELATION_BELOW,
                 large ? config.most() : config.least())
-      .IsPlain(large || rms < kFarBelow * config.least())
+      .Weighs(large || rms < kFarBelow * config.least() ? Weight::kPlain : Weight::kUsual)
       .Words("add standardize, or scale, to data.preprocessing");
   PatchStandardize(view.facts, sighting);
 }

@@ -18,10 +18,10 @@ void LookAtFirstLoss(const v1::InitialLossRule& config, const View& view, std::v
   const double ratio = *view.history.first_loss() / expected;
   if (ratio <= config.most_ratio()) return;
   // A few times as large it is gone after some steps.
-  const bool informs = ratio <= kLarge * config.most_ratio() && !view.facts.spec->insight().warn_while_improving();
+  const bool mild = ratio <= kLarge * config.most_ratio();
   Add(found, absl::StrCat("the first loss is ", *view.history.first_loss(), ", and that of ", view.facts.classes,
                           " classes that are all as likely is ", expected))
-      .Is(informs ? v1::Finding::SEVERITY_INFO : v1::Finding::SEVERITY_WARNING)
+      .Weighs(mild ? Weight::kMild : Weight::kUsual)
       .Measured("first loss / ln(classes)", ratio, v1::Evidence::RELATION_ABOVE, config.most_ratio())
       .Words("normalize the data, and let the last layer start with smaller weights");
 }

@@ -46,7 +46,7 @@ void LookForOutlier(const View& view, const std::vector<Hidden>& hidden, std::ve
                                 "deviation is ", hidden[i].std, ", and ", hidden[i - 1].std, " in \"",
                                 hidden[i - 1].node->name, "\""));
     sighting.At(node)
-        .IsPlain(true)
+        .Weighs(Weight::kPlain)
         .Measured("deviation / that of the layer before", ratio, v1::Evidence::RELATION_ABOVE, kOutlier)
         .Words("let its weights start with kaiming (under relu) or xavier (under tanh)");
     PatchInitializers(view.facts, {&node}, sighting);
@@ -78,7 +78,7 @@ void LookAtDeviations(const v1::InitializationScaleRule& config, const View& vie
                                                " in \"", hidden.front().node->name, "\" and ", hidden.back().std,
                                                " in \"", hidden.back().node->name, "\""));
   sighting.At(*hidden[at].node)
-      .IsPlain(ratio > kFar || ratio < 1 / kFar)
+      .Weighs(ratio > kFar || ratio < 1 / kFar ? Weight::kPlain : Weight::kUsual)
       .Measured("deviation / that of the layer before, on average", ratio,
                 shrinks ? v1::Evidence::RELATION_BELOW : v1::Evidence::RELATION_ABOVE,
                 shrinks ? config.least_ratio() : config.most_ratio())

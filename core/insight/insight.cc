@@ -211,7 +211,7 @@ Insight::Tracked& Insight::Track(const std::string& rule, const Sighting& sighti
   seen.set_root(tracked.finding.root());
   seen.set_warned(tracked.finding.warned());
   tracked.severity = sighting.finding.severity();
-  tracked.plain = sighting.plain;
+  tracked.weight = sighting.weight;
   TakeFix(seen, tracked);
   tracked.finding = std::move(seen);
   return tracked;
@@ -242,8 +242,9 @@ void Insight::Settle() {
     const Rule* rule = watched_->Find(finding.rule());
     if (rule == nullptr) continue;
     const RuleTraits& traits = rule->traits();
-    const bool warns = tracked.plain || watched_->spec.insight().warn_while_improving();
-    const bool informs = traits.unless_improving && improves_ && !warns;
+    const bool excused = traits.unless_improving && improves_ && tracked.weight != Weight::kPlain;
+    const bool informs =
+        (excused || tracked.weight == Weight::kMild) && !watched_->spec.insight().warn_while_improving();
     finding.set_severity(informs ? v1::Finding::SEVERITY_INFO : tracked.severity);
     finding.clear_root();
     if (traits.family == Family::kAlone) continue;

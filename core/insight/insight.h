@@ -43,10 +43,10 @@ class Insight {
     v1::Finding finding;                  // As it is now, but for the fix; without a state before it is opened.
     std::shared_ptr<const v1::Fix> fix;   // Apart, because it may be large: copies of an Insight are to be cheap.
     v1::Finding told;                     // As it was told last, without the fix.
-    v1::Finding::Severity severity = {};  // While the run does not improve, and ...
-    bool plain = false;                   // ... also while it does.
-    uint32_t window = 0;                  // A bit for each of the newest windows with a sight, the newest one lowest.
-    uint32_t looked = 0;                  // Windows since the first sight, at most 5.
+    v1::Finding::Severity severity = {};  // Before it is weighed.
+    Weight weight = Weight::kUsual;
+    uint32_t window = 0;  // A bit for each of the newest windows with a sight, the newest one lowest.
+    uint32_t looked = 0;  // Windows since the first sight, at most 5.
     int times_told = 0;
   };
 

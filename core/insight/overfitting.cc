@@ -38,12 +38,11 @@ void LookForRise(const v1::OverfittingRule& config, const View& view, std::vecto
   if (ratio <= config.most_over_best() || !falls) return;
   const bool known = view.history.stretches() > 0;
   const bool little = known && now.loss - best < kLittleLost * (LossToBeat(view) - best);
-  const bool informs = little && !view.facts.spec->insight().warn_while_improving();
   Sighting& sighting = Add(found, absl::StrCat("the evaluation loss goes up (", now.loss, " now, ", best, " at best), ",
                                                "and the training loss still down (", now.train_loss, ")"));
   sighting.finding.set_split(view.evaluation->split());
-  if (informs) sighting.Is(v1::Finding::SEVERITY_INFO);
-  sighting.Measured("evaluation loss / the best one", ratio, v1::Evidence::RELATION_ABOVE, config.most_over_best())
+  sighting.Weighs(little ? Weight::kMild : Weight::kUsual)
+      .Measured("evaluation loss / the best one", ratio, v1::Evidence::RELATION_ABOVE, config.most_over_best())
       .Words("stop early, or add dropout, weight decay or augmentation, or more data");
   PatchEarlyStopping(view.facts, sighting);
 }
@@ -52,7 +51,7 @@ void LookForOverfitting(const v1::OverfittingRule& config, const View& view, std
   const v1::DataSpec& data = view.facts.spec->data();
   if (view.history.best_evaluation() <= 0 || data.train_split() == data.evaluation_split()) return;
   LookForRise(config, view, found);
-  const bool warns = !found.empty() && found.back().finding.severity() == v1::Finding::SEVERITY_WARNING;
+  const bool warns = !found.empty() && found.back().weight != Weight::kMild;
   if (warns || view.facts.spec->insight().warn_while_improving()) return;  // Other tools look at rises alone.
   std::vector<Sighting> gap;
   LookForGap(view, gap);

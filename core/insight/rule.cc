@@ -46,8 +46,8 @@ Sighting& Sighting::Is(v1::Finding::Severity severity) {
   return *this;
 }
 
-Sighting& Sighting::IsPlain(bool is_plain) {
-  plain = is_plain;
+Sighting& Sighting::Weighs(Weight how_much) {
+  weight = how_much;
   return *this;
 }
 

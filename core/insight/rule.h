@@ -60,16 +60,22 @@ struct View {
   const v1::EvaluationMetrics* evaluation = nullptr;  // Of kEvaluation.
 };
 
+// How a sighting bears on the severity that it has (InsightSpec.warn_while_improving leaves all as they are).
+enum class Weight : uint8_t {
+  kUsual,  // As its rule is: RuleTraits::unless_improving.
+  kPlain,  // So plain that it warns although the run improves.
+  kMild,   // It only informs, however the run goes.
+};
+
 // Something that is wrong in this window.
 struct Sighting {
   v1::Finding finding;  // place, severity (default WARNING), cause, fix, and of the evidence what was compared.
-  // Of a rule that warns unless the run improves: this is so plain that it warns all the same.
-  bool plain = false;
+  Weight weight = Weight::kUsual;
 
   Sighting& At(const Node& layer);
   Sighting& AtTensor(const std::string& tensor);
   Sighting& Is(v1::Finding::Severity severity);
-  Sighting& IsPlain(bool is_plain);
+  Sighting& Weighs(Weight how_much);
   Sighting& Measured(const std::string& quantity, double value, v1::Evidence::Relation relation, double threshold);
   // A fix in words alone.
   Sighting& Words(const std::string& words);

@@ -21,7 +21,7 @@ void LookForSaturation(const v1::SaturationRule& config, const View& view, std::
                                 " is saturated: such values pass no gradient"));
     sighting.At(node)
         .Measured("saturated values / values", share, v1::Evidence::RELATION_ABOVE, config.most_share())
-        .IsPlain(share >= kNearlyAll)
+        .Weighs(share >= kNearlyAll ? Weight::kPlain : Weight::kUsual)
         .Words("let the weights start smaller (xavier), normalize the data, lower the learning rate, or use relu");
     PatchInitializers(view.facts, {&node}, sighting);
   });
