@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/listing.h"
+#include "core/checkpoint/weight_rules.h"
 
 namespace traind::core {
 namespace {
@@ -30,39 +31,58 @@ void FindUnused(const Safetensors& file, const std::set<std::string>& known, Wei
 
 }  // namespace
 
-WeightsMatch MatchWeights(const Safetensors& file, absl::Span<const NeededTensor> network) {
+WeightsMatch MatchWeights(const Safetensors& file, absl::Span<const NeededTensor> network,
+                          const v1::InitialWeights& wanted) {
   WeightsMatch match;
   std::set<std::string> known, converted;
+  std::vector<bool> decides(static_cast<size_t>(wanted.rules_size()));
   for (const NeededTensor& needed : network) {
-    known.insert(needed.name);
-    const Safetensors::Entry* entry = file.Find(needed.name);
+    match.sources.push_back(nullptr);
+    const WeightSource source = SourceOf(needed.name, wanted);
+    if (source.rule >= 0) decides[static_cast<size_t>(source.rule)] = true;
+    known.insert(source.name.value_or(needed.name));
+    if (!source.name.has_value()) {
+      match.by_rule.push_back(needed.name);
+      continue;
+    }
+    const bool renamed = *source.name != needed.name;
+    const std::string name = renamed ? absl::StrCat(needed.name, " (from ", *source.name, ")") : needed.name;
+    const Safetensors::Entry* entry = file.Find(*source.name);
     if (entry == nullptr) {
-      match.missing.push_back(needed.name);
+      match.missing.push_back(name);
     } else if (entry->shape != needed.shape) {
-      match.misshapen.push_back(absl::StrCat(needed.name, ": has shape ", core::ToString(entry->shape),
-                                             ", the network needs ", core::ToString(needed.shape)));
+      match.misshapen.push_back(absl::StrCat(name, ": has shape ", core::ToString(entry->shape), ", the network needs ",
+                                             core::ToString(needed.shape)));
     } else {
+      match.sources.back() = entry;
       ++match.fitting;
       if (entry->type != Safetensors::Type::kFloat32) converted.insert(entry->dtype);
     }
   }
   match.converted.assign(converted.begin(), converted.end());
+  for (size_t i = 0; i < decides.size(); ++i) {
+    if (!decides[i]) match.idle_rules.push_back(static_cast<int>(i));
+  }
   FindUnused(file, known, match);
   return match;
 }
 
-std::vector<std::string> WeightsMatch::Problems(bool allow_missing) const {
-  std::vector<std::string> problems = misshapen;
-  if (allow_missing) {
-    const bool nothing = fitting == 0 && problems.empty() && !missing.empty();
-    if (nothing) {
-      problems.push_back(absl::StrCat("none of its tensors is one of the network: it has ", TensorNames(unused),
-                                      ", the network needs ", TensorNames(missing)));
-    }
-    return problems;
+std::vector<std::string> WeightsMatch::Problems(const v1::InitialWeights& wanted) const {
+  std::vector<std::string> problems;
+  const bool skips_misshapen = wanted.on_mismatch() == v1::InitialWeights::MISMATCH_SKIP;
+  if (!skips_misshapen) problems = misshapen;
+  if (!wanted.allow_missing()) {
+    for (const std::string& name : missing) problems.push_back(absl::StrCat(name, ": is missing"));
+    for (const std::string& name : unused) problems.push_back(absl::StrCat(name, ": nothing in the network takes it"));
+    if (!skips_misshapen || !problems.empty()) return problems;
   }
-  for (const std::string& name : missing) problems.push_back(absl::StrCat(name, ": is missing"));
-  for (const std::string& name : unused) problems.push_back(absl::StrCat(name, ": the network has no such tensor"));
+  const bool nothing = fitting == 0 && problems.empty() && !sources.empty();
+  if (nothing && !misshapen.empty()) {
+    problems.push_back(absl::StrCat("none of its tensors fits the network: ", absl::StrJoin(misshapen, "; ")));
+  } else if (nothing && !missing.empty()) {
+    problems.push_back(absl::StrCat("none of its tensors is one of the network: it has ", TensorNames(unused),
+                                    ", the network needs ", TensorNames(missing)));
+  }
   return problems;
 }
 
@@ -70,6 +90,8 @@ std::string WeightsMatch::ToString() const {
   std::string text = absl::StrCat(fitting, fitting == 1 ? " tensor loaded" : " tensors loaded");
   if (!converted.empty()) absl::StrAppend(&text, " (from ", absl::StrJoin(converted, ", "), ")");
   if (!missing.empty()) absl::StrAppend(&text, "; not in the file, and so initialized: ", TensorNames(missing));
+  if (!misshapen.empty()) absl::StrAppend(&text, "; of another shape, and so initialized: ", TensorNames(misshapen));
+  if (!by_rule.empty()) absl::StrAppend(&text, "; initialized, as a rule says: ", TensorNames(by_rule));
   if (!unused.empty()) absl::StrAppend(&text, "; in the file, but not in the network: ", TensorNames(unused));
   if (!skipped.empty()) absl::StrAppend(&text, "; skipped, as nothing needs them: ", TensorNames(skipped));
   return text;

@@ -8,6 +8,7 @@
 #include "absl/types/span.h"
 #include "core/checkpoint/safetensors.h"
 #include "core/tensor/tensor.h"
+#include "traind/v1/job.pb.h"
 
 namespace traind::core {
 
@@ -18,21 +19,26 @@ struct NeededTensor {
 };
 
 struct WeightsMatch {
+  // For each tensor of the network the one of the file; null: it is initialized. They live as long as the file.
+  std::vector<const Safetensors::Entry*> sources = {};
   int64_t fitting = 0;
   std::vector<std::string> converted = {};  // "F16": the types of the file that become float32.
-  std::vector<std::string> missing = {};    // Of the network.
+  std::vector<std::string> missing = {};    // Of the network; with the model's name where a rule gives another.
   std::vector<std::string> misshapen = {};  // Of both, each with its shapes.
-  std::vector<std::string> unused = {};     // Of the file: the network has none such.
+  std::vector<std::string> by_rule = {};    // Of the network: a rule skips them.
+  std::vector<std::string> unused = {};     // Of the file: nothing in the network takes them.
   std::vector<std::string> skipped = {};  // Of the file: integers that count batches, as PyTorch's batch norm has them.
+  std::vector<int> idle_rules = {};       // Indices of rules that decide nothing.
 
-  bool complete() const { return missing.empty() && unused.empty(); }
-  // Why the file cannot be loaded; empty: it can. `allow_missing`: what is missing is initialized, what is unused not
-  // loaded, but something must fit.
-  std::vector<std::string> Problems(bool allow_missing) const;
+  bool complete() const { return missing.empty() && unused.empty() && misshapen.empty(); }
+  // Why the file cannot be loaded as `wanted` says; empty: it can.
+  std::vector<std::string> Problems(const v1::InitialWeights& wanted = {}) const;
   // What becomes of the tensors: "4 tensors loaded (from F16); not in the file, and so initialized: fc.bias; ..."
   std::string ToString() const;
 };
 
-WeightsMatch MatchWeights(const Safetensors& file, absl::Span<const NeededTensor> network);
+// What `file` has for the network by the rules of `wanted`, which CheckWeightRules has passed.
+WeightsMatch MatchWeights(const Safetensors& file, absl::Span<const NeededTensor> network,
+                          const v1::InitialWeights& wanted = {});
 
 }  // namespace traind::core

@@ -10,6 +10,7 @@
 #include "core/base/kind.h"
 #include "core/base/labels.h"
 #include "core/base/registry.h"
+#include "core/checkpoint/weight_rules.h"
 #include "core/data/batch_loader.h"
 #include "core/graph/graph.h"
 #include "core/insight/resolve.h"
@@ -216,6 +217,7 @@ void ResolveSteps(const v1::JobSpec& spec, int64_t examples, v1::JobSpec& resolv
   const uint64_t steps_per_epoch = StepsPerEpoch(resolved, examples);
   ResolveDuration(resolved, steps_per_epoch, errors);
   ResolveLotteryTicket(resolved, steps_per_epoch, errors);
+  if (resolved.has_initial_weights()) CheckWeightRules(resolved.initial_weights(), errors.At("initial_weights"));
   if (resolved.has_data_initialization()) {
     const FieldErrors at = errors.At("data_initialization");
     const uint64_t whole = resolved.batch_size() > 0 ? examples / resolved.batch_size() : 0;

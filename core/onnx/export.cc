@@ -65,7 +65,7 @@ absl::Status CheckWeights(const Graph& graph, const Safetensors& weights) {
       needed.push_back({.name = node.name + "." + parameter.name, .shape = parameter.shape});
     }
   }
-  const std::vector<std::string> problems = MatchWeights(weights, needed).Problems(/*allow_missing=*/false);
+  const std::vector<std::string> problems = MatchWeights(weights, needed).Problems();
   if (problems.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("the weights are not those of the network: ", absl::StrJoin(problems, "; ")));

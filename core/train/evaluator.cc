@@ -120,7 +120,7 @@ absl::StatusOr<v1::EvaluationMetrics> Evaluate(const InferenceRequest& request, 
   if (!evaluator.ok()) return evaluator.status();
   const auto begins = [&] { progress(0, (*evaluator)->split().size()); };
   if (absl::Status status = (*evaluator)->Verify(begins); !status.ok()) return status;
-  const auto loaded = LoadWeights(request.weights_path, /*allow_missing=*/false, *trained->model.store);
+  const auto loaded = LoadWeights(request.weights_path, *trained->model.store);
   if (!loaded.ok()) return loaded.status();
   return (*evaluator)->Run(progress);
 }

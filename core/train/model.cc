@@ -35,21 +35,23 @@ absl::StatusOr<Model> MakeModel(v1::Network network, const v1::Loss* loss, bool 
   return model;
 }
 
-absl::StatusOr<WeightsMatch> LoadWeights(const std::string& path, bool allow_missing, ParameterStore& store) {
+absl::StatusOr<WeightsMatch> LoadWeights(const std::string& path, ParameterStore& store,
+                                         const v1::InitialWeights& wanted) {
   auto file = Safetensors::Open(path);
   if (!file.ok()) return file.status();
   std::vector<NeededTensor> network;
   for (const StoredParameter& parameter : store.parameters())
     network.push_back({parameter.name, parameter.spec->shape});
-  const WeightsMatch match = MatchWeights(*file, network);
-  if (const std::vector<std::string> problems = match.Problems(allow_missing); !problems.empty()) {
+  WeightsMatch match = MatchWeights(*file, network, wanted);
+  if (const std::vector<std::string> problems = match.Problems(wanted); !problems.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("the weights do not fit the network:\n", absl::StrJoin(problems, "\n")));
   }
   std::string bad;
   std::vector<float> values;
-  for (StoredParameter& parameter : store.parameters()) {
-    const auto* entry = file->Find(parameter.name);
+  for (size_t i = 0; i < network.size(); ++i) {
+    StoredParameter& parameter = store.parameters()[i];
+    const Safetensors::Entry* entry = match.sources[i];
     if (entry == nullptr) continue;
     values.resize(Elements(entry->shape));
     file->Read(*entry, absl::MakeSpan(values));
@@ -60,6 +62,7 @@ absl::StatusOr<WeightsMatch> LoadWeights(const std::string& path, bool allow_mis
   }
   if (!bad.empty()) return absl::InvalidArgumentError(absl::StrCat("the weights cannot be used:", bad));
   store.UpdateCopies();
+  match.sources.clear();
   return match;
 }
 

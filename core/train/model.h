@@ -31,8 +31,10 @@ absl::Status PrepareEngine(uint32_t threads, v1::Precision precision);
 // `num_slots` is that of the optimizer; a model that is not trainable has none.
 absl::StatusOr<Model> MakeModel(v1::Network network, const v1::Loss* loss, bool trainable, int num_slots);
 
-// Fills the parameters from a safetensors file with the network's names and shapes. INVALID_ARGUMENT lists the problems
-// of the match. Call after all plans were made.
-absl::StatusOr<WeightsMatch> LoadWeights(const std::string& path, bool allow_missing, ParameterStore& store);
+// Fills the parameters from a safetensors file as `wanted` says: by default each tensor of the network from the one of
+// its name and shape. INVALID_ARGUMENT lists the problems of the match. Call after all plans were made. The answer has
+// no `sources`: the file is closed.
+absl::StatusOr<WeightsMatch> LoadWeights(const std::string& path, ParameterStore& store,
+                                         const v1::InitialWeights& wanted = {});
 
 }  // namespace traind::core

@@ -169,7 +169,7 @@ absl::StatusOr<int64_t> Predict(const InferenceRequest& request, Given given, co
   options.sampling = test_time.dropout_samples() > 0;
   auto plan = Plan::Make(*model.graph, *model.store, options);
   if (!plan.ok()) return plan.status();
-  absl::Status status = LoadWeights(request.weights_path, /*allow_missing=*/false, *model.store).status();
+  absl::Status status = LoadWeights(request.weights_path, *model.store).status();
   if (status.ok()) status = (*plan)->RefreshParameters();
   if (!status.ok()) return status;
 

@@ -49,7 +49,7 @@ absl::Status Trainer::FitInput() {
 absl::Status Trainer::LoadInitialWeights() {
   if (request_.weights_path.empty()) return absl::OkStatus();
   const v1::InitialWeights& from = spec_.initial_weights();
-  const auto loaded = LoadWeights(request_.weights_path, from.allow_missing(), *model_.store);
+  const auto loaded = LoadWeights(request_.weights_path, *model_.store, from);
   if (!loaded.ok()) return loaded.status();
   EmitLog(loaded->complete() ? v1::LogLine::LEVEL_INFO : v1::LogLine::LEVEL_WARNING,
           absl::StrCat("initial weights from ", from.model(), ": ", loaded->ToString()));

@@ -29,9 +29,12 @@ std::string KnownDatasets(const DataFolder& folder) {
 }
 
 constexpr size_t kMostProblems = 10;  // Of one file.
+constexpr char kWaysToFit[] =
+    " (in initial_weights, on_mismatch: SKIP begins without what has another shape, rules say which name is which, "
+    "allow_missing: true begins with what there is)";
 
 // What of the file fits the network; a file that cannot be read is the worker's to report.
-void CheckInitialWeights(const Weights& weights, core::ResolvedJob& resolved, const core::FieldErrors& model) {
+void CheckInitialWeights(const Weights& weights, core::ResolvedJob& resolved, const core::FieldErrors& initial) {
   const auto file = core::Safetensors::Open(weights.path);
   if (!file.ok()) return;
   std::vector<core::NeededTensor> network;
@@ -40,9 +43,19 @@ void CheckInitialWeights(const Weights& weights, core::ResolvedJob& resolved, co
       network.push_back({tensor.name(), {tensor.shape().begin(), tensor.shape().end()}});
     }
   }
-  const core::WeightsMatch match = core::MatchWeights(*file, network);
-  const auto problems = match.Problems(resolved.spec.initial_weights().allow_missing());
-  for (size_t i = 0; i < std::min(problems.size(), kMostProblems); ++i) model.Add(problems[i]);
+  const v1::InitialWeights& wanted = resolved.spec.initial_weights();
+  const core::WeightsMatch match = core::MatchWeights(*file, network, wanted);
+  for (int rule : match.idle_rules) {
+    initial.At("rules", rule)
+        .At("to")
+        .Add(absl::StrCat("no tensor of the network that an earlier rule has not taken matches \"",
+                          wanted.rules(rule).to(), "\"; trainctl describe lists their names"));
+  }
+  const core::FieldErrors model = initial.At("model");
+  const auto problems = match.Problems(wanted);
+  for (size_t i = 0; i < std::min(problems.size(), kMostProblems); ++i) {
+    model.Add(i == 0 ? absl::StrCat(problems[i], kWaysToFit) : problems[i]);
+  }
   if (problems.size() > kMostProblems) model.Add(absl::StrCat("and ", problems.size() - kMostProblems, " more"));
   if (problems.empty() && !match.complete()) {
     resolved.warnings.push_back(absl::StrCat("initial weights from ", weights.name, ": ", match.ToString()));
@@ -58,7 +71,7 @@ void BeginWith(const Weights& weights, core::ResolvedJob& resolved, const v1::Da
   for (std::string& warning : core::ResolvePreprocessingFrom(resolved.spec, data, origin, spec.At("initial_weights"))) {
     resolved.warnings.push_back(std::move(warning));
   }
-  CheckInitialWeights(weights, resolved, spec.At("initial_weights").At("model"));
+  CheckInitialWeights(weights, resolved, spec.At("initial_weights"));
   admitted.weights_file = weights.path;
   if (resolved.spec.initial_weights().preprocessing_from() == v1::InitialWeights::PREPROCESSING_FROM_MODEL) {
     admitted.preprocessing_file = weights.preprocessing_path;

@@ -112,6 +112,44 @@ TEST_F(ModelsTest, ZeroStepsGiveBackTheUploadedWeights) {
   EXPECT_EQ(completed.at("output.bias").values, std::vector<float>(kClasses, 0.0f));
 }
 
+// A job of kClasses classes goes on as one of two more, under another name of the last layer.
+TEST_F(ModelsTest, AnotherHeadBeginsWithTheWeightsOfABody) {
+  ImportPoints();
+  Train(PointsJob(20), "narrow");
+  const auto before = ParseSafetensors(Download("jobs/narrow/checkpoints/latest"));
+  v1::JobSpec spec = PointsJob(0);
+  spec.mutable_initial_weights()->set_model("jobs/narrow");
+  spec.mutable_network()->mutable_layers(spec.network().layers_size() - 1)->mutable_dense()->set_units(kClasses + 2);
+
+  v1::CreateJobRequest request;
+  *request.mutable_spec() = spec;
+  v1::Job job;
+  const grpc::Status refused = training_->CreateJob(NewContext().get(), request, &job);
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(refused.error_message(), HasSubstr("output.weight: has shape"));
+  EXPECT_THAT(refused.error_message(), HasSubstr("on_mismatch: SKIP"));
+
+  spec.mutable_initial_weights()->set_on_mismatch(v1::InitialWeights::MISMATCH_SKIP);
+  Train(spec, "wide");
+  auto after = ParseSafetensors(Download("jobs/wide/checkpoints/latest"));
+  EXPECT_EQ(after.at("hidden.weight").values, before.at("hidden.weight").values);
+  EXPECT_EQ(after.at("output.bias").shape, (std::vector<int64_t>{kClasses + 2}));
+
+  spec.mutable_network()->mutable_layers(spec.network().layers_size() - 1)->set_name("head");
+  v1::WeightRule& rule = *spec.mutable_initial_weights()->add_rules();
+  rule.set_to("head.*");
+  rule.set_from("output.*");
+  spec.mutable_network()->mutable_layers(spec.network().layers_size() - 1)->mutable_dense()->set_units(kClasses);
+  Train(spec, "renamed");
+  after = ParseSafetensors(Download("jobs/renamed/checkpoints/latest"));
+  EXPECT_EQ(after.at("head.weight").values, before.at("output.weight").values);
+
+  rule.set_to("tail.*");
+  *request.mutable_spec() = spec;
+  const grpc::Status idle = training_->CreateJob(NewContext().get(), request, &job);
+  EXPECT_THAT(idle.error_message(), HasSubstr("spec.initial_weights.rules[0].to: no tensor of the network"));
+}
+
 TEST_F(ModelsTest, EvaluateAndPredictAgreeWithFloat64) {
   ImportPoints();
   Train(PointsJob(200), "trained");

@@ -150,7 +150,7 @@ TEST_F(TrainTest, WeightsThatDoNotFitAreListed) {
   EXPECT_EQ(result.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(result.status().message()),
               testing::AllOf(HasSubstr("renamed.weight: is missing"), HasSubstr("conv.weight: has shape [5, 3, 3, 3]"),
-                             HasSubstr("hidden.weight: the network has no such tensor")));
+                             HasSubstr("hidden.weight: nothing in the network takes it")));
 }
 
 TEST_F(TrainTest, WhatIsNotFiniteEndsTheJobAndIsNamed) {

@@ -197,7 +197,7 @@ TEST_F(DataIdentityTest, WeightsAreComparedWithTheNetworkBeforeAWorkerStarts) {
   const grpc::Status refused = Create(request, &job);
   EXPECT_THAT(Fields(refused), ElementsAre("spec.initial_weights.model", "spec.initial_weights.model"));
   EXPECT_THAT(refused.error_message(), HasSubstr("logits.weight: is missing"));
-  EXPECT_THAT(refused.error_message(), HasSubstr("n (I64): the network has no such tensor"));
+  EXPECT_THAT(refused.error_message(), HasSubstr("n (I64): nothing in the network takes it"));
   request.mutable_spec()->mutable_initial_weights()->set_allow_missing(true);
   ASSERT_TRUE(Create(request, &job).ok());
   EXPECT_THAT(job.warnings(),
