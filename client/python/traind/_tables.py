@@ -13,6 +13,8 @@ from traind import _export, _pages, events
 class Table(Dict[str, Any]):
     """Columns by name, numpy arrays of one length; pandas() makes a DataFrame of them, save() a file."""
 
+    checkpoints: Sequence[int] = ()  # Of suspects(): the steps of those that it is made of.
+
     def pandas(self) -> Any:
         """A pandas.DataFrame."""
         import pandas

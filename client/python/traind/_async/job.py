@@ -7,7 +7,9 @@ import pathlib
 import time
 from typing import Any, AsyncIterator, Dict, List, Mapping, Optional, Sequence, Union
 
-from traind import _core, _pages, _pool, _progress, _spec, _tables, _torch, _values, data, display, errors, events
+from traind import _core, _pages, _pool, _progress, _spec, _tables, _torch, _trials, _values, data, display, errors
+from traind import events
+from traind._async import trial
 from traind._async.connection import AsyncConnection
 from traind._async.operation import AsyncOperation, download, read_predictions
 from traind._async.resource import AsyncResource
@@ -158,6 +160,39 @@ class AsyncJob(AsyncResource):
         """What is wrong with it: causes first, each followed by what it explains. resolved: also what is no longer so."""
         request = _pool.new("ListFindingsRequest", parent=self.name, with_resolved=resolved)
         return [events.finding_of(one) for one in (await self._connection.call("ListFindings", request)).findings]
+
+    async def fixed_spec(self, finding: Union[str, events.Finding]) -> Any:
+        """What was submitted, with the fix of a finding (or of its id): a traind.JobSpec. Nothing is started.
+
+        ValueError: there is no such finding. TraindError: what helps is no change that a program can make.
+        """
+        await self.refresh()
+        found = _trials.choose(await self.findings(resolved=True), finding, self.name)
+        return _spec.as_part(_trials.apply(self.proto.spec, found.proto.fix))
+
+    async def fix(
+        self, finding: Union[str, events.Finding], *, verify: bool = True, steps: Optional[int] = None
+    ) -> _trials.Trial:
+        """Tries the fix of a finding (or of its id), as `trainctl fix --verify` does: one job with it and one without,
+        of the same seed, from the newest checkpoint before the finding, or from the beginning where the fix only counts
+        there; compared over the last quarter of their steps.
+
+        Both remain, labelled: the one that helps is paused (trial.patched.job.resume() lets it go on), the others are
+        cancelled. steps: of each; default: as many as it took the finding to come and a tenth more, at least 100, at
+        most a fifth of the job. verify=False starts the job with the fix alone, for its whole length. What interrupts
+        the wait cancels both. Errors as of fixed_spec.
+        """
+        return await trial.fix(self, finding, verify, steps)
+
+    async def suspects(self, most: int = 100, *, checkpoints: int = 16) -> _tables.Table:
+        """Training examples whose labels are likely wrong, the most suspect first: columns example, label, taken_for
+        and margin.
+
+        The margin is the output of the label minus the largest other one, as a mean over at most so many of the job's
+        checkpoints (Pleiss et al. 2020), whose steps are in the table's `checkpoints`. A network comes to know wrong
+        labels by heart: keep checkpoints of the whole training, checkpoint={"every_steps": ..., "keep_last": 16}.
+        """
+        return await trial.suspects(self, most, checkpoints)
 
     async def show(self) -> None:
         """Fetches what there is to see, and shows it: in a notebook as a page, in a terminal as text."""
