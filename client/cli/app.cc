@@ -118,6 +118,7 @@ int RunTrainctl(const std::vector<std::string>& arguments, const Console& consol
   AddLogsCommand(app, context);
   AddFindingCommands(app, context);
   AddFixCommand(app, context);
+  AddSuspectsCommand(app, context);
   AddWaitCommand(app, context);
   AddNetworkCommands(app, context);
   AddSchemaCommand(app, context);

@@ -14,6 +14,7 @@ void AddJobCommands(CLI::App& app, Context& context);      // watch, list, get.
 void AddLogsCommand(CLI::App& app, Context& context);      // logs.
 void AddFindingCommands(CLI::App& app, Context& context);  // findings, explain.
 void AddFixCommand(CLI::App& app, Context& context);       // fix.
+void AddSuspectsCommand(CLI::App& app, Context& context);  // suspects.
 void AddVerbCommands(CLI::App& app, Context& context);  // pause, resume, stop, extend, cancel, delete, update, label.
 void AddWaitCommand(CLI::App& app, Context& context);   // wait.
 void AddNetworkCommands(CLI::App& app, Context& context);        // describe, probe, components.

@@ -3,6 +3,7 @@
 #include <png.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -15,6 +16,7 @@ constexpr int64_t kSheetEdge = 12;
 constexpr int64_t kSheetGap = 4;
 // Of a sheet's pixels: PNG adds little to what does not shrink, and the server's answers are of 3 MiB at most.
 constexpr int64_t kSheetBytes = 5 << 19;
+constexpr int64_t kSheetRows = 64;  // Of PreviewDatasetRequest.examples, at most.
 
 int64_t SheetWidth(const PictureShape& shape) { return 2 * kSheetEdge + shape.width; }
 int64_t SheetHeight(int64_t rows, const PictureShape& shape) {
@@ -63,6 +65,16 @@ absl::StatusOr<std::string> EncodePicture(const uint8_t* pixels, const PictureSh
 
 }  // namespace
 
+absl::StatusOr<PictureShape> PictureShapeOf(const v1::Dataset& dataset) {
+  const auto& sizes = dataset.example_shape();
+  if (sizes.size() != 3 || (sizes[0] != 1 && sizes[0] != 3) || sizes[1] < 1 || sizes[2] < 1) {
+    return absl::InvalidArgumentError("the examples are no images of one or three channels");
+  }
+  const PictureShape shape{.channels = sizes[0], .height = sizes[1], .width = sizes[2]};
+  if (RowsOfSheet(shape) > 0) return shape;
+  return absl::InvalidArgumentError("the images are too large for an answer of the server");
+}
+
 int64_t RowsOfSheet(const PictureShape& shape) {
   const int64_t line = SheetWidth(shape) * shape.channels;
   return std::max<int64_t>(0, (kSheetBytes / line - SheetHeight(0, shape)) / (shape.height + kSheetGap));
@@ -77,6 +89,29 @@ absl::StatusOr<std::vector<std::string>> CutSheet(absl::string_view png, int64_t
     absl::StatusOr<std::string> picture = EncodePicture(pixels->data() + first * shape.channels, shape);
     if (!picture.ok()) return picture.status();
     pictures.push_back(*std::move(picture));
+  }
+  return pictures;
+}
+
+absl::StatusOr<std::vector<std::string>> FetchPictures(Client& client, const v1::Dataset& dataset,
+                                                       const std::string& split, absl::Span<const int64_t> examples) {
+  const absl::StatusOr<PictureShape> shape = PictureShapeOf(dataset);
+  if (!shape.ok()) return shape.status();
+  std::vector<std::string> pictures;
+  while (pictures.size() < examples.size()) {
+    const auto shown =
+        examples.subspan(pictures.size(), static_cast<size_t>(std::min(RowsOfSheet(*shape), kSheetRows)));
+    v1::PreviewDatasetRequest request;
+    request.set_name(dataset.name());
+    request.set_split(split);
+    request.set_columns(1);
+    request.set_scale(1);
+    for (const int64_t example : shown) request.add_examples(static_cast<uint64_t>(example));
+    const absl::StatusOr<v1::PreviewDatasetResponse> sheet = client.PreviewDataset(request);
+    if (!sheet.ok()) return sheet.status();
+    absl::StatusOr<std::vector<std::string>> cut = CutSheet(sheet->png(), static_cast<int64_t>(shown.size()), *shape);
+    if (!cut.ok()) return cut.status();
+    for (std::string& picture : *cut) pictures.push_back(std::move(picture));
   }
   return pictures;
 }

@@ -99,7 +99,7 @@ class PredictionExport {
     const absl::StatusOr<v1::Dataset> dataset =
         client_.GetDataset(FullName("datasets", job_.resolved_spec().data().dataset()));
     if (!dataset.ok()) return dataset.status();
-    const absl::StatusOr<PictureShape> shape = ShapeOf(*dataset);
+    const absl::StatusOr<PictureShape> shape = PictureShapeOf(*dataset);
     if (!shape.ok()) {
       without_ = std::string(shape.status().message());
       return absl::OkStatus();
@@ -109,7 +109,9 @@ class PredictionExport {
     while (pictures_ < mistakes.size()) {
       const size_t rows = std::min(mistakes.size() - pictures_, static_cast<size_t>(RowsOfSheet(*shape)));
       const absl::Span<const tensorboard::Mistake> shown(mistakes.data() + pictures_, rows);
-      absl::StatusOr<std::vector<std::string>> originals = Originals(dataset->name(), shown, *shape);
+      std::vector<int64_t> examples;
+      for (const tensorboard::Mistake& one : shown) examples.push_back(one.example);
+      absl::StatusOr<std::vector<std::string>> originals = FetchPictures(client_, *dataset, split_, examples);
       if (!originals.ok()) return originals.status();
       for (size_t row = 0; row < rows; ++row) {
         picture.png = std::move((*originals)[row]);
@@ -119,31 +121,6 @@ class PredictionExport {
       Progress(static_cast<int64_t>(pictures_), static_cast<int64_t>(mistakes.size()), "pictures");
     }
     return absl::OkStatus();
-  }
-
-  absl::StatusOr<std::vector<std::string>> Originals(const std::string& dataset,
-                                                     absl::Span<const tensorboard::Mistake> shown,
-                                                     const PictureShape& shape) {
-    v1::PreviewDatasetRequest request;
-    request.set_name(dataset);
-    request.set_split(split_);
-    request.set_columns(1);
-    request.set_scale(1);
-    for (const tensorboard::Mistake& one : shown) request.add_examples(static_cast<uint64_t>(one.example));
-    const absl::StatusOr<v1::PreviewDatasetResponse> sheet = client_.PreviewDataset(request);
-    if (!sheet.ok()) return sheet.status();
-    return CutSheet(sheet->png(), static_cast<int64_t>(shown.size()), shape);
-  }
-
-  // INVALID_ARGUMENT: the examples have no pictures, or none that fit an answer.
-  static absl::StatusOr<PictureShape> ShapeOf(const v1::Dataset& dataset) {
-    const auto& sizes = dataset.example_shape();
-    if (sizes.size() != 3 || (sizes[0] != 1 && sizes[0] != 3) || sizes[1] < 1 || sizes[2] < 1) {
-      return absl::InvalidArgumentError("the examples are no images of one or three channels");
-    }
-    const PictureShape shape{.channels = sizes[0], .height = sizes[1], .width = sizes[2]};
-    if (RowsOfSheet(shape) > 0) return shape;
-    return absl::InvalidArgumentError("the images are too large for an answer of the server");
   }
 
   // What was written, and what was left out.

@@ -63,8 +63,8 @@ def margins_by_hand(weights, x, labels):
     return outputs[given] - np.where(given, -np.inf, outputs).max(1)
 
 
-def test_trainctl_says_the_same(mislabelled, server, tmp_path):
-    job, _, _, _ = mislabelled
+def test_trainctl_says_the_same(mislabelled, client, server, tmp_path):
+    job, _, _, wrong = mislabelled
     trainctl = pathlib.Path(os.environ["TRAIND_BIN"]) / "trainctl"
 
     def run(*arguments):
@@ -81,12 +81,12 @@ def test_trainctl_says_the_same(mislabelled, server, tmp_path):
     np.testing.assert_allclose([line["margin"] for line in lines], ours["margin"], rtol=1e-6)
     assert page.read_text().count("<img") == 12
     # A job that keeps the last checkpoint alone is trained once more: the same numbers, for the same seed.
-    short = job.fork("25", job_id="forgot", checkpoint={"every_steps": 0, "keep_last": 1})
+    short = client.submit(job.spec, job_id="forgot", checkpoint={"every_steps": 0, "keep_last": 1})
     short.wait(progress=False)
     assert "few checkpoints" in run("suspects", "forgot", "-n", "1").stderr
     done = run("suspects", "forgot", "-n", str(WRONG), "-q", "--train", "forgot-margins")
     found = [int(line) for line in done.stdout.split()]
-    assert np.isin(found, mislabelled[3]).mean() >= 0.9
+    assert np.isin(found, wrong).mean() >= 0.9
 
 
 def test_suspects_of_what_has_none(client):
