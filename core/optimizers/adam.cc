@@ -6,9 +6,9 @@
 #include <memory>
 #include <utility>
 
-#include "core/base/require.h"
 #include "core/base/vectorize.h"
 #include "core/kinds/optimizer.h"
+#include "core/optimizers/betas.h"
 
 namespace traind::core {
 namespace {
@@ -41,16 +41,18 @@ class AdamOptimizer final : public Optimizer {
   double default_learning_rate() const override { return 0.001; }
   std::pair<double, double> usual_learning_rates() const override { return {1e-5, 1e-2}; }
   double default_weight_decay() const override { return default_weight_decay_; }
+  bool takes_momentum() const override { return true; }
 
   void Update(const Step& step, const Chunk& chunk) const override {
     const auto t = static_cast<double>(step.number);
+    const double beta1 = step.momentum.value_or(beta1_);
     const AdamNumbers numbers = {
         .keep = static_cast<float>(1 - step.learning_rate * step.weight_decay),
-        .beta1 = static_cast<float>(beta1_),
-        .rest1 = static_cast<float>(1 - beta1_),
+        .beta1 = static_cast<float>(beta1),
+        .rest1 = static_cast<float>(1 - beta1),
         .beta2 = static_cast<float>(beta2_),
         .rest2 = static_cast<float>(1 - beta2_),
-        .step_size = static_cast<float>(step.learning_rate / (1 - std::pow(beta1_, t))),
+        .step_size = static_cast<float>(step.learning_rate / (1 - std::pow(beta1, t))),
         .correction = static_cast<float>(1 / std::sqrt(1 - std::pow(beta2_, t))),
         .epsilon = static_cast<float>(epsilon_),
     };
@@ -67,12 +69,8 @@ class AdamOptimizer final : public Optimizer {
 // Adam and AdamW have the same fields.
 template <class Config>
 std::unique_ptr<Optimizer> Make(Config& config, const FieldErrors& errors, double default_weight_decay) {
-  if (!config.has_beta1()) config.set_beta1(0.9);
-  if (!config.has_beta2()) config.set_beta2(0.999);
-  if (!config.has_epsilon()) config.set_epsilon(1e-8);
-  Require(config.beta1() >= 0 && config.beta1() < 1, errors, "beta1", "in [0, 1)", config.beta1());
-  Require(config.beta2() >= 0 && config.beta2() < 1, errors, "beta2", "in [0, 1)", config.beta2());
-  Require(IsPositiveFloat(config.epsilon()), errors, "epsilon", "finite and above 0 in float32", config.epsilon());
+  ResolveBetas(0.9, 0.999, config, errors);
+  ResolveEpsilon(1e-8, config, errors);
   return std::make_unique<AdamOptimizer>(config.beta1(), config.beta2(), config.epsilon(), default_weight_decay);
 }
 

@@ -39,16 +39,18 @@ class SgdOptimizer final : public Optimizer {
     return {"momentum"};
   }
   double default_learning_rate() const override { return 0.01; }
+  bool takes_momentum() const override { return momentum_ != 0; }
 
   void Update(const Step& step, const Chunk& chunk) const override {
     const auto lr = static_cast<float>(step.learning_rate);
     const auto keep = static_cast<float>(1 - step.learning_rate * step.weight_decay);
+    const auto momentum = static_cast<float>(step.momentum.value_or(momentum_));
     if (momentum_ == 0) {
       Plain(chunk.weights, chunk.gradients, chunk.n, lr, keep);
     } else if (nesterov_) {
-      WithNesterov(chunk.weights, chunk.gradients, chunk.slots[0], chunk.n, lr, keep, momentum_);
+      WithNesterov(chunk.weights, chunk.gradients, chunk.slots[0], chunk.n, lr, keep, momentum);
     } else {
-      WithMomentum(chunk.weights, chunk.gradients, chunk.slots[0], chunk.n, lr, keep, momentum_);
+      WithMomentum(chunk.weights, chunk.gradients, chunk.slots[0], chunk.n, lr, keep, momentum);
     }
   }
 

@@ -16,6 +16,22 @@ constexpr int64_t kPiece = 2048;
 // Pieces that one thread takes at least: enough work to be worth waking a thread for.
 constexpr int64_t kGrain = 8;
 
+// In [-limit, limit]; NaN stays.
+TRAIND_INLINE float Clamped(float x, float limit) { return x > limit ? limit : x < -limit ? -limit : x; }
+
+TRAIND_VECTORIZED void ClampLoop(float limit, int64_t n, float* __restrict x) {
+  for (int64_t i = 0; i < n; ++i) x[i] = Clamped(x[i], limit);
+}
+
+TRAIND_VECTORIZED void AddLoop(const float* __restrict w, int64_t n, float scale, float* __restrict out) {
+  for (int64_t i = 0; i < n; ++i) out[i] += scale * w[i];
+}
+
+// average += share (w - average)
+TRAIND_VECTORIZED void MoveLoop(const float* __restrict w, int64_t n, float share, float* __restrict average) {
+  for (int64_t i = 0; i < n; ++i) average[i] += share * (w[i] - average[i]);
+}
+
 // out = scale * (g + penalty gradient) + decay * w
 TRAIND_VECTORIZED void CombineLoop(const float* __restrict g, const float* __restrict w, int64_t n, float l1, float l2,
                                    float scale, float decay, float* __restrict out) {
@@ -113,10 +129,12 @@ void Combine(const ParameterTensor& tensor, int64_t offset, int64_t n, double sc
   if (tensor.mask != nullptr) KeepLoop(tensor.mask + offset, n, out);
 }
 
-Optimizer::Step StepOf(const ParameterTensor& tensor, Optimizer::Step step) {
-  if (!tensor.decayed) step.weight_decay = 0;
-  step.learning_rate *= tensor.learning_rate_factor;
-  return step;
+void MoveTo(const float* w, int64_t n, double share, float* average) {
+  if (share == 1) {
+    std::copy_n(w, n, average);
+  } else {
+    MoveLoop(w, n, static_cast<float>(share), average);
+  }
 }
 
 void Observe(const float* w, const float* g, int64_t n, ParameterNumbers* numbers) {
@@ -132,7 +150,7 @@ void Observe(const float* w, const float* g, int64_t n, ParameterNumbers* number
 
 }  // namespace
 
-UpdatePass::UpdatePass(const Optimizer& optimizer, std::vector<ParameterTensor> tensors)
+UpdatePass::UpdatePass(Optimizer& optimizer, std::vector<ParameterTensor> tensors)
     : optimizer_(optimizer), tensors_(std::move(tensors)) {
   for (size_t t = 0; t < tensors_.size(); ++t) {
     for (int64_t offset = 0; offset < tensors_[t].stored; offset += kPiece) {
@@ -143,6 +161,10 @@ UpdatePass::UpdatePass(const Optimizer& optimizer, std::vector<ParameterTensor> 
   penalties_.resize(pieces_.size());
   squares_.resize(pieces_.size());
   numbers_.resize(pieces_.size());
+  if (optimizer_.is_layerwise()) {
+    piece_squares_.resize(pieces_.size());
+    tensor_squares_.resize(tensors_.size());
+  }
 }
 
 UpdatePass::Measures UpdatePass::Measure() {
@@ -169,35 +191,90 @@ UpdatePass::Measures UpdatePass::Measure() {
   return {.gradient_norm = std::sqrt(squares), .penalty = penalty};
 }
 
-void UpdatePass::Run(const Optimizer::Step& step, double gradient_scale, std::vector<ParameterNumbers>* observe) {
+const float* UpdatePass::GradientOf(const Piece& piece, const Clip& clip, float* combined) const {
+  const ParameterTensor& tensor = tensors_[piece.tensor];
+  const double decay = optimizer_.is_layerwise() ? 0 : tensor.coupled_decay;  // It adds it itself.
+  if (!IsCombined(tensor) && clip.scale == 1 && clip.value == 0 && decay == 0) return tensor.gradients + piece.offset;
+  Combine(tensor, piece.offset, piece.n, clip.scale, clip.value > 0 ? 0 : decay, combined);
+  if (clip.value > 0) {
+    ClampLoop(static_cast<float>(clip.value), piece.n, combined);
+    if (decay != 0) {
+      AddLoop(tensor.weights + piece.offset, piece.n, static_cast<float>(decay), combined);
+      if (tensor.mask != nullptr) KeepLoop(tensor.mask + piece.offset, piece.n, combined);
+    }
+  }
+  return combined;
+}
+
+Optimizer::Chunk UpdatePass::ChunkOf(const Piece& piece, const float* gradients) const {
+  const ParameterTensor& tensor = tensors_[piece.tensor];
+  Optimizer::Chunk chunk = {
+      .weights = tensor.weights + piece.offset, .gradients = gradients, .slots = {}, .n = piece.n};
+  for (int slot = 0; slot < Optimizer::kMaxSlots; ++slot) {
+    if (tensor.slots[slot] != nullptr) chunk.slots[slot] = tensor.slots[slot] + piece.offset;
+  }
+  return chunk;
+}
+
+Optimizer::Step UpdatePass::StepOf(const ParameterTensor& tensor, Optimizer::Step step) const {
+  if (!tensor.decayed) step.weight_decay = 0;
+  step.learning_rate *= tensor.learning_rate_factor;
+  if (optimizer_.is_layerwise()) {
+    step.coupled_decay = tensor.coupled_decay;
+    step.adapted = tensor.decayed;
+  }
+  return step;
+}
+
+void UpdatePass::MeasureLayers(const Optimizer::Step& step, const Clip& clip) {
+  ParallelFor(static_cast<int64_t>(pieces_.size()), kGrain, [&](int64_t begin, int64_t end, int) {
+    float combined[kPiece];
+    for (int64_t p = begin; p < end; ++p) {
+      const float* g = GradientOf(pieces_[p], clip, combined);
+      piece_squares_[p] = optimizer_.Measure(StepOf(tensors_[pieces_[p].tensor], step), ChunkOf(pieces_[p], g));
+    }
+  });
+  std::fill(tensor_squares_.begin(), tensor_squares_.end(), Optimizer::Squares());
+  for (size_t p = 0; p < pieces_.size(); ++p) {
+    Optimizer::Squares& total = tensor_squares_[pieces_[p].tensor];
+    total.weights += piece_squares_[p].weights;
+    total.direction += piece_squares_[p].direction;
+  }
+}
+
+void UpdatePass::Run(const Optimizer::Step& step, const Clip& clip, std::vector<ParameterNumbers>* observe,
+                     const BesideUpdate& beside) {
+  optimizer_.Begin(step.number);
+  if (optimizer_.is_layerwise()) MeasureLayers(step, clip);
   ParallelFor(static_cast<int64_t>(pieces_.size()), kGrain, [&](int64_t begin, int64_t end, int) {
     float combined[kPiece];
     float before[kPiece];
     for (int64_t p = begin; p < end; ++p) {
       const Piece piece = pieces_[p];
       const ParameterTensor& tensor = tensors_[piece.tensor];
-      const bool is_combined = IsCombined(tensor);
       float* w = tensor.weights + piece.offset;
-      const float* g = tensor.gradients + piece.offset;
       if (observe != nullptr) {
-        if (is_combined) {
+        if (IsCombined(tensor)) {
           Combine(tensor, piece.offset, piece.n, 1, 0, combined);
           Observe(w, combined, piece.n, &numbers_[p]);
         } else {
-          Observe(w, g, piece.n, &numbers_[p]);
+          Observe(w, tensor.gradients + piece.offset, piece.n, &numbers_[p]);
         }
         std::copy(w, w + piece.n, before);
       }
-      if (is_combined || gradient_scale != 1 || tensor.coupled_decay != 0) {
-        Combine(tensor, piece.offset, piece.n, gradient_scale, tensor.coupled_decay, combined);
-        g = combined;
+      float* slow = tensor.slow == nullptr ? nullptr : tensor.slow + piece.offset;
+      if (slow != nullptr && beside.begins_slow) std::copy_n(w, piece.n, slow);
+      Optimizer::Step own = StepOf(tensor, step);
+      if (optimizer_.is_layerwise()) own.squares = tensor_squares_[piece.tensor];
+      optimizer_.Update(own, ChunkOf(piece, GradientOf(piece, clip, combined)));
+      if (slow != nullptr && beside.pull.has_value()) {
+        MoveTo(w, piece.n, *beside.pull, slow);
+        std::copy_n(slow, piece.n, w);
       }
-      Optimizer::Chunk chunk = {.weights = w, .gradients = g, .slots = {}, .n = piece.n};
-      for (int slot = 0; slot < Optimizer::kMaxSlots; ++slot) {
-        if (tensor.slots[slot] != nullptr) chunk.slots[slot] = tensor.slots[slot] + piece.offset;
-      }
-      optimizer_.Update(StepOf(tensor, step), chunk);
       if (tensor.mask != nullptr) KeepLoop(tensor.mask + piece.offset, piece.n, w);
+      if (tensor.average != nullptr && beside.average.has_value()) {
+        MoveTo(w, piece.n, *beside.average, tensor.average + piece.offset);
+      }
       if (observe != nullptr) numbers_[p].update_squares = DifferenceLoop(w, before, piece.n);
       if (tensor.bf16_copy != nullptr) Round(w, piece.n, tensor.bf16_copy + piece.offset);
     }
@@ -215,6 +292,17 @@ void UpdatePass::Run(const Optimizer::Step& step, double gradient_scale, std::ve
       total.inf_count += numbers_[p].inf_count;
     }
   }
+}
+
+void UpdatePass::MoveAverage(std::optional<double> share) {
+  if (!share.has_value()) return;
+  ParallelFor(static_cast<int64_t>(pieces_.size()), kGrain, [&](int64_t begin, int64_t end, int) {
+    for (int64_t p = begin; p < end; ++p) {
+      const ParameterTensor& tensor = tensors_[pieces_[p].tensor];
+      const int64_t offset = pieces_[p].offset;
+      if (tensor.average != nullptr) MoveTo(tensor.weights + offset, pieces_[p].n, *share, tensor.average + offset);
+    }
+  });
 }
 
 double ClipScale(double norm, double clip_norm) { return clip_norm > 0 && norm > clip_norm ? clip_norm / norm : 1; }

@@ -13,6 +13,7 @@
 #include "core/base/bfloat16.h"
 #include "core/kinds/optimizer.h"
 #include "core/kinds/regularizer.h"
+#include "core/optimizers/beside.h"
 #include "traind/v1/statistics.pb.h"
 
 namespace traind::core {
@@ -28,9 +29,11 @@ struct ParameterTensor {
   int64_t stored = 0;             // Elements of each array, padding included.
   int64_t elements = 0;           // Real ones.
   PenaltyStrength penalty;
-  bool decayed = false;      // Decoupled weight decay acts on it.
+  bool decayed = false;      // Weights proper: decoupled weight decay acts on it, and a layerwise optimizer adapts it.
   double coupled_decay = 0;  // Times the weights, is added to the gradient after clipping.
   double learning_rate_factor = 1;
+  float* average = nullptr;  // Of the weights; null for none. See BesideUpdate.
+  float* slow = nullptr;     // Of lookahead; null for none.
 };
 
 // What one Run saw of a tensor. Non-finite values are counted and left out of the sums.
@@ -46,7 +49,7 @@ struct ParameterNumbers {
 
 class UpdatePass {
  public:
-  UpdatePass(const Optimizer& optimizer, std::vector<ParameterTensor> tensors);
+  UpdatePass(Optimizer& optimizer, std::vector<ParameterTensor> tensors);
 
   // The joint 2-norm of all gradients, penalties added, and the value of the penalties: one pass. Clipping needs it.
   struct Measures {
@@ -55,10 +58,21 @@ class UpdatePass {
   };
   Measures Measure();
 
-  // Updates everything; `step.weight_decay` acts where the tensor is decayed, and `gradient_scale` (see ClipScale)
-  // multiplies the gradients, penalties included; a tensor's coupled decay is added behind it. With `observe`, which
-  // has one element for each tensor in the order given, also takes the statistics.
-  void Run(const Optimizer::Step& step, double gradient_scale, std::vector<ParameterNumbers>* observe);
+  // How gradients are clipped, penalties included.
+  struct Clip {
+    double scale = 1;  // See ClipScale.
+    double value = 0;  // Then each number is brought into [-value, value]; 0: not.
+  };
+  // Updates everything; `step.weight_decay` acts where the tensor is decayed; a tensor's coupled decay is added behind
+  // the clipping. With `observe`, which has one element for each tensor in the order given, also takes the statistics.
+  void Run(const Optimizer::Step& step, const Clip& clip, std::vector<ParameterNumbers>* observe,
+           const BesideUpdate& beside = {});
+  void Run(const Optimizer::Step& step, double gradient_scale, std::vector<ParameterNumbers>* observe) {
+    Run(step, Clip{.scale = gradient_scale}, observe);
+  }
+
+  // Takes the weights into their average, as Run does: where they change after Run. nullopt does nothing.
+  void MoveAverage(std::optional<double> share);
 
   const std::vector<ParameterTensor>& tensors() const { return tensors_; }
 
@@ -70,13 +84,23 @@ class UpdatePass {
     int64_t offset;
   };
 
-  const Optimizer& optimizer_;
+  // The gradient that the optimizer sees of a piece: the tensor's own, or one made in `combined`, of kPiece elements.
+  const float* GradientOf(const Piece& piece, const Clip& clip, float* combined) const;
+  Optimizer::Chunk ChunkOf(const Piece& piece, const float* gradients) const;
+  Optimizer::Step StepOf(const ParameterTensor& tensor, Optimizer::Step step) const;
+  // Of a layerwise optimizer: the first pass.
+  void MeasureLayers(const Optimizer::Step& step, const Clip& clip);
+
+  Optimizer& optimizer_;
   const std::vector<ParameterTensor> tensors_;
   std::vector<Piece> pieces_;
   // For each piece.
   std::vector<double> penalties_;
   std::vector<double> squares_;
   std::vector<ParameterNumbers> numbers_;
+  // Of a layerwise optimizer: for each piece, and of each tensor.
+  std::vector<Optimizer::Squares> piece_squares_;
+  std::vector<Optimizer::Squares> tensor_squares_;
 };
 
 // The factor that brings a gradient of this norm to at most `clip_norm`; 1 where clip_norm is 0.

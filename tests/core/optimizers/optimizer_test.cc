@@ -59,6 +59,7 @@ TEST(OptimizerTest, StepsAsPyTorchDoes) {
       for (int i = 0; i < 5; ++i) {
         gradients[i] = static_cast<float>(std::sin(1 + i + 3 * static_cast<double>(step)) * std::pow(10.0, i - 2));
       }
+      resolved.optimizer->Begin(step);
       resolved.optimizer->Update({.learning_rate = 0.05, .weight_decay = recorded.weight_decay, .number = step}, chunk);
     }
     for (int i = 0; i < 5; ++i) {
@@ -83,6 +84,7 @@ TEST(OptimizerTest, EveryWeightOfALongChunkIsUpdated) {
     Optimizer::Chunk chunk = {.weights = weights.data(), .gradients = gradients.data(), .slots = {}, .n = kN};
     for (size_t slot = 0; slot < slots.size(); ++slot) chunk.slots[slot] = slots[slot].data();
     const Optimizer::Step step = {.learning_rate = 0.1, .weight_decay = 0.2, .number = 1};
+    resolved.optimizer->Begin(1);
     resolved.optimizer->Update(step, chunk);
     // One weight at a time, through the same interface.
     for (int64_t i = 0; i < kN; ++i) {
@@ -97,6 +99,24 @@ TEST(OptimizerTest, EveryWeightOfALongChunkIsUpdated) {
   }
 }
 
+// The product of NAdam's momenta after a resume is that of an undisturbed run, bit for bit, also where it has become
+// nothing; and it follows PyTorch's, which is a plain product.
+TEST(OptimizerTest, NAdamGoesOnWithTheSameBits) {
+  const auto step_from = [](Optimizer& optimizer, uint64_t number) {
+    float weight = 1, gradient = 0.25f, m = 0.125f, s = 0.5f;
+    Optimizer::Chunk chunk = {.weights = &weight, .gradients = &gradient, .slots = {&m, &s}, .n = 1};
+    optimizer.Begin(number);
+    optimizer.Update({.learning_rate = 0.01, .weight_decay = 0, .number = number}, chunk);
+    return weight;
+  };
+  const ResolvedOptimizer undisturbed = Resolve("nadam {}");
+  for (uint64_t number = 1; number <= 1000; ++number) {
+    const float weight = step_from(*undisturbed.optimizer, number);
+    if (number != 1 && number != 2 && number != 100 && number != 999 && number != 1000) continue;
+    EXPECT_EQ(step_from(*Resolve("nadam {}").optimizer, number), weight) << number;
+  }
+}
+
 TEST(OptimizerTest, NamesItsState) {
   using Names = std::vector<std::string_view>;
   EXPECT_EQ(Resolve("sgd {}").optimizer->slots(), Names());
@@ -104,6 +124,14 @@ TEST(OptimizerTest, NamesItsState) {
   EXPECT_EQ(Resolve("adam {}").optimizer->slots(), (Names{"exp_avg", "exp_avg_sq"}));
   EXPECT_EQ(Resolve("rmsprop {}").optimizer->slots(), Names{"square_avg"});
   EXPECT_EQ(Resolve("rmsprop { momentum: 0.5 }").optimizer->slots(), (Names{"square_avg", "momentum"}));
+  EXPECT_EQ(Resolve("adadelta {}").optimizer->slots(), (Names{"square_avg", "acc_delta"}));
+  EXPECT_EQ(Resolve("adamax {}").optimizer->slots(), (Names{"exp_avg", "exp_inf"}));
+  EXPECT_EQ(Resolve("nadam {}").optimizer->slots(), (Names{"exp_avg", "exp_avg_sq"}));
+  EXPECT_EQ(Resolve("lion {}").optimizer->slots(), Names{"exp_avg"});
+  EXPECT_EQ(Resolve("lars {}").optimizer->slots(), Names{"momentum"});
+  EXPECT_EQ(Resolve("lamb {}").optimizer->slots(), (Names{"exp_avg", "exp_avg_sq"}));
+  EXPECT_EQ(Resolve("sgd { momentum: 0.5 } ema {} lookahead {}").slots(), (Names{"momentum", "average", "slow"}));
+  EXPECT_EQ(Resolve("sgd {} accumulate_batches: 2").num_tensors(), 1);
   EXPECT_EQ(Resolve("adagrad { initial_accumulator: 2 }").optimizer->initial_value(0), 2);
 }
 
@@ -142,6 +170,30 @@ TEST(ResolveOptimizerTest, NamesTheFieldThatIsWrong) {
       {"sgd {} weight_decay: -1", "weight_decay"},
       {"sgd {} clip_norm: -1", "clip_norm"},
       {"sgd {} clip_norm: nan", "clip_norm"},
+      {"adadelta { rho: 1 }", "adadelta.rho"},
+      {"adadelta { epsilon: 0 }", "adadelta.epsilon"},
+      {"adamax { beta1: 1 }", "adamax.beta1"},
+      {"adamax { epsilon: -1 }", "adamax.epsilon"},
+      {"nadam { beta2: 1 }", "nadam.beta2"},
+      {"nadam { momentum_decay: -1 }", "nadam.momentum_decay"},
+      {"nadam { momentum_decay: inf }", "nadam.momentum_decay"},
+      {"lion { beta1: nan }", "lion.beta1"},
+      {"lars { momentum: 1 }", "lars.momentum"},
+      {"lars { trust_coefficient: 0 }", "lars.trust_coefficient"},
+      {"lars { epsilon: -1 }", "lars.epsilon"},
+      {"lamb { beta2: -0.5 }", "lamb.beta2"},
+      {"lamb { epsilon: 0 }", "lamb.epsilon"},
+      {"sgd {} clip_value: -1", "clip_value"},
+      {"sgd {} clip_value: inf", "clip_value"},
+      {"sgd {} clip_value: 1 clip_norm: 1", "clip_value"},
+      {"sgd {} accumulate_batches: 0", "accumulate_batches"},
+      {"sgd {} accumulate_batches: 10001", "accumulate_batches"},
+      {"sgd {} batch_scaling {}", "batch_scaling.base_batch_size"},
+      {"sgd {} ema { decay: 1 }", "ema.decay"},
+      {"sgd {} ema { decay: 0 }", "ema.decay"},
+      {"sgd {} ema {} swa {}", "swa"},
+      {"sgd {} lookahead { every_steps: 0 }", "lookahead.every_steps"},
+      {"sgd {} lookahead { alpha: 1.5 }", "lookahead.alpha"},
       {"sgd {} schedule { step {} }", "schedule.step.every_steps"},
       {"sgd {} schedule { step { every_steps: 1 factor: 0 } }", "schedule.step.factor"},
       {"sgd {} schedule { cosine { final_factor: 2 } }", "schedule.cosine.final_factor"},

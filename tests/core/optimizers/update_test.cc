@@ -150,6 +150,36 @@ TEST_F(UpdatePassTest, UpdatesAsTheFormulasSay) {
   }
 }
 
+// Penalties are clipped with the gradient, a coupled decay is not; what is observed is not clipped.
+TEST_F(UpdatePassTest, ClipsEachNumber) {
+  const std::vector<Arrays> before = arrays_;
+  std::vector<ParameterTensor> tensors = Make().tensors();
+  for (ParameterTensor& tensor : tensors) tensor.coupled_decay = 0.5;
+  UpdatePass pass(*optimizer_, tensors);
+  std::vector<ParameterNumbers> numbers(tensors.size());
+  pass.Run(kStep, {.value = 0.75}, &numbers);
+  int clipped = 0;
+  for (size_t t = 0; t < arrays_.size(); ++t) {
+    double squares = 0;
+    for (size_t i = 0; i < arrays_[t].weights.size(); ++i) {
+      const double w = before[t].weights[i], g = before[t].gradients[i] + PenaltyGradient(t, w);
+      squares += g * g;
+      clipped += std::abs(g) > 0.75 ? 1 : 0;
+      const double v = 0.9 * before[t].momentum[i] + std::fmin(0.75, std::fmax(-0.75, g)) + 0.5 * w;
+      ASSERT_NEAR(arrays_[t].momentum[i], v, 1e-6) << t << ", " << i;
+    }
+    EXPECT_NEAR(numbers[t].gradient_squares, squares, 1e-5 * squares);
+  }
+  EXPECT_GT(clipped, 1000);
+}
+
+TEST_F(UpdatePassTest, ClippingHidesNoNaN) {
+  arrays_[0].gradients[3] = std::nanf("");
+  UpdatePass pass = Make();
+  pass.Run(kStep, {.value = 0.75}, nullptr);
+  EXPECT_TRUE(std::isnan(arrays_[0].weights[3]));
+}
+
 TEST_F(UpdatePassTest, ObservesTheGradientBeforeClipping) {
   const std::vector<Arrays> before = arrays_;
   UpdatePass pass = Make();
