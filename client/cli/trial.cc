@@ -14,6 +14,7 @@
 #include "client/cli/interrupt.h"
 #include "client/cli/job_view.h"
 #include "client/cli/labels.h"
+#include "client/cli/operation_view.h"
 #include "client/cli/progress_bar.h"
 #include "client/cli/text.h"
 #include "client/enum_names.h"
@@ -148,6 +149,35 @@ void CancelBoth(const Context& context, Client& client, const std::vector<std::s
   }
 }
 
+// Where none of its own evaluations fell into the trial of a paused job, evaluates its checkpoint as it stands. False:
+// Ctrl-C came. What fails is said, and leaves the record without.
+bool EvaluateAtItsEnd(const Context& context, Client& client, const TrialPlan& plan, TrialRecord& record) {
+  const bool has = std::any_of(record.evaluations.begin(), record.evaluations.end(), [&](const auto& one) {
+    return one.first > plan.first_step && one.first <= plan.target();
+  });
+  if (!plan.evaluates || has || record.state != v1::JOB_STATE_PAUSED) return true;
+  const absl::StatusOr<v1::Checkpoint> checkpoint =
+      client.GetCheckpoint(absl::StrCat(record.job, "/checkpoints/latest"));
+  if (!checkpoint.ok()) {
+    context.Note(absl::StrCat("warning: ", record.job, " is not evaluated: ", checkpoint.status().message()));
+    return true;
+  }
+  v1::EvaluateRequest request;
+  request.mutable_model()->set_model(checkpoint->name());
+  const int code =
+      FinishOperation(context, client, client.Evaluate(request), false, [&](const v1::Operation& done) -> int {
+        v1::EvaluationMetrics metrics;
+        if (!done.response().UnpackTo(&metrics)) return kFailed;
+        record.evaluations.emplace_back(plan.target(), metrics);
+        return kOk;
+      });
+  if (code == kOk) {
+    context.Note(absl::StrCat(record.job, " was evaluated as it stands, at step ", checkpoint->step(),
+                              ": none of its own evaluations fell into the trial"));
+  }
+  return code != kDetached;
+}
+
 nlohmann::json RecordJson(const TrialRecord& record, uint64_t step) {
   nlohmann::json json = {{"job", record.job}, {"step", record.step}, {"state", EnumName(record.state)}};
   const std::optional<double> loss = LastTrainLoss(record, step);
@@ -229,6 +259,9 @@ std::optional<TrialOutcome> RunTrial(const Context& context, Client& client, con
     }
     outcome.fixed = fixed.record();
     outcome.control = control.record();
+  }
+  for (TrialRecord* record : {&outcome.fixed, &outcome.control}) {
+    if (!EvaluateAtItsEnd(context, client, plan, *record)) return give_up(kJobCancelled);
   }
   outcome.verdict = Judge(outcome.fixed, outcome.control, plan.measure, plan.target(),
                           plan.fixed_spec.early_stopping().restore_best());

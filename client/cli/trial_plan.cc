@@ -141,17 +141,11 @@ absl::Status ChooseNames(Client& client, const FoundFault& fault, const TrialWis
                                                     kFixOf, " = ", base, "' --yes"));
 }
 
-// The spec with what a trial needs: numbers often enough, and an evaluation at its last step.
+// The spec with what a trial needs: numbers often enough. Evaluations stay as the job has them, for the one that goes
+// on is to be that job.
 v1::JobSpec TrialSpec(v1::JobSpec spec, const FoundFault& fault, const TrialPlan& plan) {
   const uint64_t told = std::max<uint64_t>(fault.resolved.metrics_every_steps(), 1);
   spec.set_metrics_every_steps(static_cast<uint32_t>(std::max<uint64_t>(1, std::min(told, plan.steps / kMetrics))));
-  const uint64_t cadence = EvaluationCadence(fault);
-  // What counts evaluations (early stopping, a finding about them) keeps their cadence.
-  const bool counted = plan.measure == Measure::kEvaluationLoss || spec.has_early_stopping() ||
-                       spec.has_lottery_ticket() || fault.job.spec().has_early_stopping();
-  if (cadence > 0 && plan.target() % cadence != 0 && !counted && plan.target() <= UINT32_MAX) {
-    spec.mutable_evaluation()->set_every_steps(static_cast<uint32_t>(plan.target()));
-  }
   return spec;
 }
 
@@ -223,6 +217,7 @@ absl::StatusOr<FoundFault> FindFault(Client& client, const std::string& job, con
 absl::StatusOr<TrialPlan> PlanTrial(Client& client, const FoundFault& fault, const TrialWishes& wishes) {
   TrialPlan plan;
   plan.measure = MeasureOf(fault.finding);
+  plan.evaluates = EvaluationCadence(fault) > 0;
   absl::Status status = ChooseStart(client, fault, plan);
   if (status.ok()) status = ChooseSteps(client, fault, wishes, plan);
   if (status.ok()) status = ChooseNames(client, fault, wishes, plan);

@@ -41,6 +41,7 @@ struct TrialPlan {
   std::string fixed_id, control_id;
   v1::JobSpec fixed_spec, control_spec;
   Measure measure = Measure::kTrainLoss;
+  bool evaluates = true;  // The job has an evaluation split.
 
   uint64_t target() const { return first_step + steps; }
 };

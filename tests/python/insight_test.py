@@ -115,6 +115,11 @@ def too_fast(client):
         learning_rate=3.0,
         labels={"team": "a"},
     )
+    return cancelled(job)
+
+
+def cancelled(job):
+    """After its beginning."""
     for event in job.watch(["train"]):
         if event.kind == "train":
             break
@@ -142,8 +147,20 @@ def test_a_fix_is_tried(client, too_fast):
         last = curve["loss"][(curve["step"] > 75) & (curve["step"] <= 100) & np.isfinite(curve["loss"])]
         assert side.loss == pytest.approx(last.mean(), rel=1e-6)
     assert trial.patched.loss < trial.control.loss
+    # Six steps an epoch: its own evaluations fell into the trial.
+    own = trial.patched.job.metrics()
+    last = own["evaluation_loss"][(own["step"] <= 100) & np.isfinite(own["evaluation_loss"])][-1]
+    assert trial.patched.evaluation_loss == last and trial.patched.job.spec.evaluation is None
     trial.patched.job.resume()
     assert trial.patched.job.stop().wait(progress=False).step >= 100
+
+
+def test_a_trial_without_an_evaluation_is_evaluated(client, too_fast):
+    job = cancelled(client.submit(too_fast.spec, job_id="rarely", evaluation={"every_steps": 1_000_000}))
+    trial = job.fix("learning_rate_habit", steps=50)
+    score = trial.patched.job.evaluate()
+    assert (trial.patched.evaluation_loss, trial.patched.evaluation_accuracy) == (score.loss, score.accuracy)
+    assert trial.patched.job.spec.evaluation.every_steps == 1_000_000
 
 
 def test_a_fix_without_proof(too_fast):

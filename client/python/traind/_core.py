@@ -207,6 +207,9 @@ class Score(NamedTuple):
     loss: float
     accuracy: Optional[float]  # None without class labels.
     spread: Optional[float]  # Over several looks at each example (test_time).
+    # The API's messages, whose comments say what is in them; None where there is nothing of the kind.
+    classification: Any = None  # ClassificationMetrics: .macro_f1, .classes[3].recall, .confusion, ...
+    regression: Any = None  # RegressionMetrics: .mean_absolute_error, .targets[0].r2, ...
 
 
 class Checkpoint(NamedTuple):
@@ -267,7 +270,7 @@ class Prediction:
             return np.concatenate(rows) if rows else None
 
         self.outputs: Any = joined("outputs", np.float32)  # [N, outputs]: the network's output as it is.
-        self.probabilities: Any = joined("probabilities", np.float32)  # With softmax_cross_entropy; else None.
+        self.probabilities: Any = joined("probabilities", np.float32)  # Of a loss that gives such; else None.
         self.classes: Any = joined("classes", np.int64)  # The largest output, for classifiers; else None.
         self.labels: Any = joined("labels", np.int64)  # Of a labelled split; else None.
         self.spread: Any = joined("spread", np.float32)  # Over several looks (test_time); else None.

@@ -10,7 +10,7 @@ import importlib
 import math
 from typing import Any, Callable, Dict, List, Sequence, Tuple
 
-from traind import _pool, _regions
+from traind import _pool, _regions, _torch_sequences
 
 Apply = Callable[[Any, List[Any]], Any]  # Of a layer's node and its inputs.
 _BUFFERS = ("running_mean", "running_var")
@@ -72,21 +72,40 @@ def _padded(x: Any, sides: Sequence[int], more: Tuple[int, int], value: float) -
 
 
 def _dense(config: Any) -> Apply:
-    return lambda node, inputs: _torch().nn.functional.linear(
-        inputs[0].flatten(1), node.weight, getattr(node, "bias", None)
-    )
+    def apply(node: Any, inputs: List[Any]) -> Any:
+        def linear(x: Any) -> Any:
+            return _torch().nn.functional.linear(x, node.weight, getattr(node, "bias", None))
+
+        return _torch_sequences.over_positions(inputs[0], linear) if config.per_position else linear(inputs[0].flatten(1))
+
+    return apply
 
 
-def _conv2d(config: Any) -> Apply:
+def _conv2d(config: Any, depthwise: bool = False) -> Apply:
     stride, dilation, kernel = _pair(config.stride), _pair(config.dilation), _pair(config.kernel)
     window = (dilation[0] * (kernel[0] - 1) + 1, dilation[1] * (kernel[1] - 1) + 1)
 
     def apply(node: Any, inputs: List[Any]) -> Any:
         x = inputs[0]
         x = _padded(x, _sides(config.padding, tuple(x.shape[2:]), window, stride), (0, 0), 0.0)
-        return _torch().nn.functional.conv2d(
-            x, node.weight, getattr(node, "bias", None), stride, 0, dilation, config.groups or 1
+        groups = x.shape[1] if depthwise else config.groups or 1
+        return _torch().nn.functional.conv2d(x, node.weight, getattr(node, "bias", None), stride, 0, dilation, groups)
+
+    return apply
+
+
+def _conv_transpose2d(config: Any) -> Apply:
+    stride, dilation, kernel = _pair(config.stride), _pair(config.dilation), _pair(config.kernel)
+
+    def apply(node: Any, inputs: List[Any]) -> Any:
+        top, bottom, left, right = _sides(config.padding, (0, 0), kernel, stride)
+        rows, columns = _pair(config.output_padding, (0, 0))
+        bias = getattr(node, "bias", None)
+        # PyTorch pads both sides alike: everything, and the edges are cut off here.
+        more = _torch().nn.functional.conv_transpose2d(
+            inputs[0], node.weight, bias, stride, 0, (rows, columns), config.groups or 1, dilation
         )
+        return more[:, :, top : more.shape[2] - bottom, left : more.shape[3] - right]
 
     return apply
 
@@ -139,9 +158,13 @@ def _batch_norm(config: Any) -> Apply:
 
 
 def _layer_norm(config: Any) -> Apply:
-    return lambda node, inputs: _torch().nn.functional.layer_norm(
-        inputs[0], inputs[0].shape[1:], node.weight, node.bias, config.epsilon
-    )
+    def apply(node: Any, inputs: List[Any]) -> Any:
+        def norm(x: Any) -> Any:
+            return _torch().nn.functional.layer_norm(x, node.weight.shape, node.weight, node.bias, config.epsilon)
+
+        return _torch_sequences.over_positions(inputs[0], norm) if config.per_position else norm(inputs[0])
+
+    return apply
 
 
 def _group_norm(config: Any) -> Apply:
@@ -226,10 +249,12 @@ _LAYERS: Dict[str, Callable[[Any], Apply]] = {
     "scalar_affine": _scalar_affine,
     "add": _add,
     "fractional_max_pool": _fractional_max_pool,
-    "global_avg_pool": lambda config: lambda node, inputs: inputs[0].mean((2, 3)),
     "flatten": lambda config: lambda node, inputs: inputs[0].flatten(1),
     "concat": lambda config: lambda node, inputs: _torch().cat(inputs, 1),
     "softmax": lambda config: lambda node, inputs: inputs[0].softmax(1),
+    "depthwise_conv2d": lambda config: _conv2d(config, depthwise=True),
+    "conv_transpose2d": _conv_transpose2d,
+    **_torch_sequences.LAYERS,
 }
 
 
@@ -264,7 +289,7 @@ _ACTIVATIONS: Dict[str, Callable[[Any, Any, Any], Any]] = {
     "maxout": _maxout,
     "gelu": _gelu,
     "swish": _swish,
-    **{name: _functional(name) for name in ("relu", "selu", "softplus", "hardswish", "mish")},
+    **{name: _functional(name) for name in ("relu", "selu", "softplus", "hardswish", "hardsigmoid", "mish", "silu")},
 }
 
 

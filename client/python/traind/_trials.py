@@ -148,15 +148,11 @@ def plan(
 
 
 def trial_spec(spec: Any, job: Any, resolved: Any, finding: events.Finding, plan_: Plan, role: str) -> Any:
-    """With what a trial needs: numbers often enough, an evaluation at its end, and labels."""
+    """With what a trial needs: numbers often enough, and labels. Evaluations stay as the job has them."""
     made = type(spec).FromString(spec.SerializeToString())
     if role:
         told = max(resolved.metrics_every_steps, 1)
         made.metrics_every_steps = max(1, min(told, plan_.steps // _METRICS))
-        counted = plan_.measure == "evaluation loss" or job.proto.spec.HasField("early_stopping")
-        counted = counted or made.HasField("early_stopping") or made.HasField("lottery_ticket")
-        if plan_.cadence and plan_.target % plan_.cadence and not counted:
-            made.evaluation.every_steps = plan_.target
     labels = {"fix-of": job.id, "fix-rule": finding.rule, "fix-finding": finding.id, "fix-role": role or "patched"}
     made.labels.clear()
     made.labels.update({**job.labels, **labels})
@@ -203,6 +199,10 @@ class Record:
         if not known:
             return None
         return (max(known) if accuracy else min(known)) if best else known[-1]
+
+    def add(self, score: _core.Score) -> None:
+        """An evaluation of the job as it stands at the end of its trial."""
+        self.evaluations.append((self._plan.target, score.loss, score.accuracy))
 
     def side(self, job: Any, step: int) -> Side:
         loss = _mean(self.tail(step, self.losses))

@@ -102,6 +102,9 @@ class Evaluation(Event):
         self.accuracy: Optional[float] = metrics.accuracy if metrics.HasField("accuracy") else None
         self.best: bool = metrics.best  # The lowest loss so far.
         self.spread: Optional[float] = metrics.spread if metrics.HasField("spread") else None
+        # Messages of the API; None where there is nothing of the kind.
+        self.classification: Any = metrics.classification if metrics.HasField("classification") else None
+        self.regression: Any = metrics.regression if metrics.HasField("regression") else None
 
     def __str__(self) -> str:
         accuracy = "" if self.accuracy is None else f", accuracy {self.accuracy:.3f}"

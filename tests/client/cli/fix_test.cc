@@ -93,6 +93,17 @@ class FixCommandTest : public AppTest {
       *job = record;
       return grpc::Status::OK;
     };
+    server_.models.get_checkpoint = [](const v1::GetCheckpointRequest& request, v1::Checkpoint* checkpoint) {
+      checkpoint->set_name(request.name().substr(0, request.name().rfind('/')) + "/217");
+      checkpoint->set_step(217);
+      return grpc::Status::OK;
+    };
+    server_.models.evaluate = [this](const v1::EvaluateRequest& request, v1::Operation* operation) {
+      evaluated_.push_back(request.model().model());
+      if (refuses_) return grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, "too many run");
+      Succeed(Evaluated(!absl::StrContains(request.model().model(), "control")), operation);
+      return grpc::Status::OK;
+    };
     server_.models.list_checkpoints = [this](const v1::ListCheckpointsRequest&, v1::ListCheckpointsResponse* response) {
       for (const uint64_t step : checkpoints_) {
         v1::Checkpoint* checkpoint = response->add_checkpoints();
@@ -145,12 +156,7 @@ class FixCommandTest : public AppTest {
         train.set_gradient_norm(1);
       }
       if (!fixed && step == 200) *AddEvent(job, step).mutable_finding() = FromText<v1::Finding>(kRateFinding);
-      if (spec.evaluation().every_steps() == step) {
-        v1::EvaluationMetrics& evaluation = *AddEvent(job, step).mutable_evaluation();
-        evaluation.set_split("test");
-        evaluation.set_loss(2 * loss(step));
-        evaluation.set_accuracy(fixed ? 0.9 : 0.25);
-      }
+      if (spec.evaluation().every_steps() == step) *AddEvent(job, step).mutable_evaluation() = Evaluated(fixed);
     }
     if (fixed ? fixed_fails_ : control_fails_) {
       AddState(job, last, v1::JOB_STATE_FAILED, "the loss is NaN");
@@ -159,6 +165,10 @@ class FixCommandTest : public AppTest {
     }
     *answer = job.record;
     return grpc::Status::OK;
+  }
+  static v1::EvaluationMetrics Evaluated(bool fixed) {
+    return FromText<v1::EvaluationMetrics>(fixed ? "split: 'test' loss: 0.8 accuracy: 0.9"
+                                                 : "split: 'test' loss: 4.6 accuracy: 0.25");
   }
   grpc::Status Answer(const std::string& name, v1::Job* job) {
     absl::MutexLock lock(&mutex_);
@@ -199,6 +209,8 @@ class FixCommandTest : public AppTest {
   std::pair<LossAt, uint64_t> with_ = {[](uint64_t) { return 0.4; }, 500};
   std::pair<LossAt, uint64_t> without_ = {[](uint64_t) { return 2.3; }, 500};
   bool fixed_fails_ = false, control_fails_ = false;
+  bool refuses_ = false;  // To evaluate.
+  std::vector<std::string> evaluated_;
   std::vector<v1::CreateJobRequest> created_;
   std::vector<v1::ForkJobRequest> forked_;
   std::vector<std::string> done_;
@@ -252,7 +264,7 @@ TEST_F(FixCommandTest, ARateIsTriedFromTheCheckpointBeforeTheFinding) {
     EXPECT_EQ(request.name(), "jobs/mine/checkpoints/50") << "the newest one before step 60";
     EXPECT_EQ(request.spec().steps(), 2000u) << "schedules span the job's length";
     // The finding was open at step 200: 150 steps and a tenth more.
-    EXPECT_EQ(request.spec().evaluation().every_steps(), 50u + 165u);
+    EXPECT_FALSE(request.spec().has_evaluation()) << "the job's own, for it may go on";
     EXPECT_EQ(request.spec().metrics_every_steps(), 4u);
     EXPECT_EQ(request.spec().labels().at("fix-of"), "mine");
     EXPECT_EQ(request.spec().labels().at("fix-rule"), "loss_diverging");
@@ -265,6 +277,8 @@ TEST_F(FixCommandTest, ARateIsTriedFromTheCheckpointBeforeTheFinding) {
   EXPECT_EQ(forked_[1].spec().optimizer().learning_rate(), 5);
   EXPECT_EQ(forked_[1].spec().labels().at("fix-role"), "control");
   EXPECT_THAT(err_.str(), HasSubstr("165 steps from jobs/mine/checkpoints/50 (the newest checkpoint before step 60"));
+  EXPECT_THAT(evaluated_, ElementsAre("jobs/mine-fix-1/checkpoints/217", "jobs/mine-control-1/checkpoints/217"));
+  EXPECT_THAT(err_.str(), HasSubstr("jobs/mine-fix-1 was evaluated as it stands, at step 217: none of its own"));
   EXPECT_THAT(out_.str(), HasSubstr("the fix helps: training loss 0.4000 instead of 2.300 after 165 steps; the finding "
                                     "came again without it only\n"));
   for (const char* text : {"with the fix", "evaluation loss", "0.8000", "4.600", "90.0 %", "CRITICAL at step 200",
@@ -292,6 +306,27 @@ TEST_F(FixCommandTest, WhatIsReadAtTheStartIsTriedFromTheStart) {
   EXPECT_DOUBLE_EQ(json["patched"]["train_loss"], 0.4);
   EXPECT_DOUBLE_EQ(json["control"]["train_loss"], 2.3);
   EXPECT_EQ(json["control"]["evaluation_accuracy"], 0.25);
+}
+
+TEST_F(FixCommandTest, ItsOwnEvaluationsCountWhereTheyFallIntoTheTrial) {
+  Found(kRateFinding);
+  jobs_["jobs/mine"].record.mutable_spec()->mutable_evaluation()->set_every_steps(100);
+  EXPECT_EQ(Run({"fix", "mine", "loss_diverging", "--verify", "--json"}), 0) << err_.str();
+  EXPECT_EQ(forked_[0].spec().evaluation().every_steps(), 100u);
+  EXPECT_THAT(evaluated_, IsEmpty());
+  EXPECT_EQ(nlohmann::json::parse(out_.str())["patched"]["evaluation_accuracy"], 0.9);
+}
+
+TEST_F(FixCommandTest, AnEvaluationThatIsRefusedIsSaid) {
+  Found(kRateFinding);
+  refuses_ = true;
+  EXPECT_EQ(Run({"fix", "mine", "loss_diverging", "--verify", "--json"}), 0) << "the training loss decides";
+  EXPECT_THAT(err_.str(), HasSubstr("too many run"));
+  EXPECT_FALSE(nlohmann::json::parse(out_.str())["patched"].contains("evaluation_accuracy"));
+  evaluated_.clear();
+  jobs_["jobs/mine"].record.mutable_resolved_spec()->mutable_data()->set_evaluation_split("none");
+  EXPECT_EQ(Run({"fix", "mine", "loss_diverging", "--verify"}), 0) << err_.str();
+  EXPECT_THAT(evaluated_, IsEmpty());
 }
 
 TEST_F(FixCommandTest, WithoutACheckpointItSaysWhyItBeginsAnew) {

@@ -323,7 +323,7 @@ class AsyncJob(AsyncResource):
         batch_size: Optional[int] = None,
         progress: bool = False,
     ) -> _core.Score:
-        """Loss and accuracy on a split; empty: the job's evaluation split."""
+        """Loss, accuracy and metrics on a split; empty: the job's evaluation split."""
         request = _pool.new("EvaluateRequest", request_id=_core.request_id())
         request.model.model = _core.checkpoint_name(self.name, checkpoint)
         if split or dataset:
@@ -339,6 +339,8 @@ class AsyncJob(AsyncResource):
             made.loss,
             made.accuracy if made.HasField("accuracy") else None,
             made.spread if made.HasField("spread") else None,
+            made.classification if made.HasField("classification") else None,
+            made.regression if made.HasField("regression") else None,
         )
 
     async def expanded_network(self) -> Any:

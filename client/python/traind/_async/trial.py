@@ -41,6 +41,9 @@ async def fix(job: Any, finding: Union[str, events.Finding], verify: bool, steps
             one = await _start(job, _trials.trial_spec(spec, job, resolved, chosen, plan, role), plan, name)
             made.append((one, _trials.Record(chosen.id, plan)))
             await _follow(one, made[-1][1], plan)
+        for one, record in made:
+            if plan.cadence and record.evaluated(False, False) is None and one.state == "paused":
+                record.add(await one.evaluate())
     except BaseException:
         for one, _ in made:
             if not one.done:
