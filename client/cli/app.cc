@@ -119,6 +119,7 @@ int RunTrainctl(const std::vector<std::string>& arguments, const Console& consol
   AddFindingCommands(app, context);
   AddFixCommand(app, context);
   AddSuspectsCommand(app, context);
+  AddLrFindCommand(app, context);
   AddWaitCommand(app, context);
   AddNetworkCommands(app, context);
   AddSchemaCommand(app, context);

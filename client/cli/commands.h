@@ -15,6 +15,7 @@ void AddLogsCommand(CLI::App& app, Context& context);      // logs.
 void AddFindingCommands(CLI::App& app, Context& context);  // findings, explain.
 void AddFixCommand(CLI::App& app, Context& context);       // fix.
 void AddSuspectsCommand(CLI::App& app, Context& context);  // suspects.
+void AddLrFindCommand(CLI::App& app, Context& context);    // lr-find.
 void AddVerbCommands(CLI::App& app, Context& context);  // pause, resume, stop, extend, cancel, delete, update, label.
 void AddWaitCommand(CLI::App& app, Context& context);   // wait.
 void AddNetworkCommands(CLI::App& app, Context& context);        // describe, probe, components.
