@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/job/duration.h"
 #include "core/tensor/tensor.h"
 
 namespace traind::core {
@@ -55,7 +56,8 @@ double EstimateStepSeconds(const Graph& graph, int64_t batch, int64_t threads) {
 }
 
 void ResolveCadence(const Graph& graph, uint64_t total_steps, v1::JobSpec& spec) {
-  const double step = EstimateStepSeconds(graph, spec.batch_size(), spec.threads());
+  const double step =
+      EstimateStepSeconds(graph, spec.batch_size(), spec.threads()) * static_cast<double>(MinibatchesPerStep(spec));
   if (!spec.statistics().has_every_steps()) {
     spec.mutable_statistics()->set_every_steps(StepsBetween(1, step, total_steps, 20));
   }

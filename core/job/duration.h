@@ -1,6 +1,7 @@
 // How long a job trains. Pure functions of its resolved spec.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "traind/v1/job.pb.h"
@@ -15,9 +16,20 @@ inline int64_t LastBatchOf(const v1::JobSpec& spec, int64_t examples) {
 }
 
 // Minibatches of an epoch; 0 while batch_size is at fault.
-inline uint64_t StepsPerEpoch(const v1::JobSpec& spec, int64_t examples) {
+inline uint64_t MinibatchesPerEpoch(const v1::JobSpec& spec, int64_t examples) {
   if (spec.batch_size() == 0) return 0;
   return static_cast<uint64_t>(examples / spec.batch_size() + (LastBatchOf(spec, examples) > 0 ? 1 : 0));
+}
+
+// Minibatches whose gradients one step takes together; fewer in an epoch's last step.
+inline uint64_t MinibatchesPerStep(const v1::JobSpec& spec) {
+  return std::max(1u, spec.optimizer().accumulate_batches());
+}
+
+// Steps of an epoch, which are updates; 0 while batch_size is at fault.
+inline uint64_t StepsPerEpoch(const v1::JobSpec& spec, int64_t examples) {
+  const uint64_t each = MinibatchesPerStep(spec);
+  return (MinibatchesPerEpoch(spec, examples) + each - 1) / each;
 }
 
 // Steps of one round; the whole job where there is no lottery_ticket.

@@ -28,7 +28,7 @@ struct Known {
   v1::JobSpec spec;
   std::unique_ptr<Graph> graph;
   Shape preprocessed;  // The shape that the preprocessing sees.
-  std::unique_ptr<Optimizer> optimizer;
+  ResolvedOptimizer optimizer;
 };
 
 Known KnownOf(const v1::JobSpec& resolved) {
@@ -38,7 +38,7 @@ Known KnownOf(const v1::JobSpec& resolved) {
   const Shape stored = StoredShape(resolved);
   known.graph = Graph::Build(*known.spec.mutable_network(), none.scope());
   known.preprocessed = InputPipeline::Create(*known.spec.mutable_data(), &stored, none.scope()).augmented_shape();
-  known.optimizer = ResolveOptimizer(*known.spec.mutable_optimizer(), none.scope()).optimizer;
+  known.optimizer = ResolveOptimizer(*known.spec.mutable_optimizer(), none.scope());
   return known;
 }
 
@@ -63,14 +63,24 @@ bool SameTrainingData(const v1::JobSpec& a, const v1::JobSpec& b) {
 
 // Whether a step of both is the same part of an epoch.
 bool SameSteps(const v1::JobSpec& a, const v1::JobSpec& b) {
-  return SameTrainingData(a, b) && a.batch_size() == b.batch_size() && a.last_batch() == b.last_batch();
+  return SameTrainingData(a, b) && a.batch_size() == b.batch_size() && a.last_batch() == b.last_batch() &&
+         MinibatchesPerStep(a) == MinibatchesPerStep(b);
+}
+
+// Whether the state of `parent` has all that `job` wants; what stands beside an optimizer may be left out.
+bool HasState(const ResolvedOptimizer& job, const ResolvedOptimizer& parent) {
+  if (job.optimizer == nullptr || parent.optimizer == nullptr) return false;
+  const std::vector<std::string_view> wanted = job.slots(), there = parent.slots();
+  return job.optimizer->slots() == parent.optimizer->slots() &&
+         std::all_of(wanted.begin(), wanted.end(),
+                     [&](std::string_view name) { return std::find(there.begin(), there.end(), name) != there.end(); });
 }
 
 Inherited InheritedFrom(const Known& job, const Known& parent) {
   const v1::JobSpec &spec = job.spec, &before = parent.spec;
   Inherited inherited;
-  inherited.optimizer = spec.optimizer().kind_case() == before.optimizer().kind_case() && job.optimizer != nullptr &&
-                        parent.optimizer != nullptr && job.optimizer->slots() == parent.optimizer->slots();
+  inherited.optimizer =
+      spec.optimizer().kind_case() == before.optimizer().kind_case() && HasState(job.optimizer, parent.optimizer);
   inherited.augmentation = SameList(spec.data().augmentation(), before.data().augmentation());
   inherited.observers =
       before.statistics().every_steps() > 0 && MessageDifferencer::Equals(spec.network(), before.network());
@@ -78,6 +88,10 @@ Inherited InheritedFrom(const Known& job, const Known& parent) {
   const v1::EarlyStopping &now = spec.early_stopping(), &then = before.early_stopping();
   inherited.early_stopping = inherited.evaluations && spec.has_early_stopping() && before.has_early_stopping() &&
                              now.metric() == then.metric() && now.min_delta() == then.min_delta();
+  const auto watches = [](const Known& it) {
+    return it.optimizer.learning_rate != nullptr && it.optimizer.learning_rate->schedule().watches_evaluations();
+  };
+  inherited.plateau = inherited.evaluations && watches(job) && watches(parent);
   return inherited;
 }
 
@@ -163,6 +177,15 @@ std::vector<std::string> WarningsOf(const Known& job, const Known& parent, const
     warnings.push_back(absl::StrCat("the optimizer's state begins anew: that of the checkpoint is of ",
                                     KindName(before.optimizer()), " with other options or another kind than this ",
                                     KindName(spec.optimizer())));
+  }
+  if (before.optimizer().schedule().has_plateau() && !inherited.plateau && checkpoint.plateau().factor() < 1) {
+    warnings.push_back(absl::StrCat("the schedule plateau had multiplied the learning rate by ",
+                                    checkpoint.plateau().factor(),
+                                    ", which is forgotten: it is that of this job anew"));
+  }
+  if (parent.optimizer.beside.averages() && !job.optimizer.beside.averages()) {
+    warnings.push_back(absl::StrCat("goes on with the weights after step ", checkpoint.step(),
+                                    ", not with their average, which the checkpoint shows"));
   }
   if (!inherited.evaluations && Evaluates(spec.data())) {
     warnings.emplace_back(

@@ -20,6 +20,7 @@ struct Inherited {
   bool observers = true;       // How long units were silent. Anew: with another network, or when nothing was observed.
   bool evaluations = true;     // Which one was best. Anew: with another loss, network, evaluation data or test_time.
   bool early_stopping = true;  // Anew: with other evaluations, another metric or min_delta.
+  bool plateau = true;         // Of the schedule. Anew: with other evaluations, or where the checkpoint has none.
 };
 
 // `spec` of the job and `parent` of the checkpoint's manifest, both resolved. Their lengths make no difference.

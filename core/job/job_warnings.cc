@@ -9,6 +9,7 @@
 #include "core/job/duration.h"
 #include "core/job/penalty_warnings.h"
 #include "core/job/resolve_data.h"
+#include "core/job/resolve_optimizer.h"
 
 namespace traind::core {
 namespace {
@@ -25,10 +26,11 @@ void WarnOfPatience(const v1::JobSpec& spec, int64_t examples, std::vector<std::
                                   " evaluations, and the whole job has ", evaluations));
 }
 
-// PyTorch's sgd, adam, rmsprop and adagrad, and Caffe's solvers, mean another thing by the same name; adamw is the
-// same.
+// PyTorch's sgd, adam, rmsprop and adagrad, and Caffe's solvers, mean another thing by the same name; adamw, lion and
+// lamb are the same.
 void WarnOfDecay(const v1::Optimizer& optimizer, std::vector<std::string>& warnings) {
-  if (optimizer.weight_decay() == 0 || optimizer.has_adamw()) return;
+  const bool same = optimizer.has_adamw() || optimizer.has_lion() || optimizer.has_lamb();
+  if (optimizer.weight_decay() == 0 || same) return;
   warnings.push_back(absl::StrCat("optimizer.weight_decay is decoupled from the gradient; what PyTorch's ",
                                   KindName(optimizer), " and Caffe call weight_decay is coupled_weight_decay"));
 }
@@ -101,6 +103,7 @@ std::vector<std::string> JobWarnings(const v1::JobSpec& spec, const v1::JobSpec&
   if (train == nullptr) return warnings;
   WarnOfLastBatch(spec, graph, examples, warnings);
   WarnOfPatience(spec, examples, warnings);
+  WarnOfOptimizer(spec, given, steps_per_epoch, warnings);
   return warnings;
 }
 

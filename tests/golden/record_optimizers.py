@@ -25,6 +25,14 @@ CASES = [
     ("adagrad {}", lambda p: torch.optim.Adagrad(p, lr=0.05)),
     ("adagrad { epsilon: 0.01 initial_accumulator: 0.5 }",
      lambda p: torch.optim.Adagrad(p, lr=0.05, eps=0.01, initial_accumulator_value=0.5)),
+    ("adadelta {}", lambda p: torch.optim.Adadelta(p, lr=0.05)),
+    ("adadelta { rho: 0.5 epsilon: 0.001 }", lambda p: torch.optim.Adadelta(p, lr=0.05, rho=0.5, eps=0.001)),
+    ("adamax {}", lambda p: torch.optim.Adamax(p, lr=0.05)),
+    ("adamax { beta1: 0.5 beta2: 0.9 epsilon: 0.01 }",
+     lambda p: torch.optim.Adamax(p, lr=0.05, betas=(0.5, 0.9), eps=0.01)),
+    ("nadam {}", lambda p: torch.optim.NAdam(p, lr=0.05)),
+    ("nadam { beta1: 0.8 beta2: 0.9 epsilon: 0.001 momentum_decay: 0.3 }",
+     lambda p: torch.optim.NAdam(p, lr=0.05, betas=(0.8, 0.9), eps=0.001, momentum_decay=0.3)),
 ]
 
 print(f"// Made by tests/golden/record_optimizers.py with PyTorch {torch.__version__}: config, decoupled weight decay, and")

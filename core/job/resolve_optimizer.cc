@@ -1,0 +1,176 @@
+#include "core/job/resolve_optimizer.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/kind.h"
+#include "core/base/require.h"
+#include "core/insight/facts.h"
+#include "core/job/duration.h"
+#include "core/job/resolve_data.h"
+#include "core/optimizers/lengths.h"
+#include "core/optimizers/resolve.h"
+
+namespace traind::core {
+namespace {
+
+void ResolveSwaLengths(v1::Swa& swa, uint64_t round_steps, uint64_t steps_per_epoch, const FieldErrors& errors) {
+  ResolveLengths(swa, steps_per_epoch, errors);
+  if (steps_per_epoch == 0) return;
+  if (swa.begin_steps() == 0 && swa.begin_epochs() == 0) {
+    swa.set_begin_steps(std::max<uint64_t>(1, round_steps - round_steps / 4));
+  }
+  if (swa.every_steps() == 0 && swa.every_epochs() == 0) {
+    swa.set_every_steps(static_cast<uint32_t>(std::min<uint64_t>(steps_per_epoch, UINT32_MAX)));
+  }
+}
+
+void CheckPlateau(const v1::JobSpec& spec, const FieldErrors& errors) {
+  const FieldErrors at = errors.At("optimizer").At("schedule").At("plateau");
+  if (!Evaluates(spec.data())) {
+    at.Add(
+        "needs an evaluation, and data.evaluation_split is \"none\" or the dataset has none: it drops the rate when "
+        "the evaluation loss no longer falls");
+  } else if (spec.evaluation().has_every_steps() && spec.evaluation().every_steps() == 0) {
+    errors.At("evaluation")
+        .At("every_steps")
+        .Add("must be at least 1 with the schedule plateau, which looks that often");
+  }
+  if (spec.has_lottery_ticket()) {
+    at.Add("does not go with lottery_ticket, whose rounds begin anew; take another schedule");
+  }
+}
+
+// The rate at the job's last step, and at the step where it is largest: a factor above 1 has no bound.
+void WarnOfRange(const v1::JobSpec& spec, uint64_t steps, std::vector<std::string>& warnings) {
+  FieldErrors::Root none;
+  v1::Optimizer config = spec.optimizer();
+  const ResolvedOptimizer optimizer = ResolveOptimizer(config, none.scope());
+  if (optimizer.learning_rate == nullptr || steps == 0) return;
+  const double last = optimizer.learning_rate->At(steps - 1, steps);
+  if (IsFiniteFloat(last) && last <= 1e6) return;
+  warnings.push_back(absl::StrCat("optimizer.schedule.", KindName(spec.optimizer().schedule()),
+                                  ": the learning rate rises to ", last,
+                                  " in the last step; no training survives that"));
+}
+
+void WarnOfMilestones(const v1::MultistepSchedule& schedule, uint64_t steps, const std::string& whose,
+                      std::vector<std::string>& warnings) {
+  for (const uint64_t milestone : schedule.milestone_steps()) {
+    if (milestone < steps) continue;
+    warnings.push_back(absl::StrCat("optimizer.schedule.multistep: the milestone at step ", milestone,
+                                    " is never reached, because ", whose, " has ", steps, " steps"));
+    return;
+  }
+}
+
+void WarnOfPlateau(const v1::JobSpec& spec, uint64_t steps, std::vector<std::string>& warnings) {
+  const uint64_t every = spec.evaluation().every_steps();
+  const uint64_t evaluations = every == 0 ? 0 : steps / every;
+  const uint32_t patience = spec.optimizer().schedule().plateau().patience();
+  if (evaluations > uint64_t{patience} + 1) return;  // The first one is always the best so far.
+  warnings.push_back(absl::StrCat("optimizer.schedule.plateau never acts: its patience is ", patience,
+                                  " evaluations, and the whole job has ", evaluations,
+                                  "; say less patience, or evaluation.every_steps"));
+}
+
+void WarnOfAverage(const v1::Optimizer& optimizer, uint64_t steps, std::vector<std::string>& warnings) {
+  if (optimizer.has_swa() && optimizer.swa().begin_steps() > steps) {
+    warnings.push_back(absl::StrCat("optimizer.swa never begins: begin_steps is ", optimizer.swa().begin_steps(),
+                                    ", and the job has ", steps, " steps"));
+  }
+  // Steps after which the first weights have less than 1 / e of the average.
+  const double memory = 1 / (1 - optimizer.ema().decay());
+  if (optimizer.has_ema() && !optimizer.ema().ramp() && memory > static_cast<double>(steps) / 2) {
+    warnings.push_back(absl::StrCat("optimizer.ema: with decay ", optimizer.ema().decay(), " the average remembers ",
+                                    std::round(memory), " updates, and the job has ", steps,
+                                    ": its first weights stay in what is evaluated; say ramp: true, or less decay"));
+  }
+  if (optimizer.has_lookahead() && optimizer.lookahead().every_steps() > steps) {
+    warnings.push_back(absl::StrCat("optimizer.lookahead never acts: every_steps is ",
+                                    optimizer.lookahead().every_steps(), ", and the job has ", steps, " steps"));
+  }
+}
+
+void WarnOfScaling(const v1::JobSpec& spec, const v1::JobSpec& given, std::vector<std::string>& warnings) {
+  if (!given.optimizer().has_batch_scaling()) return;
+  const double batch = static_cast<double>(spec.batch_size()) * static_cast<double>(MinibatchesPerStep(spec));
+  const double share = batch / given.optimizer().batch_scaling().base_batch_size();
+  const bool warm = spec.optimizer().schedule().warmup_steps() > 0 || spec.optimizer().schedule().has_one_cycle();
+  warnings.push_back(
+      absl::StrCat("optimizer.batch_scaling: learning_rate is ", spec.optimizer().learning_rate(), ", for a batch of ",
+                   batch, " instead of ", given.optimizer().batch_scaling().base_batch_size(),
+                   share > 4 && !warm ? "; so large a rate wants a warm-up: schedule.warmup_epochs: 5" : ""));
+}
+
+}  // namespace
+
+void ResolveOptimizerLengths(v1::JobSpec& spec, uint64_t steps_per_epoch, const FieldErrors& errors) {
+  const FieldErrors at = errors.At("optimizer");
+  v1::Optimizer& optimizer = *spec.mutable_optimizer();
+  if (optimizer.has_schedule()) {
+    v1::Schedule& schedule = *optimizer.mutable_schedule();
+    ResolveLengths(schedule, steps_per_epoch, at.At("schedule"));
+    if (const auto* kind = KindField(schedule); kind != nullptr) {
+      ResolveLengths(*schedule.GetReflection()->MutableMessage(&schedule, kind), steps_per_epoch,
+                     at.At("schedule").At(kind->name()));
+    }
+    if (schedule.has_plateau()) CheckPlateau(spec, errors);
+  }
+  if (optimizer.has_swa()) {
+    ResolveSwaLengths(*optimizer.mutable_swa(), RoundSteps(spec, steps_per_epoch), steps_per_epoch, at.At("swa"));
+  }
+}
+
+void ScaleLearningRate(v1::JobSpec& spec, const FieldErrors& errors) {
+  v1::Optimizer& optimizer = *spec.mutable_optimizer();
+  if (!optimizer.has_batch_scaling() || spec.batch_size() == 0 || optimizer.batch_scaling().base_batch_size() == 0) {
+    return;
+  }
+  const v1::BatchScaling& scaling = optimizer.batch_scaling();
+  const double n = static_cast<double>(spec.batch_size()) * static_cast<double>(MinibatchesPerStep(spec)) /
+                   scaling.base_batch_size();
+  const double rate =
+      optimizer.learning_rate() * (scaling.rule() == v1::BatchScaling::RULE_SQUARE_ROOT ? std::sqrt(n) : n);
+  if (!IsPositiveFloat(rate)) {
+    errors.At("optimizer").At("batch_scaling").Add(absl::StrCat("makes a learning rate of ", rate));
+    return;
+  }
+  optimizer.set_learning_rate(rate);
+  optimizer.clear_batch_scaling();
+}
+
+void CheckOptimizer(const v1::JobSpec& spec, const Graph& graph, const FieldErrors& errors) {
+  if (!spec.optimizer().has_swa()) return;
+  for (const Node& node : graph.nodes()) {
+    if (!TraitsOf(node).normalizes_over_batch) continue;
+    errors.At("optimizer")
+        .At("swa")
+        .Add(absl::StrCat("does not go with layer \"", node.name, "\", a ", node.kind,
+                          ", whose running statistics are ",
+                          "not those of the averaged weights; take ema, or group_norm or layer_norm"));
+    return;
+  }
+}
+
+void WarnOfOptimizer(const v1::JobSpec& spec, const v1::JobSpec& given, uint64_t steps_per_epoch,
+                     std::vector<std::string>& warnings) {
+  const uint64_t steps = RoundSteps(spec, steps_per_epoch);
+  const v1::Optimizer& optimizer = spec.optimizer();
+  WarnOfScaling(spec, given, warnings);
+  if (steps == 0) return;
+  const std::string whose = spec.has_lottery_ticket() ? "each round" : "the job";
+  WarnOfRange(spec, steps, warnings);
+  WarnOfMilestones(optimizer.schedule().multistep(), steps, whose, warnings);
+  if (optimizer.schedule().has_plateau()) WarnOfPlateau(spec, steps, warnings);
+  WarnOfAverage(optimizer, steps, warnings);
+  const uint64_t most = (MinibatchesPerStep(spec) - 1) * uint64_t{spec.batch_size()};
+  if (MinibatchesPerStep(spec) > 1 && steps_per_epoch == 1) {
+    warnings.push_back(absl::StrCat("optimizer.accumulate_batches is ", MinibatchesPerStep(spec),
+                                    ": an epoch has one update; with more than ", most,
+                                    " examples more than an epoch holds it changes nothing"));
+  }
+}
+
+}  // namespace traind::core

@@ -1,0 +1,129 @@
+// What an optimizer means in a job: lengths, the rate for the batch size, and what is refused and warned of.
+#include "core/job/resolve_optimizer.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "core/job/resolve.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/datasets.h"
+#include "tests/support/text_proto.h"
+
+namespace traind::core {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+// Of images, 60000 of them to train on: an epoch has 600 steps.
+v1::JobSpec Spec(const std::string& more) {
+  auto spec = FromText<v1::JobSpec>(
+      "network { layers { name: 'logits' dense { units: 10 } } } data { dataset: 'images' preprocessing { standardize "
+      "{} } } batch_size: 100");
+  spec.MergeFrom(FromText<v1::JobSpec>(more));
+  return spec;
+}
+
+ResolvedJob Resolve(const v1::JobSpec& spec, std::vector<std::string>* fields = nullptr) {
+  FieldErrors::Root errors;
+  const auto dataset = FindTestDataset("images");
+  ResolvedJob job = *ResolveJob(spec, &*dataset, 4, errors.scope());
+  if (fields == nullptr) {
+    EXPECT_TRUE(errors.ok()) << errors.ToStatus();
+  } else {
+    for (const auto& violation : errors.violations().field_violations()) fields->push_back(violation.field());
+  }
+  return job;
+}
+
+v1::Optimizer OptimizerOf(const std::string& more) {
+  const ResolvedJob job = Resolve(Spec(more));
+  EXPECT_EQ(Resolve(job.spec).spec.optimizer().DebugString(), job.spec.optimizer().DebugString());
+  return job.spec.optimizer();
+}
+
+std::vector<std::string> Warnings(const std::string& more) { return Resolve(Spec(more)).warnings; }
+
+TEST(ResolveOptimizerOfAJob, EpochsBecomeSteps) {
+  const v1::Optimizer wide = OptimizerOf(
+      "epochs: 200 optimizer { sgd {} schedule { multistep { milestone_epochs: [ 60, 120, 160 ] factor: 0.2 } "
+      "warmup_epochs: 0.5 } }");
+  EXPECT_THAT(wide.schedule().multistep().milestone_steps(), ElementsAre(36000, 72000, 96000));
+  EXPECT_EQ(wide.schedule().warmup_steps(), 300u);
+  EXPECT_EQ(wide.schedule().warmup_epochs(), 0);
+  const v1::Optimizer root = OptimizerOf("optimizer { sgd {} schedule { inverse_square_root {} warmup_epochs: 2 } }");
+  EXPECT_EQ(root.schedule().inverse_square_root().timescale_steps(), 1200u);
+  const v1::Optimizer swa = OptimizerOf("epochs: 8 optimizer { sgd {} swa {} }");
+  EXPECT_EQ(swa.swa().begin_steps(), 3600u);
+  EXPECT_EQ(swa.swa().every_steps(), 600u);
+}
+
+// A step is an update: an epoch of 600 minibatches has 150 of four.
+TEST(ResolveOptimizerOfAJob, AccumulatedMinibatchesMakeFewerSteps) {
+  const ResolvedJob job =
+      Resolve(Spec("epochs: 3 optimizer { sgd {} accumulate_batches: 4 schedule { step { "
+                   "every_epochs: 2 } } }"));
+  EXPECT_EQ(job.spec.evaluation().every_steps(), 150u);
+  EXPECT_EQ(job.spec.optimizer().schedule().step().every_steps(), 300u);
+  const ResolvedJob plain = Resolve(Spec("epochs: 3 optimizer { sgd {} }"));
+  EXPECT_GT(job.memory_bound_bytes, plain.memory_bound_bytes);
+}
+
+TEST(ResolveOptimizerOfAJob, TheRateIsScaledToTheBatch) {
+  const v1::Optimizer linear = OptimizerOf(
+      "optimizer { sgd {} learning_rate: 0.1 accumulate_batches: 4 batch_scaling { base_batch_size: 50 } }");
+  EXPECT_DOUBLE_EQ(linear.learning_rate(), 0.8);
+  EXPECT_FALSE(linear.has_batch_scaling());
+  const v1::Optimizer root =
+      OptimizerOf("optimizer { adam {} batch_scaling { rule: RULE_SQUARE_ROOT base_batch_size: 25 } }");
+  EXPECT_DOUBLE_EQ(root.learning_rate(), 0.002);
+  EXPECT_THAT(Warnings("optimizer { sgd {} learning_rate: 0.1 batch_scaling { base_batch_size: 10 } }"),
+              ElementsAre(HasSubstr("learning_rate is 1, for a batch of 100 instead of 10; so large a rate wants")));
+}
+
+TEST(ResolveOptimizerOfAJob, WarnsOfWhatNeverHappens) {
+  EXPECT_THAT(Warnings("steps: 100 optimizer { sgd {} schedule { multistep { milestone_steps: [ 50, 100 ] } } }"),
+              ElementsAre(HasSubstr("the milestone at step 100 is never reached, because the job has 100 steps")));
+  EXPECT_THAT(Warnings("steps: 100 optimizer { sgd {} schedule { multistep { milestone_steps: 99 } } }"), IsEmpty());
+  EXPECT_THAT(Warnings("epochs: 10 optimizer { sgd {} schedule { plateau {} } }"),
+              ElementsAre(HasSubstr("plateau never acts: its patience is 10 evaluations, and the whole job has 10")));
+  EXPECT_THAT(Warnings("epochs: 10 optimizer { sgd {} schedule { plateau { patience: 3 } } }"), IsEmpty());
+  EXPECT_THAT(Warnings("steps: 100 optimizer { sgd {} swa { begin_steps: 101 } }"),
+              ElementsAre(HasSubstr("swa never begins")));
+  EXPECT_THAT(Warnings("steps: 100 optimizer { sgd {} lookahead { every_steps: 200 } }"),
+              ElementsAre(HasSubstr("lookahead never acts")));
+  EXPECT_THAT(Warnings("steps: 100 optimizer { sgd {} ema {} }"),
+              ElementsAre(HasSubstr("the average remembers 1000 updates, and the job has 100")));
+  EXPECT_THAT(Warnings("steps: 100 optimizer { sgd {} ema { ramp: true } }"), IsEmpty());
+  EXPECT_THAT(Warnings("steps: 100 optimizer { sgd {} schedule { exponential { factor: 1e9 every_steps: 10 } } }"),
+              ElementsAre(HasSubstr("the learning rate rises to")));
+  EXPECT_THAT(Warnings("epochs: 100 optimizer { lion {} weight_decay: 0.1 }"), Not(Contains(HasSubstr("PyTorch"))));
+}
+
+TEST(ResolveOptimizerOfAJob, NamesTheFieldThatIsWrong) {
+  const std::vector<std::pair<std::string, std::string>> cases = {
+      {"data { evaluation_split: 'none' } optimizer { sgd {} schedule { plateau {} } }", "optimizer.schedule.plateau"},
+      {"evaluation { every_steps: 0 } optimizer { sgd {} schedule { plateau {} } }", "evaluation.every_steps"},
+      {"epochs: 1 lottery_ticket { rounds: 1 } optimizer { sgd {} schedule { plateau {} } }",
+       "optimizer.schedule.plateau"},
+      {"network { layers { name: 'norm' batch_norm {} } } optimizer { sgd {} swa {} }", "optimizer.swa"},
+      {"optimizer { sgd {} learning_rate: 1e38 batch_scaling { base_batch_size: 1 } }", "optimizer.batch_scaling"},
+      {"optimizer { sgd {} schedule { step { every_epochs: 1e9 } } }", "optimizer.schedule.step.every_epochs"},
+  };
+  for (const auto& [more, field] : cases) {
+    v1::JobSpec spec = Spec(more);
+    if (spec.network().layers_size() == 2) spec.mutable_network()->mutable_layers()->SwapElements(0, 1);
+    std::vector<std::string> fields;
+    Resolve(spec, &fields);
+    EXPECT_THAT(fields, Contains(field)) << more;
+  }
+}
+
+}  // namespace
+}  // namespace traind::core
