@@ -99,6 +99,45 @@ double ClassShift(const v1::DataProfile& training, const Split& evaluation) {
   return shift / 2;
 }
 
+// How the neighbours in both splits agree, among as many examples of each: the fewer there are, the further away they
+// are, and the less they agree.
+void CompareNeighbours(const InputPipeline& input, const Split& split, const std::function<void()>& progress,
+                       v1::DataProfile& profile) {
+  const Split& training = input.split();
+  if (training.has_labels() != split.has_labels()) return;
+  const int64_t count = std::min({kMostNeighbours, training.size(), split.size()});
+  const NeighbourAgreement there = AgreementOfNeighbours(input, split, count, progress);
+  NeighbourAgreement here = {
+      .agreement = profile.neighbour_agreement(), .chance = profile.chance_agreement(), .compared = profile.compared()};
+  if (here.compared != there.compared) here = AgreementOfNeighbours(input, training, count, progress);
+  if (here.compared != there.compared) return;  // Some are not finite.
+  v1::DataProfile::EvaluationProfile& evaluation = *profile.mutable_evaluation();
+  evaluation.set_neighbour_agreement(there.agreement);
+  evaluation.set_chance_agreement(there.chance);
+  evaluation.set_training_agreement(here.agreement);
+  evaluation.set_training_chance(here.chance);
+  evaluation.set_compared(there.compared);
+}
+
+// Of targets that are numbers, over all examples.
+void MeasureTargets(const Split& split, v1::DataProfile& profile) {
+  if (split.has_labels() || split.size() == 0) return;
+  const int64_t width = split.target_width();
+  double variance = 0;
+  for (int64_t k = 0; k < width; ++k) {
+    const double first = split.target(0)[k];  // About which sums are taken.
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < split.size(); ++i) {
+      const double value = split.target(i)[k] - first;
+      sum += value;
+      squares += value * value;
+    }
+    const auto n = static_cast<double>(split.size());
+    variance += std::max(0.0, squares / n - sum / n * (sum / n)) / static_cast<double>(width);
+  }
+  if (std::isfinite(variance)) profile.set_target_variance(variance);
+}
+
 // Against the training split and its `features`.
 void Compare(const InputPipeline& input, const Split& split, const FeatureSample& features,
              const std::function<void()>& progress, ProfiledData& data) {
@@ -113,6 +152,7 @@ void Compare(const InputPipeline& input, const Split& split, const FeatureSample
   evaluation.set_class_shift(ClassShift(data.profile, split));
   const SharedExamples shared = CountShared(input.split(), split, places, kMostCompared, progress);
   evaluation.set_shared(shared.shared);
+  CompareNeighbours(input, split, progress, data.profile);
   if (shared.looked == input.split().size()) return;
   data.notes.push_back(absl::StrCat("examples of the split ", split.split_name(), " were looked for among ",
                                     shared.looked, " of the ", input.split().size(), " training examples"));
@@ -120,12 +160,20 @@ void Compare(const InputPipeline& input, const Split& split, const FeatureSample
 
 }  // namespace
 
+int64_t ProfileMemory(int64_t features, int64_t examples, int64_t classes) {
+  constexpr int64_t kOfSampled = 256;  // Places, and what is sought in the other split.
+  constexpr int64_t kOfFeature = 2 * sizeof(float);
+  return 2 * FeatureSample::Bytes(features) + kOfFeature * features + kOfSampled * std::min(examples, kSample) +
+         NeighbourMemory(features, examples, classes);
+}
+
 ProfiledData ProfileOf(const InputPipeline& input, const Split* evaluation, const std::function<void()>& progress) {
   const Split& split = input.split();
   ProfiledData data;
   v1::DataProfile& profile = data.profile;
   profile.set_examples(split.size());
   CountClasses(split, profile);
+  MeasureTargets(split, profile);
   const std::vector<int64_t> places = Sampled(split.size());
   profile.set_sampled(static_cast<int64_t>(places.size()));
   profile.set_features(input.preprocessor().output_elements());
@@ -137,7 +185,7 @@ ProfiledData ProfileOf(const InputPipeline& input, const Split* evaluation, cons
   });
   numbers.To(profile);
   profile.set_duplicated_features(features.Duplicated());
-  const NeighbourAgreement neighbours = AgreementOfNeighbours(input, progress);
+  const NeighbourAgreement neighbours = AgreementOfNeighbours(input, split, kMostNeighbours, progress);
   profile.set_neighbour_agreement(neighbours.agreement);
   profile.set_chance_agreement(neighbours.chance);
   profile.set_compared(neighbours.compared);

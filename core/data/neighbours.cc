@@ -13,7 +13,6 @@
 namespace traind::core {
 namespace {
 
-constexpr int64_t kCompared = 512;           // Examples.
 constexpr int64_t kCoordinates = 4096;       // Of an example.
 constexpr size_t kMostClassesCompared = 32;  // Of more, each would have too few among those compared.
 constexpr int64_t kEnough = 16;              // Examples of one of them.
@@ -61,12 +60,12 @@ std::vector<bool> ComparedClasses(absl::Span<const int32_t> labels, int64_t num_
 }
 
 // Places in the split, ascending.
-std::vector<int64_t> Chosen(const Split& split) {
+std::vector<int64_t> Chosen(const Split& split, int64_t most) {
   const absl::Span<const int32_t> labels = split.labels();
   const std::vector<bool> compared = ComparedClasses(labels, split.num_classes());
   const auto is_compared = [&](int32_t label) { return compared[label]; };
   if (std::all_of(labels.begin(), labels.end(), is_compared)) {
-    const std::vector<uint32_t> sample = SampleOf(split.size(), kCompared, labels);
+    const std::vector<uint32_t> sample = SampleOf(split.size(), most, labels);
     return {sample.begin(), sample.end()};
   }
   std::vector<uint32_t> candidates;
@@ -77,7 +76,7 @@ std::vector<int64_t> Chosen(const Split& split) {
     candidate_labels.push_back(labels[i]);
   }
   std::vector<int64_t> places;
-  for (const uint32_t i : SampleOf(static_cast<int64_t>(candidates.size()), kCompared, candidate_labels)) {
+  for (const uint32_t i : SampleOf(static_cast<int64_t>(candidates.size()), most, candidate_labels)) {
     places.push_back(candidates[i]);
   }
   return places;
@@ -93,14 +92,16 @@ bool HasFiniteTarget(const Split& split, int64_t place) {
 // places, too.
 class Rows {
  public:
-  Rows(const InputPipeline& input, std::vector<int64_t>& places, const std::function<void()>& progress) {
+  Rows(const InputPipeline& input, const Split& split, std::vector<int64_t>& places,
+       const std::function<void()>& progress) {
     const Preprocessor& preprocessor = input.preprocessor();
     const int64_t elements = preprocessor.output_elements();
     features_ = std::min(elements, kCoordinates);
     std::vector<float> example(static_cast<size_t>(elements));
-    ViewedExamples viewed(AsStored(input.split()), input.first_look());
+    ViewedExamples viewed(AsStored(split), input.first_look());
     const RawExamples examples = viewed.FirstLooks();
     std::vector<int64_t> kept;
+    numbers_.reserve(places.size() * static_cast<size_t>(features_));
     for (const int64_t place : places) {
       if (kept.size() % kRowsPerProgress == 0) progress();
       preprocessor.Apply(examples.type, examples.at(place), example.data());
@@ -108,7 +109,7 @@ class Rows {
       for (int64_t f = 0; f < features_; ++f) numbers_.push_back(example[f * elements / features_]);
       const bool finite = std::all_of(numbers_.begin() + static_cast<int64_t>(begin), numbers_.end(),
                                       [](float value) { return std::isfinite(value); });
-      if (!finite || !HasFiniteTarget(input.split(), place)) {
+      if (!finite || !HasFiniteTarget(split, place)) {
         numbers_.resize(begin);
         continue;
       }
@@ -182,10 +183,20 @@ NeighbourAgreement OfNumbers(const Split& split, const std::vector<int64_t>& pla
 
 }  // namespace
 
-NeighbourAgreement AgreementOfNeighbours(const InputPipeline& input, const std::function<void()>& progress) {
-  const Split& split = input.split();
-  std::vector<int64_t> places = Chosen(split);
-  const Rows rows(input, places, progress);
+int64_t NeighbourMemory(int64_t features, int64_t examples, int64_t classes) {
+  constexpr int64_t kOfExample = 64;  // Places, distances.
+  constexpr int64_t kOfClass = 64;    // Counts, shares of a sample.
+  const auto of_row = static_cast<int64_t>(sizeof(float)) * std::min(features, kCoordinates) + kOfExample;
+  // Where some classes are left out: examples of the others, and their labels, as the lists grow.
+  const bool chooses = classes > static_cast<int64_t>(kMostClassesCompared);
+  const int64_t candidates = chooses ? 3 * static_cast<int64_t>(sizeof(uint32_t) + sizeof(int32_t)) * examples : 0;
+  return std::min(examples, kMostNeighbours) * of_row + kOfClass * classes + candidates;
+}
+
+NeighbourAgreement AgreementOfNeighbours(const InputPipeline& input, const Split& split, int64_t most,
+                                         const std::function<void()>& progress) {
+  std::vector<int64_t> places = Chosen(split, std::min(most, kMostNeighbours));
+  const Rows rows(input, split, places, progress);
   if (places.size() < 2) return {};
   const std::vector<int64_t> nearest = Nearest(rows, static_cast<int64_t>(places.size()), progress);
   return split.has_labels() ? OfLabels(split, places, nearest) : OfNumbers(split, places, nearest);

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "absl/strings/str_cat.h"
+#include "core/base/kind.h"
+
 namespace traind::core {
 namespace {
 
@@ -36,13 +39,51 @@ bool LeaveOutBias(v1::Layer& layer) {
   return true;
 }
 
+using Written = std::function<void(const std::string& name, v1::Layer& layer)>;
+
+// The layers in a message: in its lists of layers, and in those of what it holds. Blocks nest 8 deep.
+void VisitLayers(google::protobuf::Message& message, const std::string& prefix, const Written& change);
+
+void VisitLayer(v1::Layer& layer, const std::string& prefix, const Written& change) {
+  change(prefix + layer.name(), layer);
+  if (!layer.has_block()) return;
+  v1::Block& block = *layer.mutable_block();
+  const auto* kind = KindField(block);
+  if (kind == nullptr || IsExtension(*kind)) return;
+  VisitLayers(*block.GetReflection()->MutableMessage(&block, kind), absl::StrCat(prefix, layer.name(), "."), change);
+}
+
+void VisitLayers(google::protobuf::Message& message, const std::string& prefix, const Written& change) {
+  const google::protobuf::Reflection& fields = *message.GetReflection();
+  std::vector<const google::protobuf::FieldDescriptor*> set;
+  fields.ListFields(message, &set);
+  for (const auto* field : set) {
+    if (field->message_type() == nullptr || !field->is_repeated()) continue;
+    for (int i = 0; i < fields.FieldSize(message, field); ++i) {
+      google::protobuf::Message& one = *fields.MutableRepeatedMessage(&message, field, i);
+      if (field->message_type() == v1::Layer::descriptor()) {
+        VisitLayer(static_cast<v1::Layer&>(one), prefix, change);
+      } else {
+        VisitLayers(one, prefix, change);
+      }
+    }
+  }
+}
+
+// Of this name in the graph; null: it is written nowhere. A block has the name of its last layer, and is not meant.
 v1::Layer* LayerOf(v1::Network& network, const std::string& name) {
-  const auto own = std::find_if(network.mutable_layers()->begin(), network.mutable_layers()->end(),
-                                [&](const v1::Layer& one) { return one.name() == name && !one.has_block(); });
-  return own == network.mutable_layers()->end() ? nullptr : &*own;
+  v1::Layer* found = nullptr;
+  ForEachWritten(network, [&](const std::string& full, v1::Layer& layer) {
+    if (full == name && !layer.has_block()) found = &layer;
+  });
+  return found;
 }
 
 }  // namespace
+
+void ForEachWritten(v1::Network& network, const Written& change) {
+  for (v1::Layer& layer : *network.mutable_layers()) VisitLayer(layer, "", change);
+}
 
 v1::JobSpec& Patch(const std::string& path, Sighting& sighting) {
   sighting.finding.mutable_fix()->mutable_mask()->add_paths(path);
@@ -91,12 +132,11 @@ void PatchInitializers(const Facts& facts, const std::vector<const Node*>& layer
   if (GivenNetwork(facts) == nullptr) return;
   v1::Network network = *GivenNetwork(facts);
   bool changed = false;
-  for (v1::Layer& layer : *network.mutable_layers()) {
-    const auto node = std::find_if(layers.begin(), layers.end(),
-                                   [&](const Node* one) { return one->name == layer.name() && !layer.has_block(); });
-    v1::Initializer* initializer = node == layers.end() ? nullptr : WeightInitializer(**node, layer);
+  for (const Node* node : layers) {
+    v1::Layer* layer = LayerOf(network, node->name);
+    v1::Initializer* initializer = layer == nullptr ? nullptr : WeightInitializer(*node, *layer);
     if (initializer == nullptr) continue;
-    Suit(**node, *initializer);
+    Suit(*node, *initializer);
     changed = true;
   }
   if (changed) *Patch("network", sighting).mutable_network() = std::move(network);
@@ -105,9 +145,12 @@ void PatchInitializers(const Facts& facts, const std::vector<const Node*>& layer
 void PatchToLeakyRelu(const Facts& facts, const Node& layer, Sighting& sighting) {
   if (GivenNetwork(facts) == nullptr) return;
   v1::Network network = *GivenNetwork(facts);
-  const auto own = std::find_if(network.mutable_layers()->begin(), network.mutable_layers()->end(),
-                                [&](const v1::Layer& one) { return one.name() == layer.name; });
-  if (own == network.mutable_layers()->end() || !own->activation().has_relu()) return;
+  v1::Layer* own = nullptr;
+  // The activation of a block is that of its last layer.
+  ForEachWritten(network, [&](const std::string& name, v1::Layer& one) {
+    if (name == layer.name) own = &one;
+  });
+  if (own == nullptr || !own->activation().has_relu()) return;
   own->mutable_activation()->mutable_leaky_relu();
   *Patch("network", sighting).mutable_network() = std::move(network);
 }

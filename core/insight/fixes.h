@@ -2,6 +2,7 @@
 // was submitted has no place for it (the network is a preset, say); the words of the finding stay.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,10 @@ namespace traind::core {
 v1::JobSpec& Patch(const std::string& path, Sighting& sighting);
 // The network as it was submitted, to be changed and to stand in a patch; null: it is not known, or too large for that.
 const v1::Network* GivenNetwork(const Facts& facts);
+
+// Calls `change` with each layer that is written in the network, those inside of blocks too, and its name in the graph.
+// A block's own layer comes before those in it. What a preset or a block makes by itself is written nowhere.
+void ForEachWritten(v1::Network& network, const std::function<void(const std::string& name, v1::Layer& layer)>& change);
 
 // The weights of these layers start as their activations want them: xavier under tanh and sigmoid, kaiming otherwise.
 void PatchInitializers(const Facts& facts, const std::vector<const Node*>& layers, Sighting& sighting);

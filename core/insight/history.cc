@@ -11,6 +11,7 @@ constexpr size_t kWhole = 64;
 void AddTo(Stretch& sum, const Stretch& one) {
   sum.step = one.step;
   sum.loss += one.loss;
+  sum.penalty += one.penalty;
   sum.learning_rate += one.learning_rate;
   sum.gradient_norm += one.gradient_norm;
   sum.step_ms += one.step_ms;
@@ -20,6 +21,7 @@ void AddTo(Stretch& sum, const Stretch& one) {
 Stretch MeanOf(const Stretch& sum, double count) {
   return {sum.step,
           sum.loss / count,
+          sum.penalty / count,
           sum.learning_rate / count,
           sum.gradient_norm / count,
           sum.step_ms / count,
@@ -31,8 +33,8 @@ Stretch MeanOf(const Stretch& sum, double count) {
 bool History::Add(uint64_t step, const v1::TrainMetrics& train, const v1::Timing& timing) {
   if (step == 1) first_loss_ = train.loss();
   peak_learning_rate_ = std::max(peak_learning_rate_, train.learning_rate());
-  AddTo(sum_,
-        {step, train.loss(), train.learning_rate(), train.gradient_norm(), timing.step_ms(), timing.data_wait_ms()});
+  AddTo(sum_, {step, train.loss(), train.penalty(), train.learning_rate(), train.gradient_norm(), timing.step_ms(),
+               timing.data_wait_ms()});
   if (++summed_ < kStretch) return false;
   Keep(MeanOf(sum_, kStretch));
   sum_ = {};
@@ -68,7 +70,9 @@ void History::Add(uint64_t step, const v1::EvaluationMetrics& evaluation) {
     best_evaluation_step_ = step;
     train_loss_at_best_ = train;
   }
-  evaluations_.push_back({step, evaluation.loss(), train});
+  const double training = evaluation.minibatch_train_mode_loss();
+  const double modes_ratio = training > 0 ? evaluation.minibatch_test_mode_loss() / training : 0;
+  evaluations_.push_back({step, evaluation.loss(), train, modes_ratio});
   if (evaluations_.size() > kRecent) evaluations_.pop_front();
 }
 

@@ -17,6 +17,7 @@ inline constexpr int kStretch = 5;
 struct Stretch {
   uint64_t step = 0;
   double loss = 0;
+  double penalty = 0;
   double learning_rate = 0;
   double gradient_norm = 0;
   double step_ms = 0;       // Real time, ...
@@ -28,6 +29,8 @@ struct Evaluated {
   uint64_t step = 0;
   double loss = 0;
   double train_loss = 0;  // Of the newest stretch then.
+  // Of one training minibatch, in test mode over in training mode; 0: not measured.
+  double modes_ratio = 0;
 };
 
 class History {

@@ -1,5 +1,7 @@
 #include "core/insight/layers.h"
 
+#include <algorithm>
+
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/str_cat.h"
 
@@ -21,6 +23,17 @@ std::vector<WeightsOf> WeightsIn(const View& view) {
     }
   }
   return weights;
+}
+
+double MedianUpdateRatio(const View& view) {
+  std::vector<double> ratios;
+  for (const WeightsOf& weights : WeightsIn(view)) {
+    if (weights.statistics->weight_norm() > 0) ratios.push_back(weights.statistics->update_ratio());
+  }
+  if (ratios.empty()) return 0;
+  const auto middle = ratios.begin() + static_cast<std::ptrdiff_t>(ratios.size() / 2);
+  std::nth_element(ratios.begin(), middle, ratios.end());
+  return *middle;
 }
 
 }  // namespace traind::core

@@ -29,6 +29,13 @@ struct WeightsOf {
 };
 std::vector<WeightsOf> WeightsIn(const View& view);
 
+// About what works for a step over the weights (Karpathy, CS231n notes).
+inline constexpr double kUsualUpdateRatio = 1e-3;
+// Far from it, as UpdateRatioRule's defaults have it: that rule then speaks.
+inline bool IsUnusualRatio(double ratio) { return ratio < kUsualUpdateRatio / 10 || ratio > kUsualUpdateRatio * 10; }
+// Update over weight, median over the layers' weights that are not zero; 0: there are none.
+double MedianUpdateRatio(const View& view);
+
 // Root mean square of the gradient.
 inline double GradientRms(const v1::ParameterStatistics& parameter) {
   return std::hypot(static_cast<double>(parameter.gradient_mean()), static_cast<double>(parameter.gradient_std()));

@@ -12,19 +12,34 @@ namespace {
 
 constexpr double kBothGood = 0.1;  // Of the loss to beat: below it both modes are good.
 
-// Where running statistics follow more slowly than they do by default.
-void PatchMomentum(const Facts& facts, Sighting& sighting) {
-  constexpr double kUsualMomentum = 0.1;
-  if (GivenNetwork(facts) == nullptr) return;
-  v1::Network network = *GivenNetwork(facts);
-  bool changed = false;
-  for (v1::Layer& layer : *network.mutable_layers()) {
-    if (!layer.has_batch_norm() || !layer.batch_norm().has_momentum()) continue;
-    if (layer.batch_norm().momentum() >= kUsualMomentum) continue;
+constexpr double kUsualMomentum = 0.1;
+
+// Written layers whose running statistics follow more slowly than they do by default get the default. How many.
+int RaiseMomentum(v1::Network& network) {
+  int changed = 0;
+  ForEachWritten(network, [&](const std::string&, v1::Layer& layer) {
+    if (!layer.has_batch_norm() || !layer.batch_norm().has_momentum()) return;
+    if (layer.batch_norm().momentum() >= kUsualMomentum) return;
     layer.mutable_batch_norm()->set_momentum(kUsualMomentum);
-    changed = true;
+    ++changed;
+  });
+  return changed;
+}
+
+// What helps depends on why they lag.
+void Advise(const Facts& facts, Sighting& sighting) {
+  const std::string others = "larger minibatches, a lower learning rate, or more steps";
+  // As it was written: a preset and the bodies of blocks have the usual momentum.
+  v1::Network network = facts.given == nullptr ? v1::Network() : facts.given->network();
+  const int slow = RaiseMomentum(network);
+  if (slow == 0) {
+    sighting.Words(absl::StrCat("the momentum of batch_norm is ", kUsualMomentum, " or more in all layers: use ",
+                                others, "; a dropout in front of a batch_norm belongs behind it"));
+    return;
   }
-  if (changed) *Patch("network", sighting).mutable_network() = std::move(network);
+  sighting.Words(absl::StrCat("let the statistics of ", slow,
+                              " layers follow faster, batch_norm { momentum: ", kUsualMomentum, " }, or use ", others));
+  if (GivenNetwork(facts) != nullptr) *Patch("network", sighting).mutable_network() = std::move(network);
 }
 
 // One-sided: dropout and its kin make the loss of training higher.
@@ -39,14 +54,9 @@ void LookAtModes(const v1::ModesDisagreeRule& config, const View& view, std::vec
   Sighting& sighting = Add(found, absl::StrCat("a training minibatch has the loss ", test, " in test mode and ", train,
                                                " in training mode: the running statistics of batch normalization are ",
                                                "not those of the data"));
-  sighting
-      .Measured("loss in test mode / loss in training mode", test / train, v1::Evidence::RELATION_ABOVE,
-                config.most_ratio())
-      .Words(
-          "let batch_norm's statistics follow faster (momentum), use larger minibatches, a lower learning rate, or "
-          "more "
-          "steps");
-  PatchMomentum(view.facts, sighting);
+  sighting.Measured("loss in test mode / loss in training mode", test / train, v1::Evidence::RELATION_ABOVE,
+                    config.most_ratio());
+  Advise(view.facts, sighting);
 }
 
 const Registered<Rule, v1::ModesDisagreeRule> kModesDisagree(

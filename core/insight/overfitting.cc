@@ -1,5 +1,6 @@
 // An evaluation loss that goes up while the training loss goes down (slide 68).
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,14 @@ constexpr int64_t kStretchesBeforeGap = 6;
 constexpr double kGap = 10;         // Evaluation loss over training loss, ...
 constexpr double kStaysHigh = 0.3;  // ... where the former is so much of the loss to beat: little of what was learned
                                     // holds for other examples.
+
+// The loss of the training examples that an evaluation's is held against: in test mode, where that is known. Nullopt:
+// it is that of changed examples.
+std::optional<double> TrainingLoss(const View& view) {
+  if (view.evaluation->has_minibatch_test_mode_loss()) return view.evaluation->minibatch_test_mode_loss();
+  if (!view.facts.spec->data().augmentation().empty()) return std::nullopt;
+  return view.history.evaluations().back().train_loss;
+}
 
 // The training loss goes to nothing, and the evaluation loss stays up without a rise.
 void LookForGap(const View& view, std::vector<Sighting>& found) {
@@ -36,6 +45,8 @@ void LookForRise(const v1::OverfittingRule& config, const View& view, std::vecto
   // What the training has not clearly gone down by says nothing of a gap.
   const bool falls = now.train_loss * config.most_over_best() <= view.history.train_loss_at_best();
   if (ratio <= config.most_over_best() || !falls) return;
+  // An evaluation that is better than the training has nothing learned by heart.
+  if (now.loss < TrainingLoss(view).value_or(0)) return;
   const bool known = view.history.stretches() > 0;
   const bool little = known && now.loss - best < kLittleLost * (LossToBeat(view) - best);
   Sighting& sighting = Add(found, absl::StrCat("the evaluation loss goes up (", now.loss, " now, ", best, " at best), ",

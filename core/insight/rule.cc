@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/insight/sentence.h"
+
 namespace traind::core {
 namespace {
 
@@ -12,15 +14,20 @@ constexpr int kEarliest = 6;        // Stretches.
 constexpr double kGoodShare = 0.9;  // Of the loss to beat: what has got below it gets on.
 constexpr double kBeginning = 0.1;  // Of the job.
 
-// Of an answer that gives each class its share. Nullopt: the loss is another.
-double Entropy(const v1::DataProfile& data) {
-  double examples = 0, sum = 0;
-  for (const int64_t count : data.class_counts()) examples += static_cast<double>(count);
-  for (const int64_t count : data.class_counts()) {
-    if (count > 0) sum -= static_cast<double>(count) / examples * std::log(static_cast<double>(count) / examples);
+// Of an answer that gives each class its share.
+struct OfClasses {
+  explicit OfClasses(const v1::DataProfile& data) {
+    double examples = 0;
+    for (const int64_t count : data.class_counts()) examples += static_cast<double>(count);
+    for (const int64_t count : data.class_counts()) {
+      const double share = static_cast<double>(count) / examples;
+      if (count > 0) entropy -= share * std::log(share);
+      variance += share * (1 - share) / data.class_counts_size();
+    }
   }
-  return sum;
-}
+  double entropy = 0;
+  double variance = 0;  // Mean over the classes: of one-hot rows.
+};
 
 // More than half of what was won, and not a little noise near zero.
 bool HasLost(const History& history, double to_beat) {
@@ -61,21 +68,30 @@ Sighting& Sighting::Measured(const std::string& quantity, double value, v1::Evid
 }
 
 Sighting& Sighting::Words(const std::string& words) {
-  finding.mutable_fix()->set_words(words);
+  finding.mutable_fix()->set_words(Rounded(words));
   return *this;
 }
 
 Sighting& Add(std::vector<Sighting>& found, std::string cause) {
   Sighting& sighting = found.emplace_back();
   sighting.finding.set_severity(v1::Finding::SEVERITY_WARNING);
-  sighting.finding.set_cause(std::move(cause));
+  sighting.finding.set_cause(Rounded(cause));
   return sighting;
+}
+
+std::optional<double> ConstantAnswerLoss(const View& view) {
+  if (view.data == nullptr || view.facts.spec == nullptr) return std::nullopt;
+  if (view.facts.spec->data().targets() == v1::TARGET_SOURCE_INPUT) return std::nullopt;
+  const bool squares = view.facts.spec->loss().has_mean_squared_error();
+  if (squares && view.data->has_target_variance()) return view.data->target_variance();
+  if (view.data->class_counts_size() < 2) return std::nullopt;
+  if (squares) return OfClasses(*view.data).variance;
+  return LossHasSoftmax(view.facts) ? std::optional(OfClasses(*view.data).entropy) : std::nullopt;
 }
 
 double LossToBeat(const View& view) {
   const double first = view.history.first_loss().value_or(view.history.whole().front().loss);
-  const bool guessed = view.data != nullptr && view.data->class_counts_size() > 1 && LossHasSoftmax(view.facts);
-  return guessed ? std::min(first, Entropy(*view.data)) : first;
+  return std::min(first, ConstantAnswerLoss(view).value_or(first));
 }
 
 bool PastBeginning(const View& view, double share) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -118,8 +119,12 @@ class SimpleRule final : public Rule {
 // How a run goes, by which rules about layers warn or inform.
 enum class Course : uint8_t { kUnknown, kGood, kBad };
 
-// The loss that a run has to get below to have learned something: the first one, or that of an answer that knows only
-// how frequent the classes are, where that is less.
+// The loss of the best answer that does not look at the example: the entropy of the classes for a loss with a softmax,
+// the variance of the targets, or of one-hot rows, for mean_squared_error. Nullopt: the loss is another, or the data is
+// not known.
+std::optional<double> ConstantAnswerLoss(const View& view);
+// The loss that a run has to get below to have learned something: the first one, or that of the best constant answer,
+// where that is less. Only once there is a TRAIN event.
 double LossToBeat(const View& view);
 // After `after_share` of the job (at most an epoch) and 6 stretches at least; before that it is kUnknown unless good.
 Course CourseOf(const View& view);

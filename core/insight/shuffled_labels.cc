@@ -1,6 +1,7 @@
 // Labels that have nothing to do with their examples. The nearest neighbour says so before the first step; but where
 // neighbours say nothing though a network can learn the classes (a few numbers that matter among many), it looks the
-// same. So it only informs until an evaluation, too, is no better than guessing.
+// same. So it only informs until an evaluation, too, is no better than guessing; but where neighbours agree in the
+// evaluation split, they would in the training split.
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -8,6 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "core/base/require.h"
+#include "core/insight/agreement.h"
+#include "core/insight/noisy_labels.h"
 #include "core/insight/rule.h"
 
 namespace traind::core {
@@ -18,17 +21,21 @@ constexpr double kOthers = 8;  // Of its class that an example is compared with,
 constexpr double kUndecidedClasses = 0.1;
 constexpr double kUndecidedNumbers = 0.15;
 
-// Of (agreement - chance) / (1 - chance) when targets have nothing to do with examples. A squared difference of normal
-// numbers has the variance 2 in squares of its mean.
-double StandardError(const v1::DataProfile& data, bool classes) {
-  const double chance = data.chance_agreement(), compared = static_cast<double>(data.compared());
-  return std::sqrt((classes ? chance / (1 - chance) : 2) / compared);
+constexpr double kOtherwise = 0.2;  // Agreement of the evaluation's neighbours beyond that of the training's, ...
+constexpr double kErrors = 3;       // ... and standard errors of that difference.
+
+// Neighbours in the evaluation split agree, and those here do not.
+bool AgreesElsewhere(const View& view) {
+  const auto it = GapOf(view);
+  return it.has_value() && it->gap > std::max(kOtherwise, kErrors * it->error);
 }
 
-// Whether what was learned holds for examples that were not trained on. False while that is not known. Of numbers the
-// loss to beat is the first one, from which a network gets down to their variance without learning anything else.
-bool FailsToGeneralize(const View& view, bool classes) {
-  const double better = classes ? 0.95 : 0.6, beginning = classes ? 0.1 : 0.5;
+// Whether what was learned holds for examples that were not trained on. False while that is not known. Where a constant
+// answer's loss is not known, the loss to beat is the first one, from which a network gets down without learning
+// anything else.
+bool FailsToGeneralize(const View& view) {
+  const bool known = ConstantAnswerLoss(view).has_value();
+  const double better = known ? 0.95 : 0.6, beginning = known ? 0.1 : 0.5;
   if (view.source == Source::kData) return !view.data->has_evaluation();  // Nothing will tell.
   if (view.history.whole().empty()) return false;
   const bool begins = static_cast<double>(view.step) < beginning * static_cast<double>(view.facts.total_steps);
@@ -50,11 +57,10 @@ class ShuffledLabels final : public Rule {
     const double chance = data.chance_agreement();
     if (data.compared() < 2 || !(chance < 1)) return;
     if (classes && chance * static_cast<double>(data.compared() - 1) < kOthers) return;
-    const double error = StandardError(data, classes);
-    if (2 * error > (classes ? kUndecidedClasses : kUndecidedNumbers)) return;
-    const double agreement = (data.neighbour_agreement() - chance) / (1 - chance);
-    const double threshold = std::max(config_.least_agreement(), 2 * error);
-    if (!(agreement < threshold)) return;
+    const Agreement it = AgreementOf(data.neighbour_agreement(), chance, data.compared(), classes);
+    if (2 * it.chance_error > (classes ? kUndecidedClasses : kUndecidedNumbers)) return;
+    const double threshold = std::max(config_.least_agreement(), 2 * it.chance_error);
+    if (!(it.value < threshold)) return;
     const std::string cause =
         classes ? absl::StrFormat(
                       "labels look shuffled: the nearest neighbour has the class of an example in %.3g %% "
@@ -63,8 +69,9 @@ class ShuffledLabels final : public Rule {
                 : absl::StrCat("targets look shuffled: those of nearest neighbours among ", data.compared(),
                                " examples are no closer than those of any two");
     Add(found, cause)
-        .Is(FailsToGeneralize(view, classes) ? v1::Finding::SEVERITY_WARNING : v1::Finding::SEVERITY_INFO)
-        .Measured("(agreement of neighbours - chance) / (1 - chance)", agreement, v1::Evidence::RELATION_BELOW,
+        .Is(AgreesElsewhere(view) || FailsToGeneralize(view) ? v1::Finding::SEVERITY_WARNING
+                                                             : v1::Finding::SEVERITY_INFO)
+        .Measured("(agreement of neighbours - chance) / (1 - chance)", it.value, v1::Evidence::RELATION_BELOW,
                   threshold)
         .Words("check that examples and labels are in one order: was one of the two files sorted or shuffled alone?");
   }

@@ -11,29 +11,17 @@
 namespace traind::core {
 namespace {
 
-constexpr double kUsual = 1e-3;
 constexpr double kMostFactor = 100;  // For a rate.
 constexpr int64_t kSettled = 2;      // Stretches: moments of optimizers and a warm-up have begun.
 
-double MedianRatio(const View& view) {
-  std::vector<double> ratios;
-  for (const WeightsOf& weights : WeightsIn(view)) {
-    if (weights.statistics->weight_norm() > 0) ratios.push_back(weights.statistics->update_ratio());
-  }
-  if (ratios.empty()) return 0;
-  const auto middle = ratios.begin() + static_cast<std::ptrdiff_t>(ratios.size() / 2);
-  std::nth_element(ratios.begin(), middle, ratios.end());
-  return *middle;
-}
-
 void LookAtUpdates(const v1::UpdateRatioRule& config, const View& view, std::vector<Sighting>& found) {
   if (view.history.stretches() < kSettled) return;
-  const double ratio = MedianRatio(view);
+  const double ratio = MedianUpdateRatio(view);
   // A schedule lowers the rate on purpose, and a warm-up raises it.
   const bool lowered = view.history.recent().back().learning_rate < 0.1 * view.history.peak_learning_rate();
   const bool high = ratio > config.most(), low = ratio < config.least() && !lowered;
   if (ratio == 0 || !(high || low)) return;
-  const double factor = std::clamp(kUsual / ratio, 1 / kMostFactor, kMostFactor);
+  const double factor = std::clamp(kUsualUpdateRatio / ratio, 1 / kMostFactor, kMostFactor);
   Sighting& sighting = Add(found, absl::StrCat("a step moves the weights by ", ratio, " of their size: the learning ",
                                                "rate is ", high ? "high" : "low"));
   sighting

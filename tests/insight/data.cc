@@ -56,12 +56,13 @@ absl::StatusOr<std::string> Unzip(const std::string& name, size_t offset, size_t
   return data.substr(offset);
 }
 
-absl::StatusOr<Examples> Fashion(bool train) {
+absl::StatusOr<Examples> Fashion(bool train, Series series) {
   const int count = train ? kTrain : kTest;
+  const size_t first = series == Series::kTuning ? 0 : count;
   const std::string stem = train ? "train" : "t10k";
-  const auto images = Unzip(stem + "-images-idx3-ubyte.gz", 16, size_t{784} * count);
+  const auto images = Unzip(stem + "-images-idx3-ubyte.gz", 16 + 784 * first, size_t{784} * count);
   if (!images.ok()) return images.status();
-  const auto labels = Unzip(stem + "-labels-idx1-ubyte.gz", 8, count);
+  const auto labels = Unzip(stem + "-labels-idx1-ubyte.gz", 8 + first, count);
   if (!labels.ok()) return labels.status();
   Examples made = {.shape = {1, 28, 28}, .bytes = true, .x = {}, .labels = {}, .targets = {}};
   for (const char pixel : *images) made.x.push_back(static_cast<uint8_t>(pixel));
@@ -109,10 +110,10 @@ Examples Digits(int count, Draw draw) {
   return made;
 }
 
-Examples Blobs(int count, Draw draw) {
+Examples Blobs(int count, Draw draw, Series series) {
   constexpr int kFeatures = 16, kClasses = 6;
   constexpr double kNoise = 1.1;
-  Draw fixed(11);  // The same clouds for both splits.
+  Draw fixed(series == Series::kTuning ? 11 : 12);  // The same clouds for both splits.
   double centre[kClasses][kFeatures], scale[kFeatures];
   for (double& one : scale) one = std::pow(10, fixed.Uniform(0, 2));
   for (auto& row : centre) {
@@ -155,16 +156,17 @@ Examples Friedman(int count, Draw draw) {
   return made;
 }
 
-absl::StatusOr<Examples> Plain(Data data, bool train) {
+absl::StatusOr<Examples> Plain(Data data, bool train, Series series) {
   const int count = train ? kTrain : kTest;
-  const Draw draw(train ? 1 : 2);
+  const uint32_t drawn_before = series == Series::kTuning ? 0 : 100;
+  const Draw draw(drawn_before + (train ? 1 : 2));
   switch (data) {
     case Data::kFashion:
-      return Fashion(train);
+      return Fashion(train, series);
     case Data::kDigits:
       return Digits(count, draw);
     case Data::kBlobs:
-      return Blobs(count, draw);
+      return Blobs(count, draw, series);
     case Data::kCircles:
       return Circles(count, draw);
     case Data::kRegression:
@@ -286,15 +288,16 @@ int NumClasses(Data data) {
   return kClasses[static_cast<int>(data)];
 }
 
-absl::StatusOr<Made> MakeData(Data data, Change change, const std::string& folder) {
-  const std::string id = absl::StrCat(NameOf(data), "-", NameOf(change)), dir = absl::StrCat(folder, "/", id);
+absl::StatusOr<Made> MakeData(Data data, Change change, const std::string& folder, Series series) {
+  const std::string id = absl::StrCat(series == Series::kTuning ? "" : "held-out-", NameOf(data), "-", NameOf(change));
+  const std::string dir = absl::StrCat(folder, "/", id);
   v1::ImportDatasetRequest request;
   request.set_dataset_id(id);
   Made made = {.dataset = {}, .dir = dir};
   const bool there = std::filesystem::exists(dir);
   for (const bool train : {true, false}) {
     if (there && (train || HasClasses(data))) continue;
-    auto examples = Plain(data, train);
+    auto examples = Plain(data, train, series);
     if (!examples.ok()) return examples.status();
     Apply(change, train, *examples);
     if (!train) made.target_variance = VarianceOf(examples->targets);

@@ -11,7 +11,7 @@
 namespace traind::insight {
 
 enum class Data : uint8_t {
-  kFashion,     // [1, 28, 28] bytes, 10 classes: the first images of Fashion-MNIST.
+  kFashion,     // [1, 28, 28] bytes, 10 classes: the first images of Fashion-MNIST, or those behind them.
   kDigits,      // [1, 16, 16] bytes, 10 classes: digits of a 5x7 font, turned, moved and scaled, with noise.
   kBlobs,       // [16] numbers, 6 classes: normal clouds, whose features have deviations of 1 to 100.
   kCircles,     // [2] numbers, 3 classes: rings around one another.
@@ -44,8 +44,11 @@ struct Made {
   double target_variance = 0;  // Of the test split; 0 with classes.
 };
 
-// The dataset "<data>-<change>" below `folder`, which exists; imported there the first time. NOT_FOUND, with the name
-// of Debian's package: Fashion-MNIST is not there.
-absl::StatusOr<Made> MakeData(Data data, Change change, const std::string& folder);
+// Which examples: others, drawn from the same distribution, but that the clouds of kBlobs stand elsewhere.
+enum class Series : uint8_t { kTuning, kHeldOut };
+
+// The dataset "<data>-<change>", of kHeldOut "held-out-<data>-<change>", below `folder`, which exists; imported there
+// the first time. NOT_FOUND, with the name of Debian's package: Fashion-MNIST is not there.
+absl::StatusOr<Made> MakeData(Data data, Change change, const std::string& folder, Series series = Series::kTuning);
 
 }  // namespace traind::insight

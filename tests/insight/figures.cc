@@ -8,7 +8,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "core/base/checksum.h"
 
 namespace traind::insight {
 namespace {
@@ -77,16 +76,6 @@ void Stand(std::vector<Examined>& all) {
 
 }  // namespace
 
-Half HalfOf(const Run& run) {
-  core::Crc32 crc;
-  crc.Update(run.kind);
-  const bool odd_seed = run.seed % 2 == 1;
-  // All networks and data have the base: it is parted by its seeds alone.
-  const bool odd_kind = run.kind == "healthy.base" ? odd_seed : crc.value() % 2 == 1;
-  if (odd_kind != odd_seed) return Half::kNeither;
-  return odd_kind ? Half::kReporting : Half::kTuning;
-}
-
 std::vector<Profile> AllProfiles(const v1::InsightSpec& own) {
   std::vector<Profile> profiles = {{"default", own}};
   for (const auto& [name, profile] : {std::pair{"sagemaker", v1::InsightSpec::PROFILE_SAGEMAKER},
@@ -129,7 +118,7 @@ absl::StatusOr<std::vector<Examined>> Examine(const std::vector<Run>& runs, cons
 
 std::vector<Run> ChooseFixes(const std::vector<Examined>& all, int count) {
   std::map<std::string, std::vector<const Examined*>> by_kind;
-  for (const Half half : {Half::kReporting, Half::kNeither, Half::kTuning}) {
+  for (const Half half : {Half::kReporting, Half::kTuning}) {
     for (const Examined& one : all) {
       if (one.standing != Standing::kFaulty || !one.mended.has_value() || HalfOf(*one.run) != half) continue;
       by_kind[one.run->kind].push_back(&one);
@@ -158,7 +147,10 @@ absl::Status ReadFixes(const std::string& folder, std::vector<Examined>& all) {
 
 bool FixHelped(const Examined& one) {
   const Outcome &before = one.outcome, &after = *one.after_fix;
-  return after.finished && (!before.finished || after.evaluation_loss < before.evaluation_loss);
+  const bool other_loss =
+      one.run->job.spec.loss().SerializeAsString() != one.mended->job.spec.loss().SerializeAsString();
+  const bool better = other_loss ? after.result > before.result : after.evaluation_loss < before.evaluation_loss;
+  return after.finished && (!before.finished || better);
 }
 
 void Figures::Add(const Examined& one, size_t profile) {

@@ -15,10 +15,9 @@
 
 namespace traind::insight {
 
-// Thresholds are set on one part of the runs; figures are of another, in which neither kinds of faults (of styles) nor
-// seeds are the same. What has one of the two in common belongs to neither.
-enum class Half : uint8_t { kTuning, kReporting, kNeither };
-Half HalfOf(const Run& run);
+// Thresholds are set on one part of the runs; figures are of the other: seeds, examples and styles that are held out.
+enum class Half : uint8_t { kTuning, kReporting };
+inline Half HalfOf(const Run& run) { return IsHeldOut(run.seed) ? Half::kReporting : Half::kTuning; }
 
 // A name and what a job would have as `insight`.
 using Profile = std::pair<std::string, v1::InsightSpec>;
@@ -70,7 +69,8 @@ absl::StatusOr<std::vector<Examined>> Examine(const std::vector<Run>& runs, cons
 std::vector<Run> ChooseFixes(const std::vector<Examined>& all, int count);
 // Reads what became of them into `all`.
 absl::Status ReadFixes(const std::string& folder, std::vector<Examined>& all);
-// Whether the loss of the evaluation is lower than without the fix. Only with after_fix.
+// Whether the loss of the evaluation is lower than without the fix; where the fix is another loss, whether the result
+// is better. Only with after_fix.
 bool FixHelped(const Examined& one);
 
 // Sums over runs.

@@ -115,7 +115,26 @@ std::string NameOf(Net net) {
 
 bool Fits(Net net, Data data) { return IsImage(data) || net == Net::kMlp || net == Net::kResidual; }
 
-const std::vector<Style>& Styles() {
+const std::vector<Style>& Styles(Series series) {
+  static const auto& held_out = *new std::vector<Style>{
+      {.depth = 6, .batch = 48},
+      {.name = "silu", .activation = "silu"},
+      {.name = "mish", .activation = "mish"},
+      {.name = "elu_adam", .activation = "elu", .optimizer = "adam {} learning_rate: 0.001"},
+      {.name = "adamw", .optimizer = "adamw {} learning_rate: 0.002"},
+      {.name = "adam_cosine", .optimizer = "adam {} learning_rate: 0.003 schedule { cosine {} }"},
+      {.name = "sgd_linear", .optimizer = "sgd { momentum: 0.9 } learning_rate: 0.02 schedule { linear {} }"},
+      {.name = "adagrad", .optimizer = "adagrad {} learning_rate: 0.02"},
+      {.name = "slow_rmsprop", .optimizer = "rmsprop {} learning_rate: 0.0005"},
+      {.name = "four", .depth = 4},
+      {.name = "ten", .depth = 10},
+      {.name = "batch_24", .batch = 24},
+      {.name = "batch_96", .batch = 96},
+      {.name = "half_dropout", .dropout = 0.5},
+      {.name = "tanh_clipped",
+       .activation = "tanh",
+       .optimizer = "sgd { momentum: 0.9 } learning_rate: 0.02 clip_norm: 1"},
+  };
   static const auto& styles = *new std::vector<Style>{
       {},
       {.name = "tanh", .activation = "tanh"},
@@ -135,10 +154,10 @@ const std::vector<Style>& Styles() {
       {.name = "dropout", .dropout = 0.3},
       {.name = "clipped", .optimizer = "sgd { momentum: 0.9 } learning_rate: 0.02 clip_norm: 1"},
   };
-  return styles;
+  return series == Series::kHeldOut ? held_out : styles;
 }
 
-bool Fits(const Style& style, Net net) { return style.depth == 0 || net != Net::kLenet; }
+bool Fits(const Style& style, Net net) { return net != Net::kLenet || style.depth == 0 || style.batch > 0; }
 
 v1::JobSpec Healthy(Net net, Data data, const Style& style, uint64_t seed) {
   const std::string optimizer = *style.optimizer == '\0' ? OptimizerText(net) : style.optimizer;

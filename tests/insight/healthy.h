@@ -33,7 +33,8 @@ struct Style {
   int batch = 0;
   double dropout = 0;  // Before the last layer.
 };
-const std::vector<Style>& Styles();
+// The base first. Those that are held out are others.
+const std::vector<Style>& Styles(Series series = Series::kTuning);
 bool Fits(const Style& style, Net net);
 
 inline constexpr uint64_t kSteps = 300;

@@ -18,6 +18,7 @@
 #include "core/insight/resolve.h"
 #include "google/protobuf/text_format.h"
 #include "tests/insight/figures.h"
+#include "tests/insight/pictures.h"
 #include "tests/insight/report.h"
 #include "tests/insight/runs.h"
 
@@ -36,7 +37,8 @@ constexpr char kUsage[] =
 
   --dir DIR       where data and recordings are kept (default /var/tmp/traind-insight); remove it to begin anew
   --jobs N        trainings at a time, of one thread each (default 2)
-  --seeds N       seeds of each run (default 5)
+  --seeds N       seeds of each run that thresholds may be set by (default 5; 0: none)
+  --held-out N    other seeds, with other examples and styles, that the figures are of (default 2; 0: none)
   --only A,B      faults; healthy runs are then those that they are compared with
   --nets A,B      of lenet, mlp, cnn, residual
   --data A,B      of fashion, digits, blobs, circles, regression
@@ -45,14 +47,15 @@ constexpr char kUsage[] =
   --profile NAME  with --runs: default, sagemaker, deepdiagnosis, autotrainer or thedeepchecker
   --runs          prints a line for each run, with its findings
   --recorded      trains nothing: figures of what is recorded
+  --pictures ROOT trains a run for each rule and writes docs/insight-rules.md and its pictures below ROOT; nothing else
   --report FILE   replaces what stands between "<!-- measured: begin -->" and "<!-- measured: end -->" in the file
 
 Exit code: 0; 1 when a run could not be recorded or read; 2 for a wrong command line.
 )";
 
 struct Options {
-  std::string dir = "/var/tmp/traind-insight", report, profile = "default";
-  Choice choice;
+  std::string dir = "/var/tmp/traind-insight", report, pictures, profile = "default";
+  Choice choice = {.held_out = 2, .faults = {}, .data = {}, .nets = {}};
   int jobs = 2, fixes = 120;
   bool whole = true, recorded = false, runs = false, list = false;
   v1::InsightSpec insight;
@@ -102,12 +105,14 @@ bool ParseValue(const std::string& option, const std::string& value, Options& op
   std::vector<std::string> one;
   if (option == "--dir") return options.dir = value, !value.empty() || Fail("--dir must not be empty");
   if (option == "--report") return options.report = value, true;
+  if (option == "--pictures") return options.pictures = value, !value.empty() || Fail("--pictures must not be empty");
   if (option == "--jobs") return ParseCount(option, value, 1, options.jobs);
   if (option == "--fixes") return ParseCount(option, value, 0, options.fixes);
   if (option == "--insight") return ParseInsight(value, options.insight);
   if (option == "--profile") return options.profile = value, ParseNames(option, value, profiles, one);
   options.whole = false;
-  if (option == "--seeds") return ParseCount(option, value, 1, options.choice.seeds);
+  if (option == "--seeds") return ParseCount(option, value, 0, options.choice.seeds);
+  if (option == "--held-out") return ParseCount(option, value, 0, options.choice.held_out);
   if (option == "--only") return ParseNames(option, value, faults, options.choice.faults);
   if (option == "--nets") return ParseNames(option, value, NamesOf(kAllNets), options.choice.nets);
   if (option == "--data") return ParseNames(option, value, NamesOf(kAllData), options.choice.data);
@@ -126,6 +131,7 @@ bool Parse(int argc, char** argv, Options& options) {
     } else if (option == "--quick") {
       options.whole = false;
       options.choice = {.seeds = 1,
+                        .held_out = 0,
                         .faults = {"zero_layer", "dead_layer", "rate_high"},
                         .data = {"blobs"},
                         .nets = {"mlp", "residual"}};
@@ -136,7 +142,7 @@ bool Parse(int argc, char** argv, Options& options) {
     }
   }
   if (options.report.empty() || options.whole) return true;
-  return Fail("--report takes all runs: not with --quick, --only, --seeds, --nets or --data");
+  return Fail("--report takes all runs: not with --quick, --only, --seeds, --held-out, --nets or --data");
 }
 
 void List() {
@@ -204,7 +210,9 @@ int Main(int argc, char** argv) {
   }
   BecomeAWorker(argv);
   bool all_recorded = true;
-  if (absl::Status status = Measure(options, all_recorded); !status.ok()) {
+  const absl::Status status = options.pictures.empty() ? Measure(options, all_recorded)
+                                                       : MakePictures(options.pictures, options.dir, options.jobs);
+  if (!status.ok()) {
     absl::FPrintF(stderr, "traind-insight-bench: %s\n", std::string(status.message()));
     return 1;
   }

@@ -11,6 +11,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -115,10 +116,10 @@ std::vector<std::string> RecordAll(const std::vector<Run>& runs, const std::stri
   };
   // Two processes must not import one dataset.
   begin("data", [&] {
-    std::set<std::pair<Data, Change>> wanted;
-    for (const Run* run : missing) wanted.emplace(run->job.data, run->job.change);
-    for (const auto& [data, change] : wanted) {
-      if (auto made = MakeData(data, change, folder); !made.ok()) return made.status();
+    std::set<std::tuple<Data, Change, Series>> wanted;
+    for (const Run* run : missing) wanted.emplace(run->job.data, run->job.change, SeriesOf(run->seed));
+    for (const auto& [data, change, series] : wanted) {
+      if (auto made = MakeData(data, change, folder, series); !made.ok()) return made.status();
     }
     return absl::OkStatus();
   });

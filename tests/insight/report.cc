@@ -44,6 +44,15 @@ Figures SumOfHalf(const std::vector<Examined>& all, size_t profile, Half half) {
   return Sum(all, profile, [half](const Examined& one) { return HalfOf(*one.run) == half; });
 }
 
+// Those that are held out; all, where none is.
+std::vector<Examined> Reported(const std::vector<Examined>& all) {
+  std::vector<Examined> held_out;
+  for (const Examined& one : all) {
+    if (HalfOf(*one.run) == Half::kReporting) held_out.push_back(one);
+  }
+  return held_out.empty() ? all : held_out;
+}
+
 std::string Machine() {
   std::ifstream cpus("/proc/cpuinfo");
   std::string line, model = "an unknown CPU";
@@ -128,7 +137,7 @@ std::string ProfileTable(const std::vector<Examined>& all, const std::vector<Pro
   for (size_t p = 0; p < profiles.size(); ++p) {
     absl::StrAppend(&text, ProfileRow(absl::StrCat("`", profiles[p].first, "`"), SumOfHalf(all, p, Half::kReporting)));
   }
-  absl::StrAppend(&text, ProfileRow("`default`, tuning half", SumOfHalf(all, 0, Half::kTuning)),
+  absl::StrAppend(&text, ProfileRow("`default`, tuning runs", SumOfHalf(all, 0, Half::kTuning)),
                   ProfileRow("`default`, all runs", Sum(all, 0, [](const Examined&) { return true; })));
   return text + "\n";
 }
@@ -196,10 +205,9 @@ std::string RuleTable(const std::vector<Examined>& all) {
   return text + "\n";
 }
 
-// Every goal that is not met, then the faults, styles and rules that are behind it.
+// Every goal that is not met, then the faults and rules that are behind it.
 std::string Shortfall(const std::vector<Examined>& all) {
-  const Figures of = SumOfHalf(all, 0, Half::kReporting);
-  const Figures whole = Sum(all, 0, [](const Examined&) { return true; });
+  const Figures of = Sum(all, 0, [](const Examined&) { return true; });
   const Cost cost(all);
   std::string text;
   const auto unless = [&text](bool met, const std::string& what) {
@@ -210,8 +218,8 @@ std::string Shortfall(const std::vector<Examined>& all) {
          "False warnings: " + Percent(of.warned, of.healthy) + " healthy runs.");
   unless(ShareOf(of.layer_right, of.placed) >= kGoalLayer,
          "Layer: " + Percent(of.layer_right, of.placed) + " have the right one first.");
-  unless(whole.fixes > 0 && ShareOf(whole.helped, whole.fixes) >= kGoalFix,
-         "Fixes: " + Percent(whole.helped, whole.fixes) + " that were tried lower the loss.");
+  unless(of.fixes > 0 && ShareOf(of.helped, of.fixes) >= kGoalFix,
+         "Fixes: " + Percent(of.helped, of.fixes) + " that were tried lower the loss.");
   unless(cost.ByDefault() <= kGoalCost, absl::StrFormat("Cost: %.2f %% of a job.", 100 * cost.ByDefault()));
   for (const Fault& fault : Faults()) {
     const Figures one = Sum(all, 0, [&](const Examined& run) { return run.run->fault == &fault; });
@@ -224,8 +232,7 @@ std::string Shortfall(const std::vector<Examined>& all) {
                         " runs have no root that names the cause."));
   }
   for (const auto& [rule, sum] : ByRule(all)) {
-    unless(sum.healthy == 0,
-           absl::StrCat("`", rule, "` warns of ", sum.healthy, " of ", whole.healthy, " healthy runs."));
+    unless(sum.healthy == 0, absl::StrCat("`", rule, "` warns of ", sum.healthy, " of ", of.healthy, " healthy runs."));
     unless(sum.fixes == 0 || ShareOf(sum.helped, sum.fixes) >= kGoalFix,
            absl::StrCat("The fix of `", rule, "` helps in ", sum.helped, " of ", sum.fixes, " runs."));
   }
@@ -235,23 +242,27 @@ std::string Shortfall(const std::vector<Examined>& all) {
 }  // namespace
 
 std::string Report(const std::vector<Examined>& all, size_t planned, const std::vector<Profile>& profiles) {
-  const Figures whole = Sum(all, 0, [](const Examined&) { return true; });
+  const std::vector<Examined> reported = Reported(all);
+  const Figures of = Sum(reported, 0, [](const Examined&) { return true; });
+  const bool held_out = !reported.empty() && HalfOf(*reported.front().run) == Half::kReporting;
+  const std::string whose = held_out ? "Runs that are held out" : "All runs: none that is held out is recorded";
   return absl::StrCat(
       Introduction(all),
       all.size() == planned ? ""
                             : absl::StrCat("Only ", all.size(), " of ", planned, " planned runs are recorded.\n\n"),
       "### By profile\n\n",
-      "Of the reporting half: other kinds of faults, other styles, other seeds than the tuning half. Whether a "
-      "threshold was "
-      "set by looking at it is not for this program to know: see above. \"Noticed\": anything is WARNING or worse; "
-      "\"named\": the rule of a root is one that says what is wrong; \"right layer first\": of faults that sit in "
-      "certain "
-      "layers, the first root names one of them.\n\n",
+      "Of runs that are held out (other seeds, other examples, other styles than those that thresholds were set by), "
+      "but "
+      "for the last rows. \"Noticed\": anything is WARNING or worse; \"named\": the rule of a root is one that says "
+      "what is wrong; \"right layer first\": of faults that sit in certain layers, the first root names one of "
+      "them.\n\n",
       ProfileTable(all, profiles),
-      "Fixes that were tried, each in a run of its own: the loss of the evaluation is lower in ",
-      Percent(whole.helped, whole.fixes), " (goal: 80 %).\n\n", "### By fault\n\nAll runs, profile `default`.\n\n",
-      FaultTable(all), "### By rule\n\nAll runs, profile `default`.\n\n", RuleTable(all), "### What falls short\n\n",
-      Shortfall(all));
+      "Fixes of these that were tried, each in a run of its own: the loss of the evaluation is lower (with another "
+      "loss "
+      "the result better) in ",
+      Percent(of.helped, of.fixes), " (goal: 80 %).\n\n", "### By fault\n\n", whose, ", profile `default`.\n\n",
+      FaultTable(reported), "### By rule\n\n", whose, ", profile `default`.\n\n", RuleTable(reported),
+      "### What falls short\n\n", Shortfall(reported));
 }
 
 std::string RunLines(const std::vector<Examined>& all, size_t profile) {

@@ -25,7 +25,7 @@ namespace traind::insight {
 namespace {
 
 constexpr char kVariance[] = "target_variance", kKey[] = "key";  // Labels of the recorded job.
-constexpr int kStyleSeeds = 2;
+constexpr uint64_t kStyleSeeds = 2;
 constexpr int kLastSteps = 10;
 
 bool IsChosen(const std::vector<std::string>& names, const std::string& name) {
@@ -127,19 +127,22 @@ absl::StatusOr<std::string> Read(const std::string& id, const std::string& folde
 
 std::vector<Run> PlanRuns(const Choice& choice) {
   std::vector<Run> healthy, faulty;
+  std::vector<uint64_t> seeds;
+  for (int i = 0; i < choice.seeds; ++i) seeds.push_back(i);
+  for (int i = 0; i < choice.held_out; ++i) seeds.push_back(kFirstHeldOut + i);
   for (const Net net : kAllNets) {
     for (const Data data : kAllData) {
       if (!Fits(net, data) || !IsChosen(choice.nets, NameOf(net)) || !IsChosen(choice.data, NameOf(data))) continue;
-      for (const Style& style : Styles()) {
-        const bool base = &style == &Styles().front();
-        if (!Fits(style, net) || (!base && !choice.faults.empty())) continue;
-        const int seeds = base ? choice.seeds : std::min(kStyleSeeds, choice.seeds);
-        for (int seed = 0; seed < seeds; ++seed) healthy.push_back(HealthyRun(net, data, style, seed));
-      }
-      for (const Fault& fault : Faults()) {
-        if (!fault.fits(net, data) || !IsChosen(choice.faults, fault.name)) continue;
-        for (int seed = 0; seed < choice.seeds; ++seed) {
-          Run run = HealthyRun(net, data, Styles().front(), seed);
+      for (const uint64_t seed : seeds) {
+        for (const Style& style : StylesOf(seed)) {
+          const bool base = &style == &StylesOf(seed).front();
+          if (!Fits(style, net) || (!base && !choice.faults.empty())) continue;
+          if (!base && !IsHeldOut(seed) && seed >= kStyleSeeds) continue;
+          healthy.push_back(HealthyRun(net, data, style, seed));
+        }
+        for (const Fault& fault : Faults()) {
+          if (!fault.fits(net, data) || !IsChosen(choice.faults, fault.name)) continue;
+          Run run = HealthyRun(net, data, StylesOf(seed).front(), seed);
           run.id = IdOf(net, data, fault.name, seed);
           run.kind = fault.name;
           run.fault = &fault;
@@ -154,7 +157,7 @@ std::vector<Run> PlanRuns(const Choice& choice) {
 }
 
 std::string HealthyIdOf(const Run& run) {
-  return IdOf(run.job.net, run.job.data, absl::StrCat("healthy.", Styles().front().name), run.seed);
+  return IdOf(run.job.net, run.job.data, absl::StrCat("healthy.", StylesOf(run.seed).front().name), run.seed);
 }
 
 Outcome OutcomeOf(const Recording& recording) {
@@ -182,7 +185,7 @@ Outcome OutcomeOf(const Recording& recording) {
 
 absl::Status Record(const Run& run, const std::string& folder) {
   if (IsRecorded(run, folder)) return absl::OkStatus();
-  const auto made = MakeData(run.job.data, run.job.change, folder);
+  const auto made = MakeData(run.job.data, run.job.change, folder, SeriesOf(run.seed));
   if (!made.ok()) return made.status();
   v1::Job job;
   auto request = Accept(run, *made, job);

@@ -25,9 +25,17 @@ struct Run {
   FaultyJob job;
 };
 
+// Seeds from here on are held out: no threshold was set by a look at their runs. They have other examples, and healthy
+// jobs in other styles, the base among them.
+inline constexpr uint64_t kFirstHeldOut = 100;
+inline bool IsHeldOut(uint64_t seed) { return seed >= kFirstHeldOut; }
+inline Series SeriesOf(uint64_t seed) { return IsHeldOut(seed) ? Series::kHeldOut : Series::kTuning; }
+inline const std::vector<Style>& StylesOf(uint64_t seed) { return Styles(SeriesOf(seed)); }
+
 // Which runs there are. Empty lists: all.
 struct Choice {
   int seeds = 5;                    // 0, 1, ...; styles other than the base have the first two of them.
+  int held_out = 0;                 // Seeds from kFirstHeldOut on; all styles have all of them.
   std::vector<std::string> faults;  // With others left out, healthy runs are those of the base alone.
   std::vector<std::string> data;
   std::vector<std::string> nets;

@@ -90,6 +90,22 @@ TEST_F(DataProfileTest, NeighboursWithLabels) {
   EXPECT_DOUBLE_EQ(profile.chance_agreement(), 0.5);
 }
 
+// Both splits by themselves: of the evaluation's two pairs both agree, as two of its six pairs do.
+TEST_F(DataProfileTest, NeighboursInBothSplits) {
+  Import(1, {.examples = {0, 1, 10, 11.5}, .labels = {0, 0, 1, 0}},
+         {.examples = {0, 1, 10, 11}, .labels = {0, 0, 1, 1}});
+  const v1::DataProfile::EvaluationProfile evaluation = Profile().evaluation();
+  EXPECT_EQ(evaluation.compared(), 4);
+  EXPECT_DOUBLE_EQ(evaluation.training_agreement(), 0.5);
+  EXPECT_DOUBLE_EQ(evaluation.training_chance(), 0.5);
+  EXPECT_DOUBLE_EQ(evaluation.neighbour_agreement(), 1);
+  EXPECT_DOUBLE_EQ(evaluation.chance_agreement(), 2.0 / 6);
+  // As many of each: of the larger split a sample.
+  Import(1, {.examples = {0, 1, 10, 11, 20, 21}, .labels = {0, 0, 1, 1, 2, 2}}, {.examples = {0, 1}, .labels = {0, 1}});
+  EXPECT_EQ(Profile().evaluation().compared(), 2);
+  EXPECT_EQ(Profile().compared(), 6);
+}
+
 // Squared differences to the neighbours 1, 1, 16 and 16; of the six pairs 1, 16, 64, 9, 49 and 16.
 TEST_F(DataProfileTest, NeighboursWithNumbers) {
   const Data test = {.examples = {5}, .targets = {1}};
@@ -121,6 +137,11 @@ TEST_F(DataProfileTest, AsNumpyComputesThem) {
   EXPECT_NEAR(profile.neighbour_agreement(), 247 / 300.0, 1e-12);
   EXPECT_NEAR(profile.chance_agreement(), 0.26450390189520623, 1e-12);
   EXPECT_EQ(profile.evaluation().split(), "test");
+  EXPECT_EQ(profile.evaluation().compared(), 80);
+  EXPECT_NEAR(profile.evaluation().neighbour_agreement(), 0.8125, 1e-12);
+  EXPECT_NEAR(profile.evaluation().chance_agreement(), 0.28259493670886077, 1e-12);
+  EXPECT_NEAR(profile.evaluation().training_chance(), 0.2645, 0.01) << "each class has its share";
+  EXPECT_FALSE(profile.has_target_variance());
   EXPECT_EQ(profile.evaluation().sampled(), 80);
   EXPECT_EQ(profile.evaluation().shared(), 0);
   EXPECT_NEAR(profile.evaluation().shift(), 0.5319636063301678, 1e-9);
@@ -136,6 +157,7 @@ TEST_F(DataProfileTest, AsNumpyComputesThem) {
   test.targets.assign(160, 0);
   Import(5, train, test);
   EXPECT_NEAR(Profile().neighbour_agreement(), 0.9374936093473146, 1e-6);
+  EXPECT_NEAR(Profile().target_variance(), 2.5763336805687818, 1e-9);
 }
 
 TEST_F(DataProfileTest, OfOneExampleNothingIsCompared) {

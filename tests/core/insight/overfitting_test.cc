@@ -31,6 +31,19 @@ TEST(Overfitting, OneThatStandsStillIsNone) {
   EXPECT_FALSE(log.IsOpen("overfitting/test"));
 }
 
+// Of a training that is still worse than the evaluation nothing was learned by heart.
+TEST(Overfitting, AnEvaluationThatIsBetterThanTheTrainingIsNone) {
+  for (const double training : {0.8, 0.1}) {
+    InsightLog log;
+    for (uint64_t step = 100; step <= 1000; step += 100) {
+      log.Run(
+          step, [&](uint64_t at) { return training * 600 / (200 + static_cast<double>(at)); }, log.Report());
+      log.Evaluation(step, step < 500 ? 0.02 : 0.35);
+    }
+    EXPECT_EQ(log.Find("overfitting/test").severity() == v1::Finding::SEVERITY_WARNING, training < 0.2);
+  }
+}
+
 // Of few examples: all of them are known by heart, and nothing of it holds for others.
 TEST(Overfitting, AnEvaluationLossThatStaysHighIsSaidWhereTheTrainingLossGoesToNothing) {
   for (const double evaluation : {1.8, 0.3}) {

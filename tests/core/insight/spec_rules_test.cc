@@ -276,6 +276,12 @@ TEST(SpecRules, DropoutOfMoreThanHalfOrBeforeANormalization) {
   EXPECT_THAT(Found(Job(before + "layers { name: 'd' dropout {} } layers { name: 'n' batch_norm {} } " + kOut)),
               ElementsAre("dropout_place/d"));
   EXPECT_THAT(Found(Job(before + "layers { name: 'd' dropout {} } " + kOut)), IsEmpty());
+  EXPECT_THAT(Found(Job(before +
+                        "layers { name: 'b' block { residual { layers { name: 'd' dropout { rate: 0.8 } } "
+                        "layers { name: 'e' dense { units: 50 } activation { relu {} } } } } } " +
+                        kOut)),
+              ElementsAre("dropout_place/b.d"))
+      << "inside of a block";
 }
 
 TEST(SpecRules, BytesThatAreAllPositive) {

@@ -1,0 +1,55 @@
+// An augmentation that leaves too little of an image of 28 x 28 pixels.
+#include "gmock/gmock.h"
+#include "tests/support/insight_log.h"
+
+namespace traind::core {
+namespace {
+
+InsightLog With(const std::string& augmentation) {
+  InsightLog log(R"(
+    network { layers { name: "out" dense { units: 10 } } }
+    data { dataset: "images" preprocessing { standardize {} } )" +
+                 augmentation + " } optimizer { learning_rate: 0.1 } batch_size: 100 epochs: 1");
+  log.Data(log.Profile());
+  return log;
+}
+
+TEST(StrongAugmentation, CropsOfATenthAreWarnedOfBeforeTheJobStarts) {
+  const InsightLog log = With("augmentation { random_resized_crop { min_area: 0.05 max_area: 0.15 } }");
+  const v1::Finding finding = log.Find("strong_augmentation");
+  EXPECT_TRUE(finding.warned());
+  EXPECT_NEAR(finding.evidence().value(), 0.1, 1e-9);
+  const v1::Augmentation& mended = finding.fix().patch().data().augmentation(0);
+  EXPECT_TRUE(mended.has_random_resized_crop());
+  EXPECT_FALSE(mended.random_resized_crop().has_max_area()) << "as it is by default";
+}
+
+TEST(StrongAugmentation, CutoutOfMostOfTheImage) {
+  const v1::Finding finding = With("augmentation { cutout { size: 24 } }").Find("strong_augmentation");
+  EXPECT_NEAR(finding.evidence().value(), 1 - 24.0 * 24 / (28 * 28), 1e-9);
+  EXPECT_EQ(finding.fix().patch().data().augmentation(0).cutout().size(), 12u);
+}
+
+TEST(StrongAugmentation, UsualOnesAreNone) {
+  for (const char* usual : {"augmentation { random_resized_crop {} }", "augmentation { cutout { size: 14 } }",
+                            "augmentation { rotate { max_degrees: 45 } }", "augmentation { horizontal_flip {} }",
+                            "augmentation { random_resized_crop { max_area: 0.15 } probability: 0.5 }"}) {
+    EXPECT_EQ(With(usual).Find("strong_augmentation").rule(), "") << usual;
+  }
+}
+
+TEST(StrongAugmentation, OfTurnsOnlyARunThatDoesNotImproveIsWarned) {
+  const std::string turns = "augmentation { rotate { max_degrees: 180 } }";
+  InsightLog good = With(turns), bad = With(turns);
+  EXPECT_EQ(good.Find("strong_augmentation").severity(), v1::Finding::SEVERITY_INFO);
+  EXPECT_THAT(good.warnings, testing::IsEmpty());
+  good.Run(600, InsightLog::Falls, good.Report());
+  bad.Run(600, InsightLog::Stays, bad.Report());
+  EXPECT_EQ(good.Find("strong_augmentation").severity(), v1::Finding::SEVERITY_INFO);
+  const v1::Finding finding = bad.Find("strong_augmentation");
+  EXPECT_EQ(finding.severity(), v1::Finding::SEVERITY_WARNING);
+  EXPECT_EQ(finding.fix().patch().data().augmentation(0).rotate().max_degrees(), 45);
+}
+
+}  // namespace
+}  // namespace traind::core
