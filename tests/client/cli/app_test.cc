@@ -427,6 +427,8 @@ TEST_F(AppTest, EveryCommandHasHelpWithAnExample) {
                            "logs",
                            "findings",
                            "explain",
+                           "fix",
+                           "suspects",
                            "server",
                            "server log-level",
                            "storage",

@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""Trains each file of examples/ and each preset, as healthy jobs of some hundred steps, and lists what insight finds.
+
+    export TRAIND_BIN=build/release/bin PYTHONPATH=build/release/python
+    tests/insight/healthy_jobs.py [--report docs/insight.md] [--only NAME,NAME] [--steps 300]
+
+The presets are those that the package knows; one without settings below is tried with its defaults. Images are
+Debian's dataset-fashion-mnist, in colour and larger where a preset wants that. Exit code 1: something is CRITICAL, or a
+job did not end well.
+"""
+
+import argparse
+import gzip
+import pathlib
+import sys
+import time
+
+import numpy as np
+
+import traind
+from traind.testing import Server
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist")
+TRAIN, TEST = 6000, 1000
+BEGIN, END = "<!-- healthy: begin -->", "<!-- healthy: end -->"
+SGD = {"sgd": {"momentum": 0.9}, "learning_rate": 0.02}
+ADAM = {"adam": {}, "learning_rate": 0.001}
+# Small forms: the data that they read, and how they are usually trained.
+PRESETS = {
+    "mlp": ("fashion-mnist", {"width": 64}, ADAM),
+    "lenet": ("fashion-mnist", {}, ADAM),
+    "alexnet": ("colour-96", {"width": 12, "dense_width": 64}, ADAM),
+    "vgg16": ("colour-32", {"width": 8, "dense_width": 64, "batch_norm": True}, ADAM),
+    "googlenet": ("colour-64", {"width": 16, "batch_norm": True}, ADAM),
+    "resnet": ("colour-32", {"depth": 20, "width": 8}, SGD),
+    "wide_resnet": ("colour-32", {"depth": 10, "widen": 1}, SGD),
+    "densenet": ("colour-32", {"depth": 13, "growth": 6}, SGD),
+    "text_cnn": ("sentences", {"vocabulary": 200, "features": 16, "channels": 16}, ADAM),
+    "vit_tiny": ("colour-32", {"width": 48, "depth": 4}, {"adamw": {}, "learning_rate": 0.001}),
+}
+
+
+def fashion(split, count):
+    """Images [count, 1, 28, 28] and labels."""
+    pixels = gzip.open(FASHION / f"{split}-images-idx3-ubyte.gz").read(16 + 784 * count)[16:]
+    labels = gzip.open(FASHION / f"{split}-labels-idx1-ubyte.gz").read(8 + count)[8:]
+    return (
+        np.frombuffer(pixels, np.uint8).reshape(count, 1, 28, 28),
+        np.frombuffer(labels, np.uint8).astype(np.int64),
+    )
+
+
+def colour(images, side, seed):
+    """In a tint of each image's own, as large as is wanted."""
+    draw = np.random.default_rng(seed)
+    at = np.linspace(0, 27, side)
+    low, part = np.minimum(at.astype(int), 26), at - np.minimum(at.astype(int), 26)
+    rows = images[:, :, low] * (1 - part)[:, None] + images[:, :, low + 1] * part[:, None]
+    large = rows[..., low] * (1 - part) + rows[..., low + 1] * part
+    tint = draw.uniform(0.4, 1, (len(images), 3, 1, 1))
+    return (large * tint + draw.uniform(0, 20, (len(images), 3, 1, 1))).clip(0, 255).astype(np.uint8)
+
+
+def sentences(count, seed):
+    """24 tokens of 200, of which some are of the class's own words."""
+    draw = np.random.default_rng(seed)
+    labels = draw.integers(0, 10, count)
+    tokens = draw.integers(100, 200, (count, 24))
+    for position in range(0, 24, 4):
+        tokens[:, position] = labels * 10 + draw.integers(0, 10, count)
+    return tokens.astype(np.float32), labels
+
+
+def bring_data(client):
+    x, y = fashion("train", TRAIN)
+    x_test, y_test = fashion("t10k", TEST)
+    client.upload_dataset("fashion-mnist", x_train=x, y_train=y, x_test=x_test, y_test=y_test)
+    for side, train in ((32, TRAIN), (64, 2000), (96, 2000)):
+        client.upload_dataset(
+            f"colour-{side}",
+            x_train=colour(x[:train], side, 1),
+            y_train=y[:train],
+            x_test=colour(x_test[:500], side, 2),
+            y_test=y_test[:500],
+        )
+    (tokens, labels), (tokens_test, labels_test) = sentences(TRAIN, 3), sentences(500, 4)
+    client.upload_dataset("sentences", x_train=tokens, y_train=labels, x_test=tokens_test, y_test=labels_test)
+
+
+def jobs(steps):
+    """Names, and how to begin them."""
+    for file in sorted((ROOT / "examples").glob("*.textproto")):
+        whole = traind.JobSpec.from_file(file).proto
+        spec = type(whole).FromString(whole.SerializeToString())
+        # A lottery ticket trains once for each round. A warm-up is as long as such a job has one.
+        length = steps // 8 if spec.HasField("lottery_ticket") else steps
+        schedule = spec.optimizer.schedule
+        if schedule.warmup_steps > length // 10:
+            schedule.warmup_steps = length // 10
+
+        def submit(client, spec=spec, length=length):
+            return client.submit(spec, steps=length, batch_size=64, threads=1)
+
+        yield f"examples/{file.name}", submit
+    for name in sorted(vars(traind.presets)["__all__"]):
+        data, fields, optimizer = PRESETS.get(name, ("colour-32", {}, ADAM))
+        network = {"preset": {name: {"classes": 10, **fields}}}
+        preprocessing = [] if data == "sentences" else ["standardize"]
+
+        def begin(client, network=network, data=data, optimizer=optimizer, preprocessing=preprocessing):
+            return client.train(
+                network,
+                data,
+                steps=steps,
+                batch_size=32,
+                threads=1,
+                optimizer=optimizer,
+                preprocessing=preprocessing,
+            )
+
+        yield f"preset `{name}`", begin
+
+
+def row(client, name, begin):
+    """A row of the table, and whether all is well."""
+    started = time.monotonic()
+    try:
+        job = begin(client)
+        for event in job.watch(["finding"]):
+            pass
+        job.refresh()
+    except traind.TraindError as error:
+        return f"| {name} | | not run: {' '.join(str(error).split())[:200]} | | | |", False
+    found = {"info": [], "warning": [], "critical": []}
+    for one in job.findings(resolved=True):
+        found[one.severity].append(f"`{one.id}`" + (" (resolved)" if one.state == "resolved" else ""))
+    accuracy = job.checkpoints()[-1].evaluation_accuracy if job.state == "succeeded" else None
+    result = job.state if accuracy is None else f"{100 * accuracy:.1f} %"
+    print(f"{name}: {result} in {time.monotonic() - started:.0f} s, {found}", file=sys.stderr)
+    lists = " | ".join(", ".join(found[severity]) or "-" for severity in ("critical", "warning", "info"))
+    return f"| {name} | {job.step} | {result} | {lists} |", job.state == "succeeded" and not found["critical"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--report", help="replaces what stands between the marks of this file")
+    parser.add_argument("--only", default="", help="parts of names, separated by commas")
+    parser.add_argument("--steps", type=int, default=300)
+    options = parser.parse_args()
+    lines = ["| job | steps | accuracy | CRITICAL | WARNING | INFO |", "|---|---|---|---|---|---|"]
+    good = True
+    with Server() as client:
+        bring_data(client)
+        for name, begin in jobs(options.steps):
+            if options.only and not any(part in name for part in options.only.split(",")):
+                continue
+            line, well = row(client, name, begin)
+            lines.append(line)
+            good = good and well
+    text = "\n".join(lines) + "\n"
+    print(text)
+    if options.report:
+        path = pathlib.Path(options.report)
+        before, rest = path.read_text().split(BEGIN)
+        path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{rest.split(END)[1]}")
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
