@@ -3,13 +3,17 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "client/cli/dataset_view.h"
 #include "client/cli/interrupt.h"
 #include "client/cli/job_view.h"
+#include "client/cli/metrics_view.h"
 #include "client/cli/prediction_output.h"
 #include "client/cli/progress_bar.h"
 #include "client/cli/text.h"
@@ -38,6 +42,15 @@ int SayDetached(const Context& context, const std::string& name) {
   context.Note(absl::StrCat("detached: ", name, " goes on at the server\n  trainctl wait ", name,
                             "     wait for it again\n  trainctl cancel ", name, "   end it"));
   return kDetached;
+}
+
+// Of the classes that the model of this name was trained on; empty where that is not known, or there are none.
+std::vector<std::string> ClassNames(Client& client, const std::string& model) {
+  const std::vector<std::string> parts = absl::StrSplit(model, '/');
+  if (parts.size() < 2 || parts[0] != "jobs") return {};
+  const auto job = client.GetJob(absl::StrCat(parts[0], "/", parts[1]), v1::JOB_VIEW_SPEC);
+  if (!job.ok()) return {};
+  return {job->trained_on().class_names().begin(), job->trained_on().class_names().end()};
 }
 
 }  // namespace
@@ -160,6 +173,11 @@ int ShowResult(const Context& context, Client client, const v1::Operation& opera
       context.PrintJson(metrics);
     } else {
       context.out() << DescribeEvaluation(metrics) << "\n";
+      if (context.quiet) return kOk;
+      const std::vector<std::string> names = ClassNames(client, MetadataOf(operation).target());
+      for (const StyledLine& line : RenderMetrics(metrics, names, context.console.width)) {
+        context.out() << line.Render(context.console.width, context.color()) << "\n";
+      }
     }
     return kOk;
   }

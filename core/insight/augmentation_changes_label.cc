@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "core/base/kind.h"
 #include "core/insight/fixes.h"
 #include "core/insight/rule.h"
 
@@ -30,7 +31,9 @@ bool SpeaksOfCharacters(const std::string& dataset) {
   });
 }
 
-bool Mirrors(const v1::Augmentation& one) { return one.has_horizontal_flip() && one.probability() > 0; }
+bool Mirrors(const v1::Augmentation& one) {
+  return (one.has_horizontal_flip() || one.has_vertical_flip()) && one.probability() > 0;
+}
 bool TurnsFar(const v1::Augmentation& one) {
   return one.has_rotate() && one.probability() > 0 && one.rotate().max_degrees() > kMostTurn;
 }
@@ -44,7 +47,7 @@ void LookAtAugmentation(const v1::AugmentationChangesLabelRule&, const View& vie
   google::protobuf::RepeatedPtrField<v1::Augmentation> left;
   for (int i = 0; i < steps.size(); ++i) {
     if (Mirrors(steps[i])) {
-      changes.emplace_back("horizontal_flip");
+      changes.push_back(KindName(steps[i]));
       continue;
     }
     v1::Augmentation& kept = *left.Add();

@@ -1,9 +1,10 @@
-// A first loss far above ln C.
-#include <cmath>
+// A first loss far above that of classes which are all as likely: ln C for a cross-entropy.
 #include <memory>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/require.h"
+#include "core/insight/loss_of_answer.h"
 #include "core/insight/rule.h"
 
 namespace traind::core {
@@ -12,9 +13,12 @@ namespace {
 constexpr double kLarge = 2.5;  // Times the threshold.
 
 void LookAtFirstLoss(const v1::InitialLossRule& config, const View& view, std::vector<Sighting>& found) {
-  if (view.facts.continues || view.facts.classes < 2 || !LossHasSoftmax(view.facts)) return;
-  if (!view.history.first_loss().has_value()) return;
-  const double expected = std::log(static_cast<double>(view.facts.classes));
+  if (view.facts.continues || !view.history.first_loss().has_value()) return;
+  std::vector<int64_t> counts;
+  if (view.data != nullptr) counts.assign(view.data->class_counts().begin(), view.data->class_counts().end());
+  const auto of_none = LossOfNoAnswer(view.facts, counts);
+  if (!of_none.has_value() || *of_none <= 0) return;
+  const double expected = *of_none;
   const double ratio = *view.history.first_loss() / expected;
   if (ratio <= config.most_ratio()) return;
   // A few times as large it is gone after some steps.
@@ -22,7 +26,7 @@ void LookAtFirstLoss(const v1::InitialLossRule& config, const View& view, std::v
   Add(found, absl::StrCat("the first loss is ", *view.history.first_loss(), ", and that of ", view.facts.classes,
                           " classes that are all as likely is ", expected))
       .Weighs(mild ? Weight::kMild : Weight::kUsual)
-      .Measured("first loss / ln(classes)", ratio, v1::Evidence::RELATION_ABOVE, config.most_ratio())
+      .Measured("first loss / that of equal classes", ratio, v1::Evidence::RELATION_ABOVE, config.most_ratio())
       .Words("normalize the data, and let the last layer start with smaller weights");
 }
 

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/kind.h"
+#include "core/insight/loss_of_answer.h"
 #include "core/insight/rule.h"
 
 namespace traind::core {
@@ -13,9 +14,16 @@ bool IsSigmoid(const Node& node) { return node.activation_kind == "sigmoid" || n
 
 void LookAtLogits(const v1::SoftmaxBeforeCrossEntropyRule&, const View& view, std::vector<Sighting>& found) {
   const Node& output = view.facts.graph->output();
-  if (!LossHasSoftmax(view.facts)) return;
+  const auto meaning = MeaningOfOutputs(view.facts);
+  if (meaning != OutputMeaning::kLogits && meaning != OutputMeaning::kLogOdds) return;
   const std::string loss = KindName(view.facts.spec->loss());
-  if (TraitsOf(output).makes_probabilities) {
+  if (meaning == OutputMeaning::kLogOdds && (IsSigmoid(output) || TraitsOf(output).makes_probabilities)) {
+    Add(found, absl::StrCat(loss,
+                            " has a sigmoid of its own and wants the logits: of numbers between 0 and 1 it makes "
+                            "probabilities between 0.5 and 0.73"))
+        .At(output)
+        .Words(IsSigmoid(output) && output.kind != "sigmoid" ? "leave the activation out" : "leave the layer out");
+  } else if (TraitsOf(output).makes_probabilities) {
     Add(found, absl::StrCat(loss, " has a softmax of its own and wants the logits"))
         .At(output)
         .Words("leave the layer out");

@@ -48,6 +48,7 @@ class ImageAugmentation : public Augmentation {
     ImageView image;
     ImageView spare;
     Resampler resampler;
+    std::vector<float> row;  // Room for one of the widest image.
 
     // Makes `spare` an image like `image`, but of this size.
     void ShapeSpare(int64_t height, int64_t width) { spare = {image.type, image.channels, height, width, spare.data}; }

@@ -1,8 +1,10 @@
 // What every penalty is (slide 69). All of the lecture's are sums over single weights of l1 |w| + l2 w^2, which is what
-// the optimizer's pass applies; one kind is one .cc file in core/regularizers. Immutable; thread-safe.
+// the optimizer's pass applies; max_norm is a constraint on rows of weights, which core/train/max_norm.h applies
+// after it. One kind is one .cc file in core/regularizers. Immutable; thread-safe.
 #pragma once
 
 #include <array>
+#include <limits>
 
 #include "core/base/registry.h"
 #include "traind/v1/regularizer.pb.h"
@@ -10,8 +12,9 @@
 namespace traind::core {
 
 struct PenaltyStrength {
-  double l1 = 0;  // The term l1 * sum |w|, gradient l1 * sign(w).
-  double l2 = 0;  // The term l2 * sum w^2, gradient 2 * l2 * w.
+  double l1 = 0;                                              // The term l1 * sum |w|, gradient l1 * sign(w).
+  double l2 = 0;                                              // The term l2 * sum w^2, gradient 2 * l2 * w.
+  double max_norm = std::numeric_limits<double>::infinity();  // Of a row of weights: a constraint, no term.
 };
 
 // A strength for each v1::ParameterGroup, by its number.
@@ -21,6 +24,8 @@ class Regularizer {
  public:
   virtual ~Regularizer() = default;
   virtual PenaltyStrength strength() const = 0;
+  // Whether it is for rows of weights only, and for no other group.
+  virtual bool of_rows() const { return false; }
 };
 
 }  // namespace traind::core

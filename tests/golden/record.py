@@ -7,7 +7,8 @@ Each case is stated twice below: as a job in traind's text format and as a PyTor
 weights and read the same batches in the same order for 20 steps; the program computes in float64, so what differs in
 the test is traind's own rounding. Written to tests/golden/data:
 
-    features.npz, images.npz, regression.npz, mixed.npz   the examples and labels, imported by the test as a user would
+    features.npz, images.npz, regression.npz, mixed.npz, binary.npz, many.npz, counts.npz
+                                               the examples and labels, imported by the test as a user would
     CASE.textproto                             the job
     CASE.safetensors                           initial.* and final.* tensors under traind's names, and for each step
                                                loss, penalty, gradient_norm, learning_rate
@@ -28,8 +29,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+import record_losses
 import record_networks
 import record_norms
+import record_training
 
 DATA = pathlib.Path(__file__).resolve().parent / "data"
 STEPS, BATCH = 20, 8
@@ -292,10 +295,15 @@ def warm_cosine(warmup, final):
 
 class Case:
     def __init__(self, name, layers, net, optimizer_text, optimizer, dataset="features", loss=F.cross_entropy, extra="",
-                 penalty=None, factor=lambda t: 1.0, clip=None, batch=BATCH):
+                 penalty=None, factor=lambda t: 1.0, clip=None, batch=BATCH, minibatch=None, clip_value=None,
+                 scheduler=None, evaluate_every=None, average=None, average_at=None, data=""):
         self.name, self.layers, self.net, self.dataset = name, layers, net.double(), dataset
         self.optimizer_text, self.optimizer, self.extra = optimizer_text, optimizer, extra
         self.loss, self.penalty, self.factor, self.clip, self.batch = loss, penalty, factor, clip, batch
+        self.minibatch = minibatch or batch  # Of the job, which may accumulate several to one batch.
+        self.clip_value, self.data = clip_value, data
+        self.scheduler, self.evaluate_every = scheduler, evaluate_every  # PyTorch's; one by evaluation looks so often.
+        self.average, self.average_at = average, average_at  # A model of averaged weights, and after which steps.
 
 
 SGD_TEXT, SGD = "sgd { momentum: 0.9 } learning_rate: 0.05", sgd(0.05, momentum=0.9)
@@ -372,6 +380,8 @@ def cases():
                coupled(lambda groups: torch.optim.Adam(groups, lr=0.01), 0.1))
     yield Case("pool_ceil", CEIL_LAYERS, ceil_pools(), SGD_TEXT, SGD, dataset="images")
 
+    yield from record_training.cases(sys.modules[__name__])
+
 
 # --- a run, and its files -------------------------------------------------------------------------------------------
 def tensors_of(net, prefix):
@@ -405,12 +415,15 @@ def run(case):
     per_epoch = math.ceil(len(x) / case.batch)  # The last minibatch of an epoch may be smaller.
     optimizer = case.optimizer(case.net)
     base = [group["lr"] for group in optimizer.param_groups]
+    scheduler = case.scheduler(optimizer) if case.scheduler else None
+    average = case.average(case.net) if case.average else None
     series = {"loss": [], "penalty": [], "gradient_norm": [], "learning_rate": []}
     case.net.train()
     for t in range(STEPS):
         first = t % per_epoch * case.batch
-        for group, lr in zip(optimizer.param_groups, base):
-            group["lr"] = lr * case.factor(t)
+        if scheduler is None:
+            for group, lr in zip(optimizer.param_groups, base):
+                group["lr"] = lr * case.factor(t)
         lr = optimizer.param_groups[0]["lr"]
         optimizer.zero_grad()
         loss = case.loss(case.net(x[first:first + case.batch]), y[first:first + case.batch])
@@ -419,21 +432,30 @@ def run(case):
         norm = torch.stack([p.grad.norm() for p in case.net.parameters()]).norm()
         if case.clip:
             nn.utils.clip_grad_norm_(case.net.parameters(), case.clip)
+        if case.clip_value:
+            nn.utils.clip_grad_value_(case.net.parameters(), case.clip_value)
         decayed, decay = getattr(optimizer, "decoupled", ((), 0.0))
         with torch.no_grad():
             for w in decayed:
                 w.mul_(1 - lr * decay)
         optimizer.step()
+        if average is not None and case.average_at(t + 1):
+            average.update_parameters(case.net)
+        if case.evaluate_every is None and scheduler is not None:
+            scheduler.step()
+        elif scheduler is not None and (t + 1) % case.evaluate_every == 0:
+            with torch.no_grad():
+                scheduler.step(case.loss(case.net(x), y).item())
         for key, value in zip(series, (loss.item(), penalty.item(), norm.item(), lr)):
             series[key].append(value)
-    record.update(tensors_of(case.net, "final."))
+    record.update(tensors_of(case.net if average is None else average.module, "final."))
     record.update({key: torch.tensor(values) for key, values in series.items()})
     write_safetensors(DATA / f"{case.name}.safetensors", record)
     preprocessing = " preprocessing { scale {} }" if case.dataset == "images" else ""
     (DATA / f"{case.name}.textproto").write_text(
-        f"# Written by record.py.\nnetwork {{\n{case.layers}}}\ndata {{ dataset: \"{case.dataset}\"{preprocessing} }}\n"
+        f"# Written by record.py.\nnetwork {{\n{case.layers}}}\ndata {{ dataset: \"{case.dataset}\"{case.data}{preprocessing} }}\n"
         f"{case.extra + chr(10) if case.extra else ''}optimizer {{ {case.optimizer_text} }}\n"
-        f"batch_size: {case.batch}\nsteps: {STEPS}\nsampling: SEQUENTIAL\nconvolution_algorithm: DIRECT\n"
+        f"batch_size: {case.minibatch}\nsteps: {STEPS}\nsampling: SEQUENTIAL\nconvolution_algorithm: DIRECT\n"
         f"metrics_every_steps: 1\n")
     print(f"{case.name:28} loss {series['loss'][0]:.4f} -> {series['loss'][-1]:.4f}")
 
@@ -451,6 +473,7 @@ def main():
         if not wanted or case.name in wanted:
             run(case)
     record_networks.run_all(sys.modules[__name__], wanted)
+    record_losses.run_all(sys.modules[__name__], wanted)
 
 
 if __name__ == "__main__":

@@ -128,6 +128,7 @@ absl::StatusOr<Augmenter::Workspace> Augmenter::Workspace::For(const Augmenter& 
     }
   }
   const Shape& largest = augmenter.largest_;
+  workspace.images_.row.resize(static_cast<size_t>(largest[2]));
   workspace.images_.resampler.Reserve(largest[1], largest[2], largest[1], largest[2]);
   return workspace;
 }

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "core/base/vectorize.h"
+#include "core/data/augmentation/colour.h"
 #include "core/kinds/augmentation.h"
 
 namespace traind::core {
@@ -76,6 +77,18 @@ TRAIND_VECTORIZED void MapColours(T* __restrict red, T* __restrict green, T* __r
   }
 }
 
+double MeanGrey(const ImageView& image) {
+  double mean = 0;
+  WithPixelType(image.type, [&](auto pixel) {
+    const auto* x = image.pixels<decltype(pixel)>();
+    for (int64_t c = 0; c < image.channels; ++c) {
+      const double weight = image.channels == 1 ? 1 : kGrey[static_cast<size_t>(c)];
+      mean += weight * Sum(x + c * image.plane(), image.plane()) / static_cast<double>(image.plane());
+    }
+  });
+  return mean;
+}
+
 class ColorJitterAugmentation final : public ImageAugmentation {
  public:
   explicit ColorJitterAugmentation(const v1::ColorJitter& config) : config_(config) {}
@@ -100,39 +113,10 @@ class ColorJitterAugmentation final : public ImageAugmentation {
     const double brightness = factor(config_.brightness());
     const double saturation = factor(config_.saturation());
     const double hue = draw.Uniform(-config_.hue(), config_.hue());
-    const double offset = config_.contrast() > 0 ? (1 - contrast) * MeanGrey(work.image) * brightness : 0;
-    WithPixelType(work.image.type, [&](auto pixel) {
-      using T = decltype(pixel);
-      T* x = work.image.pixels<T>();
-      const int64_t n = work.image.plane();
-      if (work.image.channels == 1) {
-        MapGrey(x, static_cast<float>(contrast * brightness), static_cast<float>(offset), n);
-        return;
-      }
-      // Grey stays grey under saturation and hue, and so does the offset.
-      const Matrix colour = Product(TurnHue(hue), Saturate(saturation));
-      ColourMap map;
-      for (int i = 0; i < 3; ++i) {
-        for (int j = 0; j < 3; ++j) map.m[i][j] = static_cast<float>(contrast * brightness * colour[i][j]);
-        map.offset[i] = static_cast<float>(offset);
-      }
-      MapColours(x, x + n, x + 2 * n, map, n);
-    });
+    ChangeColour(work.image, {.contrast = contrast, .brightness = brightness, .saturation = saturation, .hue = hue});
   }
 
  private:
-  static double MeanGrey(const ImageView& image) {
-    double mean = 0;
-    WithPixelType(image.type, [&](auto pixel) {
-      const auto* x = image.pixels<decltype(pixel)>();
-      for (int64_t c = 0; c < image.channels; ++c) {
-        const double weight = image.channels == 1 ? 1 : kGrey[static_cast<size_t>(c)];
-        mean += weight * Sum(x + c * image.plane(), image.plane()) / static_cast<double>(image.plane());
-      }
-    });
-    return mean;
-  }
-
   const v1::ColorJitter config_;
 };
 
@@ -153,4 +137,27 @@ const Registered<Augmentation, v1::ColorJitter> kColorJitter(
     });
 
 }  // namespace
+
+void ChangeColour(const ImageView& image, const ColourChange& change) {
+  const double scale = change.contrast * change.brightness;
+  const double offset = change.contrast != 1 ? (1 - change.contrast) * MeanGrey(image) * change.brightness : 0;
+  WithPixelType(image.type, [&](auto pixel) {
+    using T = decltype(pixel);
+    T* x = image.pixels<T>();
+    const int64_t n = image.plane();
+    if (image.channels == 1) {
+      MapGrey(x, static_cast<float>(scale), static_cast<float>(offset), n);
+      return;
+    }
+    // Grey stays grey under saturation and hue, and so does the offset.
+    const Matrix colour = Product(TurnHue(change.hue), Saturate(change.saturation));
+    ColourMap map;
+    for (int i = 0; i < 3; ++i) {
+      for (int j = 0; j < 3; ++j) map.m[i][j] = static_cast<float>(scale * colour[i][j]);
+      map.offset[i] = static_cast<float>(offset);
+    }
+    MapColours(x, x + n, x + 2 * n, map, n);
+  });
+}
+
 }  // namespace traind::core

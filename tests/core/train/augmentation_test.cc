@@ -49,6 +49,23 @@ constexpr char kEverything[] = R"(
       augmentation { cutmix {} probability: 0.5 }
     } )";
 
+// The kinds that came later.
+constexpr char kMore[] = R"(
+    data {
+      dataset: "colours" preprocessing { standardize { grouping: GROUPING_PER_CHANNEL } }
+      augmentation { vertical_flip {} }
+      augmentation { gaussian_blur {} }
+      augmentation { gaussian_noise {} }
+      augmentation { one_of {
+        choices { cutout { size: 3 } } choices { rotate { max_degrees: 20 } } choices { pca_lighting {} }
+        weights: [2, 1, 1]
+      } }
+      augmentation { rand_augment {} }
+      augmentation { trivial_augment {} probability: 0.5 }
+      augmentation { random_erasing {} }
+      augmentation { one_of { choices { mixup {} } choices { cutmix {} } } probability: 0.7 }
+    } )";
+
 // The network's input is neither what is stored nor what the crop leaves.
 constexpr char kAxes[] = R"(
     data {
@@ -106,6 +123,12 @@ TEST_P(AugmentedTraining, ResumeIsExact) {
   TrainInParts(halves, disturbed, {3, 10, 0});
   EXPECT_EQ(Weights(whole), Weights(halves));
   EXPECT_EQ(undisturbed.Bytes(), disturbed.Bytes());
+  const TrainRequest more = Request("more", kMore), parts = Request("parts", kMore);
+  Recorder at_once, in_parts;
+  ASSERT_TRUE(Train(more, at_once, at_once.stop).ok());
+  TrainInParts(parts, in_parts, {3, 10, 0});
+  EXPECT_EQ(Weights(more), Weights(parts));
+  EXPECT_EQ(at_once.Bytes(), in_parts.Bytes());
   for (const v1::Event& event : undisturbed.Of(v1::Event::kTrain)) {
     EXPECT_GE(event.train().accuracy(), 0);
     EXPECT_LE(event.train().accuracy(), 1);

@@ -1,0 +1,56 @@
+#include "core/job/class_balance.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <new>
+
+#include "absl/strings/str_cat.h"
+#include "core/base/kind.h"
+#include "core/base/listing.h"
+#include "core/data/dataset_dir.h"
+
+namespace traind::core {
+
+v1::ClassWeights* ClassWeightsOf(v1::Loss& loss) {
+  const auto* kind = KindField(loss);
+  if (kind == nullptr) return nullptr;
+  google::protobuf::Message& config = *loss.GetReflection()->MutableMessage(&loss, kind);
+  const auto* field = config.GetDescriptor()->FindFieldByName("class_weights");
+  if (field == nullptr || field->message_type() != v1::ClassWeights::descriptor()) return nullptr;
+  if (!config.GetReflection()->HasField(config, field)) return nullptr;
+  return static_cast<v1::ClassWeights*>(config.GetReflection()->MutableMessage(&config, field));
+}
+
+absl::Status BalanceClasses(const std::string& dir, const v1::Dataset& dataset, v1::JobSpec& spec,
+                            std::vector<std::string>& warnings) {
+  v1::ClassWeights* weights = ClassWeightsOf(*spec.mutable_loss());
+  if (weights == nullptr || !weights->balanced()) return absl::OkStatus();
+  constexpr size_t kListed = 10;
+  try {
+    auto split = OpenSplit(dir, spec.data().train_split());
+    if (!split.ok()) return split.status();
+    split->TakeSample(spec.data().max_train_examples());
+    std::vector<int64_t> counts(static_cast<size_t>(dataset.num_classes()));
+    for (const int32_t label : split->labels()) ++counts[static_cast<size_t>(label)];
+    const auto present =
+        static_cast<double>(counts.size()) - static_cast<double>(std::count(counts.begin(), counts.end(), 0));
+    std::vector<std::string> absent;
+    weights->clear_balanced();
+    for (size_t c = 0; c < counts.size(); ++c) {
+      const bool any = counts[c] > 0;
+      weights->add_weights(any ? static_cast<double>(split->size()) / (present * static_cast<double>(counts[c])) : 1);
+      if (any) continue;
+      const auto names = static_cast<size_t>(dataset.class_names_size());
+      absent.push_back(c < names ? dataset.class_names(static_cast<int>(c)) : absl::StrCat(c));
+    }
+    if (!absent.empty()) {
+      warnings.push_back(absl::StrCat("class_weights: the weight is 1 for classes without a training example: ",
+                                      Listing(absent, kListed)));
+    }
+    return absl::OkStatus();
+  } catch (const std::bad_alloc&) {
+    return absl::ResourceExhaustedError("no memory to count the examples of the classes");
+  }
+}
+
+}  // namespace traind::core
