@@ -32,6 +32,7 @@ std::vector<v1::Layer> PresetLayers(v1::Network& network, const Shape* input, co
   }
   const auto preset = Registry<Preset>::Get().Create(*network.mutable_preset(), errors.At("preset"));
   if (preset == nullptr) return {};
+  if (input != nullptr) preset->Check(*input, AtKind(network.preset(), errors.At("preset")));
   return preset->Layers(input ? std::optional<Shape>(*input) : std::nullopt);
 }
 

@@ -32,7 +32,7 @@ bool IsName(std::string_view name) {
 void AssignGroups(std::vector<ParameterSpec>& parameters) {
   const bool weights = std::any_of(parameters.begin(), parameters.end(), [](const auto& p) { return p.penalized; });
   for (ParameterSpec& parameter : parameters) {
-    const bool bias = weights && parameter.name == "bias";
+    const bool bias = weights && absl::EndsWith(parameter.name, "bias");
     parameter.group = parameter.penalized ? v1::PARAMETER_GROUP_WEIGHTS
                       : bias              ? v1::PARAMETER_GROUP_BIASES
                                           : v1::PARAMETER_GROUP_NORMALIZATION;
@@ -43,6 +43,9 @@ void AssignGroups(std::vector<ParameterSpec>& parameters) {
 bool InferNode(const v1::Layer& layer, const FieldErrors& errors, Node& node) {
   const int before = errors.count();
   if (node.layer) {
+    if (node.layer->traits().reads_examples && node.inputs != std::vector<int>{Node::kNetworkInput}) {
+      errors.At("inputs").Add("must be \"input\": this layer reads the examples as the dataset has them");
+    }
     LayerShape shape = node.layer->Infer(node.input_shapes, AtKind(layer, errors));
     node.pre_activation = std::move(shape.output);
     node.parameters = std::move(shape.parameters);
@@ -264,6 +267,14 @@ int GraphBuilder::AddPlain(v1::Layer& layer, const FieldErrors& errors, const st
   }
   node.inputs = inputs;
   if (!InferNode(layer, errors, node)) return kUnknown;
+  // A parameter "out_proj.weight" would have the name of a layer's "weight" that is called "<name>.out_proj".
+  std::string part;
+  for (const ParameterSpec& parameter : node.parameters) {
+    const std::string own = parameter.name.substr(0, std::min(parameter.name.rfind('.'), parameter.name.size()));
+    if (own == parameter.name || own == part) continue;
+    part = own;
+    if (!TakeName(absl::StrCat(node.name, ".", part), errors.At("name"))) return kUnknown;
+  }
 
   v1::Layer& plain = *expanded_.Add();
   plain = layer;

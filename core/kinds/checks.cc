@@ -1,9 +1,15 @@
 #include "core/kinds/checks.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "core/kinds/initializer.h"
 
 namespace traind::core {
+namespace {
+
+constexpr absl::string_view kMakesSequences = "; to_sequence makes one of images and features, embedding of token ids";
+
+}  // namespace
 
 const Shape* SingleInput(absl::Span<const Shape> inputs, const FieldErrors& errors) {
   if (inputs.size() == 1) return &inputs[0];
@@ -15,6 +21,21 @@ const Shape* SingleImage(absl::Span<const Shape> inputs, const FieldErrors& erro
   const Shape* input = SingleInput(inputs, errors);
   if (input == nullptr || input->size() == 3) return input;
   errors.Add(absl::StrCat("needs an input of [channels, height, width], not ", ToString(*input)));
+  return nullptr;
+}
+
+const Shape* SingleSequence(absl::Span<const Shape> inputs, const FieldErrors& errors) {
+  const Shape* input = SingleInput(inputs, errors);
+  if (input == nullptr || input->size() == 2) return input;
+  errors.Add(absl::StrCat("needs a sequence, [features, length], not ", ToString(*input), kMakesSequences));
+  return nullptr;
+}
+
+const Shape* SinglePositions(absl::Span<const Shape> inputs, const FieldErrors& errors) {
+  const Shape* input = SingleInput(inputs, errors);
+  if (input == nullptr || input->size() >= 2) return input;
+  errors.Add(absl::StrCat("needs positions, [features, length] or [channels, height, width], not ", ToString(*input),
+                          kMakesSequences));
   return nullptr;
 }
 

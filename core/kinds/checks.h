@@ -19,6 +19,12 @@ const Shape* SingleInput(absl::Span<const Shape> inputs, const FieldErrors& erro
 // The same for a layer that works on images: the shape is [channels, height, width].
 const Shape* SingleImage(absl::Span<const Shape> inputs, const FieldErrors& errors);
 
+// The same for a layer that works on sequences: the shape is [features, length].
+const Shape* SingleSequence(absl::Span<const Shape> inputs, const FieldErrors& errors);
+
+// The same for a layer that works on positions: an image or a sequence.
+const Shape* SinglePositions(absl::Span<const Shape> inputs, const FieldErrors& errors);
+
 // False, with a violation, when there is one input or none.
 bool SeveralInputs(absl::Span<const Shape> inputs, const FieldErrors& errors);
 

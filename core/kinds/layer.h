@@ -63,6 +63,8 @@ struct LayerTraits {
   bool normalizes_over_batch = false;
   // The channels of the output are the probabilities of a softmax.
   bool makes_probabilities = false;
+  // Reads the network's input as the dataset has it (Planner::ExactInput), and no other layer.
+  bool reads_examples = false;
   // Sets single values of the output to zero at random.
   bool drops_values = false;
   // The field of the config with the initializer of a weight to which the output is proportional, the bias left out.

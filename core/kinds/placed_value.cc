@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "core/kinds/values.h"
 #include "core/onednn/desc.h"
 #include "core/onednn/onednn.h"
 
@@ -11,9 +12,7 @@ namespace {
 Value Plain(Planner& planner, int i) {
   const Shape& shape = planner.InputShape(i);
   if (shape.size() == 1) return planner.Flat(planner.Input(i));
-  onednn::Dims dims = {planner.batch()};
-  dims.insert(dims.end(), shape.begin(), shape.end());
-  return planner.In(planner.Input(i), onednn::Plain(dims, planner.compute_type()));
+  return planner.In(planner.Input(i), onednn::Plain(ValueDims(planner.batch(), shape), planner.compute_type()));
 }
 
 PlacedValue Place(Planner& planner, int i, Value value) {

@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "core/onednn/onednn.h"
 #include "core/tensor/tensor.h"
@@ -42,6 +43,8 @@ class Frame {
   // The number of the plan's first example in the whole minibatch, which several plans may share. Example n of the plan
   // draws as number first_example() + n, so the shares change no draw.
   uint32_t first_example() const { return first_example_; }
+  // Ends the run with this error, the first of them: for what only the data show. Not from several threads at once.
+  void Fail(absl::Status status) const { failure_.Update(std::move(status)); }
 
  private:
   friend class Plan;
@@ -49,6 +52,7 @@ class Frame {
   std::vector<void*> pointers_;  // By Value::id; null for values that were never needed.
   uint64_t step_ = 0;
   uint32_t first_example_ = 0;
+  mutable absl::Status failure_;
 };
 
 // A loop of our own. Runs once each step, allocates nothing, and splits its work with ParallelFor.
@@ -79,6 +83,8 @@ class Planner {
   // --- Values of the forward computation.
   virtual int num_inputs() const = 0;
   virtual Value Input(int i = 0) const = 0;
+  // The network's input in float32, whatever the compute type: the numbers of the dataset.
+  virtual Value ExactInput() = 0;
   // Shape of one example as the graph has it. Desc() of a flattened image keeps four dimensions: dense layers use them,
   // others ask for Flat().
   virtual const Shape& InputShape(int i = 0) const = 0;

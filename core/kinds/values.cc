@@ -3,6 +3,7 @@
 #include "core/base/bfloat16.h"
 #include "core/base/parallel.h"
 #include "core/base/vectorize.h"
+#include "core/onednn/desc.h"
 
 namespace traind::core {
 namespace {
@@ -24,6 +25,33 @@ void ScaleAll(const Layout& layout, const void* x, float scale, void* y) {
 Value ChannelsInput(Planner& planner, int i) {
   const Value input = planner.Input(i);
   return planner.InputShape(i).size() == 1 ? planner.Flat(input) : input;
+}
+
+Shape ImageOf(const Shape& shape) { return shape.size() == 2 ? Shape{shape[0], 1, shape[1]} : shape; }
+
+dnnl::memory::dims ValueDims(int64_t batch, const Shape& shape) {
+  const Shape image = ImageOf(shape);
+  dnnl::memory::dims dims = {batch};
+  dims.insert(dims.end(), image.begin(), image.end());
+  return dims;
+}
+
+Value RowsOf(Planner& planner, Value value) {
+  const dnnl::memory::dims dims = onednn::DimsOf(planner.Desc(value));
+  const dnnl::memory::data_type type = planner.compute_type();
+  const Value last = planner.In(value, {dims, type, dnnl::memory::format_tag::nhwc});
+  return planner.View(last, onednn::Plain({dims[0] * dims[2] * dims[3], dims[1]}, type));
+}
+
+Value FromRows(Planner& planner, Value rows, const Shape& shape) {
+  return planner.View(
+      rows, {ValueDims(planner.batch(), shape), onednn::TypeOf(planner.Desc(rows)), dnnl::memory::format_tag::nhwc});
+}
+
+Value GradientRows(Planner& planner, const Shape& output) {
+  const dnnl::memory::desc desc(ValueDims(planner.batch(), output), planner.compute_type(),
+                                dnnl::memory::format_tag::nhwc);
+  return RowsOf(planner, GradientAs(planner, desc));
 }
 
 Value GradientAs(Planner& planner, const dnnl::memory::desc& wanted) {

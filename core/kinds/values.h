@@ -12,6 +12,21 @@ namespace traind::core {
 // The i-th input as a tensor of channels: [n, c, h, w] as it comes, or [n, features].
 Value ChannelsInput(Planner& planner, int i = 0);
 
+// A sequence [features, length] as an image of one row; images as they are.
+Shape ImageOf(const Shape& shape);
+
+// Of a value: [batch, features], [batch, channels, height, width]; of a sequence [batch, features, 1, length], as an
+// image of one row.
+dnnl::memory::dims ValueDims(int64_t batch, const Shape& shape);
+
+// The value [n, c, h, w] as rows [n * h * w, c], one for each position, row-major: the memory of channels-last. The
+// second one is the way back, a view.
+Value RowsOf(Planner& planner, Value value);
+Value FromRows(Planner& planner, Value rows, const Shape& shape);
+
+// The gradient of the layer's output, an image or a sequence, as rows.
+Value GradientRows(Planner& planner, const Shape& output);
+
 // The gradient of the layer's output with the dimensions and in the layout of `wanted`.
 Value GradientAs(Planner& planner, const dnnl::memory::desc& wanted);
 

@@ -118,8 +118,7 @@ class ConcatLayer : public Layer {
     const auto like = std::max_element(inputs.begin(), inputs.end(), [&](const Channels& a, const Channels& b) {
       return IsBlocked(planner, a) < IsBlocked(planner, b);
     });
-    Dims dims = {planner.batch()};
-    dims.insert(dims.end(), planner.OutputShape().begin(), planner.OutputShape().end());
+    const Dims dims = ValueDims(planner.batch(), planner.OutputShape());
     const dnnl::memory::desc desc = InFormatOf(planner.Desc(like->value), dims, planner.compute_type());
     const Channels output{.value = planner.New(desc), .layout = *Layout::Of(desc)};
     planner.Run("concat", reads, {output.value}, [inputs, output](const Frame& frame) {

@@ -1,6 +1,6 @@
 // Layer normalization (Ba, Kiros & Hinton 2016): y_i = weight_i (x_i - mean) / sqrt(var + epsilon) + bias_i over all
-// values i of an example; mean and (biased) variance are the example's. With d_i = dy_i weight_i, z = (x - mean) r and
-// r = 1 / sqrt(var + epsilon) the gradients are
+// values i of an example; mean and (biased) variance are the example's. Over positions, each of them is an example.
+// With d_i = dy_i weight_i, z = (x - mean) r and r = 1 / sqrt(var + epsilon) the gradients are
 //   dx_i = r (d_i - mean(d) - z_i mean(d z)),   dweight_i = sum over examples of dy_i z_i,   dbias_i = that of dy_i.
 // Weight and bias lie in memory as an example does, in whatever layout it comes, so all loops run over contiguous
 // values.
@@ -159,7 +159,8 @@ class LayerNormLayer : public Layer {
     const Shape* input = SingleInput(inputs, errors);
     if (input == nullptr) return shape;
     shape.output = *input;
-    AddScaleAndShift(config_, *input, shape);
+    if (config_.per_position() && SinglePositions(inputs, errors) == nullptr) return shape;
+    AddScaleAndShift(config_, config_.per_position() ? Shape{(*input)[0]} : *input, shape);
     shape.forward_flops = CheckedFlops(Elements(*input), 2, 2, errors);  // Two sums; less the mean, scale and shift.
     return shape;
   }
@@ -168,7 +169,7 @@ class LayerNormLayer : public Layer {
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     LayerNormValues v;
-    v.x = PlacedInput(planner);
+    v.x = config_.per_position() ? Rows(planner) : PlacedInput(planner);
     v.epsilon = config_.epsilon();
     const bool bf16 = v.x.layout.type == Type::bf16;
     const dnnl::memory::desc desc = planner.Desc(v.x.value);
@@ -177,32 +178,39 @@ class LayerNormLayer : public Layer {
     const dnnl::memory::desc parameter = InFormatOf(desc, dims, Type::f32);
     v.weight = planner.Parameter("weight", parameter);
     v.bias = planner.Parameter("bias", parameter);
-    v.saved = planner.New(onednn::Plain({planner.batch(), 2}, Type::f32));
+    v.saved = planner.New(onednn::Plain({v.x.layout.batch, 2}, Type::f32));
     v.y = planner.New(desc);
     planner.Run("layer norm", {v.x.value, v.weight, v.bias}, {v.saved, v.y},
                 [=](const Frame& frame) { bf16 ? RunForward<Bfloat16>(frame, v) : RunForward<float>(frame, v); });
-    planner.SetOutput(v.y);
+    const bool rows = config_.per_position();
+    const Shape shape = planner.OutputShape();
+    planner.SetOutput(rows ? FromRows(planner, v.y, shape) : v.y);
     if (!planner.training()) return BackwardPlan();
     return BackwardPlan([=](Planner& back) {
       LayerNormValues b = v;
-      b.dy = GradientAs(back, desc);
+      b.dy = rows ? GradientRows(back, shape) : GradientAs(back, desc);
       b.dweight = back.ParameterGradient("weight", parameter);
       b.dbias = back.ParameterGradient("bias", parameter);
       std::vector<Value> writes = {b.dweight, b.dbias};
       if (back.NeedsInputGradient()) writes.push_back(b.dx = back.New(desc));
       back.Run("layer norm gradient", {b.x.value, b.weight, b.saved, b.dy}, writes,
                [=](const Frame& frame) { bf16 ? RunBackward<Bfloat16>(frame, b) : RunBackward<float>(frame, b); });
-      if (b.dx.valid()) GiveInputGradient(back, 0, b.dx);
+      if (b.dx.valid()) GiveInputGradient(back, 0, rows ? FromRows(back, b.dx, shape) : b.dx);
       return absl::OkStatus();
     });
   }
 
  private:
+  static PlacedValue Rows(Planner& planner) {
+    const Value rows = RowsOf(planner, planner.Input());
+    return {.value = rows, .layout = *Layout::Of(planner.Desc(rows))};
+  }
+
   const v1::LayerNorm config_;
 };
 
 const Registered<Layer, v1::LayerNorm> kLayerNorm(
-    "Normalizes each example over all its values, then scales and shifts each value.",
+    "Normalizes each example over all its values, or each position over its channels, then scales and shifts.",
     [](v1::LayerNorm& config, const FieldErrors& errors) -> std::unique_ptr<Layer> {
       const int before = errors.count();
       ResolveNormalization(config, errors);

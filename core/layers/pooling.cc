@@ -99,7 +99,7 @@ absl::StatusOr<BackwardPlan> PoolingLayer::Plan(Planner& planner) const { return
 
 absl::StatusOr<BackwardPlan> PlanPooling(Planner& planner, onednn::PoolingOptions::Kind kind, const Window& window) {
   const Value source = planner.Input();
-  const Shape& input = planner.InputShape();
+  const Shape input = ImageOf(planner.InputShape());
   const PlacedWindow placed = window.Place(input);
   const auto dims = [](const std::array<int64_t, 2>& pair) { return onednn::Dims(pair.begin(), pair.end()); };
   onednn::PoolingOptions options{

@@ -1,5 +1,5 @@
-// What dense, conv2d and drop_connect share: each has a weight, perhaps a bias, and primitives with the same arguments.
-// An `Op` is a onednn::Op of the pass; `gradient` is that of the layer's output.
+// What dense, the convolutions and drop_connect share: each has a weight, perhaps a bias, and primitives with the same
+// arguments. An `Op` is a onednn::Op of the pass; `gradient` is that of the layer's output.
 #pragma once
 
 #include "core/kinds/checks.h"
@@ -22,6 +22,23 @@ void ResolveWeights(Config& config, const FieldErrors& errors) {
   } else if (config.has_bias_init()) {
     errors.At("bias_init").Add("contradicts bias: false");
   }
+}
+
+// The default of `groups` of a convolution.
+template <class Config>
+void ResolveGroups(Config& config, const FieldErrors& errors) {
+  if (!config.has_groups()) config.set_groups(1);
+  if (config.groups() < 1) errors.At("groups").Add("must be at least 1");
+}
+
+// What ResolveWeights filled in, as a conv2d has it.
+template <class Config>
+v1::Conv2d WeightsOf(const Config& config) {
+  v1::Conv2d weights;
+  weights.set_bias(config.bias());
+  *weights.mutable_weight_init() = config.weight_init();
+  if (config.bias()) *weights.mutable_bias_init() = config.bias_init();
+  return weights;
 }
 
 // The weight of `weight_shape` and, where the config has one, the bias [weight_shape[0]] of a dense or conv2d layer.

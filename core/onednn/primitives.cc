@@ -185,6 +185,12 @@ absl::StatusOr<SoftmaxBackward> SoftmaxGradient(const Desc& data, const SoftmaxF
   });
 }
 
+absl::StatusOr<MatrixProduct> MatMul(const Desc& src, const Desc& weights, const Desc& dst) {
+  return Make<dnnl::matmul>("matrix product", [&] {
+    return dnnl::matmul::primitive_desc({src, weights, dst}, Attributes(), Engine());
+  });
+}
+
 absl::StatusOr<LocalResponseForward> LocalResponse(const LocalResponseOptions& o) {
   return Make<dnnl::lrn_forward>("local response normalization", [&] {
     return dnnl::lrn_forward::primitive_desc(
@@ -302,6 +308,11 @@ absl::StatusOr<SoftmaxBackward> SoftmaxGradient(const Desc& data, const SoftmaxF
     return dnnl::softmax_backward::primitive_desc(Engine(), dnnl::algorithm::softmax_accurate, data, data, data,
                                                   /*axis=*/1, forward.desc, Attributes());
   });
+}
+
+absl::StatusOr<MatrixProduct> MatMul(const Desc& src, const Desc& weights, const Desc& dst) {
+  return Make<dnnl::matmul>("matrix product",
+                            [&] { return dnnl::matmul::primitive_desc(Engine(), src, weights, dst, Attributes()); });
 }
 
 absl::StatusOr<LocalResponseForward> LocalResponse(const LocalResponseOptions& o) {

@@ -121,6 +121,11 @@ using SoftmaxBackward = Op<dnnl::softmax_backward>;
 absl::StatusOr<SoftmaxForward> Softmax(const Desc& data, bool training);
 absl::StatusOr<SoftmaxBackward> SoftmaxGradient(const Desc& data, const SoftmaxForward& forward);
 
+// --- Matrix products, one for each of `b`: dst[b] = src[b] weights[b], of [b, m, k], [b, k, n] and [b, m, n]. A
+// transposed matrix is one by its strides.
+using MatrixProduct = Op<dnnl::matmul>;
+absl::StatusOr<MatrixProduct> MatMul(const Desc& src, const Desc& weights, const Desc& dst);
+
 // --- Local response normalization across channels; `data` is the descriptor of src and dst. Its backward reads src.
 struct LocalResponseOptions {
   Desc data;  // [n, c, h, w]; a concrete layout.

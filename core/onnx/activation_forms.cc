@@ -65,6 +65,15 @@ std::string Swish(const LayerParts& parts, const std::string& x) {
   return SigmoidGate(parts.graph, x, config.learned() ? parts.Weight("beta") : parts.graph.Number(config.beta()));
 }
 
+std::string Silu(const LayerParts& parts, const std::string& x) {
+  return parts.graph.Op("Mul", {x, parts.graph.Op("Sigmoid", {x})});
+}
+
+// The operator's own slope is 0.2.
+std::string Hardsigmoid(const LayerParts& parts, const std::string& x) {
+  return parts.graph.Op("HardSigmoid", {x}, {{"alpha", 1.0 / 6}, {"beta", 0.5}});
+}
+
 std::string Mish(const LayerParts& parts, const std::string& x) {
   return parts.graph.Op("Mul", {x, parts.graph.Op("Tanh", {parts.graph.Op("Softplus", {x})})});
 }
@@ -87,6 +96,8 @@ ActivationForm FindActivationForm(absl::string_view kind) {
       {"swish", Swish},
       {"hardswish", Plain<kHardSwish>},
       {"mish", Mish},
+      {"silu", Silu},
+      {"hardsigmoid", Hardsigmoid},
   };
   const auto found = forms.find(kind);
   return found == forms.end() ? nullptr : found->second;

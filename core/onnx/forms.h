@@ -39,6 +39,11 @@ using ActivationForm = std::string (*)(const LayerParts& parts, const std::strin
 LayerForm FindLayerForm(absl::string_view kind);
 ActivationForm FindActivationForm(absl::string_view kind);
 
+// Those of layers over positions, which have a file of their own; the first as above.
+LayerForm FindSequenceForm(absl::string_view kind);
+std::string DenseOverPositions(const LayerParts& parts);
+std::string NormOverPositions(const LayerParts& parts);
+
 // Those of pooling, which have a file of their own.
 std::string MaxPoolForm(const LayerParts& parts);
 std::string AvgPoolForm(const LayerParts& parts);

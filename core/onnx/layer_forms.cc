@@ -6,6 +6,7 @@ namespace traind::core::onnx {
 namespace {
 
 std::string Linear(const LayerParts& parts) {
+  if (parts.config.dense().per_position()) return DenseOverPositions(parts);
   GraphWriter& graph = parts.graph;
   std::string x = parts.inputs[0];
   if (parts.node.input_shapes[0].size() > 1) x = graph.Op("Flatten", {x}, {{"axis", int64_t{1}}});
@@ -38,6 +39,7 @@ std::string BatchNorm(const LayerParts& parts) {
 }
 
 std::string LayerNorm(const LayerParts& parts) {
+  if (parts.config.layer_norm().per_position()) return NormOverPositions(parts);
   return parts.graph.Op("LayerNormalization", {parts.inputs[0], parts.Weight("weight"), parts.Weight("bias")},
                         {{"axis", int64_t{1}}, {"epsilon", parts.config.layer_norm().epsilon()}});
 }
@@ -105,6 +107,7 @@ LayerForm FindLayerForm(absl::string_view kind) {
   static const std::map<absl::string_view, LayerForm> forms = {
       {"dense", Linear},
       {"conv2d", Conv2d},
+      {"depthwise_conv2d", Conv2d},
       {"max_pool", MaxPoolForm},
       {"avg_pool", AvgPoolForm},
       {"global_avg_pool", GlobalAvgPool},
@@ -123,7 +126,7 @@ LayerForm FindLayerForm(absl::string_view kind) {
       {"scalar_affine", ScalarAffine},
   };
   const auto found = forms.find(kind);
-  return found == forms.end() ? nullptr : found->second;
+  return found == forms.end() ? FindSequenceForm(kind) : found->second;
 }
 
 }  // namespace traind::core::onnx

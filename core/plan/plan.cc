@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/finite.h"
@@ -24,7 +25,7 @@ absl::StatusOr<PlanBytes> Plan::Measure(const Graph& graph, ParameterStore& stor
 absl::Status Plan::Execute(const Operation& operation) {
   if (operation.kernel) {
     operation.kernel(frame_);
-    return absl::OkStatus();
+    return frame_.failure_.ok() ? absl::OkStatus() : std::exchange(frame_.failure_, absl::OkStatus());
   }
   // The C interface takes the arguments as they are; the C++ one would build a map of them in each call.
   const dnnl_status_t status = dnnl_primitive_execute(operation.primitive.get(), stream_.get(),

@@ -36,6 +36,7 @@ class PlanBuilder : public Planner {
   v1::ConvolutionAlgorithm convolution_algorithm() const override;
   int num_inputs() const override { return static_cast<int>(stage_->inputs.size()); }
   Value Input(int i) const override { return stage_->inputs[i]; }
+  Value ExactInput() override { return network_input_; }
   const Shape& InputShape(int i) const override { return stage_->input_shapes[i]; }
   const Shape& OutputShape() const override { return *stage_->output_shape; }
   const dnnl::memory::desc& Desc(Value value) const override { return values_[value.id].desc; }

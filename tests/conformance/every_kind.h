@@ -6,14 +6,23 @@
 #include <string>
 #include <vector>
 
+#include "core/tensor/tensor.h"
+#include "traind/v1/dataset.pb.h"
+
 namespace traind::core {
 
 struct KindCase {
   std::string name;     // "layer_dense"
-  std::string network;  // Text of v1::Network without the input shape; reads images, gives 5 values.
+  std::string network;  // Text of v1::Network without the input shape; reads images or token ids, gives 5 values.
 
-  // Of the images, which are as large as the kind needs them: [3, side, side].
+  // Of the images, which are as large as the kind needs them.
   int side() const;
+  bool tokens() const;
+  // [3, side, side], or [12] token ids below 20.
+  Shape shape() const;
+  std::string input_shape() const;  // "input_shape: [3, 8, 8] "
+  // So many examples of it, with 5 classes; the dataset's id is "images".
+  v1::Dataset Import(const std::string& folder, int count) const;
 };
 
 inline void PrintTo(const KindCase& kind, std::ostream* out) { *out << kind.name; }

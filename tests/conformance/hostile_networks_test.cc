@@ -115,6 +115,23 @@ TEST(HostileNetworks, AreAnswered) {
       "input_shape: [1000000, 2, 2] layers { name: 'a' softmax {} }",
       "input_shape: [1, 30000, 30000] layers { name: 'a' fractional_max_pool { ratio: 1.0000001 } }",
       "input_shape: 16777216 layers { name: 'a' drop_connect { units: 60000 per_example: true } }",
+      "input_shape: [1, 46340, 46340] layers { name: 's' to_sequence {} } layers { name: 'a' multi_head_attention { "
+      "heads: 1 } }",
+      "input_shape: [64, 180, 180] layers { name: 's' to_sequence {} } layers { name: 'a' multi_head_attention { "
+      "heads: 2 } }",
+      "input_shape: [1, 16777216, 1] layers { name: 's' to_sequence {} } layers { name: 'a' conv1d { out_channels: 1 "
+      "kernel: 1048576 dilation: 16 } }",
+      "input_shape: [1, 16777216, 1] layers { name: 's' to_sequence {} } layers { name: 'a' positional_embedding {} }",
+      "input_shape: 16777216 layers { name: 'a' embedding { vocabulary: 16777216 features: 16777216 } }",
+      "input_shape: 16777216 layers { name: 'a' embedding { vocabulary: 16777216 features: 100 } }",
+      "input_shape: [3, 8, 8] layers { name: 'a' conv_transpose2d { out_channels: 1 kernel: 1 stride: 1048576 } }",
+      "input_shape: [3, 8, 8] layers { name: 'a' conv_transpose2d { out_channels: 1 kernel: 1048576 padding { amount: "
+      "1048576 } } }",
+      "input_shape: [3, 8, 8] layers { name: 'a' conv_transpose2d { out_channels: 4294967295 kernel: 3 } activation { "
+      "maxout { pieces: 4294967295 } } }",
+      "input_shape: [16777216, 1, 1] layers { name: 'a' depthwise_conv2d { multiplier: 16777216 kernel: 3 } }",
+      "input_shape: [16777216, 1, 1] layers { name: 'a' block { squeeze_excitation { reduction: 1 } } }",
+      "input_shape: [3, 4096, 4096] preset { vit_tiny { classes: 5 patch: 1 depth: 100 } }",
       "input_shape: [8, 1, 1] layers { name: 'a' block { dense_block { layers: 1000 growth: 4194304 } } }",
       "input_shape: [8, 1, 1] layers { name: 'a' block { dense_block { layers: 1000 growth: 1 bottleneck: true } } }",
       "input_shape: [8, 4, 4] layers { name: 'a' block { dense_block { layers: 4294967295 growth: 4294967295 } } }",
@@ -223,7 +240,7 @@ class RandomNetwork {
     if (what >= 6) AddKind("activation", *layer.mutable_activation());
     if (Chance(0.1)) Fill(*layer.add_regularizers(), 0);
     layer.set_unregularized(Chance(0.05));
-    const bool joins = layer.has_add() || layer.has_concat();
+    const bool joins = layer.has_add() || layer.has_concat() || layer.has_multiply();
     for (int i = 0; i < (joins ? 2 + Below(2) : 0); ++i) {
       layer.add_inputs(index == 0 || Chance(0.3) ? "input" : absl::StrCat("l", Below(index)));
     }

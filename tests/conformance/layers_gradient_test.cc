@@ -42,6 +42,8 @@ std::string Named(const std::string& kind) { return "layers { name: 'it' " + kin
 
 std::string Conv(const std::string& options) { return Named("conv2d { " + options + " }"); }
 
+std::string Conv1d(const std::string& options) { return Named("conv1d { " + options + " }"); }
+
 const char kPairOfImages[] =
     "layers { name: 'a' inputs: 'pre' conv2d { out_channels: %A kernel: 3 padding { mode: MODE_SAME } } } "
     "layers { name: 'b' inputs: 'pre' conv2d { out_channels: %B kernel: 1 } } ";
@@ -53,11 +55,22 @@ std::string PairOfImages(int a, int b) {
   return text;
 }
 
+// `layers` behind a convolution of one pixel and to_sequence: [features, 20], of an image of 5 x 4.
+std::string OnSequence(int features, const std::string& layers) {
+  return "input_shape: [3, 5, 4] layers { name: 'pre' conv2d { out_channels: " + std::to_string(features) +
+         " kernel: 1 } } layers { name: 'sequence' to_sequence {} } " + layers;
+}
+
+// `layers` that read 9 token ids.
+std::string OnTokens(const std::string& layers) { return "input_shape: [9] " + layers; }
+
 std::vector<Case> Cases() {
   const std::string after = "layers { name: 'post' dense { units: 4 } } ";
   const std::string two = " inputs: 'a' inputs: 'b' ";
   const std::string features =
       "layers { name: 'a' inputs: 'pre' dense { units: 5 } } layers { name: 'b' inputs: 'pre' dense { units: 5 } } ";
+  const std::string means = "layers { name: 'means' inputs: 'pre' global_avg_pool {} activation { sigmoid {} } } ";
+  const std::string scaled = " inputs: 'pre' inputs: 'means' ";
   return {
       {"conv", OnImage(16, Conv("out_channels: 32 kernel: 3"))},
       {"conv_few_channels", OnImage(3, Conv("out_channels: 17 kernel: 3"))},
@@ -78,6 +91,81 @@ std::vector<Case> Cases() {
       {"conv_winograd_relu",
        OnImage(16, Named("conv2d { out_channels: 17 kernel: 3 padding { amount: 1 } } activation { relu {} }")),
        /*winograd=*/true},
+      {"depthwise", OnImage(16, Named("depthwise_conv2d { kernel: 3 padding { amount: 1 } }"))},
+      {"depthwise_multiplier", OnImage(5, Named("depthwise_conv2d { multiplier: 3 kernel: [2, 3] stride: 2 }"))},
+      {"depthwise_same_relu", OnImage(17, Named("depthwise_conv2d { kernel: 3 stride: 2 padding { mode: MODE_SAME } "
+                                                "bias: false } activation { relu {} }"))},
+      {"transpose", OnImage(16, Named("conv_transpose2d { out_channels: 32 kernel: 3 }"))},
+      {"transpose_stride", OnImage(16, Named("conv_transpose2d { out_channels: 16 kernel: 4 stride: 2 padding { "
+                                             "amount: 1 } }"))},
+      {"transpose_few_channels", OnImage(3, Named("conv_transpose2d { out_channels: 5 kernel: 3 stride: 2 padding { "
+                                                  "amount: 1 } output_padding: 1 }"))},
+      {"transpose_odd", OnImage(17, Named("conv_transpose2d { out_channels: 3 kernel: [2, 3] stride: [3, 2] "
+                                          "output_padding: [2, 0] padding { amount: [0, 1, 1, 0] } }"))},
+      {"transpose_groups", OnImage(6, Named("conv_transpose2d { out_channels: 9 kernel: 3 groups: 3 dilation: 2 }"))},
+      {"transpose_no_bias", OnImage(8, Named("conv_transpose2d { out_channels: 6 kernel: 2 stride: 2 bias: false } "
+                                             "activation { relu {} }"))},
+      {"transpose_maxout",
+       OnImage(3, Named("conv_transpose2d { out_channels: 5 kernel: 3 } activation { maxout {} }"))},
+      {"multiply", OnImage(16, PairOfImages(16, 16) + Named(two + "multiply {}"))},
+      {"multiply_odd", OnImage(3, PairOfImages(5, 5) + Named(two + "multiply {} activation { relu {} }"))},
+      {"multiply_itself", OnImage(17, Named("inputs: 'pre' inputs: 'pre' multiply {}"))},
+      {"multiply_features", OnFeatures(8, features + Named(two + "multiply {}"))},
+      {"multiply_channels", OnImage(16, means + Named(scaled + "multiply {}"))},
+      {"multiply_odd_channels", OnImage(17, means + Named(scaled + "multiply {}") + after)},
+      {"multiply_few_channels", OnImage(3, means + Named(scaled + "multiply {} activation { tanh {} }"))},
+      {"multiply_sequence", OnSequence(6, means + Named(" inputs: 'sequence' inputs: 'means' multiply {}"))},
+      {"global_max_pool", OnImage(16, Named("global_max_pool {}"))},
+      {"global_max_pool_odd", OnImage(5, Named("global_max_pool {}") + after)},
+      {"global_max_pool_sequence", OnSequence(6, Named("global_max_pool {}"))},
+      {"global_avg_pool_sequence", OnSequence(17, Named("global_avg_pool {}") + after)},
+      {"to_sequence", OnSequence(16, after)},
+      {"to_sequence_odd", OnSequence(5, after)},
+      {"to_sequence_features",
+       OnFeatures(10, "layers { name: 'sequence' to_sequence {} } " + Conv1d("out_channels: 4 kernel: 3"))},
+      {"conv1d", OnSequence(16, Conv1d("out_channels: 16 kernel: 3"))},
+      {"conv1d_odd",
+       OnSequence(5, Conv1d("out_channels: 7 kernel: 4 stride: 2 dilation: 2 padding { amount: [2, 1] }"))},
+      {"conv1d_same",
+       OnSequence(6, Conv1d("out_channels: 9 kernel: 3 stride: 2 groups: 3 padding { mode: MODE_SAME }"))},
+      {"conv1d_relu", OnSequence(6, Named("conv1d { out_channels: 8 kernel: 5 bias: false } activation { relu {} }"))},
+      {"embedding", OnTokens(Named("embedding { vocabulary: 7 features: 5 }") + after)},
+      {"embedding_wide", OnTokens(Named("embedding { vocabulary: 7 features: 40 padding_token: 2 }") + after)},
+      {"embedding_conv", OnTokens(Named("embedding { vocabulary: 7 features: 6 }") +
+                                  "layers { name: 'c' conv1d { out_channels: 4 kernel: 3 } activation { tanh {} } }")},
+      {"positions", OnSequence(6, Named("positional_embedding {}"))},
+      {"positions_wide", OnSequence(40, Named("positional_embedding {} activation { tanh {} }") + after)},
+      {"positions_sinusoidal", OnSequence(7, Named("positional_embedding { form: FORM_SINUSOIDAL }"))},
+      {"class_token", OnSequence(6, Named("class_token {}"))},
+      {"class_token_taken",
+       OnSequence(17, Named("class_token {} activation { tanh {} }") + "layers { name: 't' take_position {} }")},
+      {"take_position", OnSequence(16, Named("take_position { index: 19 }") + after)},
+      {"attention", OnSequence(8, Named("multi_head_attention { heads: 2 }"))},
+      {"attention_one_head", OnSequence(5, Named("multi_head_attention { heads: 1 bias: false }") + after)},
+      {"attention_many_heads",
+       OnSequence(48, Named("multi_head_attention { heads: 3 } activation { tanh {} }") + after)},
+      {"dense_per_position", OnSequence(16, Named("dense { units: 24 per_position: true }"))},
+      {"dense_per_position_odd", OnSequence(5, Named("dense { units: 3 per_position: true bias: false } "
+                                                     "activation { relu {} }") +
+                                                   after)},
+      {"dense_per_position_gelu", OnSequence(6, Named("dense { units: 9 per_position: true } activation { gelu {} }"))},
+      {"dense_per_position_maxout",
+       OnSequence(6, Named("dense { units: 9 per_position: true } activation { maxout { pieces: 3 } }"))},
+      {"dense_per_pixel", OnImage(17, Named("dense { units: 6 per_position: true }") + after)},
+      {"layer_norm_per_position", OnSequence(16, Named("layer_norm { per_position: true }"))},
+      {"layer_norm_per_position_odd", OnSequence(5, Named("layer_norm { per_position: true epsilon: 0.1 } "
+                                                          "activation { relu {} }"))},
+      {"layer_norm_per_pixel", OnImage(17, Named("layer_norm { per_position: true }") + after)},
+      {"layer_norm_sequence", OnSequence(6, Named("layer_norm {}"))},
+      {"batch_norm_sequence", OnSequence(6, Named("batch_norm { epsilon: 0.1 } activation { relu {} }")), false, 0.3},
+      {"group_norm_sequence", OnSequence(6, Named("group_norm { groups: 2 }"))},
+      {"softmax_sequence", OnSequence(17, Named("softmax {}"))},
+      {"dropout_sequence", OnSequence(17, Named("dropout { rate: 0.4 }"))},
+      {"add_sequences", OnSequence(6, Named("inputs: 'sequence' inputs: 'sequence' add {}"))},
+      {"concat_sequences",
+       OnSequence(6, Conv1d("out_channels: 5 kernel: 3 padding { amount: 1 }") +
+                         "layers { name: 'both' inputs: 'it' inputs: 'sequence' concat {} }" + after)},
+      {"prelu_sequence", OnSequence(6, Named("activation { prelu {} }"))},
       {"dense", OnFeatures(8, Named("dense { units: 5 }"))},
       {"dense_wide", OnFeatures(64, Named("dense { units: 96 }"))},
       {"dense_no_bias", OnFeatures(8, Named("dense { units: 5 bias: false }"))},
@@ -181,7 +269,10 @@ class Step {
         network_(FromText<v1::Network>(c.network), OptionsOf(c, precision), "mean_squared_error {}") {
     if (!ready()) return;
     examples_.resize(kBatch * Elements(network_.graph->input_shape()));
-    for (size_t i = 0; i < examples_.size(); ++i) examples_[i] = static_cast<float>(std::sin(1.7 * i * i + 0.3));
+    const bool tokens = network_.network.layers(0).has_embedding();
+    for (size_t i = 0; i < examples_.size(); ++i) {
+      examples_[i] = tokens ? static_cast<float>(i * i % 7) : static_cast<float>(std::sin(1.7 * i * i + 0.3));
+    }
     targets_.resize(kBatch * network_.plan->outputs());
     for (size_t i = 0; i < targets_.size(); ++i) targets_[i] = static_cast<float>(std::cos(2.3 * i));
   }

@@ -126,11 +126,9 @@ Taken Allocate(const Network& made) {
 class MemoryBoundOfEveryKind : public testing::TestWithParam<KindCase> {};
 
 TEST_P(MemoryBoundOfEveryKind, IsNeverUnderAndAtMostThirtyPercentOver) {
-  const int64_t side = GetParam().side();
   for (const v1::Precision precision : Precisions()) {
     for (const int64_t batch : {1, 64}) {
-      const Network made =
-          Make(absl::StrCat("input_shape: [3, ", side, ", ", side, "] ", GetParam().network), precision, batch);
+      const Network made = Make(absl::StrCat(GetParam().input_shape(), GetParam().network), precision, batch);
       const auto bound = BoundMemory(*made.graph, made.options);
       ASSERT_TRUE(bound.ok()) << bound.status();
       const Taken taken = Allocate(made);
@@ -153,6 +151,8 @@ TEST(MemoryBound, HoldsForNetworksOfSize) {
       "input_shape: [3, 32, 32] preset { resnet { classes: 10 depth: 20 } }",
       "input_shape: [3, 64, 64] preset { resnet { classes: 10 depth: 50 width: 16 } }",
       "input_shape: [3, 32, 32] preset { densenet { classes: 10 depth: 40 growth: 12 } }",
+      "input_shape: [3, 32, 32] preset { vit_tiny { classes: 10 depth: 3 } }",
+      "input_shape: 50 preset { text_cnn { classes: 5 vocabulary: 5000 } }",
       "input_shape: 784 layers { name: 'a' dense { units: 2048 } activation { tanh {} } } "
       "layers { name: 'b' drop_connect { units: 2048 } activation { gelu {} } } layers { name: 'd' dropout {} } "
       "layers { name: 'o' dense { units: 10 } }",

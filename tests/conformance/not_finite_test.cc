@@ -23,7 +23,6 @@ constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
 class OneNan : public testing::TestWithParam<KindCase> {
  protected:
-  static int side() { return GetParam().side(); }
   const TemporaryFolder folder_{TemporaryFolder::Place::kMemory};
 };
 
@@ -40,7 +39,7 @@ absl::Status SetNan(size_t which, uint64_t step, ParameterStore& store, std::str
 }
 
 TEST_P(OneNan, InAWeightFailsTheJobAndIsNamed) {
-  const v1::Dataset dataset = ImportNumbers("images", folder_.path(), 12, {3, side(), side()}, 5);
+  const v1::Dataset dataset = GetParam().Import(folder_.path(), 12);
   for (const v1::Precision precision : Precisions()) {
     auto spec = FromText<v1::JobSpec>(
         absl::StrCat("network { ", GetParam().network,

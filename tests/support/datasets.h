@@ -40,6 +40,9 @@ inline std::optional<v1::Dataset> FindTestDataset(std::string name) {
   } else if (name == "prices") {
     dataset = MakeDataset(name, {13}, v1::ELEMENT_TYPE_FLOAT32, {{"train", 400}, {"test", 106}});
     dataset->set_target_width(1);
+  } else if (name == "texts") {  // As examples/make_texts.py makes it.
+    dataset = MakeDataset(name, {24}, v1::ELEMENT_TYPE_FLOAT32, {{"train", 4000}, {"test", 1000}});
+    dataset->set_num_classes(2);
   }
   return dataset;
 }

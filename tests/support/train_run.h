@@ -139,6 +139,19 @@ inline v1::Dataset ImportNumbers(const std::string& id, const std::string& folde
   return ImportTwoSplits(id, folder, x, y);
 }
 
+// `count` texts of `length` token ids from 0 to vocabulary - 1. The i-th label is i % classes.
+inline v1::Dataset ImportTokens(const std::string& id, const std::string& folder, int count, int64_t length,
+                                int vocabulary, int classes) {
+  std::vector<float> examples(count * length);
+  for (size_t i = 0; i < examples.size(); ++i) examples[i] = static_cast<float>(i * 7919 % 4001 % vocabulary);
+  std::vector<int32_t> labels;
+  for (int i = 0; i < count; ++i) labels.push_back(i % classes);
+  const std::string x = absl::StrCat(folder, "/", id, ".x.npy"), y = absl::StrCat(folder, "/", id, ".y.npy");
+  WriteBytes(x, NpyOf(examples, {count, length}));
+  WriteBytes(y, NpyOf(labels));
+  return ImportTwoSplits(id, folder, x, y);
+}
+
 // The recorded images of tests/golden, as the dataset "images".
 inline v1::Dataset ImportGoldenImages(const std::string& folder) {
   return ImportTwoSplits("images", folder, SourcePath("tests/golden/data/images.npz"));

@@ -58,6 +58,8 @@ std::vector<Case> Cases() {
       {"swish {}", [](double x) { return x * Logistic(x); }, {}},
       {"swish { beta: 2 }", [](double x) { return x * Logistic(2 * x); }, {}},
       {"hardswish {}", [](double x) { return x * std::min(std::max(x + 3, 0.0), 6.0) / 6; }, {-3, 3}},
+      {"hardsigmoid {}", [](double x) { return std::min(std::max(x + 3, 0.0), 6.0) / 6; }, {-3, 3}},
+      {"silu {}", [](double x) { return x / (1 + std::exp(-x)); }, {}},
       {"mish {}", [](double x) { return x * std::tanh(SoftplusOf(x)); }, {}},
   };
 }
