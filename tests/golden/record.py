@@ -7,7 +7,7 @@ Each case is stated twice below: as a job in traind's text format and as a PyTor
 weights and read the same batches in the same order for 20 steps; the program computes in float64, so what differs in
 the test is traind's own rounding. Written to tests/golden/data:
 
-    features.npz, images.npz, regression.npz, mixed.npz, binary.npz, many.npz, counts.npz
+    features.npz, images.npz, regression.npz, mixed.npz, binary.npz, many.npz, counts.npz, tokens.npz
                                                the examples and labels, imported by the test as a user would
     CASE.textproto                             the job
     CASE.safetensors                           initial.* and final.* tensors under traind's names, and for each step
@@ -32,6 +32,7 @@ from torch.nn import functional as F
 import record_losses
 import record_networks
 import record_norms
+import record_sequences
 import record_training
 
 DATA = pathlib.Path(__file__).resolve().parent / "data"
@@ -474,6 +475,7 @@ def main():
             run(case)
     record_networks.run_all(sys.modules[__name__], wanted)
     record_losses.run_all(sys.modules[__name__], wanted)
+    record_sequences.run_all(sys.modules[__name__], wanted)
 
 
 if __name__ == "__main__":
