@@ -114,7 +114,8 @@ class EmbeddingLayer : public Layer {
     return shape;
   }
 
-  LayerTraits traits() const override { return {.reads_examples = true, .weight_initializer = "weight_init"}; }
+  // No weight_initializer: a layer behind it is not the second of two linear ones.
+  LayerTraits traits() const override { return {.reads_examples = true}; }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     const Shape output = planner.OutputShape();

@@ -25,6 +25,8 @@ using onednn::Type;
 
 // Values of one column range whose sums over the examples are on the stack: two arrays of doubles, 4 KiB.
 constexpr int64_t kRange = 256;
+// The fewest of them that a thread takes.
+constexpr int64_t kRangeGrain = 64;
 
 template <class T>
 TRAIND_VECTORIZED void Normalize(const T* __restrict x, const float* __restrict weight, const float* __restrict bias,
@@ -134,7 +136,7 @@ void RunBackward(const Frame& frame, const LayerNormValues& v) {
       }
     });
   }
-  ParallelFor(stride, kRange, [&](int64_t begin, int64_t end, int) {
+  ParallelFor(stride, kRangeGrain, [&](int64_t begin, int64_t end, int) {
     for (int64_t first = begin; first < end; first += kRange) {
       const int64_t n = std::min(kRange, end - first);
       double dweight[kRange] = {}, dbias[kRange] = {};

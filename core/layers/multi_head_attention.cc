@@ -147,8 +147,6 @@ class MultiHeadAttentionLayer : public Layer {
     return shape;
   }
 
-  LayerTraits traits() const override { return {.weight_initializer = {}}; }
-
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     const Shape shape = planner.InputShape();
     const int64_t heads = config_.heads();

@@ -238,6 +238,22 @@ class RandomNetwork {
     if (what < 2) AddKind("block", *layer.mutable_block());
     if (what >= 2 && what < 8) AddKind("layer", layer);
     if (what >= 6) AddKind("activation", *layer.mutable_activation());
+    // Most of those that need a sequence get one.
+    const std::string kind = layer.has_block() ? KindName(layer.block()) : KindName(layer);
+    if (ReadsSequence(kind) && Chance(0.9)) {
+      v1::Layer reader = layer;
+      layer.clear_kind();
+      layer.clear_block();
+      layer.clear_activation();
+      layer.mutable_to_sequence();
+      reader.set_name(absl::StrCat("l", index + 1));
+      *network.add_layers() = std::move(reader);
+      return;
+    }
+    if (ReadsTokens(kind) && index > 0 && Chance(0.9)) {
+      layer.clear_kind();
+      layer.mutable_flatten();
+    }
     if (Chance(0.1)) Fill(*layer.add_regularizers(), 0);
     layer.set_unregularized(Chance(0.05));
     const bool joins = layer.has_add() || layer.has_concat() || layer.has_multiply();
