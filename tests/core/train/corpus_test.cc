@@ -106,7 +106,8 @@ TEST(Corpus, EveryExampleResolvesCleanly) {
     const v1::JobSpec spec = JobFromText(ReadBytes(file));
     FieldErrors::Root errors;
     if (spec.has_data()) {
-      v1::Dataset dataset = *FindTestDataset("images");
+      const bool texts = spec.data().dataset() == "texts";
+      v1::Dataset dataset = *FindTestDataset(texts ? "texts" : "images");
       dataset.set_name("datasets/" + spec.data().dataset());
       const ResolvedJob job = *ResolveJob(spec, &dataset, kMaxThreads, errors.scope());
       EXPECT_THAT(job.warnings, testing::IsEmpty());
