@@ -18,9 +18,13 @@ from traind.v1 import activation_pb2, job_pb2, network_pb2, preset_pb2
 
 CLOSE = 1e-5  # Of the largest output, or of 1.
 SIDES = (8, 32, 67)
+TEXT = 12  # Token ids, in place of a side.
 EXAMPLES = 16
 BEFORE = "layers { name: 'before' conv2d { out_channels: 6 kernel: 3 padding { mode: MODE_SAME } } } "
 AFTER = "layers { name: 'after' dense { units: 5 } } "
+SEQUENCE = ("conv1d", "positional_embedding", "class_token", "multi_head_attention", "take_position",
+            "transformer_encoder")
+TOKENS = ("embedding", "text_cnn")
 FORMS = {
     "max_pool ceil": "max_pool { kernel: 3 stride: 2 ceil_mode: true padding { amount: 1 } }",
     "max_pool same": "max_pool { kernel: [3, 2] stride: 2 padding { mode: MODE_SAME } }",
@@ -39,6 +43,18 @@ FORMS = {
     "scalar_affine bias": "scalar_affine { weight: false }",
     "local_response_norm": "local_response_norm { size: 3 alpha: 2 beta: 0.5 k: 2 }",
     "instance norm": "group_norm { groups: 6 epsilon: 1e-3 }",
+    "depthwise": "depthwise_conv2d { multiplier: 2 kernel: [3, 2] stride: 2 padding { mode: MODE_SAME } bias: false }",
+    "transpose": "conv_transpose2d { out_channels: 4 kernel: [3, 2] stride: [2, 3] padding { amount: [1, 0, 0, 1] } "
+                 "output_padding: [1, 2] groups: 2 dilation: 2 }",
+    "dense per position": "dense { units: 4 per_position: true }",
+    "layer_norm per position": "layer_norm { per_position: true epsilon: 0.01 }",
+    "conv1d same": "conv1d { out_channels: 4 kernel: 4 stride: 3 padding { mode: MODE_SAME } groups: 2 }",
+    "conv1d sides": "conv1d { out_channels: 4 kernel: 3 dilation: 2 padding { amount: [1, 2] } bias: false }",
+    "positional_embedding of sines": "positional_embedding { form: FORM_SINUSOIDAL }",
+    "attention without bias": "multi_head_attention { heads: 2 bias: false }",
+    "squeeze of five": "block { squeeze_excitation { squeeze_channels: 5 gate { hardsigmoid {} } } }",
+    "embedding with padding": "embedding { vocabulary: 20 features: 6 padding_token: 3 }",
+    "global_max_pool of a sequence": "to_sequence {} } layers { name: 'max' global_max_pool {}",
     "maxout alone": "activation { maxout { pieces: 3 } }",
     "prelu alone": "activation { prelu { initial_slope: -0.5 } }",
     "features": "dense { units: 12 } } layers { name: 'norm' batch_norm {} } "
@@ -77,7 +93,10 @@ def required():
 def network_of(config, activation=False):
     if activation:
         return f"layers {{ name: 'it' conv2d {{ out_channels: 6 kernel: 3 }} activation {{ {config} }} }} {AFTER}"
-    return f"{BEFORE} layers {{ name: 'it' {config} }} {AFTER}"
+    if config.startswith(TOKENS):
+        return f"layers {{ name: 'it' {config} }} {AFTER}"
+    sequence = "layers { name: 'sequence' to_sequence {} }" if config.removeprefix("block { ").startswith(SEQUENCE) else ""
+    return f"{BEFORE} {sequence} layers {{ name: 'it' {config} }} {AFTER}"
 
 
 def networks():
@@ -88,7 +107,7 @@ def networks():
                 continue
             name = f"{message.DESCRIPTOR.name.lower()}/{field.name}"
             config = f"{field.name} {{ {examples.get(name, '')} }}"
-            if field.name in ("add", "concat"):
+            if field.name in ("add", "concat", "multiply"):
                 twin = "layers { name: 'twin' inputs: 'before' conv2d { out_channels: 6 kernel: 1 } }"
                 it = f"layers {{ name: 'it' inputs: ['before', 'twin'] {config} activation {{ relu {{}} }} }}"
                 yield name, f"{BEFORE} {twin} {it} {AFTER}"
@@ -105,6 +124,8 @@ def networks():
 
 
 def side(name):
+    if name.split("/")[-1].startswith(TOKENS):
+        return TEXT
     return 67 if name == "preset/alexnet" else 32 if name.startswith("preset") else 8
 
 
@@ -126,6 +147,8 @@ class Onnx(unittest.TestCase):
             splits = [{"name": name, "examples": {"path": "x.idx"}, "labels": {"path": "y.idx"}}
                       for name in ("train", "test")]
             cls.server.wait(cls.server.call("ImportDataset", dataset_id=f"side-{length}", splits=splits))
+        (cls.server.root / "x.idx").write_bytes(idx(draw.integers(0, 20, (EXAMPLES, TEXT)).astype("uint8")))
+        cls.server.wait(cls.server.call("ImportDataset", dataset_id=f"side-{TEXT}", splits=splits))
         cls.jobs = {}
 
     def begin(self, name, network, preprocessing="scale { factor: 0.7 offset: 0.1 }", more="", data="", length=8):
@@ -159,7 +182,10 @@ class Onnx(unittest.TestCase):
         model = onnx.load_from_string(data)
         onnx.checker.check_model(model, full_check=True)
         self.assertEqual([opset.version for opset in model.opset_import], [17])
-        x = numpy.random.default_rng(1).normal(size=(5, 2, length, length)).astype("float32")
+        draw = numpy.random.default_rng(1)
+        x = draw.normal(size=(5, 2, length, length)).astype("float32")
+        if length == TEXT:
+            x = draw.integers(0, 20, (5, TEXT)).astype("float32")
         answer = self.server.call("Predict", model={"model": weights},
                                   examples={"shape": x.shape, "values": x.ravel().tolist()})
         want = numpy.array(answer.outputs, "float32").reshape(answer.shape)
@@ -180,7 +206,9 @@ class Onnx(unittest.TestCase):
         table = dict(networks())
         self.assertGreater(len(table), 60)
         self.assertLessEqual(set(required()), set(table))
-        self.compare_all([self.begin(name, network, length=side(name)) for name, network in table.items()])
+        usual = "scale { factor: 0.7 offset: 0.1 }"
+        self.compare_all([self.begin(name, network, "" if side(name) == TEXT else usual, length=side(name))
+                          for name, network in table.items()])
 
     def test_every_preprocessing(self):
         network = "layers { name: 'flat' flatten {} } layers { name: 'fc' dense { units: 5 } }"

@@ -10,6 +10,8 @@ import torch
 from traind import _pool, _regions
 
 ROOT = pathlib.Path(__file__).parents[3]
+SEQUENCE = ("conv1d", "positional_embedding", "class_token", "multi_head_attention", "take_position", "transformer_encoder")
+TOKENS = ("embedding", "text_cnn")
 BEFORE = "layers { name: 'before' conv2d { out_channels: 6 kernel: 3 padding { mode: SAME } } } "
 AFTER = "layers { name: 'after' dense { units: 5 } } "
 FORMS = {
@@ -28,6 +30,18 @@ FORMS = {
     "dropout classic": "dropout { form: CLASSIC rate: 0.3 }",
     "scalar_affine bias": "scalar_affine { weight: false }",
     "local_response_norm": "local_response_norm { size: 3 alpha: 2 beta: 0.5 k: 2 }",
+    "depthwise": "depthwise_conv2d { multiplier: 2 kernel: [3, 2] stride: 2 padding { mode: SAME } bias: false }",
+    "transpose": "conv_transpose2d { out_channels: 4 kernel: [3, 2] stride: [2, 3] padding { amount: [1, 0, 0, 1] } "
+    "output_padding: [1, 2] groups: 2 dilation: 2 }",
+    "dense per position": "dense { units: 4 per_position: true }",
+    "layer_norm per position": "layer_norm { per_position: true epsilon: 0.01 }",
+    "conv1d same": "conv1d { out_channels: 4 kernel: 4 stride: 3 padding { mode: SAME } groups: 2 }",
+    "conv1d sides": "conv1d { out_channels: 4 kernel: 3 dilation: 2 padding { amount: [1, 2] } bias: false }",
+    "sinusoids": "positional_embedding { form: SINUSOIDAL }",
+    "attention without bias": "multi_head_attention { heads: 2 bias: false }",
+    "squeeze of five": "block { squeeze_excitation { squeeze_channels: 5 gate { hardsigmoid {} } } }",
+    "embedding with padding": "embedding { vocabulary: 20 features: 6 padding_token: 3 }",
+    "vit without a token": "preset { vit_tiny { classes: 5 width: 12 depth: 1 heads: 2 mean_pooling: true } }",
     "maxout alone": "activation { maxout { pieces: 3 } }",
 }
 ACTIVATIONS = {
@@ -51,7 +65,7 @@ def networks():
         for field in _pool.MESSAGES[f"traind.v1.{message}"].choices():
             name = f"{message.lower()}/{field.name}"
             config = f"{field.name} {{ {examples.get(name, '')} }}"
-            if field.name in ("add", "concat"):
+            if field.name in ("add", "concat", "multiply"):
                 twin = "layers { name: 'twin' inputs: 'before' conv2d { out_channels: 6 kernel: 1 } }"
                 it = f"layers {{ name: 'it' inputs: ['before', 'twin'] {config} activation {{ relu {{}} }} }}"
                 yield name, f"{BEFORE} {twin} {it} {AFTER}"
@@ -71,11 +85,21 @@ def networks():
 def network_of(config, activation):
     if activation:
         return f"layers {{ name: 'it' conv2d {{ out_channels: 6 kernel: 3 }} activation {{ {config} }} }} {AFTER}"
+    if config.startswith("preset"):
+        return config
+    if config.startswith(TOKENS):
+        return f"layers {{ name: 'it' {config} }} {AFTER}"
+    if config.removeprefix("block { ").startswith(SEQUENCE):
+        return f"{BEFORE} layers {{ name: 'sequence' to_sequence {{}} }} layers {{ name: 'it' {config} }} {AFTER}"
     return f"{BEFORE} layers {{ name: 'it' {config} }} {AFTER}"
 
 
 def side(name):
-    return 67 if name == "preset/alexnet" else 32 if name.startswith("preset") else 8
+    return 67 if name == "preset/alexnet" else 32 if name.startswith(("preset", "vit")) else 8
+
+
+def reads_tokens(name):
+    return name.split("/")[-1].startswith(TOKENS)
 
 
 NETWORKS = dict(networks())
@@ -90,6 +114,8 @@ def data(client):
         made[length] = client.upload_dataset(
             f"side-{length}", x_train=x, y_train=draw.integers(0, 5, 16), x_test=x, y_test=draw.integers(0, 5, 16)
         )
+    x, y = draw.integers(0, 20, (16, 12)).astype(np.float32), draw.integers(0, 5, 16)
+    made["tokens"] = client.upload_dataset("tokens", x_train=x, y_train=y, x_test=x, y_test=y)
     return made
 
 
@@ -97,15 +123,18 @@ def data(client):
 def test_gives_the_same_outputs(client, data, name):
     job = client.train(
         NETWORKS[name],
-        data[side(name)],
+        data["tokens" if reads_tokens(name) else side(name)],
         steps=2,
         batch_size=8,
         threads=1,
         optimizer="adam",
         learning_rate=0.01,
-        preprocessing="scale { factor: 0.7 offset: 0.1 }",
+        preprocessing=None if reads_tokens(name) else "scale { factor: 0.7 offset: 0.1 }",
     ).wait(progress=False)
-    x = np.random.default_rng(1).normal(size=(5, 2, side(name), side(name))).astype(np.float32)
+    draw = np.random.default_rng(1)
+    x = draw.normal(size=(5, 2, side(name), side(name))).astype(np.float32)
+    if reads_tokens(name):
+        x = draw.integers(0, 20, (5, 12)).astype(np.float32)
     module, want = job.to_torch(), job.predict(x).outputs
     with torch.no_grad():
         got = module(torch.from_numpy(x)).numpy()
