@@ -26,7 +26,7 @@ def invented(count):
     for _ in range(count):
         good, negated = draw.random() < 0.5, draw.random() < 0.5
         word = draw.choice(GOOD if good != negated else BAD)
-        said = ("is", draw.choice(["not", "hardly", "never"]) if negated else draw.choice(["really", "quite", "so"]), word)
+        said = ("is", draw.choice("not hardly never".split() if negated else "really quite so".split()), word)
         parts = ["the", draw.choice(THINGS), *said]
         other = draw.choice(GOOD + BAD)
         parts += ["although", "the", draw.choice(THINGS), "could", "be", "called", other]
@@ -64,8 +64,8 @@ def main():
         arrays[f"x_{name}"], arrays[f"y_{name}"] = x, np.array([texts[i][0] for i in chosen], np.int32)
     np.savez_compressed(options.out, **arrays)
     cut = sum(len(text) > options.length for text in words)
-    print(f"{options.out}: {len(arrays['x_train'])} texts to train on, {len(held_out)} to test, of {options.length} tokens; "
-          f"vocabulary: {max(ids.values(), default=1) + 1}; {cut} texts were cut, "
+    print(f"{options.out}: {len(arrays['x_train'])} texts to train on, {len(held_out)} to test, of {options.length} "
+          f"tokens; vocabulary: {max(ids.values(), default=1) + 1}; {cut} texts were cut, "
           f"{int((arrays['x_test'] == 1).sum())} words of the test texts are not in the vocabulary")
 
 

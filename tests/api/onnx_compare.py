@@ -95,7 +95,8 @@ def network_of(config, activation=False):
         return f"layers {{ name: 'it' conv2d {{ out_channels: 6 kernel: 3 }} activation {{ {config} }} }} {AFTER}"
     if config.startswith(TOKENS):
         return f"layers {{ name: 'it' {config} }} {AFTER}"
-    sequence = "layers { name: 'sequence' to_sequence {} }" if config.removeprefix("block { ").startswith(SEQUENCE) else ""
+    reads = config.removeprefix("block { ").startswith(SEQUENCE)
+    sequence = "layers { name: 'sequence' to_sequence {} }" if reads else ""
     return f"{BEFORE} {sequence} layers {{ name: 'it' {config} }} {AFTER}"
 
 

@@ -1,5 +1,5 @@
-"""The cases of record.py with sequences, attention, and the layers and blocks of published networks. Run alone it records
-these only.
+"""The cases of record.py with sequences, attention, and the layers and blocks of published networks. Run alone it
+records these only.
 
 Differences between the two vocabularies: traind's sequences are [features, length], PyTorch's attention, Linear and
 LayerNorm read [length, features]; a class token and learned positions are tensors called `weight`.
@@ -199,7 +199,9 @@ def cases(record):
     yield "preset_vit_tiny_mean", vit_text(" mean_pooling: true"), Vit(channels, side, 2, 12, 2, 3, classes,
                                                                         token=False), "images"
     yield "preset_text_cnn", """\
-  preset { text_cnn { classes: 5 vocabulary: 20 features: 9 channels: 6 kernels: [ 2, 3, 5 ] dropout: 0 padding_token: 0 } }
+  preset {
+    text_cnn { classes: 5 vocabulary: 20 features: 9 channels: 6 kernels: [ 2, 3, 5 ] dropout: 0 padding_token: 0 }
+  }
 """, TextCnn(9, (2, 3, 5), 6, classes), "tokens"
 
 

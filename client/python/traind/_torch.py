@@ -76,7 +76,9 @@ def _dense(config: Any) -> Apply:
         def linear(x: Any) -> Any:
             return _torch().nn.functional.linear(x, node.weight, getattr(node, "bias", None))
 
-        return _torch_sequences.over_positions(inputs[0], linear) if config.per_position else linear(inputs[0].flatten(1))
+        if config.per_position:
+            return _torch_sequences.over_positions(inputs[0], linear)
+        return linear(inputs[0].flatten(1))
 
     return apply
 

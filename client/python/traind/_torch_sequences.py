@@ -1,5 +1,5 @@
-"""Layers over positions, for _torch.py: sequences are [examples, features, length] as in traind, and PyTorch's functions
-over [.., features] see them transposed.
+"""Layers over positions, for _torch.py: sequences are [examples, features, length] as in traind, and PyTorch's
+functions over [.., features] see them transposed.
 """
 
 from __future__ import annotations

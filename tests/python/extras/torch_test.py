@@ -10,7 +10,14 @@ import torch
 from traind import _pool, _regions
 
 ROOT = pathlib.Path(__file__).parents[3]
-SEQUENCE = ("conv1d", "positional_embedding", "class_token", "multi_head_attention", "take_position", "transformer_encoder")
+SEQUENCE = (
+    "conv1d",
+    "positional_embedding",
+    "class_token",
+    "multi_head_attention",
+    "take_position",
+    "transformer_encoder",
+)
 TOKENS = ("embedding", "text_cnn")
 BEFORE = "layers { name: 'before' conv2d { out_channels: 6 kernel: 3 padding { mode: SAME } } } "
 AFTER = "layers { name: 'after' dense { units: 5 } } "
