@@ -76,9 +76,13 @@ NetworkUnderData::NetworkUnderData(const Graph& graph, ParameterStore& store, co
     const auto& all = node.parameters;
     const auto weight = std::find_if(all.begin(), all.end(), [&](const ParameterSpec& p) {
       return p.group == v1::PARAMETER_GROUP_WEIGHTS && p.trained && p.shape.size() > 1 &&
-             p.shape[0] == node.pre_activation[0];
+             p.by_unit && p.shape[0] == node.pre_activation[0];
     });
-    if (weight == all.end()) continue;
+    if (weight == all.end()) {
+      const bool weights = std::any_of(all.begin(), all.end(), [](const auto& p) { return p.penalized; });
+      if (weights) Warn(absl::StrCat("layer \"", node.name, "\": ", node.kind, " keeps its initial weights"));
+      continue;
+    }
     const auto bias = std::find_if(all.begin(), all.end(), [&](const ParameterSpec& p) {
       return p.group == v1::PARAMETER_GROUP_BIASES && p.shape == Shape{node.pre_activation[0]};
     });

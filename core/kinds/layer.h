@@ -35,6 +35,7 @@ struct ParameterSpec {
   int64_t fan_out = 1;
   bool trained = true;              // False for running statistics.
   bool penalized = false;           // Weights proper: penalties and weight decay act on them, pruning may take them.
+  bool by_unit = true;              // Of weights: the first dimension counts the units of the output.
   double learning_rate_factor = 1;  // Of the optimizer's rate.
   // What penalties call it; Graph::Build decides it.
   v1::ParameterGroup group = v1::PARAMETER_GROUP_UNSPECIFIED;

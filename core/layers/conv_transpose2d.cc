@@ -47,6 +47,7 @@ class ConvTransposeLayer : public Layer {
     const int64_t taps = window_.kernel[0] * window_.kernel[1];
     const int64_t fan_in = CheckedElements({in / groups, taps}), fan_out = CheckedElements({out() / groups, taps});
     AddWeights(config_, {in, out() / groups, window_.kernel[0], window_.kernel[1]}, fan_in, fan_out, shape);
+    shape.parameters[0].by_unit = false;
     if (config_.bias()) shape.parameters[1].shape = {out()};
     CheckParameter(shape.parameters[0], errors.At("kernel"));
     const int64_t outputs = CheckedElements(shape.output);

@@ -109,7 +109,8 @@ class EmbeddingLayer : public Layer {
                                 .initializer = config_.weight_init(),
                                 .fan_in = 1,
                                 .fan_out = features,
-                                .penalized = true});
+                                .penalized = true,
+                                .by_unit = false});
     CheckParameter(shape.parameters[0], errors.At("vocabulary"));
     return shape;
   }

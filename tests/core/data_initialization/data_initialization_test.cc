@@ -303,5 +303,32 @@ TEST(DataInitializationTest, BalancingAsksForAHomogeneousChain) {
   }
 }
 
+// Weights [in, out, ...] and a table of vectors: their first dimension is not the units, as many as these may be.
+TEST(DataInitialization, LeavesWeightsThatAreNotByUnitAndSaysSo) {
+  Network images(
+      "input_shape: [2, 6, 6] layers { name: 'c' conv2d { out_channels: 4 kernel: 3 } } layers { name: 't' "
+      "conv_transpose2d { out_channels: 4 kernel: 3 } } layers { name: 'd' dense { units: 5 } }");
+  const std::vector<float> before = images.Get("t.weight"), dense = images.Get("d.weight");
+  for (const char* kind : {"lsuv {}", "data_dependent {}"}) {
+    const auto warnings = images.Initialize(kind, Data({2, 6, 6}, 2));
+    ASSERT_TRUE(warnings.ok()) << warnings.status();
+    EXPECT_THAT(*warnings, testing::ElementsAre("layer \"t\": conv_transpose2d keeps its initial weights"));
+    EXPECT_EQ(images.Get("t.weight"), before);
+    EXPECT_NE(images.Get("d.weight"), dense);
+  }
+  Network texts(
+      "input_shape: [8] layers { name: 'e' embedding { vocabulary: 6 features: 6 } } layers { name: 'd' dense { units: "
+      "5 } }");
+  const std::vector<float> table = texts.Get("e.weight");
+  std::vector<std::vector<float>> ids(2, std::vector<float>(kBatch * 8));
+  for (auto& minibatch : ids) {
+    for (size_t i = 0; i < minibatch.size(); ++i) minibatch[i] = static_cast<float>(i * i % 6);
+  }
+  const auto warnings = texts.Initialize("data_dependent {}", ids);
+  ASSERT_TRUE(warnings.ok()) << warnings.status();
+  EXPECT_THAT(*warnings, testing::ElementsAre("layer \"e\": embedding keeps its initial weights"));
+  EXPECT_EQ(texts.Get("e.weight"), table);
+}
+
 }  // namespace
 }  // namespace traind::core
