@@ -68,7 +68,7 @@ TEST(RateRangeTest, SuggestsWhereTheLossFallsMost) {
   EXPECT_GT(found->lowest, found->steepest);
   EXPECT_LT(found->lowest, 0.5);
   const std::string picture = RenderRange(points, found, 80);
-  EXPECT_THAT(picture, AllOf(HasSubstr("smoothed loss"), HasSubstr("falls most steeply at"), HasSubstr("from 1e-06")));
+  EXPECT_THAT(picture, AllOf(HasSubstr("smoothed loss"), HasSubstr("falls most steeply at"), HasSubstr("from 1.0e-06")));
 }
 
 TEST(RateRangeTest, SuggestsNothingWhereNothingFalls) {
