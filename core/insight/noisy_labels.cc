@@ -56,7 +56,8 @@ std::optional<AgreementGap> GapOf(const View& view) {
                      .evaluation = AgreementOf(evaluation.neighbour_agreement(), evaluation.chance_agreement(),
                                                evaluation.compared(), classes)};
   it.gap = it.evaluation.value - it.training.value;
-  it.error = std::hypot(it.training.error, it.evaluation.error);
+  // Two that are each other's neighbours are one pair, and count twice.
+  it.error = std::sqrt(2) * std::hypot(it.training.error, it.evaluation.error);
   return it;
 }
 

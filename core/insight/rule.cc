@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/insight/loss_of_answer.h"
 #include "core/insight/sentence.h"
 
 namespace traind::core {
@@ -12,6 +13,7 @@ constexpr int kRecentStretches = 3;
 constexpr int kLastingStretches = 6;
 constexpr int kEarliest = 6;        // Stretches.
 constexpr double kGoodShare = 0.9;  // Of the loss to beat: what has got below it gets on.
+constexpr double kFast = 0.8;       // Of the loss three stretches before.
 constexpr double kBeginning = 0.1;  // Of the job.
 
 // Of an answer that gives each class its share.
@@ -21,11 +23,9 @@ struct OfClasses {
     for (const int64_t count : data.class_counts()) examples += static_cast<double>(count);
     for (const int64_t count : data.class_counts()) {
       const double share = static_cast<double>(count) / examples;
-      if (count > 0) entropy -= share * std::log(share);
       variance += share * (1 - share) / data.class_counts_size();
     }
   }
-  double entropy = 0;
   double variance = 0;  // Mean over the classes: of one-hot rows.
 };
 
@@ -34,6 +34,17 @@ bool HasLost(const History& history, double to_beat) {
   // The best stretch is a lucky one: what is lost must stay so for a while.
   const double recent = std::min(history.RecentLoss(kRecentStretches), history.RecentLoss(kLastingStretches));
   return recent - history.best_loss() > 0.5 * (to_beat - history.best_loss()) && recent > 1.5 * history.best_loss();
+}
+
+// On its way: a first loss far above that of a constant answer takes some steps to come down.
+bool FallsFast(const History& history, double recent) {
+  const std::deque<Stretch>& stretches = history.recent();
+  if (stretches.size() < 2 * kRecentStretches) return false;
+  double before = 0;
+  for (size_t i = stretches.size() - 2 * kRecentStretches; i < stretches.size() - kRecentStretches; ++i) {
+    before += stretches[i].loss / kRecentStretches;
+  }
+  return recent < kFast * before;
 }
 
 }  // namespace
@@ -86,7 +97,7 @@ std::optional<double> ConstantAnswerLoss(const View& view) {
   if (squares && view.data->has_target_variance()) return view.data->target_variance();
   if (view.data->class_counts_size() < 2) return std::nullopt;
   if (squares) return OfClasses(*view.data).variance;
-  return LossHasSoftmax(view.facts) ? std::optional(OfClasses(*view.data).entropy) : std::nullopt;
+  return LossOfShares(view.facts, view.data->class_counts());
 }
 
 double LossToBeat(const View& view) {
@@ -106,6 +117,7 @@ Course CourseOf(const View& view) {
   const double recent = history.RecentLoss(kRecentStretches), to_beat = LossToBeat(view);
   const double most = view.facts.continues ? 1.5 * to_beat : kGoodShare * to_beat;
   if (recent <= most && !HasLost(history, to_beat)) return Course::kGood;
+  if (FallsFast(history, recent)) return Course::kUnknown;
   return PastBeginning(view, kBeginning) ? Course::kBad : Course::kUnknown;
 }
 

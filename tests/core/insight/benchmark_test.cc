@@ -79,20 +79,34 @@ TEST_F(InsightBenchmark, EveryRunIsAJobThatIsAcceptedAndEveryFaultChangesIt) {
   }
 }
 
-TEST_F(InsightBenchmark, TheHalvesHaveNeitherKindsNorSeedsInCommon) {
-  std::set<std::string> tuned, reported;
-  std::set<uint64_t> tuned_seeds, reported_seeds;
-  for (const OneRun& run : PlanRuns({})) {
-    if (HalfOf(run) == Half::kTuning) tuned_seeds.insert(run.seed);
-    if (HalfOf(run) == Half::kReporting) reported_seeds.insert(run.seed);
-    if (run.kind == "healthy.base") continue;  // Parted by seeds alone.
-    if (HalfOf(run) == Half::kTuning) tuned.insert(run.kind);
-    if (HalfOf(run) == Half::kReporting) reported.insert(run.kind);
+TEST_F(InsightBenchmark, WhatIsHeldOutHasOtherSeedsStylesAndExamples) {
+  std::set<uint64_t> seeds[2];
+  std::set<std::string> styles[2], faults[2];
+  for (const OneRun& run : PlanRuns({.seeds = 2, .held_out = 2, .faults = {}, .data = {}, .nets = {}})) {
+    const int half = HalfOf(run) == Half::kReporting ? 1 : 0;
+    seeds[half].insert(run.seed);
+    if (run.fault != nullptr) faults[half].insert(run.kind);
+    if (run.fault == nullptr && run.job.net == Net::kMlp && run.job.data == Data::kBlobs) {
+      v1::JobSpec spec = run.job.spec;
+      spec.clear_seed();
+      styles[half].insert(spec.SerializeAsString());
+    }
   }
-  EXPECT_GE(tuned.size(), 11u);
-  EXPECT_GE(reported.size(), 11u);
-  for (const std::string& kind : tuned) EXPECT_THAT(reported, Not(Contains(kind)));
-  for (const uint64_t seed : tuned_seeds) EXPECT_THAT(reported_seeds, Not(Contains(seed)));
+  EXPECT_THAT(seeds[0], testing::ElementsAre(0, 1));
+  EXPECT_THAT(seeds[1], testing::ElementsAre(100, 101));
+  EXPECT_EQ(faults[0], faults[1]);
+  EXPECT_EQ(faults[1].size(), Faults().size());
+  EXPECT_EQ(styles[1].size(), Styles(Series::kHeldOut).size());
+  for (const std::string& style : styles[1]) EXPECT_THAT(styles[0], Not(Contains(style)));
+  for (const Data data : {Data::kDigits, Data::kBlobs, Data::kCircles, Data::kRegression}) {
+    const auto tuning = MakeData(data, Change::kNone, folder_.path());
+    const auto held_out = MakeData(data, Change::kNone, folder_.path(), Series::kHeldOut);
+    ASSERT_TRUE(tuning.ok() && held_out.ok()) << held_out.status();
+    ASSERT_EQ(tuning->dataset.splits_size(), held_out->dataset.splits_size());
+    for (int i = 0; i < tuning->dataset.splits_size(); ++i) {
+      EXPECT_NE(tuning->dataset.splits(i).checksum(), held_out->dataset.splits(i).checksum());
+    }
+  }
 }
 
 // Real trainings: a fault that is seen in the spec, one in a layer, one in the course of the loss.

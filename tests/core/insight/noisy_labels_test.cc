@@ -40,7 +40,7 @@ TEST(NoisyLabels, OtherSharesOfTheClassesAreNoNoise) {
   EXPECT_EQ(With(Agree(0.248, 0.8, "class_shift: 0.2")).Find("noisy_labels").rule(), "");
 }
 
-// Of 30 examples the standard errors are 0.10 and 0.08: three of both together are 0.39, and the gap is 0.33.
+// Of 30 examples the standard errors are 0.10 and 0.08, of their difference 0.18 at most, and the gap is 0.33.
 TEST(NoisyLabels, OfFewExamplesADifferenceMayBeChance) {
   std::string few = Agree(0.5, 0.8);
   EXPECT_NE(With(few).Find("noisy_labels").rule(), "");
