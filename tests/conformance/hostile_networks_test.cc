@@ -182,6 +182,10 @@ class RandomNetwork {
     AddInputShape(network);
     if (Chance(0.1)) {
       AddKind("preset", *network.mutable_preset());
+      if (ReadsTokens(KindName(network.preset())) && Chance(0.9)) {
+        network.clear_input_shape();
+        network.add_input_shape(1 + Below(40));
+      }
     } else {
       for (int i = 0, layers = 1 + Below(6); i < layers; ++i) AddLayer(network);
     }
@@ -259,6 +263,10 @@ class RandomNetwork {
     const bool joins = layer.has_add() || layer.has_concat() || layer.has_multiply();
     for (int i = 0; i < (joins ? 2 + Below(2) : 0); ++i) {
       layer.add_inputs(index == 0 || Chance(0.3) ? "input" : absl::StrCat("l", Below(index)));
+    }
+    if (layer.has_multiply() && Chance(0.5)) {
+      layer.mutable_inputs()->DeleteSubrange(1, layer.inputs_size() - 1);
+      layer.add_inputs(layer.inputs(0));
     }
     if (Chance(0.02)) layer.add_inputs(Text());
   }
