@@ -78,7 +78,11 @@ class TableWriter : public PredictionWriter {
       const bool hit = labels_ && chosen == part.labels(static_cast<int>(i));
       right_ += hit ? 1 : 0;
       const int at = static_cast<int>(i * WidthOf(part) + std::clamp<int64_t>(chosen, 0, WidthOf(part) - 1));
-      const double value = probable ? part.probabilities(at) : part.outputs(at);
+      // One output for two classes is the probability of the second one.
+      const bool first_of_two = probable && WidthOf(part) == 1 && chosen == 0;
+      const double value = first_of_two ? 1 - part.probabilities(at)
+                           : probable   ? part.probabilities(at)
+                                        : part.outputs(at);
       table.Add({{.text = Number(part, i)},
                  {.text = absl::StrCat(chosen), .style = Style::kBold},
                  {.text = labels_ ? absl::StrCat(part.labels(static_cast<int>(i))) : ""},

@@ -47,8 +47,9 @@ Buffer Floats(int64_t n) {
   return buffer;
 }
 
-// The class with the largest share; the first of equal ones.
+// The class with the largest share; the first of equal ones. A row of one number is the share of the second class.
 int32_t Dominant(const float* row, int64_t outputs) {
+  if (outputs == 1) return row[0] > 0.5f ? 1 : 0;
   return static_cast<int32_t>(std::max_element(row, row + outputs) - row);
 }
 
@@ -177,7 +178,13 @@ void BatchLoader::State::FillTargets(const uint32_t* order, int64_t count, Slot*
   slot->batch.labels = labels;
   if (!blends) return;
   std::fill_n(targets, options.batch * options.outputs, 0.0f);
-  for (int64_t i = 0; i < count; ++i) targets[i * options.outputs + labels[i]] = 1;
+  for (int64_t i = 0; i < count; ++i) {
+    if (options.binary) {
+      targets[i] = static_cast<float>(labels[i]);
+    } else {
+      targets[i * options.outputs + labels[i]] = 1;
+    }
+  }
   slot->batch.targets = targets;
 }
 
@@ -291,7 +298,8 @@ absl::StatusOr<std::unique_ptr<BatchLoader>> BatchLoader::Start(const Split& spl
                                                       preprocessor.example_elements(), " numbers, the split has ",
                                                       Elements(shape)));
   }
-  if (split.has_labels() && !options.targets_are_input && split.num_classes() > options.outputs) {
+  const int64_t answers = options.binary ? 2 : options.outputs;
+  if (split.has_labels() && !options.targets_are_input && split.num_classes() > answers) {
     return absl::FailedPreconditionError(absl::StrCat("the labels are of ", split.num_classes(),
                                                       " classes, the network has ", options.outputs, " outputs"));
   }

@@ -51,7 +51,8 @@ class BatchLoader {
     uint64_t first_step = 0;               // Steps done before: where a resume goes on.
     uint64_t end_step = 0;                 // One past the last; with keep_partial the end of the pass instead.
     const Augmenter* augmenter = nullptr;  // Of training.
-    int64_t outputs = 0;                   // Of the network: labels are below it, where there are any.
+    int64_t outputs = 0;                   // Of the network: labels are below it, where there are any; or
+    bool binary = false;                   // its one output tells two classes apart.
     const Views* views = nullptr;  // With keep_partial: each batch comes once for each look, one after the other.
   };
   // As stored, each example once.

@@ -1,9 +1,11 @@
 // The penalties of a network, a block or a layer, by the groups of parameters that they act on.
+#include <algorithm>
 #include <array>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/enum_name.h"
+#include "core/base/kind.h"
 #include "core/graph/graph_builder.h"
 
 namespace traind::core {
@@ -26,6 +28,16 @@ void ResolveGroups(v1::Regularizer& regularizer, const FieldErrors& errors) {
   }
 }
 
+// What works on rows works on weights alone.
+void CheckRows(const Regularizer& regularizer, const v1::Regularizer& config, const FieldErrors& errors) {
+  for (int i = 0; regularizer.of_rows() && i < config.groups_size(); ++i) {
+    if (config.groups(i) == v1::PARAMETER_GROUP_WEIGHTS) continue;
+    errors.At("groups", i)
+        .Add(absl::StrCat(EnumName(config.groups(i)), " has no rows, and ", KindName(config),
+                          " works on these: only WEIGHTS"));
+  }
+}
+
 }  // namespace
 
 GroupPenalties SumOf(google::protobuf::RepeatedPtrField<v1::Regularizer>& regularizers, const FieldErrors& errors) {
@@ -40,10 +52,12 @@ GroupPenalties SumOf(google::protobuf::RepeatedPtrField<v1::Regularizer>& regula
     ResolveGroups(regularizers[i], at);
     auto regularizer = Registry<Regularizer>::Get().Create(regularizers[i], at);
     if (errors.count() > before) continue;
+    CheckRows(*regularizer, regularizers[i], at);
     const PenaltyStrength one = regularizer->strength();
     for (const int group : regularizers[i].groups()) {
       sum[group].l1 += one.l1;
       sum[group].l2 += one.l2;
+      sum[group].max_norm = std::min(sum[group].max_norm, one.max_norm);
     }
   }
   return sum;

@@ -17,4 +17,8 @@ std::optional<OutputMeaning> MeaningOfOutputs(const Facts& facts);
 // each class; empty: equally many. Nullopt without classes, and for a loss whose outputs are no logits or log odds.
 std::optional<double> LossOfNoAnswer(const Facts& facts, absl::Span<const int64_t> counts);
 
+// The same when the outputs say each class's share of `counts`: the least that an answer can have which is the same for
+// all examples (of focal, and with class weights, a little above it).
+std::optional<double> LossOfShares(const Facts& facts, absl::Span<const int64_t> counts);
+
 }  // namespace traind::core

@@ -5,26 +5,22 @@
 #include <new>
 
 #include "absl/strings/str_cat.h"
-#include "core/base/kind.h"
 #include "core/base/listing.h"
 #include "core/data/dataset_dir.h"
+#include "core/kinds/loss.h"
 
 namespace traind::core {
 
-v1::ClassWeights* ClassWeightsOf(v1::Loss& loss) {
-  const auto* kind = KindField(loss);
-  if (kind == nullptr) return nullptr;
-  google::protobuf::Message& config = *loss.GetReflection()->MutableMessage(&loss, kind);
-  const auto* field = config.GetDescriptor()->FindFieldByName("class_weights");
-  if (field == nullptr || field->message_type() != v1::ClassWeights::descriptor()) return nullptr;
-  if (!config.GetReflection()->HasField(config, field)) return nullptr;
-  return static_cast<v1::ClassWeights*>(config.GetReflection()->MutableMessage(&config, field));
+bool IsBalanced(const v1::Loss& loss) {
+  v1::Loss copy = loss;
+  const v1::ClassWeights* weights = MutableClassWeights(copy);
+  return weights != nullptr && weights->balanced();
 }
 
 absl::Status BalanceClasses(const std::string& dir, const v1::Dataset& dataset, v1::JobSpec& spec,
                             std::vector<std::string>& warnings) {
-  v1::ClassWeights* weights = ClassWeightsOf(*spec.mutable_loss());
-  if (weights == nullptr || !weights->balanced()) return absl::OkStatus();
+  if (!IsBalanced(spec.loss())) return absl::OkStatus();
+  v1::ClassWeights* weights = MutableClassWeights(*spec.mutable_loss());
   constexpr size_t kListed = 10;
   try {
     auto split = OpenSplit(dir, spec.data().train_split());

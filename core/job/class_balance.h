@@ -10,8 +10,8 @@
 
 namespace traind::core {
 
-// The class weights of a loss that has such; null for another kind.
-v1::ClassWeights* ClassWeightsOf(v1::Loss& loss);
+// Whether the weights of the classes are still to be counted.
+bool IsBalanced(const v1::Loss& loss);
 
 // Where the loss of a resolved spec says `balanced`, puts the numbers in its place: examples / (classes that have any *
 // examples of the class), counted over what the job reads of its training split; 1 for a class without examples, which

@@ -31,9 +31,16 @@ inline bool TakesTargets(const Loss& loss, const v1::Dataset& dataset) {
   return HasLabels(dataset) ? loss.takes_labels() : loss.takes_values();
 }
 
-// An output for each class, or one for each number of a target.
-inline bool OutputsFit(int64_t outputs, const v1::Dataset& dataset) {
-  return HasLabels(dataset) ? outputs >= dataset.num_classes() : outputs == dataset.target_width();
+// An output for each class (one for two, where the loss asks yes or no), or one for each number of a target.
+inline bool OutputsFit(const Loss& loss, int64_t outputs, const v1::Dataset& dataset) {
+  return HasLabels(dataset) ? ClassesOf(loss.output_meaning(), outputs) >= dataset.num_classes()
+                            : outputs == dataset.target_width();
+}
+
+// Class labels are compared as one-hot rows: more outputs than classes would be a place for no class.
+inline bool ComparesOneHot(const Loss& loss, const v1::Dataset& dataset) {
+  const OutputMeaning meaning = loss.output_meaning();
+  return HasLabels(dataset) && (meaning == OutputMeaning::kValues || meaning == OutputMeaning::kLogOdds);
 }
 
 }  // namespace traind::core

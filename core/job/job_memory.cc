@@ -4,8 +4,10 @@
 #include <utility>
 
 #include "core/data/batch_loader.h"
+#include "core/data/data_profile.h"
 #include "core/data/dataset_dir.h"
 #include "core/job/duration.h"
+#include "core/job/metrics_size.h"
 #include "core/job/resolve_initialization.h"
 
 namespace traind::core {
@@ -13,6 +15,8 @@ namespace {
 
 // A lottery ticket's mask and the weights that it rewinds to take as much as two state tensors of an optimizer.
 constexpr int kPruningTensors = 2;
+// A checkpoint has the weights beside their average.
+constexpr int kAverageTensors = 1;
 // Copies of one example: of loaders, augmentation and preprocessing, as they are made and as they are read.
 constexpr double kExampleCopies = 8;
 
@@ -25,6 +29,18 @@ int64_t Sampled(const v1::Dataset& dataset, const v1::DataSpec& data) {
     if (split != nullptr && limit > 0) examples += LimitedTo(limit, split->num_examples());
   }
   return examples;
+}
+
+// Of the profile that insight reads; 0: it does not.
+int64_t ProfileBytes(const v1::JobSpec& spec, const v1::Dataset& dataset, const Graph& graph) {
+  if (spec.insight().profile() == v1::InsightSpec::PROFILE_OFF) return 0;
+  int64_t examples = 0;
+  for (const auto& [name, limit] : {std::pair(spec.data().train_split(), spec.data().max_train_examples()),
+                                    std::pair(spec.data().evaluation_split(), spec.data().max_evaluation_examples())}) {
+    const v1::DatasetSplit* split = FindSplit(dataset, name);
+    if (split != nullptr) examples = std::max(examples, LimitedTo(limit, split->num_examples()));
+  }
+  return ProfileMemory(Elements(graph.input_shape()), examples, dataset.num_classes());
 }
 
 }  // namespace
@@ -42,13 +58,15 @@ PlanOptions PlanOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::LayerAl
 
 MemoryOptions MemoryOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::LayerAlgorithm> algorithms,
                                int optimizer_slots, int64_t examples, int64_t looks) {
-  MemoryOptions options{.plan = PlanOptionsFor(spec, algorithms),
-                        .optimizer_slots = optimizer_slots,
-                        .more_tensors = spec.has_lottery_ticket() ? kPruningTensors : 0,
-                        .threads = spec.threads(),
-                        .evaluates = Evaluates(spec.data()),
-                        .last_batch = LastBatchOf(spec, examples),
-                        .averages_looks = looks > 1};
+  const bool averages = spec.optimizer().has_ema() || spec.optimizer().has_swa();
+  MemoryOptions options{
+      .plan = PlanOptionsFor(spec, algorithms),
+      .optimizer_slots = optimizer_slots,
+      .more_tensors = (spec.has_lottery_ticket() ? kPruningTensors : 0) + (averages ? kAverageTensors : 0),
+      .threads = spec.threads(),
+      .evaluates = Evaluates(spec.data()),
+      .last_batch = LastBatchOf(spec, examples),
+      .averages_looks = looks > 1};
   options.plan.observe = spec.statistics().every_steps() > 0;
   if (spec.has_data_initialization()) options.initialization = InitializationOf(spec.data_initialization());
   return options;
@@ -66,11 +84,22 @@ int64_t DataMemory(const v1::JobSpec& spec, const v1::Dataset& dataset, const Re
   const double in_flight = loaders * static_cast<double>(BatchLoader::BatchesInFlight(PrefetchThreads(spec.data())));
   const double stored = 4.0 * static_cast<double>(std::max(Elements(data.stored), Elements(data.augmented)));
   const double initializing = batch * spec.data_initialization().minibatches();
+  // What evaluation counts beside the loss.
+  v1::Loss config = spec.loss();
+  FieldErrors::Root checked;
+  const auto loss = Registry<Loss>::Get().Create(config, checked.scope());
+  const v1::DatasetSplit* split = FindSplit(dataset, spec.data().evaluation_split());
+  const int64_t evaluated =
+      split == nullptr ? 0 : LimitedTo(spec.data().max_evaluation_examples(), split->num_examples());
+  const double metrics =
+      loss == nullptr ? 0
+                      : static_cast<double>(MetricsBytes(loss->output_meaning(), graph.output().output[0], evaluated));
   // Which examples a sample has, and their labels.
   const double samples = 8.0 * static_cast<double>(Sampled(dataset, spec.data()));
-  return data.preprocessing_bytes +
+  return data.preprocessing_bytes + ProfileBytes(spec, dataset, graph) +
          static_cast<int64_t>(
-             std::min(in_flight * batch + kExampleCopies * std::max(example, stored) + initializing + samples, 0x1p62));
+             std::min(in_flight * batch + kExampleCopies * std::max(example, stored) + initializing + samples + metrics,
+                      0x1p62));
 }
 
 }  // namespace traind::core

@@ -21,7 +21,8 @@ PlanOptions PlanOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::LayerAl
 MemoryOptions MemoryOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::LayerAlgorithm> algorithms,
                                int optimizer_slots, int64_t examples, int64_t looks);
 
-// Bytes beside the plans: minibatches on their way, what fitting the preprocessing and initializing with data take.
+// Bytes beside the plans: minibatches on their way, what fitting the preprocessing, initializing with data and the
+// data's profile for insight take.
 int64_t DataMemory(const v1::JobSpec& spec, const v1::Dataset& dataset, const ResolvedData& data, const Graph& graph);
 
 }  // namespace traind::core

@@ -15,6 +15,7 @@
 #include "core/graph/graph.h"
 #include "core/insight/resolve.h"
 #include "core/job/cadence.h"
+#include "core/job/check_tokens.h"
 #include "core/job/check_values.h"
 #include "core/job/describe.h"
 #include "core/job/duration.h"
@@ -24,6 +25,7 @@
 #include "core/job/job_warnings.h"
 #include "core/job/resolve_data.h"
 #include "core/job/resolve_initialization.h"
+#include "core/job/resolve_optimizer.h"
 #include "core/job/test_time.h"
 #include "core/kinds/checks.h"
 #include "core/kinds/loss.h"
@@ -110,30 +112,32 @@ void ResolveLoss(v1::JobSpec& spec, const v1::Dataset* dataset, bool blends, con
     errors.Add(absl::StrCat("does not take the ", std::string(NameOfTargets(*dataset)), " of ", dataset->name()));
   } else if (loss->output_meaning() == OutputMeaning::kLogits && dataset->target_width() == 1) {
     errors.Add(absl::StrCat("is a softmax over one output, which is always 1: the targets of ", dataset->name(),
-                            " are one number; use mean_squared_error for numbers, or import classes as labels"));
+                            " are one number; use mean_squared_error for numbers, binary_cross_entropy for yes and "
+                            "no, or import classes as labels"));
   }
 }
 
-// Class labels as one-hot rows need as many outputs as there are classes; more of them would be a place for no class.
-bool IsOneHot(v1::Loss config, const v1::Dataset& dataset) {
+// Violations of the network go to `errors`, the scope of its output; those of the loss to `of_loss`.
+void CheckOutput(const Graph& graph, v1::Loss config, const v1::Dataset& dataset, const FieldErrors& errors,
+                 const FieldErrors& of_loss) {
   FieldErrors::Root reported;
   const auto loss = Registry<Loss>::Get().Create(config, reported.scope());
-  return HasLabels(dataset) && loss != nullptr && loss->output_meaning() == OutputMeaning::kValues;
-}
-
-void CheckOutput(const Graph& graph, const v1::Loss& loss, const v1::Dataset& dataset, const FieldErrors& errors) {
+  if (loss == nullptr) return;
   const Shape& output = graph.output().output;
   if (output.size() != 1) {
     errors.Add(absl::StrCat("is the network's output and has shape ", ToString(output), "; it must be [outputs]"));
-  } else if (!OutputsFit(output[0], dataset)) {
+  } else if (!OutputsFit(*loss, output[0], dataset)) {
     errors.Add(HasLabels(dataset) ? absl::StrCat("has ", output[0], " outputs, fewer than the ", dataset.num_classes(),
                                                  " classes of ", dataset.name())
                                   : absl::StrCat("has ", output[0], " outputs, and the targets of ", dataset.name(),
                                                  " have ", dataset.target_width()));
-  } else if (IsOneHot(loss, dataset) && output[0] != dataset.num_classes()) {
-    errors.Add(absl::StrCat("has ", output[0], " outputs, and ", KindName(loss), " compares them with one-hot rows of ",
-                            "the ", dataset.num_classes(), " classes of ", dataset.name(),
+  } else if (ComparesOneHot(*loss, dataset) && ClassesOf(loss->output_meaning(), output[0]) != dataset.num_classes()) {
+    errors.Add(absl::StrCat("has ", output[0], " outputs, and ", KindName(config),
+                            " compares them with one-hot rows of ", "the ", dataset.num_classes(), " classes of ",
+                            dataset.name(),
                             ": give it one output for each class, or say data.targets: INPUT for an autoencoder"));
+  } else {
+    loss->CheckSizes(output[0], HasLabels(dataset) ? dataset.num_classes() : 0, AtKind(config, of_loss));
   }
 }
 
@@ -248,7 +252,8 @@ std::unique_ptr<Graph> ResolveNetwork(const v1::JobSpec& spec, const v1::Dataset
   if (graph == nullptr || dataset == nullptr) return nullptr;
   *looks = ResolveTestTime(resolved.mutable_evaluation()->mutable_test_time(), data.stored, data.augmented,
                            errors.At("evaluation").At("test_time"));
-  CheckOutput(*graph, resolved.loss(), *dataset, OutputField(spec.network(), errors.At("network")));
+  CheckOutput(*graph, resolved.loss(), *dataset, OutputField(spec.network(), errors.At("network")), errors.At("loss"));
+  CheckTokens(resolved.data(), *graph, errors.At("data"));
   if (resolved.has_data_initialization()) {
     CheckDataInitialization(resolved.data_initialization(), *graph, errors.At("data_initialization"));
   }
@@ -275,17 +280,21 @@ absl::StatusOr<ResolvedJob> ResolveJob(const v1::JobSpec& spec, const v1::Datase
   ResolveEarlyStopping(resolved, dataset, errors);
   ResolveLoss(resolved, dataset, data.blends, errors.At("loss"));
   ResolveOptimizerDefault(*resolved.mutable_optimizer());
+  ResolveOptimizerLengths(resolved, StepsPerEpoch(resolved, data.examples), errors);
   const ResolvedOptimizer optimizer = ResolveOptimizer(*resolved.mutable_optimizer(), errors.At("optimizer"));
+  ScaleLearningRate(resolved, errors);
   int64_t looks = 1;  // Of evaluation at each example.
   const auto graph = ResolveNetwork(spec, dataset, data, resolved, &looks, errors);
   if (graph == nullptr || errors.count() > before) return job;
-  ResolveCadence(*graph, TotalSteps(resolved, data.examples / resolved.batch_size()), resolved);
+  CheckOptimizer(resolved, *graph, errors);
+  if (errors.count() > before) return job;
+  const uint64_t whole = data.examples / resolved.batch_size();  // Minibatches of an epoch.
+  ResolveCadence(*graph, TotalSteps(resolved, std::max<uint64_t>(1, whole / MinibatchesPerStep(resolved))), resolved);
 
   const v1::Network& network = resolved.network();
   job.algorithms =
       ChooseAlgorithms(*graph, resolved.batch_size(), resolved.precision(), resolved.convolution_algorithm());
-  const int slots = static_cast<int>(optimizer.optimizer->slots().size());
-  MemoryOptions memory = MemoryOptionsFor(resolved, job.algorithms, slots, data.examples, looks);
+  MemoryOptions memory = MemoryOptionsFor(resolved, job.algorithms, optimizer.num_tensors(), data.examples, looks);
   memory.plan.stop = stop;
   auto description = Describe(*graph, network, memory);
   if (absl::Status status = Ask(stop); !status.ok()) return status;
@@ -318,7 +327,7 @@ absl::StatusOr<v1::NetworkDescription> DescribeNetwork(const v1::DescribeNetwork
 
   const auto algorithms = ChooseAlgorithms(*graph, batch, resolved.precision(), resolved.convolution_algorithm());
   MemoryOptions memory;
-  memory.optimizer_slots = static_cast<int>(optimizer.optimizer->slots().size());
+  memory.optimizer_slots = optimizer.num_tensors();
   memory.threads = std::max(1u, std::thread::hardware_concurrency());
   memory.plan.batch = batch;
   memory.plan.precision = resolved.precision();

@@ -65,7 +65,7 @@ void CheckTargets(const v1::JobSpec& job, const v1::Dataset& dataset, const Fiel
   const auto& [outputs, loss] = *head;
   if (!TakesTargets(*loss, dataset)) {
     errors.Add(absl::StrCat("has ", std::string(NameOfTargets(dataset)), ", which the job's loss does not take"));
-  } else if (!OutputsFit(outputs, dataset)) {
+  } else if (!OutputsFit(*loss, outputs, dataset)) {
     errors.Add(HasLabels(dataset)
                    ? absl::StrCat("has ", dataset.num_classes(), " classes, and the network only ", outputs, " outputs")
                    : absl::StrCat("has targets of ", dataset.target_width(), " numbers, and the network ", outputs,
@@ -235,7 +235,8 @@ v1::PredictSplitRequest ResolvePredictSplit(const v1::PredictSplitRequest& reque
 
 int64_t PredictionBytes(int64_t outputs, OutputMeaning meaning, bool several_looks) {
   constexpr int64_t kClassAndLabel = 2 * 10;  // The longest int64 of protobuf.
-  const int64_t floats = 1 + (meaning == OutputMeaning::kLogits ? 1 : 0) + (several_looks ? 1 : 0);
+  const bool probabilities = meaning == OutputMeaning::kLogits || meaning == OutputMeaning::kLogOdds;
+  const int64_t floats = 1 + (probabilities ? 1 : 0) + (several_looks ? 1 : 0);
   return floats * outputs * static_cast<int64_t>(sizeof(float)) + kClassAndLabel;
 }
 

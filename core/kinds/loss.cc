@@ -1,5 +1,7 @@
 #include "core/kinds/loss.h"
 
+#include "core/base/kind.h"
+
 namespace traind::core {
 
 int64_t AnswerOf(OutputMeaning meaning, const float* row, int64_t outputs) {
@@ -15,6 +17,15 @@ int64_t CountCorrect(OutputMeaning meaning, const float* output, const int32_t* 
   int64_t correct = 0;
   for (int64_t i = 0; i < n; ++i) correct += AnswerOf(meaning, output + i * outputs, outputs) == labels[i] ? 1 : 0;
   return correct;
+}
+
+v1::ClassWeights* MutableClassWeights(v1::Loss& loss) {
+  const auto* kind = KindField(loss);
+  if (kind == nullptr) return nullptr;
+  google::protobuf::Message& config = *loss.GetReflection()->MutableMessage(&loss, kind);
+  const auto* field = config.GetDescriptor()->FindFieldByName("class_weights");
+  if (field == nullptr || field->message_type() != v1::ClassWeights::descriptor()) return nullptr;
+  return static_cast<v1::ClassWeights*>(config.GetReflection()->MutableMessage(&config, field));
 }
 
 }  // namespace traind::core

@@ -67,4 +67,7 @@ int64_t AnswerOf(OutputMeaning meaning, const float* row, int64_t outputs);
 // Examples whose answer is their label.
 int64_t CountCorrect(OutputMeaning meaning, const float* output, const int32_t* labels, int64_t n, int64_t outputs);
 
+// The class weights of a loss that can have such, made where there are none yet; null for another kind.
+v1::ClassWeights* MutableClassWeights(v1::Loss& loss);
+
 }  // namespace traind::core

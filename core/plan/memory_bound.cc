@@ -3,6 +3,7 @@
 #include <omp.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/cleanup/cleanup.h"
 #include "core/kinds/loss.h"
@@ -82,10 +83,10 @@ absl::StatusOr<ProcessBytes> CountProcess(const Graph& graph, const MemoryOption
     process.tensors += shares ? plan->copies + plan->statistics : plan->total();
     process.overhead += plan->operations * kOperationBytes;
   }
-  for (int i = 0; i < options.more_tensors; ++i) {
-    for (const StoredParameter& parameter : store.parameters()) {
-      if (parameter.spec->trained) static_cast<void>(store.Reserve(parameter));
-    }
+  for (const StoredParameter& parameter : store.parameters()) {
+    if (!parameter.spec->trained) continue;
+    const int rows = trainable && std::isfinite(parameter.penalty.max_norm) ? 1 : 0;  // core/train/max_norm.h
+    for (int i = 0; i < options.more_tensors + rows; ++i) static_cast<void>(store.Reserve(parameter));
   }
   if (trainable) process.tensors += CheckpointCopy(store, options);
   const int64_t outputs = options.plan.batch * Elements(graph.output().output);

@@ -56,6 +56,10 @@ absl::Status PredictionTally::Check(const v1::PredictResponse& part) const {
   if (part.classes().empty()) {
     return absl::InvalidArgumentError("the network is no classifier: its outputs are numbers, of no classes");
   }
+  if (outputs_ == 1) {
+    return absl::InvalidArgumentError(
+        "the network has one output for two classes, and what is drawn here needs one for each");
+  }
   if (part.labels().empty()) return absl::InvalidArgumentError("the split has no labels to compare with");
   if (part.classes_size() != part.shape(0) || part.labels_size() != part.shape(0)) {
     return Unsound("not one class and one label for each example");

@@ -9,6 +9,8 @@
 #include "core/job/resolve_data.h"
 #include "core/job/test_time.h"
 #include "core/train/look_average.h"
+#include "core/train/metrics.h"
+#include "core/train/target_range.h"
 #include "core/train/train.h"
 #include "core/train/trained_model.h"
 
@@ -17,12 +19,12 @@ namespace {
 
 constexpr int64_t kMostClassesCounted = 1000;
 
-// The first of equal ones counts; an example without a number has none.
-void CountAnswers(const float* output, int64_t examples, std::vector<int64_t>& counts) {
-  const auto classes = static_cast<int64_t>(counts.size());
-  for (int64_t i = 0; i < examples; ++i, output += classes) {
-    const float* best = std::max_element(output, output + classes);
-    if (*best == *best) ++counts[best - output];
+// Of each class, how often it was the answer.
+void CountAnswers(OutputMeaning meaning, const float* output, int64_t examples, int64_t outputs,
+                  std::vector<int64_t>& counts) {
+  for (int64_t i = 0; i < examples; ++i, output += outputs) {
+    const int64_t answer = AnswerOf(meaning, output, outputs);
+    if (answer >= 0) ++counts[answer];
   }
 }
 
@@ -49,20 +51,32 @@ absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const Progress& progress) {
   options.threads = PrefetchThreads(spec_.data());
   options.views = &views_;
   options.targets_are_input = spec_.data().targets() == v1::TARGET_SOURCE_INPUT;
+  const int64_t outputs = plan_->outputs();
+  const OutputMeaning meaning = loss_.output_meaning();
+  options.binary = IsBinary(meaning, outputs);
   auto loader = BatchLoader::Start(split_, preprocessor_, options);
   if (!loader.ok()) return loader.status();
-  const int64_t outputs = plan_->outputs();
   const int64_t samples = SamplesOf(spec_.evaluation().test_time());
   const int64_t looks = views_.count() * samples;
-  LookAverage average(loss_.output_meaning(), looks, batch_, outputs);
+  const bool labelled = split_.has_labels() && !options.targets_are_input;
+  LookAverage average(meaning, looks, batch_, outputs);
+  const auto more = Metrics::For({.meaning = meaning,
+                                  .labels = labelled,
+                                  .reconstructs = options.targets_are_input,
+                                  .outputs = outputs,
+                                  .examples = split_.size()});
   double loss = 0;
   double spread = 0;
   int64_t correct = 0;
   int64_t examples = 0;
-  std::vector<int64_t> predicted(outputs);
+  std::vector<int64_t> predicted(ClassesOf(meaning, outputs));
   while (const Batch* batch = (*loader)->Next()) {
     bool last = false;
     for (int64_t sample = 0; sample < samples; ++sample) {
+      if (options.targets_are_input && batch->view * samples + sample == 0) {
+        const absl::Status suits = CheckInputAsTargets(loss_, *batch, outputs);
+        if (!suits.ok()) return suits;
+      }
       const absl::Status status = plan_->Run({.examples = batch->examples,
                                               .count = batch->count,
                                               .step = static_cast<uint64_t>(batch->view * samples + sample)});
@@ -72,8 +86,11 @@ absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const Progress& progress) {
     progress(examples, split_.size());
     if (!last) continue;
     loss += loss_.Evaluate(average.output(), TargetsOf(*batch), batch->count, outputs);
-    if (batch->labels) correct += CountCorrect(average.output(), batch->labels, batch->count, outputs);
-    if (batch->labels) CountAnswers(average.output(), batch->count, predicted);
+    if (more != nullptr) more->Add(average.output(), TargetsOf(*batch), batch->count);
+    if (batch->labels) {
+      correct += CountCorrect(meaning, average.output(), batch->labels, batch->count, outputs);
+      CountAnswers(meaning, average.output(), batch->count, outputs, predicted);
+    }
     examples += batch->count;
     if (looks > 1) {
       for (float value : average.spread().first(batch->count * outputs)) spread += double{value};
@@ -84,11 +101,13 @@ absl::StatusOr<v1::EvaluationMetrics> Evaluator::Run(const Progress& progress) {
   metrics.set_split(spec_.data().evaluation_split());
   metrics.set_examples(examples);
   metrics.set_loss(loss / n);
-  if (split_.has_labels() && !options.targets_are_input) {
+  if (labelled) {
     metrics.set_accuracy(static_cast<double>(correct) / n);
-    if (outputs <= kMostClassesCounted) metrics.mutable_predicted()->Assign(predicted.begin(), predicted.end());
+    if (static_cast<int64_t>(predicted.size()) <= kMostClassesCounted)
+      metrics.mutable_predicted()->Assign(predicted.begin(), predicted.end());
   }
   if (looks > 1) metrics.set_spread(spread / (n * static_cast<double>(outputs)));
+  if (more != nullptr) more->Report(metrics);
   return metrics;
 }
 
@@ -120,6 +139,10 @@ absl::StatusOr<v1::EvaluationMetrics> Evaluate(const InferenceRequest& request, 
   if (!evaluator.ok()) return evaluator.status();
   const auto begins = [&] { progress(0, (*evaluator)->split().size()); };
   if (absl::Status status = (*evaluator)->Verify(begins); !status.ok()) return status;
+  if (request.spec.data().targets() != v1::TARGET_SOURCE_INPUT) {
+    const absl::Status status = CheckTargets(*trained->model.loss, (*evaluator)->split());
+    if (!status.ok()) return status;
+  }
   const auto loaded = LoadWeights(request.weights_path, *trained->model.store);
   if (!loaded.ok()) return loaded.status();
   return (*evaluator)->Run(progress);

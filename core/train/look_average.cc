@@ -9,8 +9,35 @@
 
 namespace traind::core {
 
+namespace {
+
+// What is averaged of a look: logits take the row's softmax.
+double ToAveraged(OutputMeaning meaning, const std::optional<Softmax>& softmax, float x) {
+  if (softmax) return (*softmax)(x);
+  if (meaning == OutputMeaning::kLogOdds) return Sigmoid(x);
+  return meaning == OutputMeaning::kLogRates ? std::exp(double{x}) : double{x};
+}
+
+// The output that says the mean.
+double FromAveraged(OutputMeaning meaning, double mean) {
+  constexpr double kLeast{FLT_MIN};
+  switch (meaning) {
+    case OutputMeaning::kLogits:
+    case OutputMeaning::kLogRates:
+      return std::log(mean < kLeast ? kLeast : mean);
+    case OutputMeaning::kLogOdds: {
+      const double rest = 1 - mean;
+      return std::log(mean < kLeast ? kLeast : mean) - std::log(rest < kLeast ? kLeast : rest);
+    }
+    default:
+      return mean;
+  }
+}
+
+}  // namespace
+
 LookAverage::LookAverage(OutputMeaning meaning, int64_t looks, int64_t batch, int64_t outputs)
-    : softmax_(meaning == OutputMeaning::kLogits), looks_(looks), outputs_(outputs) {
+    : meaning_(meaning), looks_(looks), outputs_(outputs) {
   const auto n = static_cast<size_t>(batch * outputs);
   output_.resize(n);
   if (looks == 1) return;
@@ -33,9 +60,9 @@ bool LookAverage::Add(const float* output, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
     const float* x = output + i * outputs_;
     std::optional<Softmax> softmax;
-    if (softmax_) softmax.emplace(x, outputs_);
+    if (meaning_ == OutputMeaning::kLogits) softmax.emplace(x, outputs_);
     for (int64_t c = 0; c < outputs_; ++c) {
-      const double value = softmax ? (*softmax)(x[c]) : double{x[c]};
+      const double value = ToAveraged(meaning_, softmax, x[c]);
       const int64_t k = i * outputs_ + c;
       if (seen_ == 0) first_[k] = value;
       const double difference = value - first_[k];
@@ -49,7 +76,7 @@ bool LookAverage::Add(const float* output, int64_t count) {
   for (int64_t k = 0; k < n; ++k) {
     const double shift = sum_[k] / looks;
     const double mean = first_[k] + shift;
-    output_[k] = static_cast<float>(softmax_ ? std::log(mean < double{FLT_MIN} ? double{FLT_MIN} : mean) : mean);
+    output_[k] = static_cast<float>(FromAveraged(meaning_, mean));
     spread_[k] = static_cast<float>(std::sqrt(std::max(0.0, squares_[k] / looks - shift * shift)));
   }
   return true;

@@ -9,8 +9,9 @@
 
 namespace traind::core {
 
-// The mean over the looks at a minibatch, in double: of the probabilities where the outputs are logits, else of the
-// outputs. Allocates when it is made, and never after. Not thread-safe.
+// The mean over the looks at a minibatch, in double: of the probabilities where the outputs are logits or log odds, of
+// the rates where they are their logarithms, else of the outputs. Allocates when it is made, and never after. Not
+// thread-safe.
 class LookAverage {
  public:
   // With `looks` = 1 the outputs go through as they are.
@@ -20,14 +21,14 @@ class LookAverage {
   // Add; returns whether this was the last.
   bool Add(const float* output, int64_t count);
 
-  // What stands for the network's output, [count, outputs]: the mean, or its logarithm where probabilities were
-  // averaged, so that loss and softmax are those of the averaged probabilities.
+  // What stands for the network's output, [count, outputs]: the mean; or its logarithm, or log odds, where
+  // probabilities or rates were averaged, so that loss and softmax are those of the averaged ones.
   const float* output() const { return output_.data(); }
   // The standard deviation over the looks, [count, outputs].
   absl::Span<const float> spread() const { return spread_; }
 
  private:
-  const bool softmax_;
+  const OutputMeaning meaning_;
   const int64_t looks_;
   const int64_t outputs_;
   int64_t seen_ = 0;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "core/base/finite.h"
 #include "core/checkpoint/safetensors.h"
+#include "core/job/class_balance.h"
 #include "core/onednn/onednn.h"
 
 namespace traind::core {
@@ -28,6 +29,7 @@ absl::StatusOr<Model> MakeModel(v1::Network network, const v1::Loss* loss, bool 
   model.graph = Graph::Build(network, errors.scope("network"));
   if (loss != nullptr) {
     v1::Loss config = *loss;
+    if (IsBalanced(config)) return absl::InvalidArgumentError("loss: the balanced class weights were not counted");
     model.loss = Registry<Loss>::Get().Create(config, errors.scope("loss"));
   }
   if (!errors.ok()) return errors.ToStatus();

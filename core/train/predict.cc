@@ -59,23 +59,43 @@ absl::StatusOr<Given> OfSplit(const InferenceRequest& request, const v1::SplitRa
   return Given{std::move(examples), *std::move(split), first};
 }
 
-// The class of each example, with the probabilities where the outputs are logits.
-void AddClasses(OutputMeaning meaning, int64_t outputs, v1::PredictResponse* response) {
-  if (meaning == OutputMeaning::kValues) return;
+// What the outputs of a model mean.
+struct Meaning {
+  OutputMeaning outputs;
+  bool many_labels = false;  // Each output is an answer of its own: an example has no class.
+};
+
+Meaning MeaningOf(const InferenceRequest& request, const Loss& loss) {
+  const OutputMeaning meaning = loss.output_meaning();
+  const bool labelled = request.trained_on.has_value() && request.trained_on->num_classes() > 0 &&
+                        request.spec.data().targets() != v1::TARGET_SOURCE_INPUT;
+  return {meaning, meaning == OutputMeaning::kLogOdds && !labelled};
+}
+
+// The class of each example, and the probabilities where the outputs say them.
+void AddClasses(const Meaning& meaning, int64_t outputs, v1::PredictResponse* response) {
+  const bool logits = meaning.outputs == OutputMeaning::kLogits, log_odds = meaning.outputs == OutputMeaning::kLogOdds;
+  const bool classes = logits || meaning.outputs == OutputMeaning::kScores || (log_odds && !meaning.many_labels);
   const float* const end = response->outputs().data() + response->outputs_size();
   for (const float* row = response->outputs().data(); row != end; row += outputs) {
-    const float* largest = std::max_element(row, row + outputs);
-    response->add_classes(largest - row);
-    if (meaning != OutputMeaning::kLogits) continue;
-    const Softmax softmax(row, outputs);
-    for (int64_t c = 0; c < outputs; ++c) response->add_probabilities(static_cast<float>(softmax(row[c])));
+    if (classes && IsBinary(meaning.outputs, outputs)) {
+      response->add_classes(row[0] > 0 ? 1 : 0);
+    } else if (classes) {
+      response->add_classes(std::max_element(row, row + outputs) - row);
+    }
+    if (logits) {
+      const Softmax softmax(row, outputs);
+      for (int64_t c = 0; c < outputs; ++c) response->add_probabilities(static_cast<float>(softmax(row[c])));
+    } else if (log_odds) {
+      for (int64_t c = 0; c < outputs; ++c) response->add_probabilities(static_cast<float>(Sigmoid(row[c])));
+    }
   }
 }
 
 // Gathers predictions into parts of `part_examples` and hands each part on.
 class Parts {
  public:
-  Parts(const Given& given, OutputMeaning meaning, int64_t outputs, int64_t part_examples, const PredictionSink& sink)
+  Parts(const Given& given, Meaning meaning, int64_t outputs, int64_t part_examples, const PredictionSink& sink)
       : given_(given), meaning_(meaning), outputs_(outputs), part_examples_(part_examples), sink_(sink) {}
 
   // The next `n` examples.
@@ -118,7 +138,7 @@ class Parts {
 
  private:
   const Given& given_;
-  const OutputMeaning meaning_;
+  const Meaning meaning_;
   const int64_t outputs_;
   const int64_t part_examples_;
   const PredictionSink& sink_;
@@ -173,9 +193,9 @@ absl::StatusOr<int64_t> Predict(const InferenceRequest& request, Given given, co
   if (status.ok()) status = (*plan)->RefreshParameters();
   if (!status.ok()) return status;
 
-  const OutputMeaning meaning = model.loss->output_meaning();
+  const Meaning meaning = MeaningOf(request, *model.loss);
   const int64_t samples = SamplesOf(test_time);
-  const int64_t bytes = PredictionBytes((*plan)->outputs(), meaning, views->count() * samples > 1);
+  const int64_t bytes = PredictionBytes((*plan)->outputs(), meaning.outputs, views->count() * samples > 1);
   Parts parts(given, meaning, (*plan)->outputs(),
               one_part ? given.examples.count : std::max<int64_t>(1, kMaxPartBytes / bytes), sink);
   status = Run(*trained, **plan, options.batch, given.examples, *views, samples, parts, progress);

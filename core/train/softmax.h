@@ -1,4 +1,4 @@
-// The probabilities of one example's logits.
+// The probabilities of one example's logits, and of one output's log odds.
 #pragma once
 
 #include <algorithm>
@@ -20,5 +20,8 @@ class Softmax {
   const double largest_;
   double sum_ = 0;
 };
+
+// 1 / (1 + exp(-x)), in double.
+inline double Sigmoid(float x) { return 1 / (1 + std::exp(-double{x})); }
 
 }  // namespace traind::core

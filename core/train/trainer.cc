@@ -15,6 +15,7 @@
 #include "core/job/job_memory.h"
 #include "core/job/resolve_data.h"
 #include "core/train/first_minibatches.h"
+#include "core/train/target_range.h"
 
 namespace traind::core {
 namespace {
@@ -71,6 +72,7 @@ absl::Status Trainer::Prepare() {
   if (!input.ok()) return input.status();
   input_ = *std::move(input);
   steps_per_epoch_ = StepsPerEpoch(spec_, input_->split().size());
+  minibatches_per_epoch_ = MinibatchesPerEpoch(spec_, input_->split().size());
   round_steps_ = RoundSteps(spec_, steps_per_epoch_);
   total_steps_ = TotalSteps(spec_, steps_per_epoch_);
 
@@ -79,8 +81,7 @@ absl::Status Trainer::Prepare() {
   optimizer_ = ResolveOptimizer(optimizer, errors.scope("optimizer"));
   if (!errors.ok()) return errors.ToStatus();
 
-  auto model = MakeModel(spec_.network(), &spec_.loss(), /*trainable=*/true,
-                         static_cast<int>(optimizer_.optimizer->slots().size()));
+  auto model = MakeModel(spec_.network(), &spec_.loss(), /*trainable=*/true, optimizer_.num_tensors());
   if (!model.ok()) return model.status();
   model_ = *std::move(model);
   PlanOptions options = PlanOptionsFor(spec_, request_.algorithms);
@@ -112,9 +113,12 @@ absl::Status Trainer::Prepare() {
     if (!lottery.ok()) return lottery.status();
     lottery_ = *std::move(lottery);
   }
+  auto max_norm = MaxNorm::Make(*model_.store);
+  if (!max_norm.ok()) return max_norm.status();
+  max_norm_ = *std::move(max_norm);
   writer_ = std::make_unique<CheckpointWriter>(*model_.store, request_.checkpoint_dir);
-  update_ = std::make_unique<UpdatePass>(*optimizer_.optimizer,
-                                         UpdateTensors(*model_.store, optimizer_.coupled_weight_decay));
+  update_ = std::make_unique<UpdatePass>(*optimizer_.optimizer, TensorsToUpdate());
+  if (optimizer_.accumulate_batches > 1) gradient_sum_ = std::make_unique<GradientSum>(*model_.store, num_slots());
   numbers_.resize(update_->tensors().size());
   return absl::OkStatus();
 }
@@ -131,7 +135,8 @@ absl::Status Trainer::Restore() {
   } else {
     return newest.status();
   }
-  auto loader = BatchLoader::Start(input_->split(), input_->preprocessor(), Batches(step_, total_steps_));
+  auto loader = BatchLoader::Start(input_->split(), input_->preprocessor(),
+                                   Batches(MinibatchesBefore(step_), MinibatchesBefore(total_steps_)));
   if (!loader.ok()) return loader.status();
   loader_ = *std::move(loader);
   return absl::OkStatus();
@@ -147,7 +152,8 @@ BatchLoader::Options Trainer::Batches(uint64_t first_step, uint64_t end_step) co
           .first_step = first_step,
           .end_step = end_step,
           .augmenter = &input_->augmenter(),
-          .outputs = plan_->outputs()};
+          .outputs = plan_->outputs(),
+          .binary = IsBinary(model_.loss->output_meaning(), plan_->outputs())};
 }
 
 absl::Status Trainer::InitializeWithData() {
@@ -201,6 +207,7 @@ void Trainer::ReportData() {
 }
 
 void Trainer::ForgetEvaluations() {
+  ForgetPlateau();
   manifest_.set_best_evaluation_loss(std::numeric_limits<double>::quiet_NaN());
   manifest_.clear_best_step();
 }
@@ -230,17 +237,13 @@ Trainer::Due Trainer::DueAfter(uint64_t step) const {
   return due;
 }
 
-absl::Status Trainer::Step(const Batch& batch) {
+absl::Status Trainer::Step(const Batch& first) {
   const Due due = DueAfter(step_ + 1);
   if (due.statistics && step_ + 1 == total_steps_) KeepObservers();
-  if (!batch.finite) return InputNotFinite();
-  const Plan::Input input{.examples = batch.examples,
-                          .targets = TargetsOf(batch),
-                          .count = batch.count,
-                          .step = step_,
-                          .observe = due.statistics};
-  if (absl::Status status = RunPlan(input); !status.ok()) return status;
-  const double loss = ran_->loss_sum() / static_cast<double>(batch.count);
+  const absl::StatusOr<Ran> ran = RunMinibatches(first, due.statistics);
+  if (!ran.ok()) return ran.status();
+  const Plan::Input& input = ran->input;
+  const double loss = ran->loss_sum / static_cast<double>(ran->examples);
   if (request_.on_gradients) {
     if (absl::Status status = request_.on_gradients(step_, *model_.store); !status.ok()) return status;
   }
@@ -254,18 +257,29 @@ absl::Status Trainer::Step(const Batch& batch) {
 
   modes_.reset();
   if (due.evaluation && modes_differ_) {
-    if (absl::Status status = CompareModes(batch); !status.ok()) return status;
+    if (absl::Status status = CompareModes(*ran->batch); !status.ok()) return status;
   }
   const uint64_t round_step = lottery_ ? lottery_->step_in_round(step_) : step_;
-  const double learning_rate = optimizer_.learning_rate->At(round_step, round_steps_);
+  const double learning_rate = LearningRateAt(round_step);
   const uint64_t updates = std::min(round_step, step_ - manifest_.optimizer_begin_step());  // Of the state there is.
-  update_->Run({.learning_rate = learning_rate, .weight_decay = optimizer_.weight_decay, .number = updates + 1},
-               ClipScale(measures.gradient_norm, optimizer_.clip_norm), due.statistics ? &numbers_ : nullptr);
+  BesideUpdate beside = optimizer_.beside.Of(round_step + 1, updates + 1);
+  const std::optional<double> average = beside.average;
+  if (max_norm_) beside.average.reset();  // It is of the weights that max_norm leaves.
+  update_->Run({.learning_rate = learning_rate,
+                .weight_decay = optimizer_.weight_decay,
+                .number = updates + 1,
+                .momentum = optimizer_.learning_rate->MomentumAt(round_step, round_steps_)},
+               {.scale = ClipScale(measures.gradient_norm, optimizer_.clip_norm), .value = optimizer_.clip_value},
+               due.statistics ? &numbers_ : nullptr, beside);
+  if (max_norm_) {
+    max_norm_->Apply();
+    update_->MoveAverage(average);
+  }
   ++step_;
-  examples_since_metrics_ += batch.count;
+  examples_since_metrics_ += ran->examples;
   if (spec_.early_stopping().metric() == v1::EarlyStopping::METRIC_TRAIN_LOSS) CountTrainLoss(loss);
   if (lottery_) lottery_->AfterStep(step_);
-  if (due.metrics) EmitMetrics(loss, measures, learning_rate, batch);
+  if (due.metrics) EmitMetrics(*ran, measures, learning_rate);
   if (due.statistics) EmitStatistics();
   return absl::OkStatus();
 }
@@ -295,6 +309,7 @@ absl::Status Trainer::AfterStep() {
   if (due.evaluation) {
     if (absl::Status status = Evaluate(); !status.ok()) return status;
   }
+  NotePlateau();
   if (due.early_stopping) LookForTheEnd();
   if (absl::Status status = Settle(); !status.ok()) return status;
   return AtEnd() ? absl::OkStatus() : SaveWhatIsDue(due);  // End() writes the last checkpoint.
@@ -313,7 +328,7 @@ absl::Status Trainer::CompareModes(const Batch& batch) {
 }
 
 absl::Status Trainer::Evaluate() {
-  auto metrics = evaluator_->Run([this](int64_t, int64_t) { sink_.Heartbeat(step_); });
+  auto metrics = EvaluateWeights();
   if (!metrics.ok()) return metrics.status();
   // Only a number can be the best, and any is better than the NaN before the first evaluation.
   metrics->set_best(std::isfinite(metrics->loss()) && !(metrics->loss() >= manifest_.best_evaluation_loss()));

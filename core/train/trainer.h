@@ -19,7 +19,9 @@
 #include "core/optimizers/update.h"
 #include "core/train/checkpoint_writer.h"
 #include "core/train/evaluator.h"
+#include "core/train/gradient_sum.h"
 #include "core/train/lottery_ticket.h"
+#include "core/train/max_norm.h"
 #include "core/train/model.h"
 #include "core/train/train.h"
 
@@ -81,7 +83,7 @@ class Trainer {
   void PruneAndRewind();
   bool IsEvaluationDue(uint64_t step) const;  // By the cadence alone.
   Due DueAfter(uint64_t step) const;
-  absl::Status Step(const Batch& batch);
+  absl::Status Step(const Batch& first);
   absl::Status RunPlan(const Plan::Input& input);
   // ABORTED: `what` of the step after step_ is not a finite number; says the first tensor or layer with such values.
   absl::Status NotFinite(absl::string_view what, const Plan::Input& input);
@@ -90,6 +92,31 @@ class Trainer {
   NonFiniteSource FirstNotFinite(const Plan::Input& input);
   void KeepObservers();
   absl::Status AfterStep();
+
+  // --- Beside the optimizer (trainer_beside.cc).
+  // What the forward and backward passes of a step gave.
+  struct Ran {
+    const Batch* batch = nullptr;  // Of the last minibatch.
+    Plan::Input input = {};        // The same.
+    double loss_sum = 0;           // Of all minibatches ...
+    int64_t examples = 0;          // ... and their examples.
+    int64_t correct_before = 0;    // Of those before the last one, where there are labels.
+  };
+  uint64_t MinibatchesBefore(uint64_t step) const;
+  // Of the step after step_, of which `first` is the first; the others are taken from the loader. The gradients are
+  // then those of all of them.
+  absl::StatusOr<Ran> RunMinibatches(const Batch& first, bool observe);
+  std::vector<ParameterTensor> TensorsToUpdate();
+  int average_slot() const;
+  bool HasAverage() const;  // Of the weights after step_.
+  void SwapAverage();       // With the weights.
+  // One pass over the evaluation split with the weights, or with their average where there is one.
+  absl::StatusOr<v1::EvaluationMetrics> EvaluateWeights();
+  void ForgetPlateau();
+  double LearningRateAt(uint64_t round_step) const;
+  void NotePlateau();  // Of this step's evaluation, if the cadence has one here.
+  int64_t CorrectOf(const Batch& batch) const;
+
   // Of the step's minibatch, with the parameters before its update, where an evaluation follows that tells them.
   absl::Status CompareModes(const Batch& batch);
   absl::Status Evaluate();
@@ -138,7 +165,7 @@ class Trainer {
 
   v1::Event NewEvent() const { return NewEvent(step_); }
   v1::Event NewEvent(uint64_t step) const;
-  void EmitMetrics(double loss, const UpdatePass::Measures& measures, double learning_rate, const Batch& batch);
+  void EmitMetrics(const Ran& ran, const UpdatePass::Measures& measures, double learning_rate);
   void EmitStatistics();
   void EmitCheckpoint(uint64_t step, int64_t size_bytes, bool best);
   void EmitLog(v1::LogLine::Level level, const std::string& text);
@@ -154,12 +181,15 @@ class Trainer {
   std::unique_ptr<Plan> last_batch_plan_;  // Of an epoch's last minibatch, where it is smaller; else null.
   Plan* ran_ = nullptr;                    // The one of the newest step.
   std::unique_ptr<UpdatePass> update_;
-  std::unique_ptr<LotteryTicket> lottery_;  // Null without.
-  std::unique_ptr<Evaluator> evaluator_;    // Null where nothing is evaluated.
+  std::unique_ptr<GradientSum> gradient_sum_;  // Null where a step has one minibatch.
+  std::unique_ptr<LotteryTicket> lottery_;     // Null without.
+  std::unique_ptr<MaxNorm> max_norm_;          // Null without.
+  std::unique_ptr<Evaluator> evaluator_;       // Null where nothing is evaluated.
   std::unique_ptr<BatchLoader> loader_;
   std::unique_ptr<CheckpointWriter> writer_;
 
   uint64_t steps_per_epoch_ = 0;
+  uint64_t minibatches_per_epoch_ = 0;
   uint64_t round_steps_ = 0;  // Of a round of the lottery ticket; all of them without one.
   uint64_t total_steps_ = 0;
   uint64_t step_ = 0;                           // Steps done.

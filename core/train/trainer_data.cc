@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/checkpoint/safetensors.h"
+#include "core/train/target_range.h"
 #include "core/train/trainer.h"
 
 namespace traind::core {
@@ -31,10 +32,15 @@ absl::Status Trainer::VerifyData() {
     trained_on_->set_example_min(least);
     trained_on_->set_example_max(largest);
   }
+  const bool reads_targets = spec_.data().targets() != v1::TARGET_SOURCE_INPUT;
+  if (reads_targets) {
+    if (absl::Status status = CheckTargets(*model_.loss, train); !status.ok()) return status;
+  }
   const bool another = evaluator_ != nullptr && spec_.data().evaluation_split() != spec_.data().train_split();
   if (!another) return absl::OkStatus();
   if (absl::Status status = CheckIdentity(evaluator_->split()); !status.ok()) return status;
-  return evaluator_->Verify(alive);
+  if (absl::Status status = evaluator_->Verify(alive); !status.ok()) return status;
+  return reads_targets ? CheckTargets(*model_.loss, evaluator_->split()) : absl::OkStatus();
 }
 
 absl::Status Trainer::FitInput() {

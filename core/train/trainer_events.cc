@@ -27,16 +27,20 @@ v1::Event Trainer::NewEvent(uint64_t step) const {
   return event;
 }
 
-void Trainer::EmitMetrics(double loss, const UpdatePass::Measures& measures, double learning_rate, const Batch& batch) {
+int64_t Trainer::CorrectOf(const Batch& batch) const {
+  return CountCorrect(model_.loss->output_meaning(), ran_->output(), batch.labels, batch.count, ran_->outputs());
+}
+
+void Trainer::EmitMetrics(const Ran& ran, const UpdatePass::Measures& measures, double learning_rate) {
+  const auto examples = static_cast<double>(ran.examples);
   v1::Event event = NewEvent();
   auto* train = event.mutable_train();
-  train->set_loss(loss);
+  train->set_loss(ran.loss_sum / examples);
   train->set_penalty(measures.penalty);
   train->set_learning_rate(learning_rate);
   train->set_gradient_norm(measures.gradient_norm);
-  if (batch.labels != nullptr) {
-    const int64_t correct = CountCorrect(ran_->output(), batch.labels, batch.count, ran_->outputs());
-    train->set_accuracy(static_cast<double>(correct) / static_cast<double>(batch.count));
+  if (ran.batch->labels != nullptr) {
+    train->set_accuracy(static_cast<double>(ran.correct_before + CorrectOf(*ran.batch)) / examples);
   }
   const Clock::time_point now = Clock::now();
   const double seconds = std::chrono::duration<double>(now - last_metrics_).count();

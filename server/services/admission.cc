@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "core/checkpoint/match_weights.h"
 #include "core/data/dataset_dir.h"
+#include "core/job/class_balance.h"
 #include "core/job/data_identity.h"
 #include "core/job/preprocessing_from.h"
 #include "core/job/resolve.h"
@@ -133,6 +134,11 @@ absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, co
   auto resolved = core::ResolveJob(wanted, dataset.has_value() ? &*dataset : nullptr, max_threads, spec, stop);
   if (!errors.ok()) return errors.ToStatus();
   if (!resolved.ok()) return resolved.status();
+
+  const std::string data = folder.Item("datasets", std::string(absl::StripPrefix(dataset->name(), "datasets/")));
+  if (absl::Status status = core::BalanceClasses(data, *dataset, resolved->spec, resolved->warnings); !status.ok()) {
+    return status;
+  }
 
   v1::Job& job = admitted.job;
   *job.mutable_trained_on() = core::IdentityOf(*dataset);

@@ -47,6 +47,21 @@ TEST(InsightOfLosses, TheFirstLossIsThatOfTheLossItself) {
   EXPECT_FALSE(opens("multiclass_hinge {}", 1000));
 }
 
+TEST(InsightOfLosses, ClassesOutOfBalanceAreWeighed) {
+  const auto of = [](const std::string& loss) {
+    InsightLog log(JobWith(kTen, loss));
+    v1::DataProfile profile = log.Profile();
+    profile.set_class_counts(4, 60);
+    log.Data(profile);
+    return log.Find("class_imbalance").fix();
+  };
+  EXPECT_TRUE(of("focal { gamma: 3 }").patch().loss().focal().class_weights().balanced());
+  EXPECT_EQ(of("focal { gamma: 3 }").patch().loss().focal().gamma(), 3);
+  EXPECT_TRUE(of("softmax_cross_entropy {}").patch().loss().softmax_cross_entropy().class_weights().balanced());
+  EXPECT_FALSE(of("softmax_cross_entropy { class_weights { balanced: true } }").has_patch());
+  EXPECT_FALSE(of("multiclass_hinge {}").has_patch());
+}
+
 TEST(InsightOfLosses, AVerticalFlipChangesDigits) {
   InsightLog log(JobWith(kTen, "softmax_cross_entropy {}", "augmentation { vertical_flip {} }"),
                  [](v1::Job& job) { job.set_dataset("datasets/mnist"); });

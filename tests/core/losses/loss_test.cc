@@ -78,10 +78,13 @@ Reference Hinge(double margin) {
   };
 }
 
-double ProbabilityOf(const std::vector<double>& x, size_t c) {
+std::vector<double> SoftmaxOf(const std::vector<double>& x) {
+  std::vector<double> p;
   double sum = 0;
-  for (double v : x) sum += std::exp(v);
-  return std::exp(x[c]) / sum;
+  for (double v : x) p.push_back(std::exp(v));
+  for (double v : p) sum += v;
+  for (double& v : p) v /= sum;
+  return p;
 }
 
 // The weight of class c is c + 1/2; of ten of them.
@@ -89,10 +92,11 @@ std::string TenWeights() { return "class_weights { weights: [0.5, 1.5, 2.5, 3.5,
 
 Reference WeightedCrossEntropy(double smoothing) {
   return [smoothing](const std::vector<double>& x, const std::vector<double>& t, int) {
+    const std::vector<double> p = SoftmaxOf(x);
     double loss = 0;
     for (size_t c = 0; c < x.size(); ++c) {
       const double target = (1 - smoothing) * t[c] + smoothing / static_cast<double>(x.size());
-      loss -= (static_cast<double>(c) + 0.5) * target * std::log(ProbabilityOf(x, c));
+      loss -= (static_cast<double>(c) + 0.5) * target * std::log(p[c]);
     }
     return loss;
   };
@@ -100,10 +104,11 @@ Reference WeightedCrossEntropy(double smoothing) {
 
 Reference FocalOf(double gamma, bool weighted) {
   return [gamma, weighted](const std::vector<double>& x, const std::vector<double>& t, int) {
+    const std::vector<double> p = SoftmaxOf(x);
     double loss = 0;
     for (size_t c = 0; c < x.size(); ++c) {
-      const double p = ProbabilityOf(x, c), weight = weighted ? static_cast<double>(c) + 0.5 : 1;
-      loss -= weight * t[c] * std::pow(1 - p, gamma) * std::log(p);
+      const double weight = weighted ? static_cast<double>(c) + 0.5 : 1;
+      if (t[c] != 0) loss -= weight * t[c] * std::pow(1 - p[c], gamma) * std::log(p[c]);
     }
     return loss;
   };

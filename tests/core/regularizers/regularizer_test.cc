@@ -29,6 +29,8 @@ TEST(RegularizerTest, StrengthsAreThoseOfTheConfig) {
   EXPECT_EQ(Strength("l2 { strength: 0.25 }").l2, 0.25);
   EXPECT_EQ(Strength("elastic_net { l1: 1 l2: 2 }").l1, 1);
   EXPECT_EQ(Strength("elastic_net { l1: 1 l2: 2 }").l2, 2);
+  EXPECT_EQ(Strength("max_norm { limit: 3 }").max_norm, 3);
+  EXPECT_EQ(Strength("max_norm { limit: 3 }").l2, 0);
 }
 
 TEST(RegularizerTest, NamesTheFieldsThatAreWrong) {
@@ -37,6 +39,9 @@ TEST(RegularizerTest, NamesTheFieldsThatAreWrong) {
       {"l2 { strength: nan }", {"l2.strength"}},
       {"l2 { strength: 1e300 }", {"l2.strength"}},
       {"elastic_net { l1: -1 l2: inf }", {"elastic_net.l1", "elastic_net.l2"}},
+      {"max_norm {}", {"max_norm.limit"}},
+      {"max_norm { limit: -1 }", {"max_norm.limit"}},
+      {"max_norm { limit: nan }", {"max_norm.limit"}},
       {"", {""}},
   };
   for (const auto& [text, expected] : cases) {

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "core/job/data_identity.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/text_proto.h"
@@ -45,13 +46,11 @@ TEST_F(LossesOfJobs, OneOutputTellsTwoClassesApart) {
   // Prediction says the same of the same examples.
   const auto newest = LoadNewestCheckpoint(request_.checkpoint_dir);
   ASSERT_TRUE(newest.ok()) << newest.status();
-  v1::DataIdentity trained_on;
-  trained_on.set_num_classes(2);
   const InferenceRequest inference{.spec = request_.spec,
                                    .dataset_dir = request_.dataset_dir,
                                    .weights_path = newest->files.weights_path(),
                                    .preprocessing_path = "",
-                                   .trained_on = trained_on};
+                                   .trained_on = IdentityOf(dataset)};
   const auto range = FromText<v1::PredictSplitRequest>("range { split: 'test' count: 40 }");
   const auto predicted = PredictWhole(inference, range);
   ASSERT_TRUE(predicted.ok()) << predicted.status();

@@ -35,7 +35,10 @@ export class Tally {
     const width = part.shape[1] ?? 0;
     part.labels.forEach((label, i) => {
       const said = part.classes[i],
-            sure = part.probabilities.length ? part.probabilities[i * width + said] : part.outputs[i * width + said];
+            // One output for two classes is the probability of the second one.
+            sure = width === 1 && part.probabilities.length ? Math.abs(part.probabilities[i] - 1 + said) :
+                   part.probabilities.length               ? part.probabilities[i * width + said] :
+                                                             part.outputs[i * width + said];
       this.total++;
       if (this.cells[label]?.[said] !== undefined) this.cells[label][said]++;
       if (said === label)
