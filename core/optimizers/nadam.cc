@@ -1,5 +1,5 @@
-// Adam with Nesterov's momentum (Dozat 2016), as in PyTorch: with mu_t = beta1 (1 - 0.96^(t momentum_decay) / 2) and
-// M_t the product of mu_1 to mu_t,
+// Adam with Nesterov's momentum (Dozat 2016), as PyTorch documents it: with mu_t = beta1 (1 - 0.96^(t momentum_decay) /
+// 2) and M_t the product of mu_1 to mu_t,
 //   m = beta1 m + (1 - beta1) g;  s = beta2 s + (1 - beta2) g^2
 //   w -= lr (mu_(t+1) m / (1 - M_(t+1)) + (1 - mu_t) g / (1 - M_t)) / (sqrt(s / (1 - beta2^t)) + epsilon)
 #include <cmath>

@@ -10,6 +10,8 @@ import math
 
 import torch
 
+from record_training import NAdam
+
 STEPS = 10
 CASES = [
     ("sgd {}", lambda p: torch.optim.SGD(p, lr=0.05)),
@@ -30,9 +32,9 @@ CASES = [
     ("adamax {}", lambda p: torch.optim.Adamax(p, lr=0.05)),
     ("adamax { beta1: 0.5 beta2: 0.9 epsilon: 0.01 }",
      lambda p: torch.optim.Adamax(p, lr=0.05, betas=(0.5, 0.9), eps=0.01)),
-    ("nadam {}", lambda p: torch.optim.NAdam(p, lr=0.05)),
+    ("nadam {}", lambda p: NAdam(p, lr=0.05)),
     ("nadam { beta1: 0.8 beta2: 0.9 epsilon: 0.001 momentum_decay: 0.3 }",
-     lambda p: torch.optim.NAdam(p, lr=0.05, betas=(0.8, 0.9), eps=0.001, momentum_decay=0.3)),
+     lambda p: NAdam(p, lr=0.05, betas=(0.8, 0.9), eps=0.001, momentum_decay=0.3)),
 ]
 
 print(f"// Made by tests/golden/record_optimizers.py with PyTorch {torch.__version__}: config, decoupled weight decay, and")
