@@ -12,7 +12,7 @@ namespace {
 
 std::string KernelLibrary() { return absl::StrCat("oneDNN ", onednn::VersionString()); }
 
-// Of the job's own step, beside the weights of an earlier one.
+// The weights that the training goes on with, beside those of an earlier step or their average.
 std::string LastName(const StoredParameter& parameter) { return absl::StrCat(parameter.name, "/last"); }
 
 std::string ObserverName(const Plan::ObserverState& observer) { return absl::StrCat(observer.layer, "/silent_steps"); }
@@ -33,15 +33,16 @@ absl::Status DoesNotFit(const std::string& tensor) {
 }  // namespace
 
 std::string Trainer::SlotName(const StoredParameter& parameter, int slot) const {
-  return absl::StrCat(parameter.name, "/", std::string(optimizer_.optimizer->slots()[slot]));
+  return absl::StrCat(parameter.name, "/", std::string(optimizer_.slots()[slot]));
 }
 
-int Trainer::num_slots() const { return static_cast<int>(optimizer_.optimizer->slots().size()); }
+int Trainer::num_slots() const { return static_cast<int>(optimizer_.slots().size()); }
 
 void Trainer::InitializeSlots(StoredParameter& parameter) {
   if (!parameter.spec->trained) return;
   for (int slot = 0; slot < num_slots(); ++slot) {
-    const std::vector<float> values(Elements(parameter.spec->shape), optimizer_.optimizer->initial_value(slot));
+    const float initial = slot < average_slot() ? optimizer_.optimizer->initial_value(slot) : 0;
+    const std::vector<float> values(Elements(parameter.spec->shape), initial);
     model_.store->Set(parameter, parameter.slots[slot], values);
   }
 }
@@ -53,8 +54,10 @@ CheckpointWriter::Source Trainer::SourceOf(const StoredParameter& parameter, std
 
 std::vector<CheckpointWriter::Source> Trainer::WeightSources() const {
   std::vector<CheckpointWriter::Source> weights;
+  const bool average = HasAverage();
   for (const StoredParameter& parameter : model_.store->parameters()) {
-    weights.push_back(SourceOf(parameter, parameter.name, parameter.master));
+    const float* from = average && parameter.spec->trained ? parameter.slots[average_slot()] : parameter.master;
+    weights.push_back(SourceOf(parameter, parameter.name, from));
     if (restore_) weights.back().values = {};  // They are in the earlier file.
   }
   return weights;
@@ -66,7 +69,7 @@ std::vector<CheckpointWriter::Source> Trainer::StateSources() {
     for (int slot = 0; parameter.spec->trained && slot < num_slots(); ++slot) {
       state.push_back(SourceOf(parameter, SlotName(parameter, slot), parameter.slots[slot]));
     }
-    if (restore_) state.push_back(SourceOf(parameter, LastName(parameter), parameter.master));
+    if (restore_ || HasAverage()) state.push_back(SourceOf(parameter, LastName(parameter), parameter.master));
   }
   if (lottery_) {
     for (const LotteryTicket::State& tensor : lottery_->States(step_)) {
@@ -150,8 +153,9 @@ absl::Status Trainer::LoadTensors(const LoadedCheckpoint& checkpoint, const Inhe
       model_.store->Set(parameter, to, tensor->values);
       return absl::OkStatus();
     };
-    absl::Status status = restored_step_ ? restore(checkpoint.state, LastName(parameter), parameter.master)
-                                         : restore(checkpoint.weights, parameter.name, parameter.master);
+    const bool other_weights = checkpoint.state.Find(LastName(parameter)) != nullptr;
+    absl::Status status = other_weights ? restore(checkpoint.state, LastName(parameter), parameter.master)
+                                        : restore(checkpoint.weights, parameter.name, parameter.master);
     if (!status.ok()) return status;
     if (!inherited.optimizer) InitializeSlots(parameter);
     for (int slot = 0; inherited.optimizer && parameter.spec->trained && slot < num_slots(); ++slot) {
