@@ -21,4 +21,8 @@ struct ProfiledData {
 ProfiledData ProfileOf(
     const InputPipeline& input, const Split* evaluation, const std::function<void()>& progress = [] {});
 
+// Bytes that ProfileOf takes at most, beside copies of single examples. `features` of an example as the network sees
+// it, `examples` of the larger split, as far as the job reads it; `classes` is 0 with targets.
+int64_t ProfileMemory(int64_t features, int64_t examples, int64_t classes);
+
 }  // namespace traind::core

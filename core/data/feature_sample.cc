@@ -41,6 +41,12 @@ FeatureSample::FeatureSample(int64_t features) : features_(features) {
   varies_.resize(count);
 }
 
+int64_t FeatureSample::Bytes(int64_t features) {
+  constexpr int64_t kOfOne = 2 * sizeof(float) + 2 * sizeof(double) + sizeof(uint64_t) + sizeof(uint8_t);
+  constexpr int64_t kCounting = 3 * sizeof(uint64_t);  // A list of hashes, as it grows.
+  return std::min(features, kMostFeatures) * (kOfOne + kCounting);
+}
+
 void FeatureSample::Add(const std::vector<float>& example) {
   const auto count = static_cast<int64_t>(chosen_.size());
   for (int64_t i = 0; i < count; ++i) chosen_[i] = example[i * features_ / count];

@@ -13,6 +13,8 @@ class FeatureSample {
  public:
   // Features of one example. May throw std::bad_alloc, as may those below.
   explicit FeatureSample(int64_t features);
+  // That one takes at most, while it counts duplicates.
+  static int64_t Bytes(int64_t features);
 
   void Add(const std::vector<float>& example);
   // Features that vary and equal one before them in all examples.
