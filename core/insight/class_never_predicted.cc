@@ -23,7 +23,8 @@ void LookForUnusedClasses(const v1::ClassNeverPredictedRule& config, const View&
   }
   if (unused.empty()) return;
   const auto named = static_cast<std::ptrdiff_t>(std::min(unused.size(), kNamed));
-  const std::string names = absl::StrJoin(unused.begin(), unused.begin() + named, ", ");
+  const auto name = [&](std::string* out, int c) { absl::StrAppend(out, NameOfClass(view.facts, c)); };
+  const std::string names = absl::StrJoin(unused.begin(), unused.begin() + named, ", ", name);
   Sighting& sighting =
       Add(found, absl::StrCat(unused.size() == 1 ? "class " : "classes ", names,
                               unused.size() > kNamed ? absl::StrCat(" and ", unused.size() - kNamed, " more") : "",

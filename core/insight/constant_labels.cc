@@ -9,13 +9,13 @@ namespace traind::core {
 namespace {
 
 // What all examples have in common, in words; empty: they differ, or it is not known.
-std::string TheOne(const v1::DataProfile& data) {
+std::string TheOne(const Facts& facts, const v1::DataProfile& data) {
   const auto& counts = data.class_counts();
   if (!counts.empty()) {
     const auto there = [](int64_t count) { return count > 0; };
     if (std::count_if(counts.begin(), counts.end(), there) != 1) return "";
     const auto only = std::find_if(counts.begin(), counts.end(), there);
-    return absl::StrCat("all ", *only, " training examples have the class ", only - counts.begin());
+    return absl::StrCat("all ", *only, " training examples have the class ", NameOfClass(facts, only - counts.begin()));
   }
   // Numbers, or more classes than are counted: then chance agrees always.
   const bool same = data.compared() > 1 && data.chance_agreement() == 1;
@@ -24,7 +24,7 @@ std::string TheOne(const v1::DataProfile& data) {
 
 void LookForOneClass(const v1::ConstantLabelsRule&, const View& view, std::vector<Sighting>& found) {
   const bool reconstructs = view.facts.spec != nullptr && view.facts.spec->data().targets() == v1::TARGET_SOURCE_INPUT;
-  const std::string one = TheOne(*view.data);
+  const std::string one = TheOne(view.facts, *view.data);
   if (reconstructs || one.empty() || view.data->examples() < 2) return;
   Add(found, absl::StrCat(one, ": there is nothing to learn"))
       .Is(v1::Finding::SEVERITY_CRITICAL)

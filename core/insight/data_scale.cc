@@ -17,7 +17,7 @@ void LookAtScale(const v1::DataScaleRule& config, const View& view, std::vector<
   if (rms >= config.least() && rms <= config.most()) return;
   const bool large = rms > config.most();
   Sighting& sighting = Add(found, absl::StrCat("the numbers of the input are ", large ? "large" : "small",
-                                               ": in the root of their mean square ", rms));
+                                               ": their root mean square is ", rms));
   sighting
       .Measured("root mean square of the input", rms,
                 large ? v1::Evidence::RELATION_ABOVE : v1::Evidence::RELATION_BELOW,

@@ -5,6 +5,7 @@
 #include <limits>
 #include <string_view>
 
+#include "absl/strings/str_cat.h"
 #include "core/kinds/loss.h"
 
 namespace traind::core {
@@ -30,6 +31,11 @@ bool HasWeights(const Node& node) {
     if (parameter.penalized) return true;
   }
   return false;
+}
+
+std::string NameOfClass(const Facts& facts, int64_t label) {
+  const bool named = label >= 0 && label < static_cast<int64_t>(facts.class_names.size());
+  return named ? absl::StrCat("\"", facts.class_names[static_cast<size_t>(label)], "\"") : absl::StrCat(label);
 }
 
 int LastWithWeights(const Graph& graph) {

@@ -20,6 +20,7 @@ struct Facts {
   // What the network's outputs are compared with; 0 classes: with numbers.
   std::string dataset = {};
   int64_t classes = 0;
+  std::vector<std::string> class_names = {};                    // Empty, or one for each class.
   v1::ElementType element_type = v1::ELEMENT_TYPE_UNSPECIFIED;  // Of the examples as they are stored.
   uint64_t steps_per_epoch = 0;                                 // 0: not known.
   uint64_t total_steps = 0;                                     // 0: not known.
@@ -49,6 +50,9 @@ struct Followers {
   // A batch normalization and nothing else, right behind it, before an activation.
   std::vector<bool> batch_norm;
 };
+
+// For sentences: the class's name in quotes, else its number.
+std::string NameOfClass(const Facts& facts, int64_t label);
 
 // The loss takes a softmax of the outputs. False where the loss is not known.
 bool LossHasSoftmax(const Facts& facts);

@@ -84,6 +84,7 @@ Insight Insight::Of(const v1::Job& job) {
                     .given = &watched->given,
                     .dataset = job.dataset(),
                     .classes = labels ? job.trained_on().num_classes() : 0,
+                    .class_names = {job.trained_on().class_names().begin(), job.trained_on().class_names().end()},
                     .element_type = job.trained_on().element_type(),
                     .steps_per_epoch = job.progress().steps_per_epoch(),
                     .total_steps = job.progress().total_steps(),

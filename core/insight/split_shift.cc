@@ -37,10 +37,10 @@ void LookForShift(const v1::SplitShiftRule& config, const View& view, std::vecto
   if (!classes && !means) return;
   const std::string which = absl::StrCat("the split ", evaluation.split());
   // Other classes have other means: they come first.
-  Sighting& sighting =
-      Add(found, classes ? absl::StrCat(which, " has its classes in other shares than the training split")
-                         : absl::StrCat(which, " has other means than the training split: in the root of their mean ",
-                                        "square ", evaluation.shift(), " of a feature's deviation apart"));
+  Sighting& sighting = Add(
+      found, classes ? absl::StrCat(which, " has its classes in other shares than the training split")
+                     : absl::StrCat(which, " has other means than the training split: they are ", evaluation.shift(),
+                                    " of a feature's deviation apart, in the root mean square"));
   sighting.finding.set_split(evaluation.split());
   if (classes) {
     sighting.Measured("half the sum of the differences of the classes' shares", evaluation.class_shift(),

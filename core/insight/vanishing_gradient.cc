@@ -44,8 +44,10 @@ void LookForVanishing(const v1::VanishingGradientRule& config, const View& view,
   }
   if (first < 0) return;
   const Node& node = *weights[first].node;
-  Sighting& sighting = Add(found, absl::StrCat("its gradient is ", ratio == 0 ? "zero" : "nearly gone", ", as that of ",
-                                               small, " of ", weights.size(), " layers with weights"));
+  const std::string others =
+      small > 1 ? absl::StrCat(", as are those of ", small - 1, " more of ", weights.size(), " layers with weights")
+                : "";
+  Sighting& sighting = Add(found, absl::StrCat("its gradient is ", ratio == 0 ? "zero" : "nearly gone", others));
   sighting.At(node)
       .Measured("gradient / largest gradient behind it", ratio, v1::Evidence::RELATION_BELOW, config.least_ratio())
       .Words(kAdviceForDepth);

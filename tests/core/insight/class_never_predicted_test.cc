@@ -19,6 +19,16 @@ TEST(ClassNeverPredicted, IsSaidWithItsNumber) {
   EXPECT_EQ(log.Find("class_never_predicted/test").cause(), "class 3 is never the answer");
 }
 
+TEST(ClassNeverPredicted, IsSaidWithItsNameWhereTheDatasetHasNames) {
+  InsightLog log(kHealthyJob, [](v1::Job& job) {
+    for (const char* name : {"ant", "bee", "cow", "dog", "elk", "fox", "gnu", "hen", "ibis", "jay"}) {
+      job.mutable_trained_on()->add_class_names(name);
+    }
+  });
+  Answer(log, 0);
+  EXPECT_EQ(log.Find("class_never_predicted/test").cause(), "class \"dog\" is never the answer");
+}
+
 // Early on a class may still come: of 600 steps the first half is passed over.
 TEST(ClassNeverPredicted, IsNotSaidInTheBeginning) {
   InsightLog log;
