@@ -1,7 +1,5 @@
 #include "tests/insight/judge.h"
 
-#include <google/protobuf/util/field_mask_util.h>
-
 #include <algorithm>
 #include <chrono>
 #include <limits>
@@ -9,6 +7,7 @@
 #include <tuple>
 #include <utility>
 
+#include "client/fix.h"
 #include "core/graph/graph.h"
 #include "core/insight/insight.h"
 #include "core/insight/resolve.h"
@@ -145,12 +144,7 @@ Verdict JudgeFault(const Run& run, const Recording& recording, const Heard& hear
 
 std::optional<v1::JobSpec> Mended(const Recording& recording, const v1::Finding& finding) {
   if (finding.fix().mask().paths().empty()) return std::nullopt;
-  v1::JobSpec spec = recording.job.spec();
-  google::protobuf::util::FieldMaskUtil::MergeOptions options;
-  options.set_replace_message_fields(true);
-  options.set_replace_repeated_fields(true);
-  google::protobuf::util::FieldMaskUtil::MergeMessageTo(finding.fix().patch(), finding.fix().mask(), options, &spec);
-  return spec;
+  return client::ApplyFix(recording.job.spec(), finding.fix()).value();  // A mask of no field ends the program.
 }
 
 }  // namespace traind::insight
