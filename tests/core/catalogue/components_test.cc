@@ -107,7 +107,7 @@ TEST(ListComponents, TakesTypesAndCommentsFromTheProtoFiles) {
   ASSERT_EQ(by_name["augmentation/horizontal_flip"].beside_size(), 1);
   EXPECT_EQ(by_name["augmentation/horizontal_flip"].beside(0).name(), "probability");
   EXPECT_THAT(by_name["augmentation/horizontal_flip"].beside(0).summary(),
-              testing::HasSubstr("for horizontal_flip 0.5"));
+              testing::HasSubstr("for the flips and random_erasing 0.5"));
   EXPECT_EQ(by_name["regularizer/l2"].beside(0).name(), "groups");
   EXPECT_EQ(by_name["layer/dense"].beside_size(), 0);
   EXPECT_EQ(by_name["part of a job/lottery_ticket"].message(), "traind.v1.LotteryTicket");
