@@ -82,14 +82,18 @@ bool HasDiverged(const std::vector<RatePoint>& points, uint32_t steps) {
 std::optional<RateFound> FindRate(const std::vector<RatePoint>& points) {
   std::vector<double> smooth = SmoothLosses(points);
   while (!smooth.empty() && !std::isfinite(smooth.back())) smooth.pop_back();
-  if (smooth.size() < 3) return std::nullopt;
-  const size_t lowest = std::min_element(smooth.begin(), smooth.end()) - smooth.begin();
-  if (smooth.front() - smooth[lowest] < kLeastFall * std::abs(smooth.front())) return std::nullopt;
+  // The first tenth is the mean of few minibatches, and says nothing of the rate. Slopes are taken over a few steps, so
+  // that they are of no single minibatch.
+  const size_t first = std::max<size_t>(1, points.size() / 10), reach = std::max<size_t>(1, points.size() / 25);
+  if (smooth.size() < first + 2 * reach + 1) return std::nullopt;
+  const size_t lowest =
+      std::min_element(smooth.begin() + static_cast<std::ptrdiff_t>(first), smooth.end()) - smooth.begin();
+  if (smooth[first] - smooth[lowest] < kLeastFall * std::abs(smooth[first])) return std::nullopt;
   // The rate rises by the same factor in each step, so that differences over steps are those over its logarithm.
-  size_t steepest = 1;
+  size_t steepest = first;
   double slope = 0;
-  for (size_t i = 1; i <= lowest && i + 1 < smooth.size(); ++i) {
-    const double now = (smooth[i + 1] - smooth[i - 1]) / 2;
+  for (size_t i = first + reach; i <= lowest && i + reach < smooth.size(); ++i) {
+    const double now = smooth[i + reach] - smooth[i - reach];
     if (now >= slope) continue;
     slope = now;
     steepest = i;

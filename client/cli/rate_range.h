@@ -42,7 +42,7 @@ struct RateFound {
   double lowest = 0;       // Where it is lowest, which is too large to train with.
   double lowest_loss = 0;  // There.
 };
-// Nullopt: it never falls by a twentieth of the first one.
+// Nullopt: it never falls by a twentieth. The first tenth of the steps, in which the mean is of few, is passed over.
 std::optional<RateFound> FindRate(const std::vector<RatePoint>& points);
 
 // The curve of the smoothed loss over the rate, from which the two rates are read.

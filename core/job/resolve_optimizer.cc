@@ -16,8 +16,7 @@ namespace traind::core {
 namespace {
 
 void ResolveSwaLengths(v1::Swa& swa, uint64_t round_steps, uint64_t steps_per_epoch, const FieldErrors& errors) {
-  ResolveLengths(swa, steps_per_epoch, errors);
-  if (steps_per_epoch == 0) return;
+  ConvertLengths(swa, steps_per_epoch, errors);
   if (swa.begin_steps() == 0 && swa.begin_epochs() == 0) {
     swa.set_begin_steps(std::max<uint64_t>(1, round_steps - round_steps / 4));
   }
@@ -93,15 +92,16 @@ void WarnOfAverage(const v1::Optimizer& optimizer, uint64_t steps, std::vector<s
   }
 }
 
+// A rate that is many times as large as the one that was chosen (Goyal et al. 2017).
 void WarnOfScaling(const v1::JobSpec& spec, const v1::JobSpec& given, std::vector<std::string>& warnings) {
   if (!given.optimizer().has_batch_scaling()) return;
   const double batch = static_cast<double>(spec.batch_size()) * static_cast<double>(MinibatchesPerStep(spec));
-  const double share = batch / given.optimizer().batch_scaling().base_batch_size();
-  const bool warm = spec.optimizer().schedule().warmup_steps() > 0 || spec.optimizer().schedule().has_one_cycle();
-  warnings.push_back(
-      absl::StrCat("optimizer.batch_scaling: learning_rate is ", spec.optimizer().learning_rate(), ", for a batch of ",
-                   batch, " instead of ", given.optimizer().batch_scaling().base_batch_size(),
-                   share > 4 && !warm ? "; so large a rate wants a warm-up: schedule.warmup_epochs: 5" : ""));
+  const double base = given.optimizer().batch_scaling().base_batch_size();
+  const v1::Schedule& schedule = spec.optimizer().schedule();
+  if (batch <= 4 * base || schedule.warmup_steps() > 0 || schedule.has_one_cycle()) return;
+  warnings.push_back(absl::StrCat("optimizer.batch_scaling makes a learning_rate of ", spec.optimizer().learning_rate(),
+                                  ", for a batch of ", batch, " instead of ", base,
+                                  ", from the first step on; warm up: schedule.warmup_epochs: 5"));
 }
 
 }  // namespace
@@ -109,14 +109,15 @@ void WarnOfScaling(const v1::JobSpec& spec, const v1::JobSpec& given, std::vecto
 void ResolveOptimizerLengths(v1::JobSpec& spec, uint64_t steps_per_epoch, const FieldErrors& errors) {
   const FieldErrors at = errors.At("optimizer");
   v1::Optimizer& optimizer = *spec.mutable_optimizer();
+  if (optimizer.schedule().has_plateau()) CheckPlateau(spec, errors);
+  if (steps_per_epoch == 0) return;
   if (optimizer.has_schedule()) {
     v1::Schedule& schedule = *optimizer.mutable_schedule();
-    ResolveLengths(schedule, steps_per_epoch, at.At("schedule"));
+    ConvertLengths(schedule, steps_per_epoch, at.At("schedule"));
     if (const auto* kind = KindField(schedule); kind != nullptr) {
-      ResolveLengths(*schedule.GetReflection()->MutableMessage(&schedule, kind), steps_per_epoch,
+      ConvertLengths(*schedule.GetReflection()->MutableMessage(&schedule, kind), steps_per_epoch,
                      at.At("schedule").At(kind->name()));
     }
-    if (schedule.has_plateau()) CheckPlateau(spec, errors);
   }
   if (optimizer.has_swa()) {
     ResolveSwaLengths(*optimizer.mutable_swa(), RoundSteps(spec, steps_per_epoch), steps_per_epoch, at.At("swa"));

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/base/require.h"
+#include "core/optimizers/lengths.h"
 
 namespace traind::core {
 
@@ -54,6 +55,7 @@ void ResolveBeside(v1::Optimizer& config, const FieldErrors& errors) {
     Require(ema.decay() > 0 && ema.decay() < 1, errors.At("ema"), "decay", "in (0, 1)", ema.decay());
     if (config.has_swa()) errors.At("swa").Add("cannot be given together with ema");
   }
+  if (config.has_swa()) CheckLengths(config.swa(), errors.At("swa"));
   if (config.has_lookahead()) {
     v1::Lookahead& lookahead = *config.mutable_lookahead();
     if (!lookahead.has_every_steps()) lookahead.set_every_steps(5);

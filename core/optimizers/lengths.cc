@@ -53,38 +53,64 @@ double MostSteps(const FieldDescriptor& field) {
   return field.cpp_type() == FieldDescriptor::CPPTYPE_UINT32 ? std::numeric_limits<uint32_t>::max() : kMost;
 }
 
-}  // namespace
+bool IsLength(double epochs) { return epochs > 0 && std::isfinite(epochs); }
 
-void ResolveLengths(Message& config, uint64_t steps_per_epoch, const FieldErrors& errors) {
+FieldErrors AtValue(const FieldDescriptor& field, size_t index, const FieldErrors& errors) {
+  return field.is_repeated() ? errors.At(field.name(), static_cast<int64_t>(index)) : errors.At(field.name());
+}
+
+struct Length {
+  const FieldDescriptor* in_steps;
+  const FieldDescriptor* in_epochs;
+  std::vector<double> epochs;  // Empty: not given.
+};
+
+std::vector<Length> LengthsOf(const Message& config) {
+  std::vector<Length> lengths;
   const auto& descriptor = *config.GetDescriptor();
   for (int i = 0; i < descriptor.field_count(); ++i) {
-    const FieldDescriptor& in_epochs = *descriptor.field(i);
-    absl::string_view stem = in_epochs.name();
+    const FieldDescriptor& field = *descriptor.field(i);
+    absl::string_view stem = field.name();
     if (!absl::ConsumeSuffix(&stem, "_epochs")) continue;
     const FieldDescriptor* in_steps = descriptor.FindFieldByName(absl::StrCat(stem, "_steps"));
-    if (in_steps == nullptr) continue;
-    const std::vector<double> epochs = EpochsOf(config, in_epochs);
-    if (epochs.empty()) continue;
-    const int before = errors.count();
-    if (IsGiven(config, *in_steps)) {
-      errors.At(in_epochs.name()).Add(absl::StrCat("cannot be given together with ", in_steps->name()));
+    if (in_steps != nullptr) lengths.push_back({in_steps, &field, EpochsOf(config, field)});
+  }
+  return lengths;
+}
+
+}  // namespace
+
+void CheckLengths(const Message& config, const FieldErrors& errors) {
+  for (const Length& length : LengthsOf(config)) {
+    if (length.epochs.empty()) continue;
+    if (IsGiven(config, *length.in_steps)) {
+      errors.At(length.in_epochs->name()).Add(absl::StrCat("cannot be given together with ", length.in_steps->name()));
     }
+    for (size_t k = 0; k < length.epochs.size(); ++k) {
+      if (IsLength(length.epochs[k])) continue;
+      AtValue(*length.in_epochs, k, errors).Add(absl::StrCat("must be finite and above 0, not ", length.epochs[k]));
+    }
+  }
+}
+
+void ConvertLengths(Message& config, uint64_t steps_per_epoch, const FieldErrors& errors) {
+  for (const Length& length : LengthsOf(config)) {
+    if (length.epochs.empty() || IsGiven(config, *length.in_steps)) continue;
+    if (!std::all_of(length.epochs.begin(), length.epochs.end(), IsLength)) continue;
+    const int before = errors.count();
     std::vector<uint64_t> steps;
-    for (size_t k = 0; k < epochs.size(); ++k) {
-      const FieldErrors at =
-          in_epochs.is_repeated() ? errors.At(in_epochs.name(), static_cast<int64_t>(k)) : errors.At(in_epochs.name());
-      const double length = epochs[k] * static_cast<double>(steps_per_epoch);
-      if (!(epochs[k] > 0) || !std::isfinite(epochs[k])) {
-        at.Add(absl::StrCat("must be finite and above 0, not ", epochs[k]));
-      } else if (length > MostSteps(*in_steps)) {
-        at.Add(absl::StrCat("makes ", length, " steps; must make at most ", MostSteps(*in_steps)));
+    for (size_t k = 0; k < length.epochs.size(); ++k) {
+      const double n = length.epochs[k] * static_cast<double>(steps_per_epoch);
+      if (n > MostSteps(*length.in_steps)) {
+        AtValue(*length.in_epochs, k, errors)
+            .Add(absl::StrCat("makes ", n, " steps; must make at most ", MostSteps(*length.in_steps)));
       } else {
-        steps.push_back(std::max<uint64_t>(1, static_cast<uint64_t>(std::llround(length))));
+        steps.push_back(std::max<uint64_t>(1, static_cast<uint64_t>(std::llround(n))));
       }
     }
-    if (errors.count() > before || steps_per_epoch == 0) continue;
-    config.GetReflection()->ClearField(&config, &in_epochs);
-    for (const uint64_t n : steps) SetSteps(config, *in_steps, n);
+    if (errors.count() > before) continue;
+    config.GetReflection()->ClearField(&config, length.in_epochs);
+    for (const uint64_t n : steps) SetSteps(config, *length.in_steps, n);
   }
 }
 

@@ -9,11 +9,13 @@
 
 namespace traind::core {
 
-// Checks the lengths of `config`: of two fields at most one is given, and epochs are finite and above 0, otherwise it
-// records the violation. With `steps_per_epoch` above 0 what is given in epochs becomes the nearest number of steps, at
-// least 1, and the field in epochs is cleared; 0 leaves it, because the length of an epoch is not known. Does not look
-// into the messages that `config` holds. A field in steps may be an unsigned integer of 32 or 64 bits; both fields may
-// be repeated.
-void ResolveLengths(google::protobuf::Message& config, uint64_t steps_per_epoch, const FieldErrors& errors);
+// Of two fields at most one is given, and epochs are finite and above 0. Does not look into the messages that `config`
+// holds.
+void CheckLengths(const google::protobuf::Message& config, const FieldErrors& errors);
+
+// What is given in epochs becomes the nearest number of steps, at least 1, and the field in epochs is cleared. Leaves
+// what CheckLengths finds at fault; records where a number of steps does not fit its field, an unsigned integer of 32
+// or 64 bits. Both fields may be repeated. `steps_per_epoch` is above 0.
+void ConvertLengths(google::protobuf::Message& config, uint64_t steps_per_epoch, const FieldErrors& errors);
 
 }  // namespace traind::core

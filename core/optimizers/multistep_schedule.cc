@@ -37,7 +37,7 @@ void RequireRising(const List& milestones, std::string_view field, const FieldEr
   }
   for (int i = 0; i < milestones.size(); ++i) {
     const double before = i == 0 ? 0 : static_cast<double>(milestones[i - 1]);
-    if (!(static_cast<double>(milestones[i]) <= before)) continue;  // That NaN is none, ResolveLengths says.
+    if (!(static_cast<double>(milestones[i]) <= before)) continue;  // That NaN is none, CheckLengths says.
     errors.At(field, i).Add(absl::StrCat("must be above ", before, ", not ", milestones[i], ": milestones rise"));
   }
 }

@@ -25,8 +25,8 @@ void CheckClipping(const v1::Optimizer& config, const FieldErrors& errors) {
 }
 
 // Null after a violation.
-std::unique_ptr<Schedule> ResolveSchedule(v1::Schedule& schedule, const Optimizer* optimizer, const std::string& kind,
-                                          const FieldErrors& errors) {
+std::unique_ptr<Schedule> ResolveSchedule(v1::Schedule& schedule, const Optimizer* optimizer,
+                                          const std::string& optimizer_kind, const FieldErrors& errors) {
   if (schedule.kind_case() == v1::Schedule::KIND_NOT_SET) schedule.mutable_constant();
   if (schedule.has_inverse_square_root()) {
     v1::InverseSquareRootSchedule& config = *schedule.mutable_inverse_square_root();
@@ -35,17 +35,17 @@ std::unique_ptr<Schedule> ResolveSchedule(v1::Schedule& schedule, const Optimize
       if (schedule.warmup_steps() == 0) config.set_timescale_epochs(schedule.warmup_epochs());
     }
   }
-  ResolveLengths(schedule, 0, errors);
-  google::protobuf::Message& config =
-      *schedule.GetReflection()->MutableMessage(&schedule, KindField(schedule), nullptr);
-  ResolveLengths(config, 0, AtKind(schedule, errors));
+  CheckLengths(schedule, errors);
+  if (const auto* kind = KindField(schedule); kind != nullptr) {
+    CheckLengths(schedule.GetReflection()->GetMessage(schedule, kind), AtKind(schedule, errors));
+  }
   std::unique_ptr<Schedule> factor = Registry<Schedule>::Get().Create(schedule, errors);
   if (factor != nullptr && factor->moves_momentum() && optimizer != nullptr && !optimizer->takes_momentum()) {
     AtKind(schedule, errors)
         .At("min_momentum")
         .Add(
             absl::StrCat("needs an optimizer whose momentum can be moved: sgd with a momentum above 0, adam or adamw, ",
-                         "not this ", kind));
+                         "not this ", optimizer_kind));
   }
   return factor;
 }

@@ -68,7 +68,21 @@ TEST(RateRangeTest, SuggestsWhereTheLossFallsMost) {
   EXPECT_GT(found->lowest, found->steepest);
   EXPECT_LT(found->lowest, 0.5);
   const std::string picture = RenderRange(points, found, 80);
-  EXPECT_THAT(picture, AllOf(HasSubstr("smoothed loss"), HasSubstr("falls most steeply at"), HasSubstr("from 1.0e-06")));
+  EXPECT_THAT(picture,
+              AllOf(HasSubstr("smoothed loss"), HasSubstr("falls most steeply at"), HasSubstr("from 1.0e-06")));
+}
+
+// Minibatches differ, most of all in the first smoothed losses.
+TEST(RateRangeTest, ALuckyMinibatchIsNoFall) {
+  int i = 0;
+  const std::vector<RatePoint> points = Points([&](double rate) {
+    const int now = i++;
+    return Loss(rate) + (now == 0 ? 0.6 : now == 1 ? -0.3 : 0.1 * std::sin(7.0 * now));
+  });
+  const std::optional<RateFound> found = FindRate(points);
+  ASSERT_TRUE(found);
+  EXPECT_GT(found->steepest, 5e-4);
+  EXPECT_LT(found->steepest, 1e-2);
 }
 
 TEST(RateRangeTest, SuggestsNothingWhereNothingFalls) {

@@ -84,7 +84,10 @@ TEST(ResolveOptimizerOfAJob, TheRateIsScaledToTheBatch) {
       OptimizerOf("optimizer { adam {} batch_scaling { rule: RULE_SQUARE_ROOT base_batch_size: 25 } }");
   EXPECT_DOUBLE_EQ(root.learning_rate(), 0.002);
   EXPECT_THAT(Warnings("optimizer { sgd {} learning_rate: 0.1 batch_scaling { base_batch_size: 10 } }"),
-              ElementsAre(HasSubstr("learning_rate is 1, for a batch of 100 instead of 10; so large a rate wants")));
+              ElementsAre(HasSubstr("learning_rate of 1, for a batch of 100 instead of 10, from the first step on")));
+  EXPECT_THAT(Warnings("optimizer { sgd {} learning_rate: 0.1 batch_scaling { base_batch_size: 10 } schedule { "
+                       "warmup_epochs: 1 } }"),
+              IsEmpty());
 }
 
 TEST(ResolveOptimizerOfAJob, WarnsOfWhatNeverHappens) {

@@ -18,7 +18,8 @@ template <class Config>
 Config Resolved(const std::string& text, uint64_t steps_per_epoch) {
   auto config = FromText<Config>(text);
   FieldErrors::Root errors;
-  ResolveLengths(config, steps_per_epoch, errors.scope());
+  CheckLengths(config, errors.scope());
+  ConvertLengths(config, steps_per_epoch, errors.scope());
   EXPECT_TRUE(errors.ok()) << errors.ToStatus();
   return config;
 }
@@ -33,12 +34,6 @@ TEST(LengthsTest, EpochsBecomeTheNearestSteps) {
   EXPECT_THAT(wide.milestone_steps(), ElementsAre(23460, 46920, 62560));
   EXPECT_TRUE(wide.milestone_epochs().empty());
   EXPECT_EQ(Resolved<v1::Swa>("begin_epochs: 2 every_epochs: 1", 10).begin_steps(), 20u);
-}
-
-TEST(LengthsTest, StaysWhereAnEpochIsNotKnown) {
-  const auto step = Resolved<v1::StepSchedule>("every_epochs: 1.5", 0);
-  EXPECT_EQ(step.every_steps(), 0u);
-  EXPECT_EQ(step.every_epochs(), 1.5);
 }
 
 TEST(LengthsTest, StepsStayAsTheyAre) {
@@ -56,7 +51,8 @@ TEST(LengthsTest, NamesTheFieldThatIsWrong) {
   for (const auto& [text, field] : cases) {
     auto config = FromText<v1::StepSchedule>(text);
     FieldErrors::Root errors;
-    ResolveLengths(config, 10, errors.scope());
+    CheckLengths(config, errors.scope());
+    ConvertLengths(config, 10, errors.scope());
     ASSERT_EQ(errors.violations().field_violations_size(), 1) << text;
     EXPECT_EQ(errors.violations().field_violations(0).field(), field) << text;
   }
