@@ -38,6 +38,7 @@ std::string NameOf(const std::vector<std::string>& names, size_t c) {
 
 // "accuracy of the 2 largest outputs 97.1 %, of 3 ...".
 std::string TopK(const v1::ClassificationMetrics& metrics) {
+  if (metrics.top_k_accuracy_size() == 2) return "";  // Of two classes one is always among them.
   std::string text;
   for (int k = 2; k <= metrics.top_k_accuracy_size(); ++k) {
     const double share = metrics.top_k_accuracy(k - 1);
