@@ -103,7 +103,7 @@ std::vector<std::string> JobWarnings(const v1::JobSpec& spec, const v1::JobSpec&
   if (train == nullptr) return warnings;
   WarnOfLastBatch(spec, graph, examples, warnings);
   WarnOfPatience(spec, examples, warnings);
-  WarnOfOptimizer(spec, given, steps_per_epoch, warnings);
+  WarnOfOptimizer(spec, given, examples, warnings);
   return warnings;
 }
 

@@ -155,9 +155,9 @@ void CheckOptimizer(const v1::JobSpec& spec, const Graph& graph, const FieldErro
   }
 }
 
-void WarnOfOptimizer(const v1::JobSpec& spec, const v1::JobSpec& given, uint64_t steps_per_epoch,
+void WarnOfOptimizer(const v1::JobSpec& spec, const v1::JobSpec& given, int64_t examples,
                      std::vector<std::string>& warnings) {
-  const uint64_t steps = RoundSteps(spec, steps_per_epoch);
+  const uint64_t steps = RoundSteps(spec, StepsPerEpoch(spec, examples));
   const v1::Optimizer& optimizer = spec.optimizer();
   WarnOfScaling(spec, given, warnings);
   if (steps == 0) return;
@@ -166,11 +166,10 @@ void WarnOfOptimizer(const v1::JobSpec& spec, const v1::JobSpec& given, uint64_t
   WarnOfMilestones(optimizer.schedule().multistep(), steps, whose, warnings);
   if (optimizer.schedule().has_plateau()) WarnOfPlateau(spec, steps, warnings);
   WarnOfAverage(optimizer, steps, warnings);
-  const uint64_t most = (MinibatchesPerStep(spec) - 1) * uint64_t{spec.batch_size()};
-  if (MinibatchesPerStep(spec) > 1 && steps_per_epoch == 1) {
-    warnings.push_back(absl::StrCat("optimizer.accumulate_batches is ", MinibatchesPerStep(spec),
-                                    ": an epoch has one update; with more than ", most,
-                                    " examples more than an epoch holds it changes nothing"));
+  const uint64_t minibatches = MinibatchesPerEpoch(spec, examples);
+  if (MinibatchesPerStep(spec) > minibatches) {
+    warnings.push_back(absl::StrCat("optimizer.accumulate_batches is ", MinibatchesPerStep(spec), ", and an epoch has ",
+                                    minibatches, " minibatches: a step takes no more than these"));
   }
 }
 

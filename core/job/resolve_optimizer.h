@@ -23,8 +23,9 @@ void ScaleLearningRate(v1::JobSpec& spec, const FieldErrors& errors);
 // What goes with the network: swa has no running statistics to take anew. `errors` is the scope of the spec.
 void CheckOptimizer(const v1::JobSpec& spec, const Graph& graph, const FieldErrors& errors);
 
-// What schedule and optimizer allow but a person should know. Both specs are of one job, resolved and as given.
-void WarnOfOptimizer(const v1::JobSpec& spec, const v1::JobSpec& given, uint64_t steps_per_epoch,
+// What schedule and optimizer allow but a person should know. Both specs are of one job, resolved and as given;
+// `examples` are those of the training split.
+void WarnOfOptimizer(const v1::JobSpec& spec, const v1::JobSpec& given, int64_t examples,
                      std::vector<std::string>& warnings);
 
 }  // namespace traind::core

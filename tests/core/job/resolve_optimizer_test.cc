@@ -106,6 +106,9 @@ TEST(ResolveOptimizerOfAJob, WarnsOfWhatNeverHappens) {
   EXPECT_THAT(Warnings("steps: 100 optimizer { sgd {} ema { ramp: true } }"), IsEmpty());
   EXPECT_THAT(Warnings("steps: 100 optimizer { sgd {} schedule { exponential { factor: 1e9 every_steps: 10 } } }"),
               ElementsAre(HasSubstr("the learning rate rises to")));
+  EXPECT_THAT(Warnings("optimizer { sgd {} accumulate_batches: 601 }"),
+              ElementsAre(HasSubstr("accumulate_batches is 601, and an epoch has 600 minibatches")));
+  EXPECT_THAT(Warnings("optimizer { sgd {} accumulate_batches: 600 }"), IsEmpty());
   EXPECT_THAT(Warnings("epochs: 100 optimizer { lion {} weight_decay: 0.1 }"), Not(Contains(HasSubstr("PyTorch"))));
 }
 
