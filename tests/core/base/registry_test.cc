@@ -66,7 +66,8 @@ TEST(RegistryTest, AnEmptyHolderListsTheKnownKinds) {
   ASSERT_EQ(errors.violations().field_violations_size(), 1);
   EXPECT_EQ(errors.violations().field_violations(0).field(), "loss");
   EXPECT_EQ(errors.violations().field_violations(0).description(),
-            "must be one of: softmax_cross_entropy, mean_squared_error, multiclass_hinge");
+            "must be one of: softmax_cross_entropy, mean_squared_error, multiclass_hinge, binary_cross_entropy, focal, "
+            "mean_absolute_error, huber, poisson_nll");
 }
 
 }  // namespace
