@@ -13,7 +13,7 @@ constexpr double kBorder = 0.1;   // Of pixels: less is not worth a word.
 
 void LookForConstants(const v1::ConstantFeaturesRule& config, const View& view, std::vector<Sighting>& found) {
   const v1::DataProfile& data = *view.data;
-  if (data.features() == 0 || data.sampled() < 2) return;
+  if (data.features() == 0 || data.sampled() < 2 || ReadsTokens(*view.facts.graph)) return;  // Padding.
   const double share = static_cast<double>(data.constant_features()) / static_cast<double>(data.features());
   if (share <= config.most_share()) return;
   const bool images = view.facts.graph->input_shape().size() == 3;

@@ -31,6 +31,7 @@ class DataNotCentered final : public Rule {
   bool Reads(Source source) const override { return source == Source::kSpec || source == Source::kData; }
 
   void Look(const View& view, std::vector<Sighting>& found) const override {
+    if (ReadsTokens(*view.facts.graph)) return;
     view.source == Source::kSpec ? LookAtSpec(view, found) : LookAtData(view, found);
   }
 

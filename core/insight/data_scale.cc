@@ -13,6 +13,7 @@ namespace {
 constexpr double kFarBelow = 0.1;  // Times the least: not one-hot or rare features, but another unit, or twice scaled.
 
 void LookAtScale(const v1::DataScaleRule& config, const View& view, std::vector<Sighting>& found) {
+  if (ReadsTokens(*view.facts.graph)) return;
   const double rms = std::hypot(view.data->mean(), view.data->std());
   if (rms >= config.least() && rms <= config.most()) return;
   const bool large = rms > config.most();

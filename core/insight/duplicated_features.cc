@@ -14,7 +14,7 @@ constexpr double kOfImages = 0.1;  // Neighbouring pixels may well be equal; les
 void LookForCopies(const v1::DuplicatedFeaturesRule& config, const View& view, std::vector<Sighting>& found) {
   const v1::DataProfile& data = *view.data;
   const int64_t varying = data.features() - data.constant_features();
-  if (varying <= 0 || data.sampled() < kFewest) return;
+  if (varying <= 0 || data.sampled() < kFewest || ReadsTokens(*view.facts.graph)) return;  // Padding.
   const double share = static_cast<double>(data.duplicated_features()) / static_cast<double>(varying);
   if (share <= config.most_share()) return;
   const bool images = view.facts.graph->input_shape().size() == 3;

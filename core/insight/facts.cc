@@ -26,6 +26,11 @@ LayerTraits TraitsOf(const Node& node) { return node.layer ? node.layer->traits(
 
 bool IsRelu(const Node& node) { return node.activation && node.activation->is_relu(); }
 
+bool ReadsTokens(const Graph& graph) {
+  return std::any_of(graph.nodes().begin(), graph.nodes().end(),
+                     [](const Node& node) { return TraitsOf(node).reads_examples; });
+}
+
 bool HasWeights(const Node& node) {
   for (const ParameterSpec& parameter : node.parameters) {
     if (parameter.penalized) return true;

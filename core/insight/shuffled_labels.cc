@@ -53,6 +53,7 @@ class ShuffledLabels final : public Rule {
     if (view.data == nullptr || view.facts.spec == nullptr) return;
     const v1::DataProfile& data = *view.data;
     if (view.facts.spec->data().targets() == v1::TARGET_SOURCE_INPUT) return;
+    if (view.facts.graph != nullptr && ReadsTokens(*view.facts.graph)) return;
     const bool classes = view.facts.classes > 0;
     const double chance = data.chance_agreement();
     if (data.compared() < 2 || !(chance < 1)) return;

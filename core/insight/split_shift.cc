@@ -33,7 +33,8 @@ void LookForShift(const v1::SplitShiftRule& config, const View& view, std::vecto
   if (data.sampled() < 2 || evaluation.sampled() < 2) return;
   const bool classes = !data.class_counts().empty() && evaluation.class_shift() > config.most_class_shift() &&
                        evaluation.class_shift() > 2 * ClassesByChance(data);
-  const bool means = evaluation.shift() > config.most_shift() && evaluation.shift() > 3 * MeansByChance(data);
+  const bool means = !ReadsTokens(*view.facts.graph) && evaluation.shift() > config.most_shift() &&
+                     evaluation.shift() > 3 * MeansByChance(data);
   if (!classes && !means) return;
   const std::string which = absl::StrCat("the split ", evaluation.split());
   // Other classes have other means: they come first.

@@ -23,7 +23,11 @@ class ConvolutionLayer : public Layer {
 
   bool Widen(int64_t pieces) override;
   LayerShape Infer(absl::Span<const Shape> inputs, const FieldErrors& errors) const override;
-  LayerTraits traits() const override { return {.homogeneous = true, .weight_initializer = "weight_init"}; }
+  // A depthwise convolution names no weight_initializer: with the pointwise one behind it, it is one convolution in two
+  // factors, and not a linear layer too many.
+  LayerTraits traits() const override {
+    return {.homogeneous = true, .weight_initializer = multiplier_ > 0 ? "" : "weight_init"};
+  }
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override;
 
  private:

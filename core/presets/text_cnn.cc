@@ -28,6 +28,9 @@ class TextCnnNetwork final : public Preset {
     v1::Embedding& table = *embedding.mutable_embedding();
     table.set_vocabulary(config_.vocabulary());
     table.set_features(config_.features());
+    // As the paper's words that have no vector yet: uniform in [-0.25, 0.25].
+    table.mutable_weight_init()->mutable_uniform()->set_low(-0.25);
+    table.mutable_weight_init()->mutable_uniform()->set_high(0.25);
     if (config_.has_padding_token()) table.set_padding_token(config_.padding_token());
     std::vector<v1::Layer> layers = {std::move(embedding)};
     std::vector<std::string> pools;
