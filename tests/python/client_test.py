@@ -67,6 +67,10 @@ def test_what_it_has_learned(client, trained, tmp_path):
     by_hand = forward(weights, x)
     np.testing.assert_allclose(said.outputs, by_hand, atol=1e-4)
     assert trained.evaluate().accuracy == trained.checkpoints()[-1].evaluation_accuracy
+    score = trained.evaluate()
+    right = sum(one.recall * one.examples for one in score.classification.classes)
+    assert right / score.examples == pytest.approx(score.accuracy)
+    assert sum(score.classification.confusion) == score.examples and score.regression is None
     assert trained.evaluate("train").examples == 96
     split = trained.predict_split("test")
     assert (split.classes == split.labels).mean() == pytest.approx(trained.evaluate().accuracy)
