@@ -12,7 +12,7 @@
 namespace traind::core {
 namespace {
 
-constexpr int kMaxAugmentations = 16;       // More than there are kinds.
+constexpr int kMaxAugmentations = 16;       // Far above use.
 constexpr int64_t kStoredPerReport = 1024;  // Examples: milliseconds.
 constexpr absl::string_view kAugmentationList = "augmentation";
 

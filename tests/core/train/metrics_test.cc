@@ -1,12 +1,16 @@
 // What is said of outputs, against scikit-learn on the same ones (tests/golden/record_metrics.py).
 #include "core/train/metrics.h"
 
+#include <malloc.h>
+
 #include <cmath>
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/job/metrics_size.h"
 #include "gmock/gmock.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
@@ -145,6 +149,32 @@ TEST(MetricsTest, WhatIsTooLargeIsLeftOutAndSaid) {
   EXPECT_EQ(of(1001).classes_size(), 0);
   EXPECT_EQ(of(1001).notes_size(), 3);
   EXPECT_EQ(of(1001).top_k_accuracy_size(), 10);
+}
+
+// What a job is admitted with, against what malloc gives; to sort the scores of one class takes twelve bytes of each
+// more, which come and go.
+TEST(MetricsTest, TakeNoMoreThanIsReserved) {
+#ifdef TRAIND_SANITIZED
+  GTEST_SKIP() << "a sanitizer's malloc answers mallinfo2 with zeros";
+#endif
+  const auto from_malloc = [] {
+    const struct mallinfo2 info = mallinfo2();
+    return static_cast<int64_t>(info.uordblks + info.hblkhd);
+  };
+  for (const auto& [outputs, examples] : {std::pair(10, 20000), std::pair(100, 5000), std::pair(1000, 100)}) {
+    const std::vector<float> x(static_cast<size_t>(outputs * examples));
+    const std::vector<int32_t> labels(static_cast<size_t>(examples));
+    const int64_t before = from_malloc();
+    const auto metrics =
+        Metrics::For({.meaning = OutputMeaning::kLogits, .labels = true, .outputs = outputs, .examples = examples});
+    metrics->Add(x.data(), {.labels = labels.data()}, examples);
+    v1::EvaluationMetrics report;
+    metrics->Report(report);
+    const int64_t taken = from_malloc() - before + 12 * examples;
+    const int64_t reserved = MetricsBytes(OutputMeaning::kLogits, outputs, examples);
+    EXPECT_LE(taken, reserved) << outputs;
+    EXPECT_GE(taken, reserved / 2) << outputs << ": no more than needed";
+  }
 }
 
 TEST(MetricsTest, SoftLabelsHaveNone) {
