@@ -114,7 +114,7 @@ TEST(Insight, WhatFollowsHangsOnItsCause) {
 TEST(Insight, TheSameLogGivesTheSameFindingsAndGoesOnTheSameAfterACrashAnywhere) {
   InsightLog whole;
   whole.Data(whole.Profile());
-  whole.Run(300, InsightLog::Stays, WithDead(whole, 95, 70));
+  whole.Run(400, InsightLog::Stays, WithDead(whole, 95, 70));
   whole.Run(800, InsightLog::Falls, whole.Report());
   ASSERT_GT(FindingsOf(whole.events).size(), 5u);
   std::vector<v1::Event> made;  // By the worker.
