@@ -1,8 +1,9 @@
 // The vision transformer (Dosovitskiy et al. 2021) in the size of Touvron et al. 2021, as timm's vit_tiny_patch16_224:
 // patches by a convolution, a class token, learned positions, pre-norm encoders, a norm, one dense layer. Weights start
-// normal with std 0.02, as timm's.
+// as timm's: those of dense layers normal with std 0.02, those of the convolution as PyTorch's.
 #include <algorithm>
 #include <memory>
+#include <numbers>
 #include <optional>
 #include <string>
 #include <utility>
@@ -46,7 +47,10 @@ class VitNetwork final : public Preset {
     conv.set_out_channels(config_.width());
     conv.add_kernel(patch);
     conv.add_stride(patch);
-    *conv.mutable_weight_init() = StartOfWeights();
+    // Uniform in [-1 / sqrt(fan_in), 1 / sqrt(fan_in)].
+    v1::Xavier& uniform = *conv.mutable_weight_init()->mutable_xavier();
+    uniform.set_distribution(v1::DISTRIBUTION_UNIFORM);
+    uniform.set_gain(1 / std::numbers::sqrt3);
     layers[1].mutable_to_sequence();
     if (!config_.mean_pooling()) {
       layers.push_back(Named("token"));
