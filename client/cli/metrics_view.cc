@@ -110,10 +110,15 @@ const char* Shade(int64_t count, int64_t examples) {
   return share < 0.05 ? kShades[1] : share < 0.2 ? kShades[2] : share < 0.5 ? kShades[3] : kShades[4];
 }
 
+// With the number that its column has.
+std::string RowName(const std::vector<std::string>& names, size_t c) {
+  return c < names.size() ? absl::StrCat(c, " ", NameOf(names, c)) : absl::StrCat(c);
+}
+
 void AddConfusion(const Confusion& confusion, const std::vector<std::string>& names, int width, Lines& lines) {
   if (confusion.n == 0) return;
   int name_width = 0, cell = 2;
-  for (size_t i = 0; i < confusion.n; ++i) name_width = std::max(name_width, DisplayWidth(NameOf(names, i)));
+  for (size_t i = 0; i < confusion.n; ++i) name_width = std::max(name_width, DisplayWidth(RowName(names, i)));
   for (const int64_t count : confusion.counts) cell = std::max(cell, static_cast<int>(absl::StrCat(count).size()) + 1);
   const int n = static_cast<int>(confusion.n);
   const bool numbers = confusion.n <= kNumbersUpTo && name_width + n * cell <= width;
@@ -137,7 +142,7 @@ void AddConfusion(const Confusion& confusion, const std::vector<std::string>& na
   }
   for (size_t i = 0; i < confusion.n; ++i) {
     StyledLine line;
-    line.Add(PadRight(NameOf(names, i), name_width), Style::kDim);
+    line.Add(PadRight(RowName(names, i), name_width), Style::kDim);
     if (!numbers) line.Add(" ");
     const int64_t examples = confusion.examples(i);
     for (size_t j = 0; j < confusion.n; ++j) {
