@@ -34,13 +34,14 @@ std::vector<Hidden> HiddenLayers(const View& view) {
 constexpr double kFar = 4;       // From layer to layer on average: nothing that training gets over well.
 constexpr double kOutlier = 10;  // Times the layer before: one layer's weights are too large.
 
-// A layer whose outputs are far larger than those of the one before it, with no batch normalization behind it.
+// A layer whose outputs are far larger than those of the one before it, with no batch normalization behind it; none
+// that normalizes, which makes a deviation of its own of any.
 void LookForOutlier(const View& view, const std::vector<Hidden>& hidden, std::vector<Sighting>& found) {
   const Followers behind(*view.facts.graph);
   for (size_t i = 1; i < hidden.size(); ++i) {
     const double ratio = hidden[i].std / hidden[i - 1].std;
     const Node& node = *hidden[i].node;
-    if (ratio <= kOutlier || behind.batch_norm[&node - view.facts.graph->nodes().data()]) continue;
+    if (ratio <= kOutlier || !HasWeights(node) || behind.batch_norm[&node - view.facts.graph->nodes().data()]) continue;
     Sighting& sighting =
         Add(found, absl::StrCat("at the beginning its outputs are far larger than those of the layer before: their ",
                                 "deviation is ", hidden[i].std, ", and ", hidden[i - 1].std, " in \"",

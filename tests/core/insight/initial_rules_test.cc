@@ -47,6 +47,20 @@ TEST(InitializationScale, OneLayerThatIsFarLargerIsPlain) {
   EXPECT_TRUE(finding.fix().patch().network().layers(2).dense().weight_init().has_xavier());
 }
 
+// A normalization makes a deviation of 1 of any: of its own, not of weights that start too large.
+TEST(InitializationScale, ALayerThatNormalizesIsNoOutlier) {
+  InsightLog log(R"(
+    network {
+      layers { name: "l1" dense { units: 50 } }
+      layers { name: "norm" layer_norm {} activation { tanh {} } }
+      layers { name: "l2" dense { units: 50 } activation { tanh {} } }
+      layers { name: "out" dense { units: 10 } }
+    }
+    data { dataset: "images" preprocessing { standardize {} } } batch_size: 100 epochs: 1)");
+  log.Run(600, InsightLog::Stays, Deviations(log, {0.07F, 1, 0.5F, 1}));
+  EXPECT_FALSE(log.IsOpen("initialization_scale/norm"));
+}
+
 // What the lecture measures with tanh and xavier, and with relu and kaiming.
 TEST(InitializationScale, TheLecturesHealthyTablesAreNone) {
   InsightLog xavier(kDeep), kaiming(kDeep);
