@@ -146,8 +146,8 @@ std::string Draw(const Drawing& drawing) {
                           kDrawnHeight - kBottom, kFaultColor);
     svg += Words(x + (right ? -5 : 5), kTop + 12, drawing.noticed, right ? "end" : "start", kFaultColor);
   }
-  svg += CurveOf(without, scale, kMendedColor, kMendedDashes);
   svg += CurveOf(with, scale, kFaultColor, "");
+  svg += CurveOf(without, scale, kMendedColor, kMendedDashes);  // Over the other, which shows between its dashes.
   return absl::StrCat(svg, "</svg>\n");
 }
 

@@ -86,6 +86,7 @@ def bring_data(client):
         )
     (tokens, labels), (tokens_test, labels_test) = sentences(TRAIN, 3), sentences(500, 4)
     client.upload_dataset("sentences", x_train=tokens, y_train=labels, x_test=tokens_test, y_test=labels_test)
+    client.upload_dataset("texts", x_train=tokens, y_train=labels % 2, x_test=tokens_test, y_test=labels_test % 2)
 
 
 def jobs(steps):

@@ -30,16 +30,20 @@ void Flipped(FaultyJob& job) {
   job.spec.mutable_data()->add_augmentation()->mutable_vertical_flip();
 }
 void DecayEverywhere(FaultyJob& job) {
-  job.spec.mutable_network()->add_regularizers()->mutable_l2()->set_strength(0.02);
+  v1::Regularizer& decay = *job.spec.mutable_network()->add_regularizers();
+  decay.mutable_l2()->set_strength(0.02);
+  for (const auto group :
+       {v1::PARAMETER_GROUP_WEIGHTS, v1::PARAMETER_GROUP_BIASES, v1::PARAMETER_GROUP_NORMALIZATION}) {
+    decay.add_groups(group);
+  }
 }
 void RateHigher(FaultyJob& job) {
   v1::Optimizer& optimizer = *job.spec.mutable_optimizer();
   optimizer.set_learning_rate(10 * optimizer.learning_rate());
 }
-void TooFastPlain(FaultyJob& job) {
+void RateLower(FaultyJob& job) {
   v1::Optimizer& optimizer = *job.spec.mutable_optimizer();
-  optimizer.mutable_sgd()->set_momentum(0.9);
-  optimizer.set_learning_rate(0.3);
+  optimizer.set_learning_rate(0.02 * optimizer.learning_rate());
 }
 void DeepSigmoids(FaultyJob& job) {
   ForEachLayer(job.spec, [](v1::Layer& layer) {
@@ -59,7 +63,7 @@ const std::map<std::string, void (*)(FaultyJob&)>& Own() {
       {"flipped", Flipped},
       {"decay_everywhere", DecayEverywhere},
       {"rate_higher", RateHigher},
-      {"sgd_too_fast", TooFastPlain},
+      {"rate_lower", RateLower},
       {"deep_sigmoids", DeepSigmoids},
   };
   return own;
@@ -77,7 +81,7 @@ std::string WordsOf(const std::string& fault) {
       {"flipped", "flipped left to right and upside down"},
       {"decay_everywhere", "L2 of strength 0.02 on biases and scales, too"},
       {"rate_higher", "ten times the learning rate"},
-      {"sgd_too_fast", "sgd with a rate of 0.3"},
+      {"rate_lower", "a fiftieth of the learning rate"},
       {"deep_sigmoids", "sigmoid with xavier in place of relu"},
   };
   if (const auto own = words.find(fault); own != words.end()) return own->second;
@@ -119,8 +123,10 @@ const std::vector<Shown>& AllShown() {
       {"initialization_scale", kLoss, {"mlp blobs small_weights", "cnn fashion small_weights"}},
       {"initial_loss", kLoss, {"lenet fashion large_weights", "mlp blobs large_layer"}},
       {"learning_rate_habit", kLoss, {"mlp blobs rate_low", "mlp blobs rate_high"}},
-      {"rate_too_high", kLoss, {"mlp blobs rate_high", "mlp blobs short_warmup", "lenet fashion rate_higher"}},
-      {"rate_too_low", kLoss, {"lenet fashion rate_low", "mlp blobs rate_low", "mlp blobs long_warmup"}},
+      {"rate_too_high", kLoss, {"residual regression momentum", "mlp circles large_weights"}},
+      {"rate_too_low",
+       kLoss,
+       {"lenet fashion rate_lower", "mlp blobs rate_lower", "residual digits rate_lower", "lenet fashion large_layer"}},
       {"schedule_too_long", kLoss, {"lenet fashion long_warmup", "mlp blobs long_warmup"}},
       {"early_decay", kLoss, {"lenet fashion early_decay", "mlp blobs early_decay"}},
       {"update_ratio", kLoss, {"mlp blobs short_warmup", "mlp blobs momentum", "mlp blobs rate_high"}},
@@ -128,10 +134,7 @@ const std::vector<Shown>& AllShown() {
       {"penalty_above_loss", kLoss, {"lenet digits strong_decay", "mlp blobs strong_decay"}},
       {"saturation", kLoss, {"mlp blobs saturated_layer", "lenet digits saturated_layer"}},
       {"dead_relu", kLoss, {"mlp blobs dead_layer", "lenet digits dead_layer"}},
-      {"exploding_gradient",
-       kLoss,
-       {"mlp regression scaled_targets", "mlp blobs large_layer", "lenet digits rate_high", "cnn digits rate_high",
-        "residual digits exploding_residuals", "residual regression scaled_targets", "mlp circles rate_high"}},
+      {"exploding_gradient", kLoss, {"residual blobs rate_high", "residual circles rate_high"}},
       {"vanishing_gradient", kLoss, {"mlp blobs deep_sigmoids", "mlp blobs sigmoids", "cnn digits sigmoids"}},
       {"residual_variance",
        kLoss,

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -144,8 +145,9 @@ std::string ChangeText(const v1::JobSpec& before, const v1::JobSpec& after) {
 
 std::string HeadingOf(const std::string& rule) {
   const uint32_t slide = SlideOf(rule);
-  return absl::StrCat("## `", rule, "`\n\n", PlainText(CommentOfRule(rule)),
-                      slide > 0 ? absl::StrCat(" Slide ", slide, ".") : "", "\n");
+  const std::string comment = CommentOfRule(rule);
+  const bool told = slide == 0 || absl::StrContains(comment, "slide");
+  return absl::StrCat("## `", rule, "`\n\n", PlainText(comment), told ? "" : absl::StrCat(" Slide ", slide, "."), "\n");
 }
 
 std::string SectionOf(const Pair& pair, const Drawing& drawing, const Recording& faulty, const Recording& better) {
@@ -238,13 +240,16 @@ absl::Status MakePictures(const std::string& root, const std::string& dir, int j
                                    [&](const Unpictured& one) { return one.rule == rule; });
     if (pair != pairs.end()) {
       const auto section = Show(pair->second, dir, root);
-      if (!section.ok()) {
-        missing.push_back(absl::StrCat(rule, ": ", section.status().message()));
+      if (section.ok()) {
+        page += *section;
         continue;
       }
-      page += *section;
-    } else if (none != WithoutPicture().end()) {
+      missing.push_back(absl::StrCat(rule, ": ", section.status().message()));
+    }
+    if (none != WithoutPicture().end()) {
       absl::StrAppend(&page, HeadingOf(rule), "\nIt has no picture. ", none->why, "\n\n");
+    } else {
+      absl::StrAppend(&page, HeadingOf(rule), "\nIt has no picture: none of the runs tried for it has it.\n\n");
     }
   }
   page.pop_back();

@@ -16,6 +16,7 @@
 #include "core/base/checksum.h"
 #include "core/base/file.h"
 #include "core/data/dataset_dir.h"
+#include "core/job/class_balance.h"
 #include "core/job/data_identity.h"
 #include "core/job/duration.h"
 #include "core/job/resolve.h"
@@ -68,9 +69,11 @@ absl::StatusOr<core::TrainRequest> Accept(const Run& run, const Made& made, v1::
   *job.mutable_spec() = run.job.spec;
   job.mutable_spec()->mutable_data()->set_dataset(made.dataset.name());
   core::FieldErrors::Root errors;
-  const auto resolved = core::ResolveJob(job.spec(), &made.dataset, 1, errors.scope());
+  auto resolved = core::ResolveJob(job.spec(), &made.dataset, 1, errors.scope());
   if (!errors.ok()) return errors.ToStatus();
   if (!resolved.ok()) return resolved.status();
+  const absl::Status balanced = core::BalanceClasses(made.dir, made.dataset, resolved->spec, resolved->warnings);
+  if (!balanced.ok()) return balanced;
   *job.mutable_resolved_spec() = resolved->spec;
   job.set_dataset(made.dataset.name());
   *job.mutable_trained_on() = core::IdentityOf(made.dataset);
