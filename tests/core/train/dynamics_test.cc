@@ -14,6 +14,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/core/train/job_life.h"
+#include "traind/v1/optimizer.pb.h"
 
 namespace traind::core {
 namespace {
@@ -67,6 +68,26 @@ TEST_F(DynamicsTest, ResumesWithTheSameBits) {
       Forget(whole);
       Forget(parts);
     }
+  }
+}
+
+// Every kind that there is, by its defaults: a newcomer joins by itself.
+TEST_F(DynamicsTest, EveryOptimizerResumesWithTheSameBits) {
+  const auto* kinds = v1::Optimizer::descriptor()->FindOneofByName("kind");
+  ASSERT_GT(kinds->field_count(), 10);
+  for (int i = 0; i < kinds->field_count(); ++i) {
+    const std::string config = absl::StrCat(kinds->field(i)->name(), " {} ");
+    SCOPED_TRACE(config);
+    const TrainRequest whole = RequestWith("whole", config, "steps: 12");
+    Recorder undisturbed;
+    Run(whole, undisturbed);
+    const TrainRequest parts = RequestWith("parts", config, "steps: 12");
+    Recorder recorder;
+    TrainInParts(parts, recorder, {1, 7, 0});
+    EXPECT_EQ(Weights(parts, true), Weights(whole, true));
+    EXPECT_EQ(Told(recorder), Told(undisturbed));
+    Forget(whole);
+    Forget(parts);
   }
 }
 
