@@ -67,7 +67,10 @@ TEST(ProfileMemoryTest, IsAtLeastWhatTheProfileTakes) {
     const int64_t peak = Peak(features, examples, classes);
     const int64_t bound = ProfileMemory(features, examples, classes);
     EXPECT_GE(bound + kCopies * features, peak) << features << " features, " << examples << " examples";
-    EXPECT_LE(bound, 3 * peak) << "no more than needed: " << features << " features, " << examples << " examples";
+    // Of more classes than are compared there are lists besides, gone before the first report of progress.
+    const int64_t lists = classes > 32 ? 24 * examples : 0;
+    EXPECT_LE(bound - lists, 3 * peak) << "no more than needed: " << features << " features, " << examples
+                                       << " examples";
   }
 }
 
