@@ -12,6 +12,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "client/enum_names.h"
 #include "proto/commented.h"
 #include "traind/v1/job.pb.h"
@@ -149,6 +150,12 @@ Json OneofSchema(const OneofDescriptor& oneof) {
   return {{"oneOf", choices}};
 }
 
+// The field that may stand in a required one's place: "every_epochs" of "Required, or every_epochs."; else empty.
+std::string AlternativeTo(absl::string_view comment) {
+  if (!absl::ConsumePrefix(&comment, "Required, or ")) return "";
+  return std::string(comment.substr(0, comment.find_first_of(".,;: ")));
+}
+
 Json MessageSchema(const Descriptor& message) {
   Json properties = Json::object(), required = Json::array(), rules = Json::array();
   for (int i = 0; i < message.field_count(); ++i) {
@@ -156,8 +163,10 @@ Json MessageSchema(const Descriptor& message) {
     properties[field.name()] = FieldSchema(field);
     const std::string comment = CommentOf(field);
     const bool alone = field.real_containing_oneof() == nullptr;
-    if (alone && (absl::StartsWith(comment, "Required.") || absl::StartsWith(comment, "Required:") ||
-                  absl::StartsWith(comment, "Required,"))) {
+    if (const std::string other = AlternativeTo(comment); !other.empty()) {
+      rules.push_back({{"anyOf", {{{"required", {field.name()}}}, {{"required", {other}}}}}});
+    } else if (alone && (absl::StartsWith(comment, "Required.") || absl::StartsWith(comment, "Required:") ||
+                         absl::StartsWith(comment, "Required,"))) {
       required.push_back(field.name());
     }
   }

@@ -181,3 +181,9 @@ def test_has_a_pool_of_its_own():
 
     assert traind.v1.Job(name="jobs/a").name == "jobs/a"
     assert traind.v1.JOB_STATE_QUEUED == 1
+
+
+def test_what_may_be_said_in_two_ways_is_required_in_neither():
+    assert traind.StepSchedule(every_epochs=2).to_text() == traind.StepSchedule(0, every_epochs=2).to_text()
+    assert inspect.signature(traind.StepSchedule).parameters["every_steps"].default == 0
+    assert traind.StepSchedule(30).every_steps == 30

@@ -18,7 +18,7 @@ _DEFAULT = re.compile(
 
 def required(field: _pool.Field) -> bool:
     """A kind makes no sense without it; parts as large as messages are left to the server's check."""
-    return field.kind != "message" and re.search(r"\bRequired\b(?! for)", field.doc) is not None
+    return field.kind != "message" and re.search(r"\bRequired\b(?!,? (?:for|or)\b)", field.doc) is not None
 
 
 def default_of(field: _pool.Field) -> Any:

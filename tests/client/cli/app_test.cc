@@ -333,6 +333,10 @@ TEST_F(AppTest, TheSchemaOfAJobFileNeedsNoServer) {
   const auto& job = schema["definitions"]["traind.v1.JobSpec"];
   EXPECT_EQ(job["required"], nlohmann::json({"network", "data"}));
   EXPECT_EQ(job["properties"]["epochs"]["maximum"], 4294967295.0);
+  // Steps or epochs: one of them is there, neither by itself.
+  const auto& schedule = schema["definitions"]["traind.v1.StepSchedule"];
+  EXPECT_FALSE(schedule.contains("required"));
+  EXPECT_EQ(schedule["allOf"].dump(), R"([{"anyOf":[{"required":["every_steps"]},{"required":["every_epochs"]}]}])");
   const auto& checkpoint = schema["definitions"]["traind.v1.CheckpointSpec"]["properties"];
   EXPECT_EQ(checkpoint["keep_last"]["minimum"], 1);
   EXPECT_FALSE(job["additionalProperties"]);
