@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "core/base/kind.h"
 
 namespace traind::core {
@@ -157,7 +159,9 @@ void PatchToLeakyRelu(const Facts& facts, const Node& layer, Sighting& sighting)
 
 void PatchRate(const Facts& facts, double factor, Sighting& sighting) {
   if (facts.spec == nullptr) return;
-  const double rate = facts.spec->optimizer().learning_rate() * factor;
+  // Three digits, as a person would write it.
+  double rate = facts.spec->optimizer().learning_rate() * factor;
+  if (!absl::SimpleAtod(absl::StrFormat("%.3g", rate), &rate)) return;
   Patch("optimizer.learning_rate", sighting).mutable_optimizer()->set_learning_rate(rate);
 }
 

@@ -57,7 +57,7 @@ TEST(InitializationScale, ALayerThatNormalizesIsNoOutlier) {
       layers { name: "out" dense { units: 10 } }
     }
     data { dataset: "images" preprocessing { standardize {} } } batch_size: 100 epochs: 1)");
-  log.Run(600, InsightLog::Stays, Deviations(log, {0.07F, 1, 0.5F, 1}));
+  log.Run(600, InsightLog::Stays, Deviations(log, {0.07F, 1, 0.1F, 1}));
   EXPECT_FALSE(log.IsOpen("initialization_scale/norm"));
 }
 
