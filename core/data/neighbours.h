@@ -25,8 +25,8 @@ inline constexpr int64_t kMostNeighbours = 512;
 NeighbourAgreement AgreementOfNeighbours(const InputPipeline& input, const Split& split, int64_t most,
                                          const std::function<void()>& progress);
 
-// Bytes that it takes at most, beside copies of single examples: of a split of so many `examples`, of so many `features`
-// as the network sees them. `classes` is 0 with targets.
+// Bytes that it takes at most, beside copies of single examples: of a split of so many `examples`, of so many
+// `features` as the network sees them. `classes` is 0 with targets.
 int64_t NeighbourMemory(int64_t features, int64_t examples, int64_t classes);
 
 }  // namespace traind::core
