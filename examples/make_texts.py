@@ -34,11 +34,12 @@ def invented(count):
 
 
 def written(path):
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        label, tab, text = line.partition("\t")
-        if not tab or not label.strip().isdigit():
-            raise SystemExit(f"{path}:{number}: is not <class number> TAB <text>")
-        yield int(label), text
+    with path.open(encoding="utf-8-sig") as lines:  # Tables of other programs begin with a mark of the byte order.
+        for number, line in enumerate(lines, 1):
+            label, tab, text = line.rstrip("\n").partition("\t")
+            if not tab or not re.fullmatch("[0-9]+", label.strip()):
+                raise SystemExit(f"{path}:{number}: is not <class number> TAB <text>")
+            yield int(label), text
 
 
 def main():

@@ -14,9 +14,10 @@ namespace {
 // A convolution with fixed weights is a matrix, and so are sums, means and what a batch normalization does at test
 // time.
 bool IsLinear(const Node& node) {
-  static constexpr std::array<std::string_view, 12> kLinear = {
-      "dense",    "conv2d",          "drop_connect", "batch_norm", "dropout",       "flatten",
-      "avg_pool", "global_avg_pool", "add",          "concat",     "scalar_affine", "stochastic_depth"};
+  static constexpr std::array kLinear = std::to_array<std::string_view>(
+      {"dense", "conv2d", "drop_connect", "batch_norm", "dropout", "flatten", "avg_pool", "global_avg_pool", "add",
+       "concat", "scalar_affine", "stochastic_depth", "conv1d", "depthwise_conv2d", "conv_transpose2d", "to_sequence",
+       "take_position", "positional_embedding", "class_token"});
   return node.activation == nullptr && std::find(kLinear.begin(), kLinear.end(), node.kind) != kLinear.end();
 }
 

@@ -14,7 +14,8 @@ const Node* LinearSource(const Graph& graph, const Node& node) {
   const Node& before = graph.nodes()[node.inputs[0]];
   if (before.activation != nullptr) return nullptr;
   if (HasWeights(before)) return &before;
-  return before.kind == "flatten" || before.kind == "dropout" ? LinearSource(graph, before) : nullptr;
+  const bool passes = before.kind == "flatten" || before.kind == "to_sequence" || before.kind == "dropout";
+  return passes ? LinearSource(graph, before) : nullptr;
 }
 
 // Whether the first one makes the numbers fewer: then it is a bottleneck, and the two are not one.

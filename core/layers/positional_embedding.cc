@@ -30,11 +30,11 @@ void RunAddPositions(const Frame& frame, int64_t batch, int64_t each, Value x, V
 
 // p[t, 2 i] = sin(t / 10000^(2 i / features)), p[t, 2 i + 1] the cosine of the same.
 void FillSinusoids(int64_t length, int64_t features, float* p) {
-  ParallelFor(length, 1, [&](int64_t begin, int64_t end, int) {
-    for (int64_t t = begin; t < end; ++t) {
-      for (int64_t f = 0; f < features; ++f) {
-        const double exponent = static_cast<double>(f - f % 2) / static_cast<double>(features);
-        const double angle = static_cast<double>(t) / std::pow(10000.0, exponent);
+  ParallelFor(features, 1, [&](int64_t begin, int64_t end, int) {
+    for (int64_t f = begin; f < end; ++f) {
+      const double period = std::pow(10000.0, static_cast<double>(f - f % 2) / static_cast<double>(features));
+      for (int64_t t = 0; t < length; ++t) {
+        const double angle = static_cast<double>(t) / period;
         p[t * features + f] = static_cast<float>(f % 2 == 0 ? std::sin(angle) : std::cos(angle));
       }
     }

@@ -89,6 +89,12 @@ TEST(SpecRules, ANetworkThatIsLinearAsAWholeIsSaidOnce) {
   EXPECT_TRUE(mended.layers(1).activation().has_relu()) << "behind the normalization";
   EXPECT_TRUE(mended.layers(3).activation().has_relu());
   EXPECT_FALSE(mended.layers(0).has_activation() || mended.layers(5).has_activation());
+  for (const char* more :
+       {"layers { name: 'd' depthwise_conv2d { kernel: 3 bias: false } } ",
+        "layers { name: 't' conv_transpose2d { out_channels: 4 kernel: 3 bias: false } } ",
+        "layers { name: 's' to_sequence {} } layers { name: 'c1' conv1d { out_channels: 4 kernel: 3 } } "}) {
+    EXPECT_THAT(Found(Job(std::string(more) + kOut)), ::testing::Contains("no_activation")) << more;
+  }
   EXPECT_THAT(Found(Job(kOut)), IsEmpty()) << "one layer is meant to be linear";
   const std::string pool = "layers { name: 'c' conv2d { out_channels: 8 kernel: 3 } } ";
   EXPECT_THAT(Found(Job(pool + "layers { name: 'p' max_pool { kernel: 2 } } " + kOut)), IsEmpty());
@@ -232,6 +238,17 @@ TEST(SpecRules, AugmentationAfterWhichADigitMayBeAnother) {
   for (const char* name : {"fashion-mnist", "fmnist", "mnist-fashion", "pathmnist", "cifar10"}) {
     EXPECT_TRUE(of(name, flip).rule().empty()) << name;
   }
+  const v1::Finding drawn =
+      of("mnist", "augmentation { one_of { choices { vertical_flip {} } choices { rotate { max_degrees: 90 } } } }");
+  EXPECT_THAT(drawn.cause(), testing::HasSubstr("vertical_flip and rotate by up to 90 degrees"));
+  const v1::OneOf& mended = drawn.fix().patch().data().augmentation(0).one_of();
+  EXPECT_TRUE(mended.choices(0).has_probability() && mended.choices(0).probability() == 0) << "drawn, without effect";
+  EXPECT_EQ(mended.choices(1).rotate().max_degrees(), 45);
+  EXPECT_TRUE(of("mnist",
+                 "augmentation { one_of { choices { vertical_flip {} } choices { color_jitter { brightness: "
+                 "0.1 } } weights: [0, 1] } }")
+                  .rule()
+                  .empty());
   EXPECT_TRUE(of("mnist", "augmentation { rotate { max_degrees: 45 } }").rule().empty());
   EXPECT_TRUE(of("mnist", "augmentation { horizontal_flip {} probability: 0 }").rule().empty());
 }
