@@ -155,7 +155,7 @@ void Check(const std::string& text, const Reference& reference, const Batch& bat
     std::vector<double> t(batch.rows.begin() + i * batch.outputs, batch.rows.begin() + (i + 1) * batch.outputs);
     if (use_labels) {
       t.assign(batch.outputs, 0);
-      t[batch.labels[i]] = 1;
+      if (batch.labels[i] < batch.outputs) t[batch.labels[i]] = 1;  // Else one output for two classes.
     }
     expected += reference(x, t, batch.labels[i]);
     for (int64_t c = 0; c < batch.outputs; ++c) {
