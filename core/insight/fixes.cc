@@ -163,6 +163,10 @@ void PatchRate(const Facts& facts, double factor, Sighting& sighting) {
   double rate = facts.spec->optimizer().learning_rate() * factor;
   if (!absl::SimpleAtod(absl::StrFormat("%.3g", rate), &rate)) return;
   Patch("optimizer.learning_rate", sighting).mutable_optimizer()->set_learning_rate(rate);
+  // The resolved rate is scaled already: in the mask and not in the patch, the scaling goes.
+  if (facts.given != nullptr && facts.given->optimizer().has_batch_scaling()) {
+    Patch("optimizer.batch_scaling", sighting);
+  }
 }
 
 void PatchClipping(const Facts& facts, double norm, Sighting& sighting) {

@@ -27,7 +27,7 @@ void PatchToLeakyRelu(const Facts& facts, const Node& layer, Sighting& sighting)
 void PatchWithoutBias(const Facts& facts, const std::vector<const Node*>& layers, Sighting& sighting);
 // The hidden layers with weights get a relu, behind the batch normalization where they have one.
 void PatchRelu(const Facts& facts, Sighting& sighting);
-// The optimizer's rate times `factor`.
+// The optimizer's rate times `factor`, without batch_scaling, which would multiply it once more.
 void PatchRate(const Facts& facts, double factor, Sighting& sighting);
 // The gradients are clipped to this joint norm.
 void PatchClipping(const Facts& facts, double norm, Sighting& sighting);

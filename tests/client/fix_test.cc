@@ -56,6 +56,10 @@ TEST(FixTest, WhatThePatchDoesNotHaveIsCleared) {
 }
 
 TEST(FixTest, AMessageOnTheWayIsMade) {
+  // What is not there to be cleared is no change.
+  EXPECT_THAT(Fixed("mask { paths: 'optimizer.learning_rate' paths: 'optimizer.batch_scaling' } "
+                    "patch { optimizer { learning_rate: 0.5 } }"),
+              ::testing::SizeIs(1));
   EXPECT_THAT(Fixed("mask { paths: 'early_stopping.patience' } patch { early_stopping { patience: 3 } }"),
               ElementsAre("early_stopping:  -> { patience: 3 }"));
 }

@@ -20,6 +20,18 @@ TEST(UpdateRatio, TooHighARateIsToBeLoweredByWhatWasMeasured) {
   EXPECT_NEAR(finding.fix().patch().optimizer().learning_rate(), 0.001, 1e-6);
 }
 
+// The resolved rate, 0.2, is scaled already.
+TEST(UpdateRatio, OfAScaledRateTheFixTakesTheScalingOut) {
+  std::string job = kHealthyJob;
+  job.replace(job.find("learning_rate: 0.1"), 18, "learning_rate: 0.1 batch_scaling { base_batch_size: 50 }");
+  InsightLog log(job);
+  log.Run(600, InsightLog::Stays, Updates(log, 0.1F));
+  const v1::Fix fix = log.Find("update_ratio").fix();
+  EXPECT_NEAR(fix.patch().optimizer().learning_rate(), 0.002, 1e-6);
+  EXPECT_THAT(fix.mask().paths(), testing::ElementsAre("optimizer.learning_rate", "optimizer.batch_scaling"));
+  EXPECT_FALSE(fix.patch().optimizer().has_batch_scaling());
+}
+
 TEST(UpdateRatio, TooLowARateIsToBeRaised) {
   InsightLog log;
   log.Run(600, InsightLog::Stays, Updates(log, 1e-5F));
