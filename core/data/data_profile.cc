@@ -17,6 +17,7 @@ namespace {
 constexpr int64_t kSample = 1024;
 constexpr int64_t kMostClasses = 1000;
 constexpr int64_t kExamplesPerProgress = 64;
+constexpr int64_t kTargetsPerProgress = 1024;
 constexpr int64_t kMostCompared = int64_t{1} << 28;  // Numbers of the training split: a fraction of a second.
 
 void CountClasses(const Split& split, v1::DataProfile& profile) {
@@ -119,21 +120,26 @@ void CompareNeighbours(const InputPipeline& input, const Split& split, const std
   evaluation.set_compared(there.compared);
 }
 
-// Of targets that are numbers, over all examples.
-void MeasureTargets(const Split& split, v1::DataProfile& profile) {
-  if (split.has_labels() || split.size() == 0) return;
+// Of targets that are numbers and that the job reads, over all examples, row by row as they lie in the file.
+void MeasureTargets(const InputPipeline& input, const std::function<void()>& progress, v1::DataProfile& profile) {
+  const Split& split = input.split();
+  if (input.is_own_target() || split.has_labels() || split.size() == 0) return;
   const int64_t width = split.target_width();
-  double variance = 0;
-  for (int64_t k = 0; k < width; ++k) {
-    const double first = split.target(0)[k];  // About which sums are taken.
-    double sum = 0, squares = 0;
-    for (int64_t i = 0; i < split.size(); ++i) {
-      const double value = split.target(i)[k] - first;
-      sum += value;
-      squares += value * value;
+  const float* first = split.target(0);  // About which sums are taken.
+  std::vector<double> sum(static_cast<size_t>(width)), squares(static_cast<size_t>(width));
+  for (int64_t i = 0; i < split.size(); ++i) {
+    if (i % kTargetsPerProgress == 0) progress();
+    const float* target = split.target(i);
+    for (int64_t k = 0; k < width; ++k) {
+      const double value = double{target[k]} - first[k];
+      sum[k] += value;
+      squares[k] += value * value;
     }
-    const auto n = static_cast<double>(split.size());
-    variance += std::max(0.0, squares / n - sum / n * (sum / n)) / static_cast<double>(width);
+  }
+  double variance = 0;
+  const auto n = static_cast<double>(split.size());
+  for (int64_t k = 0; k < width; ++k) {
+    variance += std::max(0.0, squares[k] / n - sum[k] / n * (sum[k] / n)) / static_cast<double>(width);
   }
   if (std::isfinite(variance)) profile.set_target_variance(variance);
 }
@@ -173,7 +179,7 @@ ProfiledData ProfileOf(const InputPipeline& input, const Split* evaluation, cons
   v1::DataProfile& profile = data.profile;
   profile.set_examples(split.size());
   CountClasses(split, profile);
-  MeasureTargets(split, profile);
+  MeasureTargets(input, progress, profile);
   const std::vector<int64_t> places = Sampled(split.size());
   profile.set_sampled(static_cast<int64_t>(places.size()));
   profile.set_features(input.preprocessor().output_elements());

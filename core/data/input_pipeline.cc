@@ -20,6 +20,7 @@ absl::StatusOr<Split> OpenLimited(const std::string& dataset_dir, const std::str
 InputPipeline InputPipeline::Create(v1::DataSpec& data, const Shape* stored, const FieldErrors& errors) {
   const int before = errors.count();
   InputPipeline pipeline;
+  pipeline.is_own_target_ = data.targets() == v1::TARGET_SOURCE_INPUT;
   pipeline.augmenter_ = Augmenter::Create(data.mutable_augmentation(), stored, errors);
   const Shape* augmented = stored == nullptr ? nullptr : &pipeline.augmented_shape();
   pipeline.preprocessor_ = Preprocessor::Create(data.mutable_preprocessing(), augmented, errors);

@@ -55,6 +55,7 @@ class InputPipeline {
   const Views& first_look() const { return first_look_; }
   // Only after Open.
   const Split& split() const { return *split_; }
+  bool is_own_target() const { return is_own_target_; }  // The network learns its input: no target is read.
 
   // How images of the shape `image` are looked at with this `config`, a resolved one (INVALID_ARGUMENT: they cannot
   // be).
@@ -82,6 +83,7 @@ class InputPipeline {
   Views first_look_;
   Preprocessor preprocessor_;
   std::optional<Split> split_;
+  bool is_own_target_ = false;
 };
 
 // The examples that a job evaluates. `data` is resolved. Errors of OpenSplit.

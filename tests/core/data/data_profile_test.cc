@@ -278,5 +278,19 @@ TEST_F(DataProfileTest, OfALimitedSplitWhatTheJobReads) {
   EXPECT_EQ(limited.evaluation().shared(), 10);
 }
 
+// 10,000 rows of targets are read with a sign of life every 1024, and not at all where the input is the target.
+TEST_F(DataProfileTest, TargetsAreReadOnceWithASignOfLife) {
+  Data train;
+  train.examples.assign(10000, 1);
+  for (int i = 0; i < 10000; ++i) train.targets.insert(train.targets.end(), {static_cast<float>(i % 2), 5});
+  Import(1, train, {.examples = {5}, .targets = {1, 1}});
+  int calls = 0, calls_without = 0;
+  const v1::DataProfile profile = ProfileOf(Open(), nullptr, [&] { ++calls; }).profile;
+  EXPECT_DOUBLE_EQ(profile.target_variance(), 0.125) << "a quarter, and none";
+  const InputPipeline own = Open("targets: TARGET_SOURCE_INPUT");
+  EXPECT_FALSE(ProfileOf(own, nullptr, [&] { ++calls_without; }).profile.has_target_variance());
+  EXPECT_EQ(calls, calls_without + 10);
+}
+
 }  // namespace
 }  // namespace traind::core
