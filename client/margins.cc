@@ -14,19 +14,20 @@ absl::Status MarginTally::Add(const v1::PredictResponse& part) {
   if (count < 1 || width < 1 || part.outputs_size() / width != count || part.outputs_size() % width != 0) {
     return absl::DataLossError("the server's predictions have not the numbers that their shape says");
   }
-  if (width < 2) return absl::InvalidArgumentError("the network has one output, and a margin is between two");
   if (part.labels_size() != count) return absl::InvalidArgumentError("the split has no class labels");
   if (part.first() != next_ || count > examples() - next_) {
     return absl::DataLossError(absl::StrCat("the server sent the examples ", part.first(), " to ",
                                             part.first() + count - 1, " where ", next_, " of ", examples(),
                                             " was to come"));
   }
+  const int64_t classes = std::max<int64_t>(width, 2);  // One output x stands for the logits 0 and x of two classes.
   for (int64_t i = 0; i < count; ++i) {
     const float* outputs = part.outputs().data() + i * width;
     const int64_t label = part.labels(static_cast<int>(i));
-    if (label < 0 || label >= width) {
+    if (label < 0 || label >= classes) {
       return absl::InvalidArgumentError(absl::StrCat("example ", part.first() + i, " has the label ", label,
-                                                     ", and the network has ", width, " outputs"));
+                                                     ", and the network has ", width,
+                                                     width == 1 ? " output" : " outputs"));
     }
     int64_t taken = label == 0 ? 1 : 0;
     for (int64_t j = 0; j < width; ++j) {
@@ -34,9 +35,9 @@ absl::Status MarginTally::Add(const v1::PredictResponse& part) {
         return absl::FailedPreconditionError(
             absl::StrCat("the network's outputs for example ", part.first() + i, " are not finite"));
       }
-      if (j != label && outputs[j] > outputs[taken]) taken = j;
+      if (width > 1 && j != label && outputs[j] > outputs[taken]) taken = j;
     }
-    const float margin = outputs[label] - outputs[taken];
+    const float margin = width > 1 ? outputs[label] - outputs[taken] : label == 1 ? outputs[0] : -outputs[0];
     Sum& sum = sums_[static_cast<size_t>(next_ + i)];
     if (checkpoints_ == 0 || margin < sum.lowest) {
       sum.lowest = margin;

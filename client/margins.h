@@ -1,7 +1,7 @@
 // Which labels of a split a network doubts: the area under the margin (Pleiss, Zhang, Elenberg and Weinberger 2020,
 // "Identifying Mislabeled Data using the Area Under the Margin Ranking"). The margin of an example is the output of its
-// label minus the largest other output; a wrong label is learned late and against the others of its kind, so that its
-// margin, as a mean over the training, is low.
+// label minus the largest other output; one output x for two classes counts as the outputs 0 and x. A wrong label is
+// learned late and against the others of its kind, so that its margin, as a mean over the training, is low.
 #pragma once
 
 #include <cstddef>

@@ -61,14 +61,26 @@ double StandardError(const std::map<uint64_t, double>& a, const std::map<uint64_
 double LossOf(const TrialPoint& point) { return point.train.loss(); }
 double StepTimeOf(const TrialPoint& point) { return point.step_ms; }
 
+// Shares of right answers: larger ones are better.
+bool IsShare(Measure measure) { return measure == Measure::kAccuracy || measure == Measure::kMacroRecall; }
+
+std::optional<double> NumberOfEvaluation(const v1::EvaluationMetrics& evaluation, Measure measure) {
+  if (measure == Measure::kMacroRecall) {
+    const v1::ClassificationMetrics& classes = evaluation.classification();
+    return classes.has_macro_recall() ? std::optional(classes.macro_recall()) : std::nullopt;
+  }
+  if (measure != Measure::kAccuracy) return evaluation.loss();
+  return evaluation.has_accuracy() ? std::optional(evaluation.accuracy()) : std::nullopt;
+}
+
 // The evaluation's number that counts; nullopt: there is none.
 std::optional<double> Evaluated(const TrialRecord& record, uint64_t step, Measure measure, bool best) {
   std::optional<double> number;
   for (const auto& [at, evaluation] : record.evaluations) {
     if (at > step || at <= record.first_step) continue;
-    if (measure == Measure::kAccuracy && !evaluation.has_accuracy()) continue;
-    const double value = measure == Measure::kAccuracy ? evaluation.accuracy() : evaluation.loss();
-    const bool better = !number || (measure == Measure::kAccuracy ? value > *number : value < *number);
+    const std::optional<double> value = NumberOfEvaluation(evaluation, measure);
+    if (!value) continue;
+    const bool better = !number || (IsShare(measure) ? *value > *number : *value < *number);
     if (!best || better) number = value;
   }
   return number;
@@ -82,6 +94,8 @@ std::string NameOf(Measure measure) {
       return "evaluation loss";
     case Measure::kAccuracy:
       return "evaluation accuracy";
+    case Measure::kMacroRecall:
+      return "mean recall of the evaluation's classes";
     case Measure::kStepTime:
       return "milliseconds of a step";
   }
@@ -89,7 +103,7 @@ std::string NameOf(Measure measure) {
 }
 
 std::string NumberText(Measure measure, double value) {
-  return measure == Measure::kAccuracy ? FormatPercent(value) : FormatNumber(value);
+  return IsShare(measure) ? FormatPercent(value) : FormatNumber(value);
 }
 
 std::string AgainText(const TrialRecord& record) {
@@ -117,7 +131,8 @@ Measure MeasureOf(const v1::Finding& finding) {
     return Measure::kStepTime;
   }
   if (any([](const std::string& path) { return path == "loss" || absl::StartsWith(path, "loss."); })) {
-    return Measure::kAccuracy;
+    // Balanced weights cost accuracy, and are for the rare classes.
+    return finding.rule() == "class_imbalance" ? Measure::kMacroRecall : Measure::kAccuracy;
   }
   const bool regularizes = any([](const std::string& path) {
     return absl::StartsWith(path, "early_stopping") || absl::StartsWith(path, "data.augmentation") ||
@@ -176,7 +191,7 @@ Verdict Judge(const TrialRecord& fixed, const TrialRecord& control, Measure meas
         absl::StrCat("the fix is not proven: no ", NameOf(measure), " was reported in ", steps, " steps");
     return verdict;
   }
-  const double gain = measure == Measure::kAccuracy ? *with - *without : *without - *with;
+  const double gain = IsShare(measure) ? *with - *without : *without - *with;
   verdict.helps =
       std::isfinite(*with) && (!std::isfinite(*without) || gain > std::max(kMargin * std::abs(*without), 2 * noise));
   const bool same = *with == *without;
@@ -220,6 +235,10 @@ Table TrialTable(const TrialRecord& fixed, const TrialRecord& control, uint64_t 
   add("evaluation loss", evaluated([](const auto& evaluation) { return FormatNumber(evaluation.loss()); }));
   add("evaluation accuracy", evaluated([](const auto& evaluation) {
         return evaluation.has_accuracy() ? FormatPercent(evaluation.accuracy()) : "-";
+      }));
+  add("mean recall of classes", evaluated([](const auto& evaluation) {
+        const std::optional<double> recall = NumberOfEvaluation(evaluation, Measure::kMacroRecall);
+        return recall ? FormatPercent(*recall) : "-";
       }));
   add("gradient norm", mean([](const TrialPoint& point) { return point.train.gradient_norm(); }));
   add("ms of a step", mean(StepTimeOf));

@@ -32,11 +32,11 @@ struct TrialRecord {
 };
 
 // By which number a fix is judged.
-enum class Measure { kTrainLoss, kEvaluationLoss, kAccuracy, kStepTime };
+enum class Measure { kTrainLoss, kEvaluationLoss, kAccuracy, kMacroRecall, kStepTime };
 
 // The training loss, unless the finding is about another number or the fix changes what the loss means: evaluation
-// loss for a finding of a split and for what regularizes, evaluation accuracy for another loss, the time of a step for
-// more threads.
+// loss for a finding of a split and for what regularizes, evaluation accuracy for another loss (for class_imbalance
+// the mean recall of the classes), the time of a step for more threads.
 Measure MeasureOf(const v1::Finding& finding);
 
 struct Verdict {

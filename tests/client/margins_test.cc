@@ -46,6 +46,22 @@ TEST(MarginTallyTest, RanksByTheMeanMargin) {
   EXPECT_THAT(tally.Lowest(0), IsEmpty());
 }
 
+// Log odds of class 1, as the outputs 0 and x.
+TEST(MarginTallyTest, OneOutputTellsTwoClassesApart) {
+  MarginTally tally(4);
+  ASSERT_TRUE(tally.Add(Part("shape: [4, 1] outputs: [3, 3, -2, -2] labels: [1, 0, 1, 0]")).ok());
+  const std::vector<Suspect> all = tally.Lowest(4);
+  ASSERT_THAT(all, SizeIs(4));
+  EXPECT_EQ(all[0].example, 1);
+  EXPECT_EQ(all[0].taken, 1);
+  EXPECT_DOUBLE_EQ(all[0].margin, -3);
+  EXPECT_EQ(all[1].example, 2);
+  EXPECT_EQ(all[1].taken, 0);
+  EXPECT_DOUBLE_EQ(all[1].margin, -2);
+  EXPECT_DOUBLE_EQ(all[2].margin, 2);
+  EXPECT_DOUBLE_EQ(all[3].margin, 3);
+}
+
 TEST(MarginTallyTest, EqualOnesStandInTheOrderOfTheSplit) {
   MarginTally tally(4);
   ASSERT_TRUE(tally.Add(Part("shape: [4, 2] outputs: [1, 0, 0, 1, 1, 0, 0, 1] labels: [1, 0, 0, 0]")).ok());
@@ -58,7 +74,8 @@ TEST(MarginTallyTest, EqualOnesStandInTheOrderOfTheSplit) {
 
 TEST(MarginTallyTest, SaysWhatCannotBeRanked) {
   const auto error = [](const char* text) { return std::string(MarginTally(4).Add(Part(text)).message()); };
-  EXPECT_THAT(error("shape: [2, 1] outputs: [1, 2] labels: [0, 0]"), HasSubstr("one output"));
+  EXPECT_THAT(error("shape: [2, 1] outputs: [1, 2] labels: [0, 2]"),
+              HasSubstr("label 2, and the network has 1 output"));
   EXPECT_THAT(error("shape: [1, 2] outputs: [1, 2]"), HasSubstr("no class labels"));
   EXPECT_THAT(error("shape: [1, 2] outputs: [1, 2] labels: [2]"), HasSubstr("label 2, and the network has 2 outputs"));
   EXPECT_THAT(error("shape: [1, 2] outputs: [1, 2] labels: [-1]"), HasSubstr("label -1"));

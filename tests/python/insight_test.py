@@ -89,6 +89,26 @@ def test_trainctl_says_the_same(mislabelled, client, server, tmp_path):
     assert np.isin(found, wrong).mean() >= 0.9
 
 
+def test_suspects_of_one_output(client):
+    """Log odds x of the second of two classes are the outputs 0 and x."""
+    draw = np.random.default_rng(3)
+    x = draw.normal(size=(200, 4)).astype(np.float32)
+    labels = (x[:, 0] > 0).astype(np.int32)
+    labels[7] = 1 - labels[7]
+    client.upload_dataset("halves", x_train=x, y_train=labels, x_test=x[:20], y_test=labels[:20])
+    job = client.train(
+        traind.Sequential([traind.Dense(1, name="out")]), "halves", steps=50, loss="binary_cross_entropy", threads=1
+    )
+    job.wait(progress=False)
+    found = job.suspects(200)
+    weights = job.weights(found.checkpoints[-1])
+    assert len(found.checkpoints) == 1
+    odds = (x.astype(np.float64) @ weights["out.weight"].astype(np.float64).reshape(4, 1)).ravel() + weights["out.bias"]
+    margins = np.where(labels == 1, odds, -odds)
+    np.testing.assert_allclose(found["margin"], margins[found["example"]], atol=1e-4)
+    assert (found["taken_for"] == 1 - found["label"]).all()
+
+
 def test_suspects_of_what_has_none(client):
     draw = np.random.default_rng(0)
     x = draw.normal(size=(64, 3)).astype(np.float32)
@@ -215,24 +235,47 @@ def test_where_a_trial_begins():
     assert _trials.begin(finding(40, "optimizer"), kept, "jobs/b/checkpoints/30") == ("jobs/b/checkpoints/30", 30)
 
 
+def test_balanced_classes_are_judged_by_their_recall():
+    from types import SimpleNamespace
+
+    from traind import _core, _pool, _trials
+    from traind.events import finding_of
+
+    proto = _pool.new("Finding", id="class_imbalance", rule="class_imbalance")
+    proto.fix.mask.paths.append("loss")
+    plan = _trials.Plan("", 0, 100, _trials.measure_of(finding_of(proto)), 0)
+
+    def record(accuracy, recall):
+        made = _trials.Record("class_imbalance", plan)
+        made.step = 100
+        metrics = _pool.new("ClassificationMetrics", macro_recall=recall)
+        made.add(_core.Score("test", 100, 0.5, accuracy, None, metrics))
+        return made
+
+    job = SimpleNamespace(state="paused")
+    helps, verdict = _trials.judge(record(0.9, 0.8), record(0.95, 0.5), job, job, plan, False)
+    assert helps and "evaluation macro recall 0.8 instead of 0.5" in verdict
+
+
 def test_a_fix_replaces_what_its_mask_names():
     from traind import _pool, _trials
 
     spec = traind.JobSpec(
         network=[traind.Dense(8, name="a"), traind.Dense(4, name="b")],
         data={"dataset": "toy", "preprocessing": ["scale", "standardize"]},
-        optimizer={"sgd": {"momentum": 0.9}, "learning_rate": 3},
+        optimizer={"sgd": {"momentum": 0.9}, "learning_rate": 3, "batch_scaling": {"base_batch_size": 8}},
         steps=10,
     ).proto
     fix = _pool.new("Fix")
     fix.mask.paths.extend(["optimizer.learning_rate", "data.preprocessing", "network.layers"])
-    fix.mask.paths.append("early_stopping.patience")
+    fix.mask.paths.extend(["early_stopping.patience", "optimizer.batch_scaling", "optimizer.schedule"])
     fix.patch.optimizer.learning_rate = 0.1
     fix.patch.optimizer.sgd.momentum = 0.5  # Not in the mask.
     fix.patch.network.layers.add(name="c")
     fix.patch.early_stopping.patience = 3
     fixed = _trials.apply(spec, fix)
     assert fixed.optimizer.learning_rate == 0.1 and fixed.optimizer.sgd.momentum == 0.9
+    assert not fixed.optimizer.HasField("batch_scaling") and not fixed.optimizer.HasField("schedule")
     assert not fixed.data.preprocessing and fixed.data.dataset == "toy", "a list that the patch has not is cleared"
     assert [layer.name for layer in fixed.network.layers] == ["c"] and fixed.early_stopping.patience == 3
     assert spec.optimizer.learning_rate == 3 and len(spec.network.layers) == 2

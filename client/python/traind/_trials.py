@@ -19,6 +19,7 @@ _LEAST_STEPS = 100
 _MOST_AT_START = 1000  # Of a finding that was there before the first step; a tenth of the job at most.
 _METRICS = 40  # Reports of the loss in a trial, at least.
 _EVALUATIONS = 4  # Of a trial that is judged by them.
+_SHARES = ("evaluation accuracy", "evaluation macro recall")  # Measures of which larger numbers are better.
 _MARGIN = 0.02  # Of the control's value: less is no help worth a new job.
 _MOST_ID = 63 - len("-control-99")
 
@@ -52,7 +53,7 @@ class Plan(NamedTuple):
     checkpoint: str
     first_step: int
     steps: int
-    measure: str  # "training loss", "evaluation loss", "evaluation accuracy", "time of a step".
+    measure: str  # "training loss", "evaluation loss", "evaluation accuracy", "evaluation macro recall", "time of a step".
     cadence: int  # Steps between two evaluations of the job; 0: there are none.
 
     @property
@@ -98,7 +99,8 @@ def measure_of(finding: events.Finding) -> str:
     if all(path in ("data.prefetch_threads", "threads") for path in paths):
         return "time of a step"
     if any(path == "loss" or path.startswith("loss.") for path in paths):
-        return "evaluation accuracy"
+        # Balanced weights cost accuracy, and are for the rare classes.
+        return "evaluation macro recall" if finding.rule == "class_imbalance" else "evaluation accuracy"
     regularizing = ("early_stopping", "data.augmentation", "optimizer.weight_decay")
     regularizes = any(path.startswith(regularizing) for path in paths)
     split = finding.proto.HasField("split") or finding.rule == "overfitting"
@@ -171,7 +173,7 @@ class Record:
         self._finding, self._plan = finding, plan_
         self.losses: Dict[int, float] = {}
         self.times: Dict[int, float] = {}
-        self.evaluations: List[Tuple[int, float, Optional[float]]] = []
+        self.evaluations: List[Tuple[int, Dict[str, Optional[float]]]] = []  # With their steps.
         self.again = False
         self.step = plan_.first_step
 
@@ -183,7 +185,7 @@ class Record:
             self.losses[event.step] = event.loss
             self.times[event.step] = event.proto.timing.step_ms
         elif isinstance(event, events.Evaluation):
-            self.evaluations.append((event.step, event.loss, event.accuracy))
+            self.evaluations.append((event.step, _numbers(event)))
         elif isinstance(event, events.Found) and event.finding.id == self._finding:
             self.again = self.again or event.finding.state == "open"
 
@@ -193,20 +195,27 @@ class Record:
         last = {at: value for at, value in known.items() if at > step - (step - self._plan.first_step) // 4}
         return last or ({max(known): known[max(known)]} if known else {})
 
-    def evaluated(self, accuracy: bool, best: bool) -> Optional[float]:
-        found = [(acc if accuracy else loss) for step, loss, acc in self.evaluations if step > self._plan.first_step]
+    def evaluated(self, measure: str, best: bool) -> Optional[float]:
+        found = [numbers[measure] for step, numbers in self.evaluations if step > self._plan.first_step]
         known = [value for value in found if value is not None]
         if not known:
             return None
-        return (max(known) if accuracy else min(known)) if best else known[-1]
+        return (max(known) if measure in _SHARES else min(known)) if best else known[-1]
 
     def add(self, score: _core.Score) -> None:
         """An evaluation of the job as it stands at the end of its trial."""
-        self.evaluations.append((self._plan.target, score.loss, score.accuracy))
+        self.evaluations.append((self._plan.target, _numbers(score)))
 
     def side(self, job: Any, step: int) -> Side:
         loss = _mean(self.tail(step, self.losses))
-        return Side(job, loss, self.evaluated(False, False), self.evaluated(True, False), self.again)
+        return Side(job, loss, self.evaluated("evaluation loss", False), self.evaluated(_SHARES[0], False), self.again)
+
+
+def _numbers(score: Union[events.Evaluation, _core.Score]) -> Dict[str, Optional[float]]:
+    """Of an evaluation, by the measures that it can be judged by."""
+    classes = score.classification
+    recall = classes.macro_recall if classes is not None and classes.HasField("macro_recall") else None
+    return {"evaluation loss": score.loss, "evaluation accuracy": score.accuracy, "evaluation macro recall": recall}
 
 
 def _mean(values: Dict[int, float]) -> Optional[float]:
@@ -240,12 +249,11 @@ def judge(
         a, b = fixed.tail(step, getattr(fixed, told)), control.tail(step, getattr(control, told))
         with_, without, noise = _mean(a), _mean(b), _noise(a, b)
     else:
-        accuracy = plan_.measure == "evaluation accuracy"
-        with_, without = fixed.evaluated(accuracy, best), control.evaluated(accuracy, False)
+        with_, without = fixed.evaluated(plan_.measure, best), control.evaluated(plan_.measure, False)
     steps = step - plan_.first_step
     if with_ is None or without is None:
         return False, f"the fix is not proven: no {plan_.measure} was reported in {steps} steps"
-    gain = with_ - without if plan_.measure == "evaluation accuracy" else without - with_
+    gain = with_ - without if plan_.measure in _SHARES else without - with_
     helps = math.isfinite(with_) and (not math.isfinite(without) or gain > max(_MARGIN * abs(without), noise))
     return helps, (
         f"the fix {'helps' if helps else 'does not help'}: {plan_.measure} {with_:.4g} instead of {without:.4g} "

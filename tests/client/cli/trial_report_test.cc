@@ -76,6 +76,18 @@ TEST(TrialReport, AnEvaluationIsJudgedByItsBestWhereThatIsWhatTheJobGives) {
               HasSubstr("the fix helps: evaluation accuracy 90.0 % instead of 50.0 %"));
 }
 
+TEST(TrialReport, BalancedClassesMayCostAccuracy) {
+  TrialRecord with = TrialOf(1), without = TrialOf(1);
+  AddEvaluation(with, 100, 0.5, 0.9);
+  AddEvaluation(without, 100, 0.5, 0.95);
+  EXPECT_THAT(Judge(with, without, Measure::kMacroRecall, 100, false).sentence, HasSubstr("not proven"));
+  with.evaluations.back().second.mutable_classification()->set_macro_recall(0.8);
+  without.evaluations.back().second.mutable_classification()->set_macro_recall(0.5);
+  const Verdict verdict = Judge(with, without, Measure::kMacroRecall, 100, false);
+  EXPECT_TRUE(verdict.helps);
+  EXPECT_THAT(verdict.sentence, HasSubstr("mean recall of the evaluation's classes 80.0 % instead of 50.0 %"));
+}
+
 TEST(TrialReport, WhatIsMeasuredFollowsFromTheFinding) {
   const auto of = [](const std::string& text) { return MeasureOf(FromText<v1::Finding>(text)); };
   EXPECT_EQ(of("rule: 'dead_relu' fix { mask { paths: 'network' } }"), Measure::kTrainLoss);
@@ -83,6 +95,7 @@ TEST(TrialReport, WhatIsMeasuredFollowsFromTheFinding) {
   EXPECT_EQ(of("rule: 'overfitting' fix { mask { paths: 'early_stopping' } }"), Measure::kEvaluationLoss);
   EXPECT_EQ(of("rule: 'x' split: 'test' fix { mask { paths: 'network' } }"), Measure::kEvaluationLoss);
   EXPECT_EQ(of("rule: 'x' fix { mask { paths: 'loss.softmax_cross_entropy' } }"), Measure::kAccuracy);
+  EXPECT_EQ(of("rule: 'class_imbalance' fix { mask { paths: 'loss' } }"), Measure::kMacroRecall);
   EXPECT_TRUE(Judge(TrialOf(0.5), TrialOf(1), Measure::kStepTime, 100, false).helps);
 }
 

@@ -42,7 +42,7 @@ async def fix(job: Any, finding: Union[str, events.Finding], verify: bool, steps
             made.append((one, _trials.Record(chosen.id, plan)))
             await _follow(one, made[-1][1], plan)
         for one, record in made:
-            if plan.cadence and record.evaluated(False, False) is None and one.state == "paused":
+            if plan.cadence and record.evaluated("evaluation loss", False) is None and one.state == "paused":
                 record.add(await one.evaluate())
     except BaseException:
         for one, _ in made:
@@ -155,8 +155,10 @@ async def _margins(job: Any, split: str, checkpoint: str) -> Tuple[Any, Any, Any
     async for part in read_predictions(job._connection, made.operation):
         outputs = np.array(part.outputs, dtype=np.float32).reshape(part.shape[0], -1)
         label = np.array(part.labels, dtype=np.int64)
-        if len(label) != len(outputs) or outputs.shape[1] < 2:
+        if len(label) != len(outputs):
             raise errors.TraindError(f"{job.name} is no classifier of labelled data: a margin is between classes")
+        if outputs.shape[1] == 1:  # Log odds x of the second of two classes: as the outputs 0 and x.
+            outputs = np.hstack([np.zeros_like(outputs), outputs])
         rows = np.arange(len(outputs))
         of_label = outputs[rows, label].copy()
         outputs[rows, label] = -np.inf
