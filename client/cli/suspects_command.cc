@@ -56,7 +56,10 @@ absl::Status CheckSuspectable(const v1::Job& job) {
   return absl::OkStatus();
 }
 
-uint64_t CadenceFor(const v1::Job& job) { return std::max<uint64_t>(1, job.progress().total_steps() / kKept); }
+// Rounded up, so that those that are kept span the whole length.
+uint64_t CadenceFor(const v1::Job& job) {
+  return std::max<uint64_t>(1, (job.progress().total_steps() + kKept - 1) / kKept);
+}
 
 // How to have checkpoints of the whole training.
 std::string HowToKeep(const v1::Job& job) {

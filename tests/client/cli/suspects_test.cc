@@ -144,6 +144,10 @@ TEST_F(SuspectsTest, SaysWhenTheCheckpointsAreNotEnough) {
   EXPECT_THAT(err_.str(),
               AllOf(HasSubstr("over 1 checkpoint of jobs/cnn, step 800"), HasSubstr("few checkpoints"),
                     HasSubstr("suspects cnn --train NAME"), HasSubstr("checkpoint { every_steps: 50 keep_last: 16 }")));
+  job_.mutable_progress()->set_total_steps(31);
+  ASSERT_EQ(Run({"suspects", "cnn"}), 0);
+  EXPECT_THAT(err_.str(), HasSubstr("every_steps: 2 keep_last: 16")) << "every step would keep the last 16 of 31";
+  job_.mutable_progress()->set_total_steps(800);
   steps_ = {500, 560, 620, 680, 740, 800};
   ASSERT_EQ(Run({"suspects", "cnn"}), 0);
   EXPECT_THAT(err_.str(), HasSubstr("checkpoints of the end"));
