@@ -21,8 +21,8 @@ constexpr int64_t kProcessBytes = int64_t{64} << 20;
 // What an operation takes beside its values: generated code, descriptors, arguments. Measured over the presets: 10 to
 // 30 kB that are touched.
 constexpr int64_t kOperationBytes = int64_t{32} << 10;
-// Of LookAverage, for each output: three sums in double, the mean and its spread.
-constexpr int64_t kLookBytes = 32;
+// Of LookAverage, for each output: at most four sums in double, the mean and its spread.
+constexpr int64_t kLookBytes = 40;
 
 // A loss for plans that are never run.
 class AnyLoss final : public Loss {

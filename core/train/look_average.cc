@@ -18,17 +18,19 @@ double ToAveraged(OutputMeaning meaning, const std::optional<Softmax>& softmax, 
   return meaning == OutputMeaning::kLogRates ? std::exp(double{x}) : double{x};
 }
 
-// The output that says the mean.
-double FromAveraged(OutputMeaning meaning, double mean) {
+double Log(double mean) {
   constexpr double kLeast{FLT_MIN};
+  return std::log(mean < kLeast ? kLeast : mean);
+}
+
+// The output that says the mean; of log odds `rest` is the mean of 1 - p.
+double FromAveraged(OutputMeaning meaning, double mean, double rest) {
   switch (meaning) {
     case OutputMeaning::kLogits:
     case OutputMeaning::kLogRates:
-      return std::log(mean < kLeast ? kLeast : mean);
-    case OutputMeaning::kLogOdds: {
-      const double rest = 1 - mean;
-      return std::log(mean < kLeast ? kLeast : mean) - std::log(rest < kLeast ? kLeast : rest);
-    }
+      return Log(mean);
+    case OutputMeaning::kLogOdds:
+      return Log(mean) - Log(rest);
     default:
       return mean;
   }
@@ -45,6 +47,7 @@ LookAverage::LookAverage(OutputMeaning meaning, int64_t looks, int64_t batch, in
   sum_.resize(n);
   squares_.resize(n);
   first_.resize(n);
+  if (meaning == OutputMeaning::kLogOdds) rest_.resize(n);
 }
 
 bool LookAverage::Add(const float* output, int64_t count) {
@@ -56,6 +59,7 @@ bool LookAverage::Add(const float* output, int64_t count) {
   if (seen_ == 0) {
     std::fill(sum_.begin(), sum_.end(), 0.0);
     std::fill(squares_.begin(), squares_.end(), 0.0);
+    std::fill(rest_.begin(), rest_.end(), 0.0);
   }
   for (int64_t i = 0; i < count; ++i) {
     const float* x = output + i * outputs_;
@@ -65,6 +69,7 @@ bool LookAverage::Add(const float* output, int64_t count) {
       const double value = ToAveraged(meaning_, softmax, x[c]);
       const int64_t k = i * outputs_ + c;
       if (seen_ == 0) first_[k] = value;
+      if (meaning_ == OutputMeaning::kLogOdds) rest_[k] += Sigmoid(-x[c]);
       const double difference = value - first_[k];
       sum_[k] += difference;
       squares_[k] += difference * difference;
@@ -76,7 +81,7 @@ bool LookAverage::Add(const float* output, int64_t count) {
   for (int64_t k = 0; k < n; ++k) {
     const double shift = sum_[k] / looks;
     const double mean = first_[k] + shift;
-    output_[k] = static_cast<float>(FromAveraged(meaning_, mean));
+    output_[k] = static_cast<float>(FromAveraged(meaning_, mean, rest_.empty() ? 0 : rest_[k] / looks));
     spread_[k] = static_cast<float>(std::sqrt(std::max(0.0, squares_[k] / looks - shift * shift)));
   }
   return true;

@@ -35,6 +35,7 @@ class LookAverage {
   std::vector<double> first_;    // Look.
   std::vector<double> sum_;      // Of the differences to it,
   std::vector<double> squares_;  // and of their squares.
+  std::vector<double> rest_;     // Of 1 - p, of log odds: near p = 1 the difference has no digits left.
   std::vector<float> output_;
   std::vector<float> spread_;
 };
