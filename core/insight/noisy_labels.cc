@@ -46,6 +46,7 @@ const Registered<Rule, v1::NoisyLabelsRule> kNoisyLabels(
 std::optional<AgreementGap> GapOf(const View& view) {
   if (view.data == nullptr || !view.data->has_evaluation() || view.facts.spec == nullptr) return std::nullopt;
   if (view.facts.spec->data().targets() == v1::TARGET_SOURCE_INPUT) return std::nullopt;
+  if (view.facts.graph != nullptr && ReadsTokens(*view.facts.graph)) return std::nullopt;
   const v1::DataProfile::EvaluationProfile& evaluation = view.data->evaluation();
   const bool comparable = evaluation.compared() > 1 && evaluation.class_shift() <= kOtherShares &&
                           evaluation.chance_agreement() < 1 && evaluation.training_chance() < 1;

@@ -40,6 +40,20 @@ TEST(TokenIds, AreNoNumbers) {
   EXPECT_FALSE(Speaks(kText, "shuffled_labels"));
 }
 
+TEST(TokenIds, HaveNoNeighboursThatSayOfNoise) {
+  const auto speaks = [](const char* spec) {
+    InsightLog log(spec);
+    v1::DataProfile profile = ProfileOf(log);
+    profile.MergeFrom(FromText<v1::DataProfile>(
+        "evaluation { split: 'test' examples: 1000 compared: 500 neighbour_agreement: 0.9 chance_agreement: 0.5 "
+        "training_agreement: 0.7 training_chance: 0.5 }"));
+    log.Data(profile);
+    return log.IsOpen("noisy_labels");
+  };
+  EXPECT_TRUE(speaks(kNumbers));
+  EXPECT_FALSE(speaks(kText));
+}
+
 TEST(TokenIds, HaveLabelsAsOthers) { EXPECT_TRUE(Speaks(kText, "class_imbalance")); }
 
 }  // namespace
