@@ -38,6 +38,23 @@ bool TurnsFar(const v1::Augmentation& one) {
   return one.has_rotate() && one.probability() > 0 && one.rotate().max_degrees() > kMostTurn;
 }
 
+// What among the choices of one_of changes a label: a mirroring choice is drawn as before and then does nothing.
+void LookAtChoices(const v1::Augmentation& one, v1::Augmentation& kept, std::vector<std::string>& changes) {
+  if (one.probability() == 0) return;
+  for (int i = 0; i < one.one_of().choices_size(); ++i) {
+    const v1::Augmentation& choice = one.one_of().choices(i);
+    if (i < one.one_of().weights_size() && one.one_of().weights(i) == 0) continue;
+    v1::Augmentation& kept_choice = *kept.mutable_one_of()->mutable_choices(i);
+    if (Mirrors(choice)) {
+      changes.push_back(KindName(choice));
+      kept_choice.set_probability(0);
+    } else if (TurnsFar(choice)) {
+      changes.push_back(absl::StrCat("rotate by up to ", choice.rotate().max_degrees(), " degrees"));
+      kept_choice.mutable_rotate()->set_max_degrees(kMostTurn);
+    }
+  }
+}
+
 void LookAtAugmentation(const v1::AugmentationChangesLabelRule&, const View& view, std::vector<Sighting>& found) {
   if (view.facts.spec == nullptr || view.facts.classes == 0 || !SpeaksOfCharacters(view.facts.dataset)) return;
   const auto& steps = view.facts.spec->data().augmentation();
@@ -52,6 +69,7 @@ void LookAtAugmentation(const v1::AugmentationChangesLabelRule&, const View& vie
     }
     v1::Augmentation& kept = *left.Add();
     kept = patches ? given->augmentation(i) : steps[i];
+    LookAtChoices(steps[i], kept, changes);
     if (!TurnsFar(steps[i])) continue;
     changes.push_back(absl::StrCat("rotate by up to ", steps[i].rotate().max_degrees(), " degrees"));
     kept.mutable_rotate()->set_max_degrees(kMostTurn);

@@ -1,6 +1,9 @@
 // An augmentation that leaves too little of an image to know it by.
+#include <algorithm>
 #include <cmath>
 #include <memory>
+#include <numeric>
+#include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -15,10 +18,22 @@ namespace {
 
 double ProbabilityOf(const v1::Augmentation& one) { return one.has_probability() ? one.probability() : 1; }
 
+// Of the choice's part among all.
+double ShareOf(const v1::OneOf& config, int choice) {
+  if (choice >= config.weights_size()) return config.weights().empty() ? 1.0 / config.choices_size() : 0;
+  return config.weights(choice) / std::accumulate(config.weights().begin(), config.weights().end(), 0.0);
+}
+
 // Mean share of the area, of a kind that takes some of it away; 1 of others. Squares of cutout may hang over the edge
 // and lie on each other: that is not counted for the former, and is for the latter.
 double AreaLeft(const v1::Augmentation& one, const Shape& image) {
   double left = 1;
+  if (one.has_one_of()) {
+    for (int i = 0; i < one.one_of().choices_size(); ++i) {
+      left -= ShareOf(one.one_of(), i) * (1 - AreaLeft(one.one_of().choices(i), image));
+    }
+  }
+  if (one.has_random_erasing()) left = 1 - (one.random_erasing().min_area() + one.random_erasing().max_area()) / 2;
   if (one.has_random_resized_crop()) {
     const v1::RandomResizedCrop& crop = one.random_resized_crop();
     left = (crop.min_area() + crop.max_area()) / 2;
@@ -31,8 +46,37 @@ double AreaLeft(const v1::Augmentation& one, const Shape& image) {
   return 1 - ProbabilityOf(one) * (1 - left);
 }
 
-bool TurnsFar(const v1::Augmentation& one, double most) {
-  return one.has_rotate() && one.rotate().max_degrees() > most && ProbabilityOf(one) > 0;
+// The turns of more than `most` degrees, those among the choices of one_of too.
+void AddTurns(const v1::Augmentation& one, double most, std::vector<std::string>& turns) {
+  if (ProbabilityOf(one) == 0) return;
+  if (one.has_rotate() && one.rotate().max_degrees() > most) {
+    turns.push_back(absl::StrFormat("rotate turns images by up to %g degrees", one.rotate().max_degrees()));
+  }
+  for (int i = 0; i < one.one_of().choices_size(); ++i) {
+    if (ShareOf(one.one_of(), i) > 0) AddTurns(one.one_of().choices(i), most, turns);
+  }
+}
+
+void Weaken(const v1::StrongAugmentationRule& config, bool small, v1::Augmentation& one) {
+  if (one.has_rotate()) {
+    one.mutable_rotate()->set_max_degrees(std::min(one.rotate().max_degrees(), config.most_degrees()));
+  }
+  if (one.has_one_of()) {
+    for (v1::Augmentation& choice : *one.mutable_one_of()->mutable_choices()) Weaken(config, small, choice);
+  }
+  if (!small) return;
+  if (one.has_random_resized_crop()) {
+    one.mutable_random_resized_crop()->clear_min_area();
+    one.mutable_random_resized_crop()->clear_max_area();
+  }
+  if (one.has_random_erasing()) {
+    one.mutable_random_erasing()->clear_min_area();
+    one.mutable_random_erasing()->clear_max_area();
+  }
+  if (one.has_cutout()) {
+    one.mutable_cutout()->set_size(std::max(1u, one.cutout().size() / 2));
+    one.mutable_cutout()->clear_count();
+  }
 }
 
 void PatchAugmentation(const v1::StrongAugmentationRule& config, const Facts& facts, bool small, Sighting& sighting) {
@@ -40,16 +84,7 @@ void PatchAugmentation(const v1::StrongAugmentationRule& config, const Facts& fa
   v1::JobSpec& patch = Patch("data.augmentation", sighting);
   *patch.mutable_data()->mutable_augmentation() = facts.given->data().augmentation();
   for (v1::Augmentation& one : *patch.mutable_data()->mutable_augmentation()) {
-    if (TurnsFar(one, config.most_degrees())) one.mutable_rotate()->set_max_degrees(config.most_degrees());
-    if (!small) continue;
-    if (one.has_random_resized_crop()) {
-      one.mutable_random_resized_crop()->clear_min_area();
-      one.mutable_random_resized_crop()->clear_max_area();
-    }
-    if (one.has_cutout()) {
-      one.mutable_cutout()->set_size(std::max(1u, one.cutout().size() / 2));
-      one.mutable_cutout()->clear_count();
-    }
+    Weaken(config, small, one);
   }
 }
 
@@ -66,8 +101,7 @@ class StrongAugmentation final : public Rule {
     std::vector<std::string> what;
     for (const v1::Augmentation& one : view.facts.spec->data().augmentation()) {
       left *= AreaLeft(one, view.facts.graph->input_shape());
-      if (!TurnsFar(one, config_.most_degrees())) continue;
-      what.push_back(absl::StrFormat("rotate turns images by up to %g degrees", one.rotate().max_degrees()));
+      AddTurns(one, config_.most_degrees(), what);
     }
     const bool small = left < config_.least_area(), turns = !what.empty();
     if (small) {
@@ -81,8 +115,8 @@ class StrongAugmentation final : public Rule {
       sighting.Measured("mean share of the image's area", left, v1::Evidence::RELATION_BELOW, config_.least_area());
     }
     sighting.Words(absl::StrCat(
-        small ? "take larger parts: min_area and max_area of random_resized_crop as they are by "
-                "default, a smaller size of cutout"
+        small ? "take larger parts: min_area and max_area of random_resized_crop and random_erasing "
+                "as they are by default, a smaller size of cutout"
               : "",
         small && turns ? "; " : "", turns ? absl::StrCat("turn by ", config_.most_degrees(), " degrees at most") : ""));
     PatchAugmentation(config_, view.facts, small, sighting);

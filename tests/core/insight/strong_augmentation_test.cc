@@ -51,5 +51,30 @@ TEST(StrongAugmentation, OfTurnsOnlyARunThatDoesNotImproveIsWarned) {
   EXPECT_EQ(finding.fix().patch().data().augmentation(0).rotate().max_degrees(), 45);
 }
 
+TEST(StrongAugmentation, ErasingMostOfTheImage) {
+  const v1::Finding finding = With("augmentation { random_erasing { min_area: 0.7 max_area: 0.9 } probability: 1 }")
+                                  .Find("strong_augmentation");
+  EXPECT_NEAR(finding.evidence().value(), 0.2, 1e-9);
+  EXPECT_FALSE(finding.fix().patch().data().augmentation(0).random_erasing().has_min_area()) << "as it is by default";
+  EXPECT_EQ(With("augmentation { random_erasing {} }").Find("strong_augmentation").rule(), "");
+}
+
+// Three of four times a tenth is left, otherwise all.
+TEST(StrongAugmentation, ChoicesOfOneOfCountByTheirWeights) {
+  const std::string one_of =
+      "augmentation { one_of { choices { random_resized_crop { min_area: 0.05 max_area: 0.15 } } "
+      "choices { rotate { max_degrees: 90 } } weights: ";
+  const v1::Finding finding = With(one_of + "[3, 1] } }").Find("strong_augmentation");
+  EXPECT_NE(finding.rule(), "") << "turns alone are informed of";
+  EXPECT_THAT(finding.cause(), testing::HasSubstr("up to 90 degrees"));
+  EXPECT_EQ(finding.severity(), v1::Finding::SEVERITY_INFO) << "a mean of 0.325 is left";
+  const v1::Finding stronger = With(one_of + "[9, 1] } }").Find("strong_augmentation");
+  EXPECT_NEAR(stronger.evidence().value(), 0.9 * 0.1 + 0.1, 1e-9);
+  const v1::OneOf& mended = stronger.fix().patch().data().augmentation(0).one_of();
+  EXPECT_FALSE(mended.choices(0).random_resized_crop().has_max_area());
+  EXPECT_EQ(mended.choices(1).rotate().max_degrees(), 45);
+  EXPECT_EQ(With(one_of + "[0, 1] } probability: 0 }").Find("strong_augmentation").rule(), "");
+}
+
 }  // namespace
 }  // namespace traind::core
