@@ -140,7 +140,7 @@ absl::StatusOr<v1::EvaluationMetrics> Evaluate(const InferenceRequest& request, 
   const auto begins = [&] { progress(0, (*evaluator)->split().size()); };
   if (absl::Status status = (*evaluator)->Verify(begins); !status.ok()) return status;
   if (request.spec.data().targets() != v1::TARGET_SOURCE_INPUT) {
-    const absl::Status status = CheckTargets(*trained->model.loss, (*evaluator)->split());
+    const absl::Status status = CheckTargets(*trained->model.loss, (*evaluator)->split(), begins);
     if (!status.ok()) return status;
   }
   const auto loaded = LoadWeights(request.weights_path, *trained->model.store);

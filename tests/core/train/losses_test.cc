@@ -1,9 +1,12 @@
 // Whole jobs with the losses whose outputs or targets are of their own kind.
 #include <cmath>
+#include <limits>
+#include <memory>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "core/job/data_identity.h"
+#include "core/train/target_range.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/text_proto.h"
@@ -17,6 +20,12 @@ using testing::HasSubstr;
 v1::JobSpec OneOutput(const std::string& dataset, const std::string& rest) {
   return FromText<v1::JobSpec>(absl::StrCat("network { layers { name: 'o' dense { units: 1 } } } data { dataset: '",
                                             dataset, "' } batch_size: 8 steps: 12 ", rest));
+}
+
+std::unique_ptr<Loss> BinaryCrossEntropy() {
+  auto config = FromText<v1::Loss>("binary_cross_entropy {}");
+  FieldErrors::Root errors;
+  return Registry<Loss>::Get().Create(config, errors.scope());
 }
 
 class LossesOfJobs : public testing::Test {
@@ -95,6 +104,27 @@ TEST_F(LossesOfJobs, InputsAsTargetsOutOfRangeAreNamed) {
   const absl::Status status = Train(spec, dataset);
   EXPECT_TRUE(absl::IsInvalidArgument(status)) << status;
   EXPECT_THAT(status.message(), HasSubstr("change data.preprocessing"));
+}
+
+TEST(TargetRange, OfInputsThatAreTargetsARoundingIsNone) {
+  const std::unique_ptr<Loss> loss = BinaryCrossEntropy();
+  const auto of = [&](float value) { return CheckInputAsTargets(*loss, {.examples = &value, .count = 1}, 1); };
+  EXPECT_TRUE(of(1.000001F).ok());
+  EXPECT_TRUE(of(-1e-6F).ok());
+  EXPECT_THAT(of(1.0000119F).message(), HasSubstr("of which 0 is 1.000012 in"));
+  EXPECT_THAT(of(1.0001F).message(), HasSubstr("of which 0 is 1.0001 in"));
+  EXPECT_FALSE(of(-1e-4F).ok());
+  EXPECT_FALSE(of(std::numeric_limits<float>::quiet_NaN()).ok());
+}
+
+TEST_F(LossesOfJobs, TargetsAreCheckedWithASignOfLife) {
+  const v1::Dataset dataset = ImportNumbers("numbers", folder_ / "", 40, {5}, 0);
+  request_ = RequestOf("j", OneOutput("numbers", "loss { binary_cross_entropy {} }"), dataset, folder_ / "");
+  auto split = OpenSplit(request_.dataset_dir, "train");
+  ASSERT_TRUE(split.ok()) << split.status();
+  int calls = 0;
+  EXPECT_FALSE(CheckTargets(*BinaryCrossEntropy(), *split, [&] { ++calls; }).ok());
+  EXPECT_EQ(calls, 1);
 }
 
 // Twice the weight of all classes is twice the loss, in training and evaluation alike; the log loss has none.
