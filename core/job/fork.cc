@@ -76,15 +76,41 @@ bool HasState(const ResolvedOptimizer& job, const ResolvedOptimizer& parent) {
                      [&](std::string_view name) { return std::find(there.begin(), there.end(), name) != there.end(); });
 }
 
-Inherited InheritedFrom(const Known& job, const Known& parent) {
+bool SameSwa(const v1::Optimizer& a, const v1::Optimizer& b) {
+  return a.has_swa() && b.has_swa() && a.swa().begin_steps() == b.swa().begin_steps() &&
+         a.swa().every_steps() == b.swa().every_steps();
+}
+
+// Whether a job without rounds averages nothing up to `step`.
+bool IsBeforeSwa(const v1::JobSpec& spec, uint64_t step) {
+  return spec.optimizer().has_swa() && !spec.has_lottery_ticket() && spec.optimizer().swa().begin_steps() > step;
+}
+
+// Whether `spec` can go on with the average of `before`, wants none, or begins its own later: the first weights that
+// swa takes replace whatever is there.
+bool TakesAverage(const v1::JobSpec& spec, const v1::JobSpec& before, uint64_t step) {
+  const v1::Optimizer &now = spec.optimizer(), &then = before.optimizer();
+  if (now.has_ema()) return then.has_ema();
+  return !now.has_swa() || SameSwa(now, then) || IsBeforeSwa(spec, step);
+}
+
+// Whether evaluations of both at `step` are of the same weights, or of the same average of them.
+bool SameAverage(const v1::JobSpec& spec, const v1::JobSpec& before, uint64_t step, bool with_state) {
+  const v1::Optimizer &now = spec.optimizer(), &then = before.optimizer();
+  if (now.has_ema() != then.has_ema() || now.has_swa() != then.has_swa()) return false;
+  if (IsBeforeSwa(spec, step) && IsBeforeSwa(before, step)) return true;
+  return now.has_swa() ? with_state && SameSwa(now, then) : !now.has_ema() || with_state;
+}
+
+Inherited InheritedFrom(const Known& job, const Known& parent, uint64_t step) {
   const v1::JobSpec &spec = job.spec, &before = parent.spec;
   Inherited inherited;
-  inherited.optimizer =
-      spec.optimizer().kind_case() == before.optimizer().kind_case() && HasState(job.optimizer, parent.optimizer);
+  inherited.optimizer = spec.optimizer().kind_case() == before.optimizer().kind_case() &&
+                        HasState(job.optimizer, parent.optimizer) && TakesAverage(spec, before, step);
   inherited.augmentation = SameList(spec.data().augmentation(), before.data().augmentation());
   inherited.observers =
       before.statistics().every_steps() > 0 && MessageDifferencer::Equals(spec.network(), before.network());
-  inherited.evaluations = SameEvaluations(spec, before);
+  inherited.evaluations = SameEvaluations(spec, before) && SameAverage(spec, before, step, inherited.optimizer);
   const v1::EarlyStopping &now = spec.early_stopping(), &then = before.early_stopping();
   inherited.early_stopping = inherited.evaluations && spec.has_early_stopping() && before.has_early_stopping() &&
                              now.metric() == then.metric() && now.min_delta() == then.min_delta();
@@ -176,7 +202,8 @@ std::vector<std::string> WarningsOf(const Known& job, const Known& parent, const
   if (!inherited.optimizer) {
     warnings.push_back(absl::StrCat("the optimizer's state begins anew: that of the checkpoint is of ",
                                     KindName(before.optimizer()), " with other options or another kind than this ",
-                                    KindName(spec.optimizer())));
+                                    KindName(spec.optimizer()),
+                                    TakesAverage(spec, before, checkpoint.step()) ? "" : ", or with another average"));
   }
   if (before.optimizer().schedule().has_plateau() && !inherited.plateau && checkpoint.plateau().factor() < 1) {
     warnings.push_back(absl::StrCat("the schedule plateau had multiplied the learning rate by ",
@@ -189,7 +216,8 @@ std::vector<std::string> WarningsOf(const Known& job, const Known& parent, const
   }
   if (!inherited.evaluations && Evaluates(spec.data())) {
     warnings.emplace_back(
-        "the best evaluation is counted anew: those before the checkpoint are of another loss, network or evaluation");
+        "the best evaluation is counted anew: those before the checkpoint are of another loss, network, evaluation or "
+        "average");
   }
   if (!SameSteps(spec, before) && steps_per_epoch > 0) {
     warnings.push_back(absl::StrCat("steps are counted on: step ", checkpoint.step(), " of the checkpoint is epoch ",
@@ -216,14 +244,14 @@ std::vector<std::string> WarningsOf(const Known& job, const Known& parent, const
 
 }  // namespace
 
-Inherited InheritedBy(const v1::JobSpec& spec, const v1::JobSpec& parent) {
-  return InheritedFrom(KnownOf(spec), KnownOf(parent));
+Inherited InheritedBy(const v1::JobSpec& spec, const v1::JobSpec& parent, uint64_t step) {
+  return InheritedFrom(KnownOf(spec), KnownOf(parent), step);
 }
 
 std::vector<std::string> CheckFork(const v1::JobSpec& spec, uint64_t steps_per_epoch, const std::string& name,
                                    const v1::CheckpointManifest& checkpoint, const FieldErrors& errors) {
   const Known job = KnownOf(spec), parent = KnownOf(checkpoint.spec());
-  const Inherited inherited = InheritedFrom(job, parent);
+  const Inherited inherited = InheritedFrom(job, parent, checkpoint.step());
   if (job.graph == nullptr || parent.graph == nullptr) {
     errors.At("network").Add("cannot be compared with the checkpoint's, which this version does not understand");
     return {};
@@ -240,7 +268,7 @@ std::optional<uint64_t> BestStepNeeded(const v1::JobSpec& spec, const v1::Checkp
   const v1::EarlyStoppingState& state = checkpoint.early_stopping();
   const bool needed = spec.early_stopping().restore_best() && checkpoint.has_early_stopping() &&
                       !std::isnan(state.best()) && state.best_step() != checkpoint.step() &&
-                      InheritedBy(spec, checkpoint.spec()).early_stopping;
+                      InheritedBy(spec, checkpoint.spec(), checkpoint.step()).early_stopping;
   return needed ? std::optional(state.best_step()) : std::nullopt;
 }
 

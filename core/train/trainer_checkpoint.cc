@@ -125,7 +125,7 @@ absl::Status Trainer::Resume(const LoadedCheckpoint& checkpoint) {
     manifest_.mutable_early_stopping()->clear_restored_step();
   }
   const bool forked = IsOfAnotherJob(manifest_);
-  const Inherited inherited = forked ? InheritedBy(spec_, manifest_.spec()) : Inherited();
+  const Inherited inherited = forked ? InheritedBy(spec_, manifest_.spec(), step_) : Inherited();
   if (absl::Status status = LoadInput(checkpoint, inherited.augmentation); !status.ok()) return status;
   if (absl::Status status = LoadTensors(checkpoint, inherited); !status.ok()) return status;
   WarnOfOtherKernels();

@@ -108,11 +108,52 @@ TEST_F(ForkTest, AnOptimizerWithOtherStateBeginsAnew) {
   EXPECT_THAT(Check(), IsEmpty());
   EXPECT_THAT(warnings_,
               ElementsAre(StartsWith("the optimizer's state begins anew: that of the checkpoint is of sgd")));
-  EXPECT_FALSE(InheritedBy(Resolved(spec_), checkpoint_.spec()).optimizer);
+  EXPECT_FALSE(InheritedBy(Resolved(spec_), checkpoint_.spec(), 20).optimizer);
   spec_.mutable_optimizer()->mutable_sgd()->set_momentum(0);
-  EXPECT_FALSE(InheritedBy(Resolved(spec_), checkpoint_.spec()).optimizer) << "no momentum, no state";
+  EXPECT_FALSE(InheritedBy(Resolved(spec_), checkpoint_.spec(), 20).optimizer) << "no momentum, no state";
   spec_.mutable_optimizer()->mutable_sgd()->set_momentum(0.5);
-  EXPECT_TRUE(InheritedBy(Resolved(spec_), checkpoint_.spec()).optimizer);
+  EXPECT_TRUE(InheritedBy(Resolved(spec_), checkpoint_.spec(), 20).optimizer);
+}
+
+// An average goes on only where it is the same one; swa that has not begun yet replaces what is there.
+TEST_F(ForkTest, AnotherAverageBeginsAnew) {
+  const auto with = [this](const std::string& average, uint32_t epochs = 4) {
+    v1::JobSpec spec = spec_;
+    spec.set_epochs(epochs);
+    EXPECT_TRUE(google::protobuf::TextFormat::MergeFromString(absl::StrCat("optimizer { ", average, " }"), &spec));
+    return Resolved(spec);
+  };
+  struct Case {
+    std::string now, then;
+    bool optimizer, evaluations;
+  };
+  const std::vector<Case> cases = {
+      {"ema {}", "ema { decay: 0.5 }", true, true},
+      {"ema {}", "swa {}", false, false},
+      {"ema {}", "", false, false},
+      {"", "ema {}", true, false},
+      {"", "swa { begin_steps: 10 }", true, false},
+      {"swa { begin_steps: 10 every_steps: 2 }", "swa { begin_steps: 10 every_steps: 2 }", true, true},
+      {"swa { begin_steps: 10 every_steps: 2 }", "swa { begin_steps: 10 every_steps: 3 }", false, false},
+      {"swa { begin_steps: 15 }", "swa { begin_steps: 30 }", false, false},
+      {"swa { begin_steps: 30 }", "swa { begin_steps: 10 }", true, false},
+      {"swa { begin_steps: 30 }", "swa { begin_steps: 35 }", true, true},
+      {"swa { begin_steps: 10 }", "ema {}", false, false},
+      {"swa { begin_steps: 30 }", "ema {}", true, false},
+  };
+  for (const Case& it : cases) {
+    const Inherited inherited = InheritedBy(with(it.now), with(it.then), 20);
+    EXPECT_EQ(inherited.optimizer, it.optimizer) << it.now << " after " << it.then;
+    EXPECT_EQ(inherited.evaluations, it.evaluations) << it.now << " after " << it.then;
+  }
+  // By default it begins in the last quarter of the job, whose length is another one.
+  EXPECT_TRUE(InheritedBy(with("swa {}", 8), with("swa {}"), 20).optimizer);
+  EXPECT_FALSE(InheritedBy(with("swa {}", 4), with("swa {}", 8), 35).optimizer);
+  *checkpoint_.mutable_spec() = with("swa { begin_steps: 30 }");
+  spec_ = with("swa { begin_steps: 15 }");
+  Check();
+  EXPECT_THAT(warnings_,
+              ElementsAre(HasSubstr("or with another average"), HasSubstr("the best evaluation is counted anew")));
 }
 
 TEST_F(ForkTest, SomethingMustBeLeftToTrain) {
@@ -185,16 +226,16 @@ TEST_F(ForkTest, SaysWithWhichWeightsItGoesOn) {
 
 TEST_F(ForkTest, ObserversAndAugmentationAreInheritedWhereTheyFit) {
   const v1::JobSpec parent = checkpoint_.spec();
-  EXPECT_TRUE(InheritedBy(parent, parent).observers);
-  EXPECT_TRUE(InheritedBy(parent, parent).augmentation);
+  EXPECT_TRUE(InheritedBy(parent, parent, 20).observers);
+  EXPECT_TRUE(InheritedBy(parent, parent, 20).augmentation);
   v1::JobSpec unobserved = parent;
   unobserved.mutable_statistics()->set_every_steps(0);
-  EXPECT_FALSE(InheritedBy(parent, unobserved).observers);
+  EXPECT_FALSE(InheritedBy(parent, unobserved, 20).observers);
   v1::JobSpec longer = parent;
   longer.set_epochs(100);
-  EXPECT_TRUE(InheritedBy(longer, parent).observers);
-  EXPECT_TRUE(InheritedBy(longer, parent).evaluations);
-  EXPECT_TRUE(InheritedBy(longer, parent).optimizer);
+  EXPECT_TRUE(InheritedBy(longer, parent, 20).observers);
+  EXPECT_TRUE(InheritedBy(longer, parent, 20).evaluations);
+  EXPECT_TRUE(InheritedBy(longer, parent, 20).optimizer);
 }
 
 }  // namespace
