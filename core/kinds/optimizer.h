@@ -39,10 +39,10 @@ class Optimizer {
     double weight_decay;                  // Decoupled; 0 where the tensor is not decayed.
     uint64_t number;                      // Of this update, from 1: for bias correction.
     std::optional<double> momentum = {};  // In place of the optimizer's own, where the schedule moves it.
-    // Of a layerwise optimizer, which adds the coupled decay itself.
-    double coupled_decay = 0;
-    bool adapted = true;   // Of weights proper, whose rate is its own: no bias, no normalization parameter.
-    Squares squares = {};  // Of the whole tensor, from Measure.
+    // Of a layerwise optimizer.
+    double coupled_decay = 0;  // For one that adds it itself.
+    bool adapted = true;       // Of weights proper, whose rate is its own: no bias, no normalization parameter.
+    Squares squares = {};      // Of the whole tensor, from Measure.
   };
 
   virtual ~Optimizer() = default;
@@ -69,6 +69,8 @@ class Optimizer {
   // that `step` has no squares yet.
   virtual bool is_layerwise() const { return false; }
   virtual Squares Measure(const Step& /*step*/, const Chunk& /*chunk*/) const { return {}; }
+  // Whether it adds Step::coupled_decay itself; for all others the gradient has it.
+  virtual bool adds_coupled_decay() const { return false; }
 };
 
 // The factor on the learning rate (optimizer.proto). Immutable; thread-safe.

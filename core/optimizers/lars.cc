@@ -39,6 +39,7 @@ class LarsOptimizer final : public Optimizer {
   double default_learning_rate() const override { return 1; }
   std::pair<double, double> usual_learning_rates() const override { return {1e-2, 100}; }
   bool is_layerwise() const override { return true; }
+  bool adds_coupled_decay() const override { return true; }
 
   Squares Measure(const Step& /*step*/, const Chunk& chunk) const override {
     return {.weights = LarsSquares(chunk.weights, chunk.n), .direction = LarsSquares(chunk.gradients, chunk.n)};

@@ -193,7 +193,7 @@ UpdatePass::Measures UpdatePass::Measure() {
 
 const float* UpdatePass::GradientOf(const Piece& piece, const Clip& clip, float* combined) const {
   const ParameterTensor& tensor = tensors_[piece.tensor];
-  const double decay = optimizer_.is_layerwise() ? 0 : tensor.coupled_decay;  // It adds it itself.
+  const double decay = optimizer_.adds_coupled_decay() ? 0 : tensor.coupled_decay;
   if (!IsCombined(tensor) && clip.scale == 1 && clip.value == 0 && decay == 0) return tensor.gradients + piece.offset;
   Combine(tensor, piece.offset, piece.n, clip.scale, clip.value > 0 ? 0 : decay, combined);
   if (clip.value > 0) {

@@ -111,6 +111,25 @@ TEST(LayerwiseTest, LambAdaptsWeightsByTheirNorms) {
   }
 }
 
+// A coupled decay is part of lamb's gradient, as of every kind's but lars.
+TEST(LayerwiseTest, LambTakesACoupledDecay) {
+  std::vector<Arrays> arrays = MakeArrays();
+  const std::vector<Arrays> before = arrays;
+  Train("lamb { epsilon: 0.001 } learning_rate: 0.1 coupled_weight_decay: 0.5", arrays, 1);
+  for (size_t k = 0; k < arrays.size(); ++k) {
+    std::vector<double> w(before[k].weights.begin(), before[k].weights.end()), d(w.size());
+    const bool bias = k == 1;
+    for (size_t i = 0; i < w.size(); ++i) {
+      const double g = 0.5 * double{before[k].gradients[i]} + (bias ? 0 : 0.5 * w[i]);
+      d[i] = g / (std::abs(g) + 0.001);
+    }
+    const double ratio = bias || Norm(w) == 0 ? 1 : Norm(w) / Norm(d);
+    for (size_t i = 0; i < w.size(); ++i) {
+      ASSERT_NEAR(arrays[k].weights[i], w[i] - 0.1 * ratio * d[i], 2e-5) << k << ", " << i;
+    }
+  }
+}
+
 TEST(LayerwiseTest, DoesNotDependOnTheNumberOfThreads) {
   const int threads = omp_get_max_threads();
   for (const std::string text : {"lars {} coupled_weight_decay: 0.1", "lamb {}"}) {
