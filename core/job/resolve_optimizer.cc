@@ -15,14 +15,27 @@
 namespace traind::core {
 namespace {
 
+// By default an epoch from one to the next, or half of what is averaged over where that is shorter, so that there are
+// three; and the last step is one of them.
 void ResolveSwaLengths(v1::Swa& swa, uint64_t round_steps, uint64_t steps_per_epoch, const FieldErrors& errors) {
   ConvertLengths(swa, steps_per_epoch, errors);
-  if (swa.begin_steps() == 0 && swa.begin_epochs() == 0) {
-    swa.set_begin_steps(std::max<uint64_t>(1, round_steps - round_steps / 4));
-  }
+  const bool begins = swa.begin_steps() > 0 || swa.begin_epochs() > 0;
+  const uint64_t over = !begins                           ? round_steps / 4
+                        : swa.begin_steps() < round_steps ? round_steps - swa.begin_steps()
+                                                          : 0;
   if (swa.every_steps() == 0 && swa.every_epochs() == 0) {
-    swa.set_every_steps(static_cast<uint32_t>(std::min<uint64_t>(steps_per_epoch, UINT32_MAX)));
+    const uint64_t every = std::min(steps_per_epoch, std::max<uint64_t>(1, over / 2));
+    swa.set_every_steps(static_cast<uint32_t>(std::min<uint64_t>(every, UINT32_MAX)));
   }
+  if (!begins) {
+    const uint64_t every = std::max(1u, swa.every_steps());
+    swa.set_begin_steps(std::max<uint64_t>(1, round_steps - over / every * every));
+  }
+}
+
+// How many weights swa averages.
+uint64_t SwaSamples(const v1::Swa& swa, uint64_t steps) {
+  return swa.begin_steps() > steps ? 0 : (steps - swa.begin_steps()) / std::max(1u, swa.every_steps()) + 1;
 }
 
 void CheckPlateau(const v1::JobSpec& spec, const FieldErrors& errors) {
@@ -78,6 +91,11 @@ void WarnOfAverage(const v1::Optimizer& optimizer, uint64_t steps, std::vector<s
   if (optimizer.has_swa() && optimizer.swa().begin_steps() > steps) {
     warnings.push_back(absl::StrCat("optimizer.swa never begins: begin_steps is ", optimizer.swa().begin_steps(),
                                     ", and the job has ", steps, " steps"));
+  } else if (optimizer.has_swa() && SwaSamples(optimizer.swa(), steps) < 2) {
+    const v1::Swa& swa = optimizer.swa();
+    warnings.push_back(absl::StrCat("optimizer.swa averages nothing: it takes the weights after step ",
+                                    swa.begin_steps(), " alone, because begin_steps is ", swa.begin_steps(),
+                                    ", every_steps ", swa.every_steps(), ", and the job has ", steps, " steps"));
   }
   // Steps after which the first weights have less than 1 / e of the average.
   const double memory = 1 / (1 - optimizer.ema().decay());

@@ -64,6 +64,24 @@ TEST(ResolveOptimizerOfAJob, EpochsBecomeSteps) {
   EXPECT_EQ(swa.swa().every_steps(), 600u);
 }
 
+// Three in the last quarter at least, the last of them after the last step.
+TEST(ResolveOptimizerOfAJob, SwaAveragesSeveralInTheLastQuarter) {
+  const std::vector<std::pair<std::string, std::pair<uint64_t, uint32_t>>> cases = {
+      {"epochs: 1 optimizer { sgd {} swa {} }", {450, 75}},
+      {"epochs: 3 optimizer { sgd {} swa {} }", {1350, 225}},
+      {"epochs: 22 optimizer { sgd {} swa {} }", {10200, 600}},  // Five epochs and a half.
+      {"steps: 3001 optimizer { sgd {} swa {} }", {2251, 375}},
+      {"epochs: 3 optimizer { sgd {} swa { begin_epochs: 2 } }", {1200, 300}},
+      {"epochs: 3 optimizer { sgd {} swa { every_steps: 100 } }", {1400, 100}},
+  };
+  for (const auto& [more, expected] : cases) {
+    const v1::Swa swa = OptimizerOf(more).swa();
+    EXPECT_EQ(swa.begin_steps(), expected.first) << more;
+    EXPECT_EQ(swa.every_steps(), expected.second) << more;
+    EXPECT_THAT(Warnings(more), IsEmpty()) << more;
+  }
+}
+
 // A step is an update: an epoch of 600 minibatches has 150 of four.
 TEST(ResolveOptimizerOfAJob, AccumulatedMinibatchesMakeFewerSteps) {
   const ResolvedJob job =
@@ -99,6 +117,9 @@ TEST(ResolveOptimizerOfAJob, WarnsOfWhatNeverHappens) {
   EXPECT_THAT(Warnings("epochs: 10 optimizer { sgd {} schedule { plateau { patience: 3 } } }"), IsEmpty());
   EXPECT_THAT(Warnings("steps: 100 optimizer { sgd {} swa { begin_steps: 101 } }"),
               ElementsAre(HasSubstr("swa never begins")));
+  EXPECT_THAT(Warnings("steps: 100 optimizer { sgd {} swa { begin_steps: 50 every_steps: 51 } }"),
+              ElementsAre(HasSubstr("swa averages nothing: it takes the weights after step 50 alone")));
+  EXPECT_THAT(Warnings("steps: 100 optimizer { sgd {} swa { begin_steps: 50 every_steps: 50 } }"), IsEmpty());
   EXPECT_THAT(Warnings("steps: 100 optimizer { sgd {} lookahead { every_steps: 200 } }"),
               ElementsAre(HasSubstr("lookahead never acts")));
   EXPECT_THAT(Warnings("steps: 100 optimizer { sgd {} ema {} }"),
