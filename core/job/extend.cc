@@ -8,6 +8,7 @@
 #include "core/job/duration.h"
 #include "core/job/early_stopping.h"
 #include "core/job/resolve_initialization.h"
+#include "core/job/resolve_optimizer.h"
 #include "core/optimizers/resolve.h"
 
 namespace traind::core {
@@ -73,6 +74,26 @@ std::string SeamWarning(const v1::JobSpec& extended, uint64_t before, uint64_t t
                       "; the weights will not be those of one longer job");
 }
 
+// Where swa follows from the job's length, it is that of the longer job, while no weights are averaged yet. Otherwise
+// it stays; gives a warning then.
+std::string LengthenSwa(const v1::JobSpec& given, uint64_t steps_per_epoch, uint64_t trained, v1::JobSpec& extended) {
+  if (!given.optimizer().has_swa() || steps_per_epoch == 0) return "";
+  FieldErrors::Root none;  // The spec was accepted.
+  v1::JobSpec longer = extended;
+  *longer.mutable_optimizer()->mutable_swa() = given.optimizer().swa();
+  ResolveOptimizerLengths(longer, steps_per_epoch, none.scope());
+  v1::Swa& swa = *extended.mutable_optimizer()->mutable_swa();
+  const v1::Swa& would_be = longer.optimizer().swa();
+  if (would_be.begin_steps() == swa.begin_steps() && would_be.every_steps() == swa.every_steps()) return "";
+  if (trained < swa.begin_steps() && trained < would_be.begin_steps()) {
+    swa = would_be;
+    return "";
+  }
+  return absl::StrCat("optimizer.swa stays as it was: from step ", swa.begin_steps(), " on every ", swa.every_steps(),
+                      " steps, where one job of ", LengthOf(extended), " would have averaged from step ",
+                      would_be.begin_steps(), " on every ", would_be.every_steps());
+}
+
 }  // namespace
 
 absl::StatusOr<ExtendedJob> ExtendSpec(const v1::Job& job, const v1::ExtendJobRequest& request,
@@ -91,6 +112,8 @@ absl::StatusOr<ExtendedJob> ExtendSpec(const v1::Job& job, const v1::ExtendJobRe
   if (!errors.ok()) return errors.ToStatus();
   std::string warning = SeamWarning(extended.resolved_spec, TotalSteps(job.resolved_spec(), steps_per_epoch),
                                     extended.total_steps, newest.step());
+  if (!warning.empty()) extended.warnings.push_back(std::move(warning));
+  warning = LengthenSwa(job.spec(), steps_per_epoch, newest.step(), extended.resolved_spec);
   if (!warning.empty()) extended.warnings.push_back(std::move(warning));
   return extended;
 }

@@ -16,7 +16,8 @@ struct ExtendedJob {
   v1::JobSpec spec;           // As submitted, with the new length.
   v1::JobSpec resolved_spec;  // The same of the resolved one.
   uint64_t total_steps = 0;
-  std::vector<std::string> warnings = {};  // Of a schedule that spans the whole job: its rates at the seam.
+  // Of a schedule that spans the whole job: its rates at the seam. Of swa, where one longer job would have begun later.
+  std::vector<std::string> warnings = {};
 };
 
 // `job` has spec, resolved_spec and progress.steps_per_epoch; `newest` is the manifest of the checkpoint from which it

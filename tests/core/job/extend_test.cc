@@ -139,6 +139,29 @@ TEST_F(ExtendTest, SaysTheRatesAtTheSeamOfASchedule) {
   EXPECT_THAT(Extend("epochs: 6")->warnings, IsEmpty()) << "nothing was trained yet";
 }
 
+TEST_F(ExtendTest, SwaBeginsInTheLastQuarterOfTheLongerJob) {
+  const auto swa = [](const ExtendedJob& job) { return job.resolved_spec.optimizer().swa(); };
+  Make("optimizer { sgd {} swa {} }", 29);
+  auto extended = Extend("epochs: 8");
+  ASSERT_TRUE(extended.ok()) << extended.status();
+  EXPECT_EQ(swa(*extended).begin_steps(), 60u);
+  EXPECT_EQ(swa(*extended).every_steps(), 10u);
+  EXPECT_THAT(extended->warnings, IsEmpty());
+  EXPECT_EQ(extended->spec.optimizer().swa().begin_steps(), 0u);
+  newest_.set_step(40);  // Some are averaged.
+  extended = Extend("epochs: 8");
+  EXPECT_EQ(swa(*extended).begin_steps(), 30u);
+  EXPECT_EQ(swa(*extended).every_steps(), 5u);
+  EXPECT_THAT(extended->warnings,
+              ElementsAre("optimizer.swa stays as it was: from step 30 on every 5 steps, where one job of 8 epochs "
+                          "would have averaged from step 60 on every 10"));
+  newest_.set_step(25);  // One shorter job would have begun before.
+  EXPECT_EQ(swa(*Extend("steps: 30")).begin_steps(), 30u);
+  job_ = {};
+  Make("optimizer { sgd {} swa { begin_steps: 20 every_steps: 2 } }", 40);
+  EXPECT_THAT(Extend("epochs: 8")->warnings, IsEmpty());
+}
+
 TEST_F(ExtendTest, ARateThatDoesNotDependOnTheLengthNeedsNoWarning) {
   for (const std::string schedule : {"constant {} warmup_steps: 5", "step { every_steps: 7 }",
                                      "cosine { final_factor: 1 }", "linear {} warmup_steps: 100"}) {
