@@ -63,8 +63,14 @@ struct Followed {
   std::string error;  // Of a job that has FAILED.
 };
 
+// Of the numbers of a step, or of a checkpoint after it; not of the examples.
+bool SaysNotFinite(const std::string& error) {
+  return absl::StrContains(error, "is not a finite number") ||
+         (absl::StrContains(error, "the numbers after step") && absl::StrContains(error, "are not all finite"));
+}
+
 // Reads the job's events until it has ended; cancels it once the loss has diverged. CANCELLED: Ctrl-C.
-absl::StatusOr<Followed> Follow(const Context& context, Client& client, const v1::Job& job, uint32_t steps) {
+absl::StatusOr<Followed> Follow(const Context& context, Client& client, const v1::Job& job, const RangeTestPlan& plan) {
   v1::WatchJobRequest request;
   request.set_name(job.name());
   request.set_uid(job.uid());
@@ -88,8 +94,8 @@ absl::StatusOr<Followed> Follow(const Context& context, Client& client, const v1
     }
     if (!(*event)->has_train() || followed.diverged) continue;
     const v1::TrainMetrics& train = (*event)->train();
-    followed.points.push_back({.step = (*event)->step(), .rate = train.learning_rate(), .loss = train.loss()});
-    if (!HasDiverged(followed.points, steps)) continue;
+    followed.points.push_back({.step = (*event)->step(), .rate = RateAt(plan, (*event)->step()), .loss = train.loss()});
+    if (!HasDiverged(followed.points, plan.steps)) continue;
     followed.diverged = true;
     const absl::Status cancelled = client.CancelJob(job.name()).status();
     // It may have come to its own end meanwhile, which the next events tell.
@@ -139,6 +145,9 @@ int LrFindCommand(const Context& context, const LrFindOptions& options) {
   if (const std::string left_out = LeftOut(file->spec()); !left_out.empty()) {
     context.Note(absl::StrCat("left out in the test: ", left_out));
   }
+  if (file->spec().optimizer().has_batch_scaling()) {
+    context.Note("optimizer.batch_scaling stays in the test: all rates are optimizer.learning_rate before it");
+  }
   v1::CreateJobRequest request;
   *request.mutable_spec() = RangeTestSpec(file->spec(), options.plan);
   request.set_job_id(options.job_id);
@@ -146,7 +155,7 @@ int LrFindCommand(const Context& context, const LrFindOptions& options) {
   if (!job.ok()) return context.Fail(job.status(), &*file);
   context.Note(absl::StrCat(job->name(), ": ", options.plan.steps, " steps with a learning_rate from ",
                             options.plan.first_rate, " to ", options.plan.last_rate, "; Ctrl-C cancels it"));
-  const absl::StatusOr<Followed> followed = Follow(context, client, *job, options.plan.steps);
+  const absl::StatusOr<Followed> followed = Follow(context, client, *job, options.plan);
   if (!followed.ok()) {
     if (const absl::Status status = client.CancelJob(job->name()).status();
         !status.ok() && !absl::IsFailedPrecondition(status)) {
@@ -159,7 +168,7 @@ int LrFindCommand(const Context& context, const LrFindOptions& options) {
   Followed ended = *followed;
   // A job ends FAILED when its numbers are no longer finite, which is the end of the test, too.
   const bool cancelled_by_others = ended.state == v1::JOB_STATE_CANCELLED && !ended.diverged;
-  if (ended.state == v1::JOB_STATE_FAILED) ended.diverged = absl::StrContains(ended.error, "not a finite number");
+  if (ended.state == v1::JOB_STATE_FAILED) ended.diverged |= SaysNotFinite(ended.error);
   if (cancelled_by_others || (ended.state == v1::JOB_STATE_FAILED && !ended.diverged)) {
     context.err() << "error: " << job->name() << " " << EnumName(ended.state) << (ended.error.empty() ? "" : ": ")
                   << Printable(ended.error) << "\n";
@@ -197,9 +206,10 @@ void AddLrFindCommand(CLI::App& app, Context& context) {
       "the\n"
       "loss falls most steeply is suggested; the one where it is lowest is too large. The test ends when the loss "
       "diverges.\n"
-      "It is a job of its own, which is deleted afterwards; schedule, evaluation and averages are left out of it. The "
-      "exit\n"
-      "code is 1 when no rate is suggested.");
+      "It is a job of its own, which is deleted afterwards; schedule, evaluation and averages are left out of it. "
+      "With\n"
+      "batch_scaling all rates are those before it, as the job file says them. The exit code is 1 when no rate is\n"
+      "suggested.");
   auto options = std::make_shared<LrFindOptions>();
   command.add_option("JOB", options->of, "Job whose job file is tested, or a job file; - reads the standard input")
       ->required();

@@ -27,7 +27,6 @@ v1::JobSpec RangeTestSpec(const v1::JobSpec& spec, const RangeTestPlan& plan) {
   v1::JobSpec test = spec;
   v1::Optimizer& optimizer = *test.mutable_optimizer();
   optimizer.set_learning_rate(plan.first_rate);
-  optimizer.clear_batch_scaling();
   optimizer.clear_ema();
   optimizer.clear_swa();
   optimizer.clear_schedule();
@@ -48,11 +47,15 @@ v1::JobSpec RangeTestSpec(const v1::JobSpec& spec, const RangeTestPlan& plan) {
   return test;
 }
 
+double RateAt(const RangeTestPlan& plan, uint64_t step) {
+  const double passed = (static_cast<double>(step) - 1) / (plan.steps - 1);
+  return plan.first_rate * std::pow(plan.last_rate / plan.first_rate, passed);
+}
+
 std::string LeftOut(const v1::JobSpec& spec) {
   std::vector<std::string> names;
   const v1::Optimizer& optimizer = spec.optimizer();
   if (optimizer.has_schedule()) names.emplace_back("optimizer.schedule");
-  if (optimizer.has_batch_scaling()) names.emplace_back("optimizer.batch_scaling");
   if (optimizer.has_ema()) names.emplace_back("optimizer.ema");
   if (optimizer.has_swa()) names.emplace_back("optimizer.swa");
   if (spec.has_lottery_ticket()) names.emplace_back("lottery_ticket");

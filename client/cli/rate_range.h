@@ -20,6 +20,8 @@ struct RangeTestPlan {
 // without what has no place in it: evaluation, early stopping, rounds, averages of the weights, statistics,
 // checkpoints.
 v1::JobSpec RangeTestSpec(const v1::JobSpec& spec, const RangeTestPlan& plan);
+// The learning_rate of a step, from 1: before batch_scaling, as the spec says it.
+double RateAt(const RangeTestPlan& plan, uint64_t step);
 // What the job has that the test leaves out and that bears on the rate; empty: nothing.
 std::string LeftOut(const v1::JobSpec& spec);
 

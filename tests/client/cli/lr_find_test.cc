@@ -119,7 +119,7 @@ class LrFindTest : public AppTest {
         event.set_sequence(++sequence);
         event.set_step(step);
         const v1::Optimizer& optimizer = created_.spec().optimizer();
-        const double rate = optimizer.learning_rate() *
+        const double rate = scale_ * optimizer.learning_rate() *
                             std::pow(optimizer.schedule().exponential().factor(),
                                      static_cast<double>(step - 1) / optimizer.schedule().exponential().every_steps());
         event.mutable_train()->set_learning_rate(rate);
@@ -145,6 +145,7 @@ class LrFindTest : public AppTest {
   std::function<double(double)> loss_ = Loss;
   v1::JobState end_ = v1::JOB_STATE_CANCELLED;
   std::string error_;
+  double scale_ = 1;  // Of the rate, by batch_scaling.
   v1::CreateJobRequest created_;
   std::string cancelled_, deleted_;
 };
@@ -177,6 +178,34 @@ TEST_F(LrFindTest, NumbersThatAreNotFiniteAreTheEndOfTheTest) {
   loss_ = [](double rate) { return rate < 1 ? Loss(std::min(rate, 0.05)) : 2.0; };
   ASSERT_EQ(Run({"lr-find", "cnn"}), 0) << err_.str();
   EXPECT_THAT(err_.str(), HasSubstr("diverged"));
+}
+
+TEST_F(LrFindTest, NumbersOfACheckpointAreThemToo) {
+  end_ = v1::JOB_STATE_FAILED;
+  error_ = "the numbers after step 90 are not all finite, and no checkpoint of them is kept: out.weight";
+  loss_ = [](double rate) { return rate < 1 ? Loss(std::min(rate, 0.05)) : 2.0; };
+  EXPECT_EQ(Run({"lr-find", "cnn"}), 0) << err_.str();
+  error_ = "the examples of step 90 are not all finite numbers after the preprocessing";
+  EXPECT_EQ(Run({"lr-find", "cnn"}), 6);
+}
+
+// It was cancelled for its loss, whatever it says of its end.
+TEST_F(LrFindTest, ADivergedTestThatFailsHasDiverged) {
+  end_ = v1::JOB_STATE_FAILED;
+  error_ = "the worker was lost";
+  EXPECT_EQ(Run({"lr-find", "cnn"}), 0) << err_.str();
+  EXPECT_EQ(cancelled_, "jobs/range");
+}
+
+// The server multiplies the rate by 8, and would do so with the suggestion.
+TEST_F(LrFindTest, SuggestsTheRateBeforeBatchScaling) {
+  ASSERT_EQ(Run({"lr-find", "cnn", "-q"}), 0) << err_.str();
+  const double plain = std::stod(out_.str());
+  out_.str("");
+  scale_ = 8;
+  ASSERT_EQ(Run({"lr-find", "cnn", "-q", "--set", "optimizer.batch_scaling.base_batch_size=8"}), 0) << err_.str();
+  EXPECT_TRUE(created_.spec().optimizer().has_batch_scaling());
+  EXPECT_NEAR(8 * std::stod(out_.str()) / plain, 1, 0.25);  // Of two digits, and another step.
 }
 
 TEST_F(LrFindTest, SaysWhenThereIsNothingToSuggest) {
