@@ -56,7 +56,9 @@ absl::StatusOr<TrainResult> Trainer::TrainToTheEnd(const StopSignal& stop) {
     const Clock::time_point asked = Clock::now();
     const Batch* batch = loader_->Next();
     if (step_ > first) data_wait_ += Clock::now() - asked;  // The first one is always waited for.
-    if (absl::Status status = Step(*batch); !status.ok()) return status;
+    const uint64_t before = step_;
+    if (absl::Status status = Step(*batch, stop); !status.ok()) return status;
+    if (step_ == before) break;
     sink_.Heartbeat(step_);
     if (absl::Status status = AfterStep(); !status.ok()) return status;
   }
@@ -237,11 +239,12 @@ Trainer::Due Trainer::DueAfter(uint64_t step) const {
   return due;
 }
 
-absl::Status Trainer::Step(const Batch& first) {
+absl::Status Trainer::Step(const Batch& first, const StopSignal& stop) {
   const Due due = DueAfter(step_ + 1);
   if (due.statistics && step_ + 1 == total_steps_) KeepObservers();
-  const absl::StatusOr<Ran> ran = RunMinibatches(first, due.statistics);
+  const absl::StatusOr<Ran> ran = RunMinibatches(first, due.statistics, stop);
   if (!ran.ok()) return ran.status();
+  if (ran->stopped) return absl::OkStatus();
   const Plan::Input& input = ran->input;
   const double loss = ran->loss_sum / static_cast<double>(ran->examples);
   if (request_.on_gradients) {

@@ -83,7 +83,8 @@ class Trainer {
   void PruneAndRewind();
   bool IsEvaluationDue(uint64_t step) const;  // By the cadence alone.
   Due DueAfter(uint64_t step) const;
-  absl::Status Step(const Batch& first);
+  // A wish that comes between two minibatches leaves the step undone: step_ stays, with the numbers after it.
+  absl::Status Step(const Batch& first, const StopSignal& stop);
   absl::Status RunPlan(const Plan::Input& input);
   // ABORTED: `what` of the step after step_ is not a finite number; says the first tensor or layer with such values.
   absl::Status NotFinite(absl::string_view what, const Plan::Input& input);
@@ -101,11 +102,15 @@ class Trainer {
     double loss_sum = 0;           // Of all minibatches ...
     int64_t examples = 0;          // ... and their examples.
     int64_t correct_before = 0;    // Of those before the last one, where there are labels.
+    bool stopped = false;          // Before the last one, by a wish.
   };
   uint64_t MinibatchesBefore(uint64_t step) const;
   // Of the step after step_, of which `first` is the first; the others are taken from the loader. The gradients are
   // then those of all of them.
-  absl::StatusOr<Ran> RunMinibatches(const Batch& first, bool observe);
+  absl::StatusOr<Ran> RunMinibatches(const Batch& first, bool observe, const StopSignal& stop);
+  // What minibatches move besides gradients: the running statistics before a step, for one that is not done.
+  void KeepStatistics();
+  void RestoreStatistics();
   std::vector<ParameterTensor> TensorsToUpdate();
   int average_slot() const;
   bool HasAverage() const;  // Of the weights after step_.
@@ -203,6 +208,7 @@ class Trainer {
   std::optional<v1::DataIdentity> trained_on_;  // What they say of the data.
   std::vector<ParameterNumbers> numbers_;
   std::vector<std::vector<float>> kept_observers_;  // See KeepObservers.
+  std::vector<float> kept_statistics_;              // See KeepStatistics.
 
   std::optional<Held> held_;          // In the writer.
   bool room_is_short_ = false;        // The newest attempt at a checkpoint found the disk full.

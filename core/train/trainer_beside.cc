@@ -19,11 +19,37 @@ uint64_t Trainer::MinibatchesBefore(uint64_t step) const {
          std::min(step % steps_per_epoch_ * optimizer_.accumulate_batches, minibatches_per_epoch_);
 }
 
-absl::StatusOr<Trainer::Ran> Trainer::RunMinibatches(const Batch& first, bool observe) {
+void Trainer::KeepStatistics() {
+  kept_statistics_.clear();
+  for (const StoredParameter& parameter : model_.store->parameters()) {
+    if (parameter.spec->trained) continue;
+    kept_statistics_.insert(kept_statistics_.end(), parameter.master, parameter.master + parameter.stored_elements());
+  }
+}
+
+void Trainer::RestoreStatistics() {
+  const float* from = kept_statistics_.data();
+  for (StoredParameter& parameter : model_.store->parameters()) {
+    if (parameter.spec->trained) continue;
+    std::copy_n(from, parameter.stored_elements(), parameter.master);
+    from += parameter.stored_elements();
+  }
+  model_.store->UpdateCopies();
+}
+
+absl::StatusOr<Trainer::Ran> Trainer::RunMinibatches(const Batch& first, bool observe, const StopSignal& stop) {
   const uint64_t begin = MinibatchesBefore(step_), end = MinibatchesBefore(step_ + 1);
+  // Pruned weights are of no checkpoint of step_, which prunes anew.
+  const bool may_stop = begin + 1 < end && !(lottery_ && lottery_->PrunesAt(step_));
+  if (may_stop) KeepStatistics();
   Ran ran;
   for (uint64_t minibatch = begin; minibatch < end; ++minibatch) {
     const bool last = minibatch + 1 == end;
+    if (may_stop && minibatch > begin && stop.load(std::memory_order_relaxed) != StopWish::kNone) {
+      RestoreStatistics();
+      ran.stopped = true;
+      return ran;
+    }
     if (minibatch == begin) {
       ran.batch = &first;
     } else {

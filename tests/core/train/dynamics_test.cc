@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "core/checkpoint/checkpoint_dir.h"
 #include "core/job/extend.h"
@@ -34,6 +35,7 @@ const char* const kConfigs[] = {
     "sgd { momentum: 0.9 } ema { decay: 0.9 }",
     "adam {} learning_rate: 0.01 lookahead { every_steps: 4 }",
     "sgd {} ema { ramp: true } lookahead {} accumulate_batches: 2 clip_norm: 0.5",
+    "sgd {} swa { begin_steps: 8 every_steps: 3 }",
     "sgd { momentum: 0.9 } schedule { one_cycle { min_momentum: 0.8 max_momentum: 0.95 } warmup_steps: 3 }",
     "sgd { momentum: 0.9 } learning_rate: 0.8 schedule { plateau { factor: 0.5 patience: 0 threshold: 0.3 } }",
 };
@@ -41,7 +43,26 @@ const char* const kConfigs[] = {
 class DynamicsTest : public JobLife {
  protected:
   TrainRequest RequestWith(const std::string& name, const std::string& optimizer, const std::string& more = "") {
-    return Request(name, absl::StrCat("optimizer { ", optimizer, " } evaluation { every_steps: 4 } ", more));
+    const std::string own = absl::StrCat("optimizer { ", optimizer, " }");
+    if (!absl::StrContains(optimizer, "swa")) {
+      return Request(name, absl::StrCat(own, " evaluation { every_steps: 4 } ", more));
+    }
+    // Not with batch normalization.
+    v1::JobSpec spec = Request(name, absl::StrCat("evaluation { every_steps: 4 } ", more)).spec;
+    spec.mutable_network()->mutable_layers()->DeleteSubrange(1, 1);
+    EXPECT_TRUE(google::protobuf::TextFormat::MergeFromString(own, &spec));
+    return RequestOf(name, spec, dataset_, folder_.path(), /*threads=*/1);
+  }
+
+  // `fork` begins with the newest checkpoint of `parent`.
+  void Fork(const TrainRequest& parent, TrainRequest& fork) {
+    const auto files = FindCheckpoint(parent.checkpoint_dir, "latest");
+    ASSERT_TRUE(files.ok()) << files.status();
+    fork.forked_from = absl::StrCat(parent.job, "/checkpoints/", files->manifest.step());
+    std::filesystem::create_directories(fork.checkpoint_dir);
+    std::filesystem::copy(files->dir,
+                          absl::StrCat(fork.checkpoint_dir, "/", std::filesystem::path(files->dir).filename().string()),
+                          std::filesystem::copy_options::recursive);
   }
 
   void Forget(const TrainRequest& request) { std::filesystem::remove_all(request.checkpoint_dir); }
@@ -266,17 +287,74 @@ TEST_F(DynamicsTest, AForkSaysWhatItForgets) {
   FieldErrors::Root errors;
   const TrainRequest fork = RequestWith("fork", "sgd {} learning_rate: 0.8");
   EXPECT_THAT(CheckFork(fork.spec, 10, "jobs/parent/checkpoints/20", checkpoint, errors.scope()),
-              ElementsAre(HasSubstr("plateau had multiplied"), HasSubstr("not with their average")));
+              ElementsAre(HasSubstr("plateau had multiplied"), HasSubstr("not with their average"),
+                          HasSubstr("the best evaluation is counted anew")));
   TrainRequest begun = fork;
-  begun.forked_from = "jobs/parent/checkpoints/20";
-  std::filesystem::create_directories(begun.checkpoint_dir);
-  const auto files = FindCheckpoint(parent.checkpoint_dir, "latest");
-  std::filesystem::copy(files->dir,
-                        absl::StrCat(begun.checkpoint_dir, "/", std::filesystem::path(files->dir).filename().string()),
-                        std::filesystem::copy_options::recursive);
+  Fork(parent, begun);
   Recorder of_fork;
   EXPECT_EQ(Run(begun, of_fork).step, 30u);
   EXPECT_EQ(of_fork.Of(v1::Event::kTrain).front().train().learning_rate(), 0.8);
+}
+
+// What it publishes is no average that never was, and no evaluation of other weights.
+TEST_F(DynamicsTest, AForkWithAnotherAverageBeginsItsOwn) {
+  const TrainRequest parent = RequestWith("parent", "sgd {} swa { begin_steps: 25 every_steps: 2 }", "steps: 16");
+  Recorder recorder;
+  Run(parent, recorder);
+  TrainRequest swa = RequestWith("swa", "sgd {} swa { begin_steps: 15 every_steps: 10 }", "steps: 18");
+  Fork(parent, swa);
+  Run(swa, recorder);
+  const auto weights = Weights(swa, true).at("out.weight");
+  EXPECT_NE(weights, std::vector<float>(weights.size()));
+  // The next one that it takes is of step 25: until then there is none.
+  EXPECT_EQ(Weights(swa, true).count("out.weight/last"), 0u);
+  swa.spec.set_steps(25);
+  Run(swa, recorder);
+  EXPECT_EQ(Weights(swa, true).at("out.weight"), Weights(swa, true).at("out.weight/last"));
+
+  v1::JobSpec spec = parent.spec;
+  spec.set_steps(17);
+  spec.mutable_optimizer()->mutable_ema()->set_decay(0.99);
+  spec.mutable_optimizer()->clear_swa();
+  TrainRequest ema = RequestOf("ema", spec, dataset_, folder_.path(), /*threads=*/1);
+  Fork(parent, ema);
+  Run(ema, recorder);
+  EXPECT_EQ(Weights(ema, true).at("out.weight"), Weights(ema, true).at("out.weight/last"));
+  EXPECT_EQ(Manifest(ema).best_step(), 17u);
+}
+
+// Asks for the end within the step after the given one: heartbeats come after each minibatch, too.
+class StoppingRecorder : public Recorder {
+ public:
+  void Heartbeat(uint64_t step) override {
+    Recorder::Heartbeat(step);
+    if (step == within && ++beats == 5) stop = StopWish::kStop;
+  }
+  uint64_t within = 0;
+  int beats = 0;
+};
+
+// What the minibatches have moved by then is not kept.
+TEST_F(DynamicsTest, AWishIsHeardBetweenMinibatches) {
+  const std::string config = "sgd { momentum: 0.9 } accumulate_batches: 10";
+  const TrainRequest whole = RequestWith("whole", config, "steps: 4");
+  Recorder undisturbed;
+  Run(whole, undisturbed);
+  const TrainRequest parts = RequestWith("parts", config, "steps: 4");
+  StoppingRecorder recorder;
+  for (const uint64_t step : {1, 2, 3}) {
+    recorder.stop = StopWish::kNone;
+    recorder.within = step;
+    recorder.beats = 0;
+    const auto result = Train(parts, recorder, recorder.stop);
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_TRUE(result->stopped);
+    EXPECT_EQ(result->step, step);
+  }
+  recorder.within = 0;
+  Run(parts, recorder);
+  EXPECT_EQ(Weights(parts, true), Weights(whole, true));
+  EXPECT_EQ(Told(recorder), Told(undisturbed));
 }
 
 }  // namespace
