@@ -17,10 +17,11 @@ class PlateauFactor final : public Schedule {
   double Factor(uint64_t /*t*/, uint64_t /*total*/) const override { return 1; }
   bool watches_evaluations() const override { return true; }
 
-  // NaN is never an improvement; every number is better than a NaN.
+  // What is not finite is never an improvement; every number is better than it.
   bool Note(double loss, v1::PlateauState& state) const override {
     const double best = state.best();
-    if (loss < best - config_.threshold() * std::abs(best) || (std::isnan(best) && !std::isnan(loss))) {
+    const bool first = !std::isfinite(best);
+    if (std::isfinite(loss) && (first || loss < best - config_.threshold() * std::abs(best))) {
       state.set_best(loss);
       state.set_waited(0);
     } else {

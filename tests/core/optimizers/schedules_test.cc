@@ -103,6 +103,19 @@ TEST(SchedulesTest, PlateauCountsAsPyTorchDoes) {
   EXPECT_EQ(state.best(), 0.8);
 }
 
+TEST(SchedulesTest, PlateauTakesNoInfinityForTheBest) {
+  const auto rate = Rate("plateau { factor: 0.5 patience: 0 }");
+  v1::PlateauState state;
+  state.set_best(std::numeric_limits<double>::quiet_NaN());
+  state.set_factor(1);
+  EXPECT_TRUE(rate->schedule().Note(std::numeric_limits<double>::infinity(), state));
+  for (const double loss : {3.0, 2.0, 1.0}) {
+    EXPECT_FALSE(rate->schedule().Note(loss, state));
+    EXPECT_EQ(state.best(), loss);
+  }
+  EXPECT_EQ(state.factor(), 0.5);
+}
+
 TEST(SchedulesTest, NamesTheFieldThatIsWrong) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       {"multistep {}", "multistep.milestone_steps"},
