@@ -34,13 +34,13 @@ absl::Status Trainer::VerifyData() {
   }
   const bool reads_targets = spec_.data().targets() != v1::TARGET_SOURCE_INPUT;
   if (reads_targets) {
-    if (absl::Status status = CheckTargets(*model_.loss, train); !status.ok()) return status;
+    if (absl::Status status = CheckTargets(*model_.loss, train, alive); !status.ok()) return status;
   }
   const bool another = evaluator_ != nullptr && spec_.data().evaluation_split() != spec_.data().train_split();
   if (!another) return absl::OkStatus();
   if (absl::Status status = CheckIdentity(evaluator_->split()); !status.ok()) return status;
   if (absl::Status status = evaluator_->Verify(alive); !status.ok()) return status;
-  return reads_targets ? CheckTargets(*model_.loss, evaluator_->split()) : absl::OkStatus();
+  return reads_targets ? CheckTargets(*model_.loss, evaluator_->split(), alive) : absl::OkStatus();
 }
 
 absl::Status Trainer::FitInput() {
