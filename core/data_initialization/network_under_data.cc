@@ -75,8 +75,8 @@ NetworkUnderData::NetworkUnderData(const Graph& graph, ParameterStore& store, co
     const Node& node = graph.nodes()[i];
     const auto& all = node.parameters;
     const auto weight = std::find_if(all.begin(), all.end(), [&](const ParameterSpec& p) {
-      return p.group == v1::PARAMETER_GROUP_WEIGHTS && p.trained && p.shape.size() > 1 &&
-             p.by_unit && p.shape[0] == node.pre_activation[0];
+      return p.group == v1::PARAMETER_GROUP_WEIGHTS && p.trained && p.shape.size() > 1 && p.by_unit &&
+             p.shape[0] == node.pre_activation[0];
     });
     if (weight == all.end()) {
       const bool weights = std::any_of(all.begin(), all.end(), [](const auto& p) { return p.penalized; });

@@ -36,9 +36,9 @@ export class Tally {
     part.labels.forEach((label, i) => {
       const said = part.classes[i],
             // One output for two classes is the probability of the second one.
-            sure = width === 1 && part.probabilities.length ? Math.abs(part.probabilities[i] - 1 + said) :
-                   part.probabilities.length               ? part.probabilities[i * width + said] :
-                                                             part.outputs[i * width + said];
+          sure = width === 1 && part.probabilities.length ? Math.abs(part.probabilities[i] - 1 + said) :
+          part.probabilities.length                       ? part.probabilities[i * width + said] :
+                                                            part.outputs[i * width + said];
       this.total++;
       if (this.cells[label]?.[said] !== undefined) this.cells[label][said]++;
       if (said === label)
