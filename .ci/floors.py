@@ -43,7 +43,7 @@ def namespaces(text):
 
 def main():
     table, faults, seen = floors(), [], collections.defaultdict(list)
-    for path in sorted(p for top in ("core", "server", "client") for p in (ROOT / top).rglob("*.[ch]*")):
+    for path in sorted(p for top in ("core", "server", "client") for p in (ROOT / top).rglob("*") if p.suffix in (".cc", ".h")):
         name, text = str(path.relative_to(ROOT)), path.read_text()
         room = room_of(name, table)
         if room is None:
