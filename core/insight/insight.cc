@@ -307,17 +307,39 @@ std::vector<v1::Event> Insight::Tell(const v1::Event& event) {
   return events;
 }
 
+namespace {
+
+// Adds what a rule sees in one window, of which there is no other.
+void LookOnce(const std::string& name, const Rule& rule, const View& view, std::vector<v1::Finding>& findings) {
+  std::vector<Sighting> found;
+  rule.Look(view, found);
+  for (Sighting& sighting : found) {
+    sighting.finding.set_rule(name);
+    findings.push_back(std::move(sighting.finding));
+  }
+}
+
+}  // namespace
+
 std::vector<v1::Finding> SpecFindings(const Facts& facts, const Rules& rules) {
   std::vector<v1::Finding> findings;
   const History none;
   for (const auto& [name, rule] : rules) {
     if (!rule->Reads(Source::kSpec)) continue;
-    std::vector<Sighting> found;
-    rule->Look({.source = Source::kSpec, .facts = facts, .history = none}, found);
-    for (Sighting& sighting : found) {
-      sighting.finding.set_rule(name);
-      findings.push_back(std::move(sighting.finding));
-    }
+    LookOnce(name, *rule, {.source = Source::kSpec, .facts = facts, .history = none}, findings);
+  }
+  return findings;
+}
+
+std::vector<v1::Finding> FreshFindings(const Facts& facts, const Rules& rules, const v1::StatisticsReport& statistics) {
+  std::vector<v1::Finding> findings;
+  const History none;
+  const View view = {
+      .source = Source::kStatistics, .step = 1, .facts = facts, .history = none, .statistics = &statistics};
+  for (const auto& [name, rule] : rules) {
+    const Family family = rule->traits().family;
+    if (!rule->Reads(Source::kStatistics)) continue;
+    if (family == Family::kInitialization || family == Family::kActivation) LookOnce(name, *rule, view, findings);
   }
   return findings;
 }

@@ -76,6 +76,9 @@ class Insight {
 
 // What rules see in the spec, before anything runs; WARNING or worse come first.
 std::vector<v1::Finding> SpecFindings(const Facts& facts, const Rules& rules);
+// What rules about initialization and activations see in the first report of statistics of a network that nothing has
+// trained.
+std::vector<v1::Finding> FreshFindings(const Facts& facts, const Rules& rules, const v1::StatisticsReport& statistics);
 // As Job.warnings has it: `layer "hidden": ...; use kaiming`.
 std::string WarningText(const v1::Finding& finding);
 

@@ -74,6 +74,17 @@ std::vector<std::string> NetworkWarnings(const Graph& graph, int64_t batch) {
   return WarningsOf({.graph = &graph, .batch = batch});
 }
 
+std::vector<std::string> ProbeWarnings(const Graph& graph, int64_t batch, const v1::StatisticsReport& statistics) {
+  std::vector<std::string> warnings = NetworkWarnings(graph, batch);
+  v1::InsightSpec defaults;
+  FieldErrors::Root resolved;
+  const Rules rules = ResolveInsight(defaults, resolved.scope());
+  for (const v1::Finding& finding : FreshFindings({.graph = &graph, .batch = batch}, rules, statistics)) {
+    warnings.push_back(WarningText(finding));
+  }
+  return warnings;
+}
+
 std::vector<std::string> JobWarnings(const v1::JobSpec& spec, const v1::JobSpec& given, const Graph& graph,
                                      const v1::Dataset& dataset) {
   const v1::DatasetSplit* train = FindSplit(dataset, spec.data().train_split());

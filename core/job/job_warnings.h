@@ -9,11 +9,15 @@
 #include "core/graph/graph.h"
 #include "traind/v1/dataset.pb.h"
 #include "traind/v1/job.pb.h"
+#include "traind/v1/statistics.pb.h"
 
 namespace traind::core {
 
 // About the network alone, for minibatches of `batch`.
 std::vector<std::string> NetworkWarnings(const Graph& graph, int64_t batch);
+
+// The network's, and what insight sees in its statistics before it was trained.
+std::vector<std::string> ProbeWarnings(const Graph& graph, int64_t batch, const v1::StatisticsReport& statistics);
 
 // About a resolved job: the network's, and those about its data, its loss, and how it is trained. `given` is what the
 // user wrote.

@@ -102,7 +102,7 @@ absl::StatusOr<v1::ProbeNetworkResponse> Probe(const v1::ProbeNetworkRequest& re
   if (!ran.ok()) return ran;
   (*plan)->Report(response.mutable_statistics());
   ReportParameters(*model->store, response.mutable_statistics());
-  for (std::string& warning : NetworkWarnings(*model->graph, request.batch_size())) {
+  for (std::string& warning : ProbeWarnings(*model->graph, request.batch_size(), response.statistics())) {
     response.add_warnings(std::move(warning));
   }
   return response;

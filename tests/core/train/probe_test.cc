@@ -4,11 +4,16 @@
 #include "absl/strings/str_cat.h"
 #include "core/job/resolve.h"
 #include "core/train/train.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/text_proto.h"
 
 namespace traind::core {
 namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 // Five layers without activations and with weights that are far too small, on 64 examples of N(0, 1).
 absl::StatusOr<v1::ProbeNetworkResponse> ProbeDeep(const std::string& more) {
@@ -39,6 +44,27 @@ TEST(ProbeTest, ShowsTheNetworkAfterItsInitializationFromData) {
     }
     EXPECT_NEAR(probe->statistics().layers(4).mean(), 0, 0.3);
   }
+}
+
+// Slides 48 to 53: what the statistics show is said, too, before any step.
+TEST(ProbeTest, WarnsOfWhatItsStatisticsShow) {
+  const auto plain = ProbeDeep("");
+  ASSERT_TRUE(plain.ok()) << plain.status();
+  EXPECT_THAT(plain->warnings(), Contains(HasSubstr("at the beginning the outputs shrink from layer to layer")));
+  const auto mended = ProbeDeep("data_initialization { lsuv {} }");
+  ASSERT_TRUE(mended.ok()) << mended.status();
+  EXPECT_THAT(mended->warnings(), Not(Contains(HasSubstr("at the beginning"))));
+}
+
+TEST(ProbeTest, WarnsOfSaturation) {
+  auto request = FromText<v1::ProbeNetworkRequest>(
+      "network { input_shape: 100 layers { name: 'l' dense { units: 100 weight_init { normal { std: 1 } } } activation "
+      "{ tanh {} } } } batch_size: 64 seed: 3");
+  FieldErrors::Root errors;
+  request = ResolveProbe(request, nullptr, errors.scope());
+  const auto probe = Probe(request, "", 2);
+  ASSERT_TRUE(probe.ok()) << probe.status();
+  EXPECT_THAT(probe->warnings(), Contains(HasSubstr("layer \"l\": its tanh is saturated")));
 }
 
 // Slide 27: a relu's bias that starts slightly positive leaves fewer zeros, by the share of N(0, 1) between -bias and
