@@ -203,7 +203,8 @@ TEST_P(LectureTable, IsReproducedByTheProbe) {
   ASSERT_EQ(response->statistics().layers_size(), 6);
   EXPECT_EQ(response->warnings_size(), net.name == "ReluXavier"     ? 6
                                        : net.name == "TanhTooSmall" ? 1
-                                                                    : 0);  // One for each layer.
+                                                                    : 0)
+      << "one for each layer; one of deviations that shrink";
   for (int i = 0; i < 6; ++i) {
     const v1::LayerStatistics& s = response->statistics().layers(i);
     EXPECT_EQ(s.count(), 16 * 4096);
