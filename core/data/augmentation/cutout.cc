@@ -2,7 +2,6 @@
 // The paper fills with zero after its normalization, which is the mean of the channel.
 #include <algorithm>
 #include <memory>
-#include <vector>
 
 #include "core/data/augmentation/fill.h"
 #include "core/kinds/augmentation.h"
@@ -10,23 +9,16 @@
 namespace traind::core {
 namespace {
 
-class CutoutAugmentation final : public ImageAugmentation {
+class CutoutAugmentation final : public CoveringAugmentation {
  public:
   explicit CutoutAugmentation(const v1::Cutout& config)
-      : size_(config.size()), count_(config.count()), fill_(config.fill()) {}
+      : CoveringAugmentation(config.fill()), size_(config.size()), count_(config.count()) {}
 
   Shape SetShape(const Shape& shape, const FieldErrors& errors) override {
     const int64_t side = std::max(shape[1], shape[2]);
     if (size_ > side) errors.At("size").Add(absl::StrCat("must be at most ", side, ", the image's long side"));
-    fill_.SetChannels(shape[0]);
-    return shape;
+    return CoveringAugmentation::SetShape(shape, errors);
   }
-
-  bool needs_fit() const override { return fill_.needs_fit(); }
-  void Fit(const TrainingExamples& examples, int64_t pixels) override { fill_.Fit(examples, pixels); }
-  std::vector<Tensor> parameters() const override { return fill_.parameters(); }
-  std::vector<Tensor> parameter_shapes() const override { return fill_.parameter_shapes(); }
-  void SetParameters(absl::Span<const Tensor> parameters) override { fill_.SetParameters(parameters); }
 
   void Apply(Draw& draw, Workspace& work) const override {
     const ImageView& image = work.image;
@@ -34,15 +26,14 @@ class CutoutAugmentation final : public ImageAugmentation {
       const int64_t top = draw.Below(image.height) - size_ / 2;
       const int64_t left = draw.Below(image.width) - size_ / 2;
       const int64_t first_row = std::max<int64_t>(top, 0), first_column = std::max<int64_t>(left, 0);
-      fill_.Cover(draw, image, first_row, std::max(first_row, std::min(top + size_, image.height)), first_column,
-                  std::max(first_column, std::min(left + size_, image.width)));
+      fill().Cover(draw, image, first_row, std::max(first_row, std::min(top + size_, image.height)), first_column,
+                   std::max(first_column, std::min(left + size_, image.width)));
     }
   }
 
  private:
   const int64_t size_;
   const int64_t count_;
-  Fill fill_;
 };
 
 const Registered<Augmentation, v1::Cutout> kCutout(

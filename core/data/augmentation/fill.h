@@ -33,6 +33,28 @@ class Fill {
   std::vector<float> std_;
 };
 
+// An augmentation that covers parts of an image, and keeps its size.
+class CoveringAugmentation : public ImageAugmentation {
+ public:
+  explicit CoveringAugmentation(v1::Cutout::Fill kind) : fill_(kind) {}
+
+  Shape SetShape(const Shape& shape, const FieldErrors& /*errors*/) override {
+    fill_.SetChannels(shape[0]);
+    return shape;
+  }
+  bool needs_fit() const override { return fill_.needs_fit(); }
+  void Fit(const TrainingExamples& examples, int64_t pixels) override { fill_.Fit(examples, pixels); }
+  std::vector<Tensor> parameters() const override { return fill_.parameters(); }
+  std::vector<Tensor> parameter_shapes() const override { return fill_.parameter_shapes(); }
+  void SetParameters(absl::Span<const Tensor> parameters) override { fill_.SetParameters(parameters); }
+
+ protected:
+  const Fill& fill() const { return fill_; }
+
+ private:
+  Fill fill_;
+};
+
 // Puts `fallback` where nothing is said; a value this build does not know is a violation of the field `fill`.
 template <class Config>
 void ResolveFill(Config& config, v1::Cutout::Fill fallback, const FieldErrors& errors) {
