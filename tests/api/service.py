@@ -47,10 +47,10 @@ import grpc  # noqa: E402
 from google.protobuf import text_format  # noqa: E402
 from traind.rpc import error_details_pb2, status_pb2  # noqa: E402
 from traind.v1 import (auth_service_pb2, dataset_service_pb2, job_pb2, model_service_pb2,  # noqa: E402
-                       operation_pb2, server_service_pb2, training_service_pb2)
+                       operation_pb2, server_service_pb2, sweep_service_pb2, training_service_pb2)
 
 MODULES = (training_service_pb2, dataset_service_pb2, model_service_pb2, operation_pb2, auth_service_pb2,
-           server_service_pb2)
+           server_service_pb2, sweep_service_pb2)
 SERVICES = [service for module in MODULES for service in module.DESCRIPTOR.services_by_name.values()]
 
 

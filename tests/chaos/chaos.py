@@ -20,9 +20,10 @@ import traceback
 
 import faults
 import inputs
+import lives
 from house import Broken
 
-KINDS = {**faults.KINDS, **inputs.KINDS}
+KINDS = {**faults.KINDS, **lives.KINDS, **inputs.KINDS}
 
 
 class Progress:
