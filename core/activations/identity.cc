@@ -13,7 +13,7 @@ class IdentityActivation final : public Activation {
     return {.output = inputs[0], .parameters = {}, .forward_flops = 0};
   }
 
-  LayerTraits traits() const override { return {.homogeneous = true}; }
+  LayerTraits traits() const override { return {.linear = true, .homogeneous = true}; }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     planner.SetOutput(planner.Input());

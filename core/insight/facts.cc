@@ -1,29 +1,19 @@
 #include "core/insight/facts.h"
 
 #include <algorithm>
-#include <array>
 #include <limits>
-#include <string_view>
 
 #include "absl/strings/str_cat.h"
 #include "core/kinds/loss.h"
 
 namespace traind::core {
-namespace {
-
-// A convolution with fixed weights is a matrix, and so are sums, means and what a batch normalization does at test
-// time.
-bool IsLinear(const Node& node) {
-  static constexpr std::array kLinear = std::to_array<std::string_view>(
-      {"dense", "conv2d", "drop_connect", "batch_norm", "dropout", "flatten", "avg_pool", "global_avg_pool", "add",
-       "concat", "scalar_affine", "stochastic_depth", "conv1d", "depthwise_conv2d", "conv_transpose2d", "to_sequence",
-       "take_position", "positional_embedding", "class_token"});
-  return node.activation == nullptr && std::find(kLinear.begin(), kLinear.end(), node.kind) != kLinear.end();
-}
-
-}  // namespace
 
 LayerTraits TraitsOf(const Node& node) { return node.layer ? node.layer->traits() : LayerTraits(); }
+
+bool IsLinear(const Node& node) {
+  return (node.layer == nullptr || node.layer->traits().linear) &&
+         (node.activation == nullptr || node.activation->traits().linear);
+}
 
 bool IsRelu(const Node& node) { return node.activation && node.activation->is_relu(); }
 

@@ -29,6 +29,8 @@ struct Facts {
 
 LayerTraits TraitsOf(const Node& node);
 bool IsRelu(const Node& node);
+// Whether it and its activation are linear at test time; see LayerTraits::linear.
+bool IsLinear(const Node& node);
 // Whether a layer looks up token ids, which are names and no numbers: they have no scale, mean or distance.
 bool ReadsTokens(const Graph& graph);
 // Whether the layer has weights proper.

@@ -7,15 +7,13 @@
 namespace traind::core {
 namespace {
 
-// The layer whose weights the node's input comes from through what changes no more than scale and shape; null: there is
-// a nonlinearity, or more than one way.
+// The layer whose weights the node's input comes from, through what is linear; null: there is a nonlinearity, or more
+// than one way.
 const Node* LinearSource(const Graph& graph, const Node& node) {
   if (node.inputs.size() != 1 || node.inputs[0] == Node::kNetworkInput) return nullptr;
   const Node& before = graph.nodes()[node.inputs[0]];
-  if (before.activation != nullptr) return nullptr;
-  if (HasWeights(before)) return &before;
-  const bool passes = before.kind == "flatten" || before.kind == "to_sequence" || before.kind == "dropout";
-  return passes ? LinearSource(graph, before) : nullptr;
+  if (!IsLinear(before)) return nullptr;
+  return HasWeights(before) ? &before : LinearSource(graph, before);
 }
 
 // Whether the first one makes the numbers fewer: then it is a bottleneck, and the two are not one.

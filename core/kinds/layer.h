@@ -52,6 +52,8 @@ struct LayerShape {
 
 // What a layer says of itself to those who would else have to know its kind. The defaults promise nothing.
 struct LayerTraits {
+  // A matrix at test time, and a bias: f(a x + b y) = a f(x) + b f(y), constants left out, of all inputs together.
+  bool linear = false;
   // f(a x) = a f(x) for every a > 0, biases left out.
   bool homogeneous = false;
   // Zeros come out of zeros, and gradients pass all the same.

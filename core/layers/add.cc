@@ -51,7 +51,7 @@ class AddLayer : public Layer {
     return shape;
   }
 
-  LayerTraits traits() const override { return {.sums_inputs = true}; }
+  LayerTraits traits() const override { return {.linear = true, .sums_inputs = true}; }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     const int count = planner.num_inputs();

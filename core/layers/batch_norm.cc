@@ -3,7 +3,8 @@
 // the running ones move towards them:
 //   running_mean = (1 - momentum) running_mean + momentum mean
 //   running_var  = (1 - momentum) running_var  + momentum var n / (n - 1),    n values of the channel in the batch,
-// the unbiased variance, as PyTorch keeps it; with n = 1 the biased one.
+// the unbiased variance, as PyTorch keeps it; with n = 1 the biased one. Frozen, it normalizes by the running ones,
+// which stay.
 #include <algorithm>
 #include <cstdint>
 #include <memory>
@@ -45,16 +46,20 @@ class BatchNormLayer : public Layer {
   }
 
   LayerTraits traits() const override {
-    return {.channelwise = true, .normalizes_over_batch = true, .weight_initializer = "weight_init"};
+    return {.linear = true, .channelwise = true, .normalizes_over_batch = true, .weight_initializer = "weight_init"};
   }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     const Value source = Source(planner);
     const bool relu = planner.activation() != nullptr && planner.activation()->is_relu();
-    const onednn::BatchNormalizationOptions options{.data = planner.Desc(source),
-                                                    .epsilon = static_cast<float>(config_.epsilon()),
-                                                    .training = planner.training(),
-                                                    .relu = relu};
+    // As at test time; with a way back where something before is trained.
+    const bool frozen = planner.training() && planner.Frozen("weight") && planner.Frozen("bias");
+    const onednn::BatchNormalizationOptions options{
+        .data = planner.Desc(source),
+        .epsilon = static_cast<float>(config_.epsilon()),
+        .training = planner.training() && (!frozen || planner.NeedsInputGradient()),
+        .relu = relu,
+        .given = frozen};
     auto forward = onednn::BatchNormalization(options);
     if (!forward.ok()) return forward.status();
     if (relu) planner.TakeActivation();
@@ -63,11 +68,11 @@ class BatchNormLayer : public Layer {
     const Value running_mean = planner.Parameter("running_mean", channel);
     const Value running_var = planner.Parameter("running_var", channel);
     Saved saved{.source = source, .mean = running_mean, .variance = running_var, .workspace = {}};
-    if (planner.training()) {
+    if (planner.training() && !frozen) {
       saved.mean = planner.New(channel);
       saved.variance = planner.New(channel);
-      if (relu) saved.workspace = planner.New(forward->desc.workspace_desc());
     }
+    if (options.training && relu) saved.workspace = planner.New(forward->desc.workspace_desc());
     const ScaleShift parameters = Parameters(planner);
     const Value output = planner.New(options.data);
     Planner::Arguments arguments = {
@@ -86,10 +91,12 @@ class BatchNormLayer : public Layer {
     planner.SetOutput(shape.size() > 1
                           ? output
                           : planner.View(output, onednn::Plain({planner.batch(), shape[0]}, planner.compute_type())));
-    if (!planner.training()) return BackwardPlan();
+    if (!options.training) return BackwardPlan();
 
-    planner.Run("running statistics", {saved.mean, saved.variance, running_mean, running_var},
-                {running_mean, running_var}, MoveStatistics(planner, saved, running_mean, running_var));
+    if (!frozen) {
+      planner.Run("running statistics", {saved.mean, saved.variance, running_mean, running_var},
+                  {running_mean, running_var}, MoveStatistics(planner, saved, running_mean, running_var));
+    }
     return [this, options, saved, forward = *std::move(forward)](Planner& back) {
       return Backward(back, options, saved, forward);
     };

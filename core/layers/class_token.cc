@@ -48,6 +48,8 @@ class ClassTokenLayer : public Layer {
     return shape;
   }
 
+  LayerTraits traits() const override { return {.linear = true}; }
+
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     const Shape input = planner.InputShape(), output = planner.OutputShape();
     const int64_t features = input[0], each = Elements(input), batch = planner.batch();

@@ -106,6 +106,8 @@ class ConcatLayer : public Layer {
     return shape;
   }
 
+  LayerTraits traits() const override { return {.linear = true}; }
+
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     std::vector<Channels> inputs;
     std::vector<Value> reads;

@@ -59,7 +59,9 @@ class ConvTransposeLayer : public Layer {
     return shape;
   }
 
-  LayerTraits traits() const override { return {.homogeneous = true, .weight_initializer = "weight_init"}; }
+  LayerTraits traits() const override {
+    return {.linear = true, .homogeneous = true, .weight_initializer = "weight_init"};
+  }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     onednn::ConvolutionOptions options = Options(planner);

@@ -26,7 +26,7 @@ class ConvolutionLayer : public Layer {
   // A depthwise convolution names no weight_initializer: with the pointwise one behind it, it is one convolution in two
   // factors, and not a linear layer too many.
   LayerTraits traits() const override {
-    return {.homogeneous = true, .weight_initializer = multiplier_ > 0 ? "" : "weight_init"};
+    return {.linear = true, .homogeneous = true, .weight_initializer = multiplier_ > 0 ? "" : "weight_init"};
   }
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override;
 

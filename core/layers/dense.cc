@@ -39,7 +39,9 @@ class DenseLayer : public Layer {
     return shape;
   }
 
-  LayerTraits traits() const override { return {.homogeneous = true, .weight_initializer = "weight_init"}; }
+  LayerTraits traits() const override {
+    return {.linear = true, .homogeneous = true, .weight_initializer = "weight_init"};
+  }
 
   // Measured on oneDNN 2.6.3 with AVX-512, 4096x4096 at batch 256, 784x512 and 512x512 at batch 128: with the weights
   // in the layout of the kernels' choice (blocked), forward takes 0.55 to 0.75 of its time on row-major weights, the

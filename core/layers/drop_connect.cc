@@ -36,7 +36,9 @@ class DropConnectLayer : public Layer {
     return DenseShape(config_, pieces_, inputs, errors);
   }
 
-  LayerTraits traits() const override { return {.weight_initializer = "weight_init", .purpose = kDropConnectPurpose}; }
+  LayerTraits traits() const override {
+    return {.linear = true, .weight_initializer = "weight_init", .purpose = kDropConnectPurpose};
+  }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     const bool dropping = planner.sampling() && config_.rate() > 0;

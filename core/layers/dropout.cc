@@ -97,7 +97,8 @@ class DropoutLayer : public Layer {
   }
 
   LayerTraits traits() const override {
-    return {.homogeneous = true,
+    return {.linear = true,
+            .homogeneous = true,
             .passes_zeros = true,
             .channelwise = true,
             .drops_values = true,

@@ -18,7 +18,7 @@ class FlattenLayer : public Layer {
     return shape;
   }
 
-  LayerTraits traits() const override { return {.homogeneous = true, .passes_zeros = true}; }
+  LayerTraits traits() const override { return {.linear = true, .homogeneous = true, .passes_zeros = true}; }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override { return PlanUnchanged(planner); }
 };

@@ -25,7 +25,8 @@ class GlobalPoolLayer : public Layer {
   }
 
   LayerTraits traits() const override {
-    return {.homogeneous = true, .passes_zeros = kind_ != onednn::PoolingOptions::Kind::kMax};
+    const bool mean = kind_ != onednn::PoolingOptions::Kind::kMax;
+    return {.linear = mean, .homogeneous = true, .passes_zeros = mean};
   }
 
   // In memory the output keeps its four dimensions, two of them 1, as that of Flatten does.

@@ -92,7 +92,8 @@ LayerShape PoolingLayer::Infer(absl::Span<const Shape> inputs, const FieldErrors
 }
 
 LayerTraits PoolingLayer::traits() const {
-  return {.homogeneous = true, .passes_zeros = kind_ != onednn::PoolingOptions::Kind::kMax};
+  const bool mean = kind_ != onednn::PoolingOptions::Kind::kMax;
+  return {.linear = mean, .homogeneous = true, .passes_zeros = mean};
 }
 
 absl::StatusOr<BackwardPlan> PoolingLayer::Plan(Planner& planner) const { return PlanPooling(planner, kind_, window_); }

@@ -58,6 +58,8 @@ class PositionalEmbeddingLayer : public Layer {
     return shape;
   }
 
+  LayerTraits traits() const override { return {.linear = true}; }
+
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     const Shape input = planner.InputShape();
     const int64_t features = input[0], length = input[1], batch = planner.batch();

@@ -119,7 +119,7 @@ class ScalarAffineLayer final : public Layer {
     return shape;
   }
 
-  LayerTraits traits() const override { return {.channelwise = true}; }
+  LayerTraits traits() const override { return {.linear = true, .channelwise = true}; }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     const dnnl::memory::desc number = onednn::Plain({1}, dnnl::memory::data_type::f32);

@@ -56,7 +56,9 @@ class StochasticDepthLayer final : public Layer {
     return SameShape(inputs, /*flops_each=*/1, errors);
   }
 
-  LayerTraits traits() const override { return {.passes_zeros = true, .channelwise = true, .purpose = kDepthPurpose}; }
+  LayerTraits traits() const override {
+    return {.linear = true, .passes_zeros = true, .channelwise = true, .purpose = kDepthPurpose};
+  }
 
   LeavesOut leaves_out(uint64_t seed, std::string_view name) const override {
     if (config_.survival() == 1 || config_.per_example()) return nullptr;

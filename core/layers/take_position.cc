@@ -55,7 +55,7 @@ class TakePositionLayer : public Layer {
     return shape;
   }
 
-  LayerTraits traits() const override { return {.homogeneous = true, .passes_zeros = true}; }
+  LayerTraits traits() const override { return {.linear = true, .homogeneous = true, .passes_zeros = true}; }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     const Shape input = planner.InputShape();

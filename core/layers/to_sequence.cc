@@ -20,7 +20,7 @@ class ToSequenceLayer : public Layer {
     return shape;
   }
 
-  LayerTraits traits() const override { return {.homogeneous = true, .passes_zeros = true}; }
+  LayerTraits traits() const override { return {.linear = true, .homogeneous = true, .passes_zeros = true}; }
 
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     const PlacedValue placed = PlacedChannels(planner);
