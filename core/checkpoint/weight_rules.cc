@@ -10,7 +10,6 @@ namespace traind::core {
 namespace {
 
 constexpr int kMostRules = 100;
-constexpr int kMostPatternCharacters = 256;
 
 auto Stars(absl::string_view pattern) { return std::count(pattern.begin(), pattern.end(), '*'); }
 

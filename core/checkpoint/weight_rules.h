@@ -2,6 +2,7 @@
 // thread-safe.
 #pragma once
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,8 @@
 #include "traind/v1/job.pb.h"
 
 namespace traind::core {
+
+inline constexpr size_t kMostPatternCharacters = 256;
 
 // Whether `name` is of the form `pattern`, in which `*` stands for any characters; what each stands for, the first ones
 // as short as can be. Takes time linear in both for each `*`.

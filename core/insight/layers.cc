@@ -17,7 +17,7 @@ std::vector<WeightsOf> WeightsIn(const View& view) {
     for (const ParameterSpec& parameter : node.parameters) {
       if (!parameter.penalized || !parameter.trained) continue;
       const auto found = by_name.find(absl::StrCat(node.name, ".", parameter.name));
-      if (found == by_name.end()) continue;
+      if (found == by_name.end() || found->second->frozen()) continue;
       weights.push_back({&node, found->second});
       break;
     }

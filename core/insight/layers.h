@@ -22,7 +22,7 @@ void ForEachLayer(const View& view, const Look& look) {
   }
 }
 
-// A layer's weights proper in the report.
+// A layer's weights proper in the report, unless they are frozen.
 struct WeightsOf {
   const Node* node;
   const v1::ParameterStatistics* statistics;

@@ -7,8 +7,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/kind.h"
+#include "core/data/held_out.h"
 #include "core/data/input_pipeline.h"
 #include "core/graph/graph.h"
+#include "core/graph/parameter_rules.h"
 #include "core/job/duration.h"
 #include "core/job/early_stopping.h"
 #include "core/job/resolve_data.h"
@@ -48,17 +50,23 @@ bool SameList(const List& a, const List& b) {
                     [](const auto& x, const auto& y) { return MessageDifferencer::Equals(x, y); });
 }
 
+// By what the best evaluation is the best; jobs before version 0.3 do not say.
+std::string IsBy(const v1::JobSpec& spec) {
+  const std::string& metric = spec.checkpoint().best_metric();
+  return metric.empty() ? "loss" : metric;
+}
+
 bool SameEvaluations(const v1::JobSpec& a, const v1::JobSpec& b) {
   return MessageDifferencer::Equals(a.network(), b.network()) && MessageDifferencer::Equals(a.loss(), b.loss()) &&
          MessageDifferencer::Equals(a.evaluation().test_time(), b.evaluation().test_time()) &&
          a.data().dataset() == b.data().dataset() && a.data().evaluation_split() == b.data().evaluation_split() &&
-         a.data().max_evaluation_examples() == b.data().max_evaluation_examples() &&
-         SameList(a.data().preprocessing(), b.data().preprocessing());
+         a.data().max_evaluation_examples() == b.data().max_evaluation_examples() && IsBy(a) == IsBy(b) &&
+         HoldsOutTheSame(a.data(), b.data()) && SameList(a.data().preprocessing(), b.data().preprocessing());
 }
 
 bool SameTrainingData(const v1::JobSpec& a, const v1::JobSpec& b) {
   return a.data().dataset() == b.data().dataset() && a.data().train_split() == b.data().train_split() &&
-         a.data().max_train_examples() == b.data().max_train_examples();
+         a.data().max_train_examples() == b.data().max_train_examples() && HoldsOutTheSame(a.data(), b.data());
 }
 
 // Whether a step of both is the same part of an epoch.
@@ -102,11 +110,28 @@ bool SameAverage(const v1::JobSpec& spec, const v1::JobSpec& before, uint64_t st
   return now.has_swa() ? with_state && SameSwa(now, then) : !now.has_ema() || with_state;
 }
 
+// Whether each tensor was frozen in as many of the first `step` steps of both: the optimizer's state of one that was
+// frozen is none.
+bool TrainedAlike(const Known& job, const Known& parent, uint64_t step) {
+  if (job.graph == nullptr || parent.graph == nullptr) return true;
+  const auto frozen_for = [step](const Known& it) {
+    std::vector<uint64_t> steps;
+    for (const ParameterTreatment& one : TreatmentsOf(*it.graph, it.spec)) {
+      const uint64_t end = one.unfreeze_after_steps == 0 ? step : std::min(one.unfreeze_after_steps, step);
+      steps.push_back(one.frozen ? end : 0);
+    }
+    while (!steps.empty() && steps.back() == 0) steps.pop_back();
+    return steps;
+  };
+  return frozen_for(job) == frozen_for(parent);
+}
+
 Inherited InheritedFrom(const Known& job, const Known& parent, uint64_t step) {
   const v1::JobSpec &spec = job.spec, &before = parent.spec;
   Inherited inherited;
   inherited.optimizer = spec.optimizer().kind_case() == before.optimizer().kind_case() &&
-                        HasState(job.optimizer, parent.optimizer) && TakesAverage(spec, before, step);
+                        HasState(job.optimizer, parent.optimizer) && TakesAverage(spec, before, step) &&
+                        TrainedAlike(job, parent, step);
   inherited.augmentation = SameList(spec.data().augmentation(), before.data().augmentation());
   inherited.observers =
       before.statistics().every_steps() > 0 && MessageDifferencer::Equals(spec.network(), before.network());
@@ -191,7 +216,7 @@ void CheckLotteryTicket(const v1::JobSpec& spec, const v1::JobSpec& parent, cons
 void CheckNotEnded(const v1::JobSpec& spec, const v1::CheckpointManifest& checkpoint, const FieldErrors& errors) {
   if (!HasEnded(spec.early_stopping(), checkpoint.early_stopping())) return;
   errors.At("early_stopping")
-      .Add(absl::StrCat("has ended at the checkpoint (", EndReason(spec.early_stopping(), checkpoint.early_stopping()),
+      .Add(absl::StrCat("has ended at the checkpoint (", EndReason(spec, checkpoint.early_stopping()),
                         "): raise patience, or leave it out"));
 }
 
@@ -200,10 +225,11 @@ std::vector<std::string> WarningsOf(const Known& job, const Known& parent, const
   const v1::JobSpec &spec = job.spec, &before = parent.spec;
   std::vector<std::string> warnings;
   if (!inherited.optimizer) {
-    warnings.push_back(absl::StrCat("the optimizer's state begins anew: that of the checkpoint is of ",
-                                    KindName(before.optimizer()), " with other options or another kind than this ",
-                                    KindName(spec.optimizer()),
-                                    TakesAverage(spec, before, checkpoint.step()) ? "" : ", or with another average"));
+    warnings.push_back(
+        absl::StrCat("the optimizer's state begins anew: that of the checkpoint is of ", KindName(before.optimizer()),
+                     " with other options or another kind than this ", KindName(spec.optimizer()),
+                     TakesAverage(spec, before, checkpoint.step()) ? "" : ", or with another average",
+                     TrainedAlike(job, parent, checkpoint.step()) ? "" : ", or with other tensors frozen"));
   }
   if (before.optimizer().schedule().has_plateau() && !inherited.plateau && checkpoint.plateau().factor() < 1) {
     warnings.push_back(absl::StrCat("the schedule plateau had multiplied the learning rate by ",
@@ -216,8 +242,11 @@ std::vector<std::string> WarningsOf(const Known& job, const Known& parent, const
   }
   if (!inherited.evaluations && Evaluates(spec.data())) {
     warnings.emplace_back(
-        "the best evaluation is counted anew: those before the checkpoint are of another loss, network, evaluation or "
-        "average");
+        "the best evaluation is counted anew: those before the checkpoint are of another loss, network, evaluation, "
+        "best_metric or average");
+  }
+  if (spec.data().dataset() == before.data().dataset() && HasSeenHeldOut(spec.data(), before.data())) {
+    warnings.emplace_back(kSeenHeldOut);
   }
   if (!SameSteps(spec, before) && steps_per_epoch > 0) {
     warnings.push_back(absl::StrCat("steps are counted on: step ", checkpoint.step(), " of the checkpoint is epoch ",

@@ -4,12 +4,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/kind.h"
-#include "core/data/dataset_dir.h"
+#include "core/data/held_out.h"
 #include "core/insight/insight.h"
 #include "core/job/duration.h"
+#include "core/job/full_batch.h"
 #include "core/job/penalty_warnings.h"
-#include "core/job/resolve_data.h"
 #include "core/job/resolve_optimizer.h"
+#include "core/job/resolve_parameter_rules.h"
+#include "core/job/resolve_splits.h"
 
 namespace traind::core {
 namespace {
@@ -48,13 +50,17 @@ void WarnOfLastBatch(const v1::JobSpec& spec, const Graph& graph, int64_t exampl
   }
 }
 
-// What the rules of insight see in the spec, and what is none of them.
-std::vector<std::string> WarningsOf(const Facts& facts) {
+// The rules that look before a job trains, as its spec has them.
+Rules RulesOf(const Facts& facts) {
   v1::InsightSpec insight;
   if (facts.spec != nullptr) insight = facts.spec->insight();
   insight.clear_rules();  // They say what the job is watched for.
   FieldErrors::Root resolved;
-  const Rules rules = ResolveInsight(insight, resolved.scope());
+  return ResolveInsight(insight, resolved.scope());
+}
+
+// What these rules see in the spec, and what is none of them.
+std::vector<std::string> WarningsOf(const Facts& facts, const Rules& rules) {
   std::vector<std::string> warnings;
   for (const v1::Finding& finding : SpecFindings(facts, rules)) {
     if (finding.severity() >= v1::Finding::SEVERITY_WARNING) warnings.push_back(WarningText(finding));
@@ -71,50 +77,42 @@ std::vector<std::string> WarningsOf(const Facts& facts) {
 }  // namespace
 
 std::vector<std::string> NetworkWarnings(const Graph& graph, int64_t batch) {
-  return WarningsOf({.graph = &graph, .batch = batch});
+  const Facts facts = {.graph = &graph, .batch = batch};
+  return WarningsOf(facts, RulesOf(facts));
 }
 
 std::vector<std::string> ProbeWarnings(const Graph& graph, int64_t batch, const v1::StatisticsReport& statistics) {
-  std::vector<std::string> warnings = NetworkWarnings(graph, batch);
-  v1::InsightSpec defaults;
-  FieldErrors::Root resolved;
-  const Rules rules = ResolveInsight(defaults, resolved.scope());
-  for (const v1::Finding& finding : FreshFindings({.graph = &graph, .batch = batch}, rules, statistics)) {
-    warnings.push_back(WarningText(finding));
-  }
+  const Facts facts = {.graph = &graph, .batch = batch};
+  const Rules rules = RulesOf(facts);
+  std::vector<std::string> warnings = WarningsOf(facts, rules);
+  for (const v1::Finding& finding : FreshFindings(facts, rules, statistics)) warnings.push_back(WarningText(finding));
   return warnings;
 }
 
 std::vector<std::string> JobWarnings(const v1::JobSpec& spec, const v1::JobSpec& given, const Graph& graph,
                                      const v1::Dataset& dataset) {
-  const v1::DatasetSplit* train = FindSplit(dataset, spec.data().train_split());
-  const int64_t examples = train == nullptr ? 0 : LimitedTo(spec.data().max_train_examples(), train->num_examples());
+  const int64_t examples = TrainingExamples(spec.data(), dataset);
   const uint64_t steps_per_epoch = StepsPerEpoch(spec, examples);
-  std::vector<std::string> warnings = WarningsOf({.graph = &graph,
-                                                  .batch = spec.batch_size(),
-                                                  .spec = &spec,
-                                                  .given = &given,
-                                                  .dataset = dataset.name(),
-                                                  .classes = dataset.num_classes(),
-                                                  .element_type = dataset.element_type(),
-                                                  .steps_per_epoch = steps_per_epoch,
-                                                  .total_steps = TotalSteps(spec, steps_per_epoch),
-                                                  .continues = spec.has_initial_weights()});
+  const Facts facts = {.graph = &graph,
+                       .batch = spec.batch_size(),
+                       .spec = &spec,
+                       .given = &given,
+                       .dataset = dataset.name(),
+                       .classes = dataset.num_classes(),
+                       .element_type = dataset.element_type(),
+                       .steps_per_epoch = steps_per_epoch,
+                       .total_steps = TotalSteps(spec, steps_per_epoch),
+                       .continues = spec.has_initial_weights()};
+  std::vector<std::string> warnings = WarningsOf(facts, RulesOf(facts));
   WarnOfPenalties(given.network(), graph, warnings);
   WarnOfDecay(spec.optimizer(), warnings);
-  if (spec.data().train_split() == spec.data().evaluation_split()) {
-    warnings.emplace_back("evaluation uses the examples of the training split: overfitting will not show");
-  }
-  if (given.data().evaluation_split().empty() && !Evaluates(spec.data())) {
-    warnings.push_back(
-        absl::StrCat("nothing is evaluated: ", dataset.name(), " has no split test, val, valid, ",
-                     "validation or dev beside the one that is trained on, so that overfitting will not ",
-                     "show and no checkpoint is the best; import it with one, or say ", "evaluation_split: \"none\""));
-  }
-  if (train == nullptr) return warnings;
+  WarnOfNoise(spec, graph, warnings);
+  WarnOfSplits(spec, given, dataset, warnings);
+  if (examples == 0) return warnings;
   WarnOfLastBatch(spec, graph, examples, warnings);
   WarnOfPatience(spec, examples, warnings);
   WarnOfOptimizer(spec, given, examples, warnings);
+  WarnOfParameterRules(spec, graph, TotalSteps(spec, steps_per_epoch), warnings);
   return warnings;
 }
 

@@ -13,12 +13,15 @@
 #include "core/checkpoint/weight_rules.h"
 #include "core/data/batch_loader.h"
 #include "core/graph/graph.h"
+#include "core/graph/parameter_rules.h"
 #include "core/insight/resolve.h"
+#include "core/job/best_metric.h"
 #include "core/job/cadence.h"
 #include "core/job/check_tokens.h"
 #include "core/job/check_values.h"
 #include "core/job/describe.h"
 #include "core/job/duration.h"
+#include "core/job/full_batch.h"
 #include "core/job/early_stopping.h"
 #include "core/job/fits.h"
 #include "core/job/job_memory.h"
@@ -26,6 +29,7 @@
 #include "core/job/resolve_data.h"
 #include "core/job/resolve_initialization.h"
 #include "core/job/resolve_optimizer.h"
+#include "core/job/resolve_parameter_rules.h"
 #include "core/job/test_time.h"
 #include "core/kinds/checks.h"
 #include "core/kinds/loss.h"
@@ -254,6 +258,7 @@ std::unique_ptr<Graph> ResolveNetwork(const v1::JobSpec& spec, const v1::Dataset
                            errors.At("evaluation").At("test_time"));
   CheckOutput(*graph, resolved.loss(), *dataset, OutputField(spec.network(), errors.At("network")), errors.At("loss"));
   CheckTokens(resolved.data(), *graph, errors.At("data"));
+  ResolveBestMetric(resolved, *dataset, Elements(graph->output().output), errors);
   if (resolved.has_data_initialization()) {
     CheckDataInitialization(resolved.data_initialization(), *graph, errors.At("data_initialization"));
   }
@@ -283,10 +288,13 @@ absl::StatusOr<ResolvedJob> ResolveJob(const v1::JobSpec& spec, const v1::Datase
   ResolveOptimizerLengths(resolved, StepsPerEpoch(resolved, data.examples), errors);
   const ResolvedOptimizer optimizer = ResolveOptimizer(*resolved.mutable_optimizer(), errors.At("optimizer"));
   ScaleLearningRate(resolved, errors);
+  ResolveParameterRules(resolved, StepsPerEpoch(resolved, data.examples), errors);
   int64_t looks = 1;  // Of evaluation at each example.
   const auto graph = ResolveNetwork(spec, dataset, data, resolved, &looks, errors);
   if (graph == nullptr || errors.count() > before) return job;
   CheckOptimizer(resolved, *graph, errors);
+  CheckFullBatch(resolved, *optimizer.optimizer, data.examples, errors);
+  CheckParameterRules(resolved, *graph, errors);
   if (errors.count() > before) return job;
   const uint64_t whole = data.examples / resolved.batch_size();  // Minibatches of an epoch.
   ResolveCadence(*graph, TotalSteps(resolved, std::max<uint64_t>(1, whole / MinibatchesPerStep(resolved))), resolved);
@@ -296,6 +304,8 @@ absl::StatusOr<ResolvedJob> ResolveJob(const v1::JobSpec& spec, const v1::Datase
       ChooseAlgorithms(*graph, resolved.batch_size(), resolved.precision(), resolved.convolution_algorithm());
   MemoryOptions memory = MemoryOptionsFor(resolved, job.algorithms, optimizer.num_tensors(), data.examples, looks);
   memory.plan.stop = stop;
+  memory.treatments = TreatmentsOf(*graph, resolved);
+  memory.unfreeze_steps = UnfreezeSteps(resolved);
   auto description = Describe(*graph, network, memory);
   if (absl::Status status = Ask(stop); !status.ok()) return status;
   if (!description.ok()) {

@@ -46,6 +46,7 @@ v1::LayerStatistics LargestLayer(const v1::LayerDescription& layer, int64_t coun
         &v1::LayerStatistics::set_nan_count, &v1::LayerStatistics::set_inf_count}) {
     (largest.*set)(count);
   }
+  largest.set_frozen(true);
   largest.mutable_histogram()->set_low(1);
   largest.mutable_histogram()->set_high(1);
   return largest;
@@ -64,6 +65,8 @@ v1::ParameterStatistics LargestParameter(const v1::TensorInfo& tensor) {
   largest.set_nan_count(twice);
   largest.set_inf_count(twice);
   largest.set_sparsity(1);
+  largest.set_frozen(true);
+  largest.set_learning_rate_factor(1);
   return largest;
 }
 

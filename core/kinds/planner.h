@@ -121,6 +121,8 @@ class Planner {
   // optimizer's state live; bf16 gets a copy that the optimizer keeps up to date; later calls that want something else
   // get a reorder in the step.
   virtual Value Parameter(std::string_view name, const dnnl::memory::desc& wanted) = 0;
+  // Whether this plan trains the layer's parameter no more: it keeps its value, and nothing needs its gradient.
+  virtual bool Frozen(std::string_view name) const = 0;
   // Several parameters of equal size, one behind the other in one float32 tensor ({2, C} scale and shift).
   virtual Value JoinedParameters(absl::Span<const std::string_view> names, const dnnl::memory::desc& wanted) = 0;
 
@@ -133,7 +135,7 @@ class Planner {
   // --- Only in a BackwardPlan.
   // The loss's gradient with respect to the layer's output, in the layout in which the reader's backward left it.
   virtual Value OutputGradient() = 0;
-  virtual bool NeedsInputGradient(int i = 0) const = 0;
+  virtual bool NeedsInputGradient(int i = 0) const = 0;  // Known in Plan, too.
   // The gradient for one input; several readers of one value are added up by the planner. A value may be given to
   // several inputs and may be OutputGradient() itself: the planner copies before it adds.
   virtual void SetInputGradient(int i, Value gradient) = 0;

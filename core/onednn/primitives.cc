@@ -58,14 +58,14 @@ dnnl::algorithm Algorithm(const PoolingOptions& options) {
   return dnnl::algorithm::pooling_max;
 }
 
-// Mean and variance are computed in training, given in inference.
+// Mean and variance are computed in training, unless they are given, and given in inference.
 dnnl::normalization_flags Flags(const BatchNormalizationOptions& options) {
 #if DNNL_VERSION_MAJOR < 3
   auto flags = dnnl::normalization_flags::use_scale_shift;
 #else
   auto flags = dnnl::normalization_flags::use_scale | dnnl::normalization_flags::use_shift;
 #endif
-  if (!options.training) flags |= dnnl::normalization_flags::use_global_stats;
+  if (!options.training || options.given) flags |= dnnl::normalization_flags::use_global_stats;
   if (options.relu) flags |= dnnl::normalization_flags::fuse_norm_relu;
   return flags;
 }

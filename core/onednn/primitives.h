@@ -79,6 +79,7 @@ struct BatchNormalizationOptions {
   float epsilon = 1e-5f;
   bool training = true;  // Mean and variance are outputs (the biased variance), and relu gets a workspace.
   bool relu = false;     // Apply max(0, x) to the result.
+  bool given = false;    // In training mean and variance are inputs all the same.
 };
 using BatchNormalizationForward = Op<dnnl::batch_normalization_forward>;
 using BatchNormalizationBackward = Op<dnnl::batch_normalization_backward>;

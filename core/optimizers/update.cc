@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "core/base/math.h"
@@ -15,6 +16,8 @@ namespace {
 constexpr int64_t kPiece = 2048;
 // Pieces that one thread takes at least: enough work to be worth waking a thread for.
 constexpr int64_t kGrain = 8;
+// Pieces whose sums over all weights are kept together: there may be hundreds of sums.
+constexpr int64_t kBunch = 16;
 
 // In [-limit, limit]; NaN stays.
 TRAIND_INLINE float Clamped(float x, float limit) { return x > limit ? limit : x < -limit ? -limit : x; }
@@ -150,13 +153,27 @@ void Observe(const float* w, const float* g, int64_t n, ParameterNumbers* number
 
 }  // namespace
 
+ParameterNumbers WeightNumbers(const float* weights, int64_t stored) {
+  const Moments moments = MomentsLoop(weights, stored);
+  return {.weight_sum = moments.sum,
+          .weight_squares = moments.squares,
+          .nan_count = moments.nan_count,
+          .inf_count = moments.inf_count};
+}
+
 UpdatePass::UpdatePass(Optimizer& optimizer, std::vector<ParameterTensor> tensors)
     : optimizer_(optimizer), tensors_(std::move(tensors)) {
-  for (size_t t = 0; t < tensors_.size(); ++t) {
-    for (int64_t offset = 0; offset < tensors_[t].stored; offset += kPiece) {
-      const int64_t n = std::min(kPiece, tensors_[t].stored - offset);
-      pieces_.push_back({.tensor = static_cast<int32_t>(t), .n = static_cast<int32_t>(n), .offset = offset});
+  std::map<uint64_t, std::vector<size_t>> by_late;
+  for (size_t t = 0; t < tensors_.size(); ++t) by_late[tensors_[t].late].push_back(t);
+  for (const auto& [late, members] : by_late) {
+    const auto begin = static_cast<int64_t>(pieces_.size());
+    for (size_t t : members) {
+      for (int64_t offset = 0; offset < tensors_[t].stored; offset += kPiece) {
+        const int64_t n = std::min(kPiece, tensors_[t].stored - offset);
+        pieces_.push_back({.tensor = static_cast<int32_t>(t), .n = static_cast<int32_t>(n), .offset = offset});
+      }
     }
+    groups_.push_back({.begin = begin, .end = static_cast<int64_t>(pieces_.size()), .late = late});
   }
   penalties_.resize(pieces_.size());
   squares_.resize(pieces_.size());
@@ -165,6 +182,8 @@ UpdatePass::UpdatePass(Optimizer& optimizer, std::vector<ParameterTensor> tensor
     piece_squares_.resize(pieces_.size());
     tensor_squares_.resize(tensors_.size());
   }
+  sums_.resize(optimizer_.num_sums());
+  bunch_sums_.resize((pieces_.size() + kBunch - 1) / kBunch * sums_.size());
 }
 
 UpdatePass::Measures UpdatePass::Measure() {
@@ -210,14 +229,15 @@ Optimizer::Chunk UpdatePass::ChunkOf(const Piece& piece, const float* gradients)
   const ParameterTensor& tensor = tensors_[piece.tensor];
   Optimizer::Chunk chunk = {
       .weights = tensor.weights + piece.offset, .gradients = gradients, .slots = {}, .n = piece.n};
-  for (int slot = 0; slot < Optimizer::kMaxSlots; ++slot) {
-    if (tensor.slots[slot] != nullptr) chunk.slots[slot] = tensor.slots[slot] + piece.offset;
+  for (int slot = 0; slot < Optimizer::kMaxSlots && tensor.slots[slot] != nullptr; ++slot) {
+    chunk.slots[slot] = tensor.slots[slot] + piece.offset;
   }
   return chunk;
 }
 
 Optimizer::Step UpdatePass::StepOf(const ParameterTensor& tensor, Optimizer::Step step) const {
   if (!tensor.decayed) step.weight_decay = 0;
+  step.weight_decay = tensor.weight_decay.value_or(step.weight_decay * tensor.weight_decay_multiplier);
   step.learning_rate *= tensor.learning_rate_factor;
   if (optimizer_.is_layerwise()) {
     step.coupled_decay = tensor.coupled_decay;
@@ -226,34 +246,49 @@ Optimizer::Step UpdatePass::StepOf(const ParameterTensor& tensor, Optimizer::Ste
   return step;
 }
 
-void UpdatePass::MeasureLayers(const Optimizer::Step& step, const Clip& clip) {
-  ParallelFor(static_cast<int64_t>(pieces_.size()), kGrain, [&](int64_t begin, int64_t end, int) {
+void UpdatePass::MeasureLayers(const Group& group, const Optimizer::Step& step, const Clip& clip) {
+  ParallelFor(group.end - group.begin, kGrain, [&](int64_t begin, int64_t end, int) {
     float combined[kPiece];
-    for (int64_t p = begin; p < end; ++p) {
+    for (int64_t p = group.begin + begin; p < group.begin + end; ++p) {
       const float* g = GradientOf(pieces_[p], clip, combined);
       piece_squares_[p] = optimizer_.Measure(StepOf(tensors_[pieces_[p].tensor], step), ChunkOf(pieces_[p], g));
     }
   });
-  std::fill(tensor_squares_.begin(), tensor_squares_.end(), Optimizer::Squares());
-  for (size_t p = 0; p < pieces_.size(); ++p) {
+  for (int64_t p = group.begin; p < group.end; ++p) tensor_squares_[pieces_[p].tensor] = {};
+  for (int64_t p = group.begin; p < group.end; ++p) {
     Optimizer::Squares& total = tensor_squares_[pieces_[p].tensor];
     total.weights += piece_squares_[p].weights;
     total.direction += piece_squares_[p].direction;
   }
 }
 
-void UpdatePass::Run(const Optimizer::Step& step, const Clip& clip, std::vector<ParameterNumbers>* observe,
-                     const BesideUpdate& beside) {
-  optimizer_.Begin(step.number);
-  if (optimizer_.is_layerwise()) MeasureLayers(step, clip);
-  ParallelFor(static_cast<int64_t>(pieces_.size()), kGrain, [&](int64_t begin, int64_t end, int) {
+void UpdatePass::MeasureAll(const Group& group, const Optimizer::Step& step, const Clip& clip) {
+  const size_t n = sums_.size();
+  const int64_t bunches = (group.end - group.begin + kBunch - 1) / kBunch;
+  std::fill(bunch_sums_.begin(), bunch_sums_.end(), 0.0);
+  ParallelFor(bunches, 1, [&](int64_t begin, int64_t end, int) {
+    float combined[kPiece];
+    for (int64_t i = begin * kBunch; i < std::min(end * kBunch, group.end - group.begin); ++i) {
+      const Piece& piece = pieces_[group.begin + i];
+      const float* g = GradientOf(piece, clip, combined);
+      optimizer_.AddSums(StepOf(tensors_[piece.tensor], step), ChunkOf(piece, g), &bunch_sums_[i / kBunch * n]);
+    }
+  });
+  std::fill(sums_.begin(), sums_.end(), 0.0);
+  for (size_t i = 0; i < bunches * n; ++i) sums_[i % n] += bunch_sums_[i];
+  optimizer_.Decide(step, sums_.data());
+}
+
+void UpdatePass::Update(const Group& group, const Optimizer::Step& step, const Clip& clip, bool observe,
+                        const BesideUpdate& beside) {
+  ParallelFor(group.end - group.begin, kGrain, [&](int64_t begin, int64_t end, int) {
     float combined[kPiece];
     float before[kPiece];
-    for (int64_t p = begin; p < end; ++p) {
+    for (int64_t p = group.begin + begin; p < group.begin + end; ++p) {
       const Piece piece = pieces_[p];
       const ParameterTensor& tensor = tensors_[piece.tensor];
       float* w = tensor.weights + piece.offset;
-      if (observe != nullptr) {
+      if (observe) {
         if (IsCombined(tensor)) {
           Combine(tensor, piece.offset, piece.n, 1, 0, combined);
           Observe(w, combined, piece.n, &numbers_[p]);
@@ -275,10 +310,22 @@ void UpdatePass::Run(const Optimizer::Step& step, const Clip& clip, std::vector<
       if (tensor.average != nullptr && beside.average.has_value()) {
         MoveTo(w, piece.n, *beside.average, tensor.average + piece.offset);
       }
-      if (observe != nullptr) numbers_[p].update_squares = DifferenceLoop(w, before, piece.n);
+      if (observe) numbers_[p].update_squares = DifferenceLoop(w, before, piece.n);
       if (tensor.bf16_copy != nullptr) Round(w, piece.n, tensor.bf16_copy + piece.offset);
     }
   });
+}
+
+void UpdatePass::Run(const Optimizer::Step& step, const Clip& clip, std::vector<ParameterNumbers>* observe,
+                     const BesideUpdate& beside) {
+  for (const Group& group : groups_) {
+    Optimizer::Step own = step;
+    own.number = step.number - std::min(group.late, step.number - 1);
+    optimizer_.Begin(own.number);
+    if (optimizer_.is_layerwise()) MeasureLayers(group, own, clip);
+    if (!sums_.empty()) MeasureAll(group, own, clip);
+    Update(group, own, clip, observe != nullptr, beside);
+  }
   if (observe != nullptr) {
     std::fill(observe->begin(), observe->end(), ParameterNumbers());
     for (size_t p = 0; p < pieces_.size(); ++p) {

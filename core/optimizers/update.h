@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "core/base/bfloat16.h"
@@ -29,9 +30,12 @@ struct ParameterTensor {
   int64_t stored = 0;             // Elements of each array, padding included.
   int64_t elements = 0;           // Real ones.
   PenaltyStrength penalty;
-  bool decayed = false;      // Weights proper: decoupled weight decay acts on it, and a layerwise optimizer adapts it.
-  double coupled_decay = 0;  // Times the weights, is added to the gradient after clipping.
+  bool decayed = false;  // Weights proper: a layerwise optimizer adapts it, and decoupled weight decay acts on it ...
+  double weight_decay_multiplier = 1;       // ... times this.
+  std::optional<double> weight_decay = {};  // The tensor's own decoupled one, whether or not it is `decayed`.
+  double coupled_decay = 0;                 // Times the weights, is added to the gradient after clipping.
   double learning_rate_factor = 1;
+  uint64_t late = 0;         // Updates before its first one, for which it was frozen: they do not count for it.
   float* average = nullptr;  // Of the weights; null for none. See BesideUpdate.
   float* slow = nullptr;     // Of lookahead; null for none.
 };
@@ -46,6 +50,9 @@ struct ParameterNumbers {
   int64_t nan_count = 0;      // In weight and gradient together.
   int64_t inf_count = 0;
 };
+
+// Of the `stored` weights of a tensor that is not updated: those of its gradient and update are 0.
+ParameterNumbers WeightNumbers(const float* weights, int64_t stored);
 
 class UpdatePass {
  public:
@@ -63,8 +70,9 @@ class UpdatePass {
     double scale = 1;  // See ClipScale.
     double value = 0;  // Then each number is brought into [-value, value]; 0: not.
   };
-  // Updates everything; `step.weight_decay` acts where the tensor is decayed; a tensor's coupled decay is added behind
-  // the clipping. With `observe`, which has one element for each tensor in the order given, also takes the statistics.
+  // Updates everything, as number `step.number` less what a tensor is late; `step.weight_decay` acts where the tensor
+  // is decayed; a tensor's coupled decay is added behind the clipping. With `observe`, which has one element for each
+  // tensor in the order given, also takes the statistics.
   void Run(const Optimizer::Step& step, const Clip& clip, std::vector<ParameterNumbers>* observe,
            const BesideUpdate& beside = {});
   void Run(const Optimizer::Step& step, double gradient_scale, std::vector<ParameterNumbers>* observe) {
@@ -88,12 +96,22 @@ class UpdatePass {
   const float* GradientOf(const Piece& piece, const Clip& clip, float* combined) const;
   Optimizer::Chunk ChunkOf(const Piece& piece, const float* gradients) const;
   Optimizer::Step StepOf(const ParameterTensor& tensor, Optimizer::Step step) const;
-  // Of a layerwise optimizer: the first pass.
-  void MeasureLayers(const Optimizer::Step& step, const Clip& clip);
+  // Pieces of tensors that are equally late.
+  struct Group {
+    int64_t begin;
+    int64_t end;
+    uint64_t late;
+  };
+  // The first pass, of a layerwise optimizer and of one that needs sums over all weights.
+  void MeasureLayers(const Group& group, const Optimizer::Step& step, const Clip& clip);
+  void MeasureAll(const Group& group, const Optimizer::Step& step, const Clip& clip);
+  void Update(const Group& group, const Optimizer::Step& step, const Clip& clip, bool observe,
+              const BesideUpdate& beside);
 
   Optimizer& optimizer_;
   const std::vector<ParameterTensor> tensors_;
   std::vector<Piece> pieces_;
+  std::vector<Group> groups_;
   // For each piece.
   std::vector<double> penalties_;
   std::vector<double> squares_;
@@ -101,6 +119,9 @@ class UpdatePass {
   // Of a layerwise optimizer: for each piece, and of each tensor.
   std::vector<Optimizer::Squares> piece_squares_;
   std::vector<Optimizer::Squares> tensor_squares_;
+  // Of an optimizer that needs sums over all weights: of each bunch of pieces, and in all.
+  std::vector<double> bunch_sums_;
+  std::vector<double> sums_;
 };
 
 // The factor that brings a gradient of this norm to at most `clip_norm`; 1 where clip_norm is 0.

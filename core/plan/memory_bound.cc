@@ -70,9 +70,11 @@ struct ProcessBytes {
 
 // The plans of one process, in the order in which a worker makes them over its one store. Training with a smaller
 // minibatch uses the memory of the first.
+// `step` says what is frozen.
 absl::StatusOr<ProcessBytes> CountProcess(const Graph& graph, const MemoryOptions& options,
-                                          absl::Span<const PlanOptions> plans, bool trainable) {
+                                          absl::Span<const PlanOptions> plans, bool trainable, uint64_t step) {
   ParameterStore store(graph, trainable, options.optimizer_slots, ParameterStore::Memory::kCounted);
+  store.Treat(options.treatments, step);
   ProcessBytes process;
   PlanBytes first;
   for (const PlanOptions& one : plans) {
@@ -126,9 +128,15 @@ absl::StatusOr<MemoryBound> BoundMemory(const Graph& graph, const MemoryOptions&
   looking.inspect = true;
   if (options.initialization != MemoryOptions::Initialization::kNone) plans.push_back(looking);
 
-  const auto trained = CountProcess(graph, options, plans, /*trainable=*/true);
+  // A job makes its plans anew whenever other tensors are frozen.
+  auto trained = CountProcess(graph, options, plans, /*trainable=*/true, 0);
   if (!trained.ok()) return trained.status();
-  const auto inferred = CountProcess(graph, options, {&evaluation, 1}, /*trainable=*/false);
+  for (const uint64_t step : options.unfreeze_steps) {
+    const auto then = CountProcess(graph, options, plans, /*trainable=*/true, step);
+    if (!then.ok()) return then.status();
+    if (then->total() > trained->total()) trained = then;
+  }
+  const auto inferred = CountProcess(graph, options, {&evaluation, 1}, /*trainable=*/false, 0);
   if (!inferred.ok()) return inferred.status();
   return MemoryBound{.training = trained->total(),
                      .inference = inferred->total(),

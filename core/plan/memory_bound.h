@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "core/graph/graph.h"
+#include "core/graph/parameter_rules.h"
 #include "core/plan/plan.h"
 
 namespace traind::core {
@@ -19,6 +21,9 @@ struct MemoryOptions {
   bool evaluates = true;        // While it trains, with a plan beside that of training.
   int64_t last_batch = 0;       // Examples of an epoch's last minibatch that has a plan of its own; 0: none has.
   bool averages_looks = false;  // Evaluation looks more than once at each example.
+  // Of the tensors, empty: all are trained as usual; and when other ones are frozen than before.
+  std::vector<ParameterTreatment> treatments = {};
+  std::vector<uint64_t> unfreeze_steps = {};
   // What initializing with data needs beside training: each layer's output, or gradients, too.
   enum class Initialization { kNone, kOutputs, kGradients };
   Initialization initialization = Initialization::kNone;

@@ -59,6 +59,13 @@ StoredParameter& ParameterStore::Find(std::string_view layer, std::string_view n
   return parameters_[index_.at(absl::StrCat(std::string(layer), ".", std::string(name)))];
 }
 
+void ParameterStore::Treat(absl::Span<const ParameterTreatment> treatments, uint64_t step) {
+  for (size_t i = 0; i < treatments.size(); ++i) {
+    parameters_[i].treatment = treatments[i];
+    parameters_[i].frozen = parameters_[i].spec->trained && treatments[i].FrozenAfter(step);
+  }
+}
+
 absl::StatusOr<float*> ParameterStore::Allocate(int64_t elements) {
   const int64_t before = std::exchange(bytes_, bytes_ + elements * int64_t{sizeof(float)});
   // An address tells tensors apart, so that it must not be null and no other's.
@@ -157,7 +164,10 @@ void ParameterStore::UpdateCopies() {
 std::vector<ParameterTensor> UpdateTensors(const ParameterStore& store, double coupled_decay) {
   std::vector<ParameterTensor> tensors;
   for (const StoredParameter& parameter : store.parameters()) {
-    if (!parameter.spec->trained) continue;
+    if (!parameter.spec->trained || parameter.frozen) continue;
+    const ParameterTreatment& treatment = parameter.treatment;
+    const bool decayed = parameter.spec->penalized;
+    const double usual_decay = decayed ? coupled_decay * treatment.weight_decay_multiplier : 0;
     tensors.push_back({.weights = parameter.master,
                        .gradients = parameter.gradient,
                        .slots = parameter.slots,
@@ -166,9 +176,11 @@ std::vector<ParameterTensor> UpdateTensors(const ParameterStore& store, double c
                        .stored = parameter.stored_elements(),
                        .elements = Elements(parameter.spec->shape),
                        .penalty = parameter.penalty,
-                       .decayed = parameter.spec->penalized,
-                       .coupled_decay = parameter.spec->penalized ? coupled_decay : 0,
-                       .learning_rate_factor = parameter.spec->learning_rate_factor});
+                       .decayed = decayed,
+                       .weight_decay_multiplier = decayed ? treatment.weight_decay_multiplier : 0,
+                       .weight_decay = treatment.weight_decay,
+                       .coupled_decay = treatment.coupled_weight_decay.value_or(usual_decay),
+                       .learning_rate_factor = parameter.spec->learning_rate_factor * treatment.learning_rate_factor});
   }
   return tensors;
 }

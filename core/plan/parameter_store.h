@@ -19,6 +19,7 @@
 #include "absl/types/span.h"
 #include "core/base/bfloat16.h"
 #include "core/graph/graph.h"
+#include "core/graph/parameter_rules.h"
 #include "core/kinds/optimizer.h"
 #include "core/optimizers/update.h"
 #include "core/tensor/buffer.h"
@@ -39,6 +40,8 @@ struct StoredParameter {
   Bfloat16* copy = nullptr;   // bfloat16 in the same layout, kept up to date by the optimizer; null if not wanted.
   std::array<float*, Optimizer::kMaxSlots> slots = {};
   const float* mask = nullptr;  // What pruning has left: 1 or 0 for each element; null where nothing is pruned.
+  ParameterTreatment treatment;
+  bool frozen = false;  // By its treatment, in the steps of this run.
   int64_t stored_elements() const { return static_cast<int64_t>(desc.get_size() / sizeof(float)); }
 };
 
@@ -65,6 +68,10 @@ class ParameterStore {
   // Places what no kernel asked for in the public layout.
   absl::Status PlaceRest();
 
+  // How the tensors are trained from `step` on, one treatment for each in the order of the graph; empty: as usual.
+  // Before the first plan.
+  void Treat(absl::Span<const ParameterTreatment> treatments, uint64_t step);
+
   // --- From here on everything is placed. `values` are row-major in the public layout, spec->shape elements.
   void Initialize(uint64_t seed);
   void Get(const StoredParameter& parameter, const float* from, absl::Span<float> values) const;
@@ -88,8 +95,8 @@ class ParameterStore {
   int64_t bytes_ = 0;
 };
 
-// What the optimizer's pass works on: the trained parameters in the order of the store. `coupled_decay` is that of
-// weights proper.
+// What the optimizer's pass works on: the trained parameters in the order of the store, without frozen ones.
+// `coupled_decay` is that of weights proper.
 std::vector<ParameterTensor> UpdateTensors(const ParameterStore& store, double coupled_decay = 0);
 
 }  // namespace traind::core

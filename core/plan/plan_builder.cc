@@ -34,10 +34,6 @@ void FillZeros(char* bytes, int64_t n) {
   ParallelFor(n, 4 * kValueGrain, [&](int64_t begin, int64_t end, int) { std::fill(bytes + begin, bytes + end, 0); });
 }
 
-bool HasTrained(const Node& node) {
-  return std::any_of(node.parameters.begin(), node.parameters.end(), [](const auto& p) { return p.trained; });
-}
-
 }  // namespace
 
 PlanBuilder::PlanBuilder(const Graph& graph, ParameterStore& store, const PlanOptions& options)
@@ -51,6 +47,11 @@ absl::StatusOr<std::unique_ptr<Plan>> PlanBuilder::Build() {
     if (!status_.ok()) return status_;
   }
   return std::move(plan_);
+}
+
+bool PlanBuilder::HasTrained(const Node& node) const {
+  return std::any_of(node.parameters.begin(), node.parameters.end(),
+                     [&](const auto& p) { return p.trained && !store_.Find(node.name, p.name).frozen; });
 }
 
 // --- Forward.

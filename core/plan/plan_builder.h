@@ -53,6 +53,7 @@ class PlanBuilder : public Planner {
     unfused_ = Unfused{plain, arguments};
   }
   Value Parameter(std::string_view name, const dnnl::memory::desc& wanted) override;
+  bool Frozen(std::string_view name) const override { return store_.Find(layer_name(), name).frozen; }
   Value JoinedParameters(absl::Span<const std::string_view> names, const dnnl::memory::desc& wanted) override;
   void Run(const dnnl::primitive_desc_base& desc, Arguments arguments) override;
   void Run(std::string_view label, std::vector<Value> reads, std::vector<Value> writes, Kernel kernel) override;
@@ -113,6 +114,7 @@ class PlanBuilder : public Planner {
   };
 
   bool backward() const { return training() && options_.loss != nullptr; }
+  bool HasTrained(const Node& node) const;  // In this plan: one that is not frozen.
   absl::Status Forward();
   absl::Status PlanNode(int index, Value network_input);
   absl::Status RunStage(Stage& stage, const Layer& layer);

@@ -10,7 +10,7 @@
 namespace traind::core {
 
 bool MaxNorm::Constrains(const StoredParameter& parameter) {
-  return parameter.spec->trained && std::isfinite(parameter.penalty.max_norm);
+  return parameter.spec->trained && !parameter.frozen && std::isfinite(parameter.penalty.max_norm);
 }
 
 absl::StatusOr<std::unique_ptr<MaxNorm>> MaxNorm::Make(ParameterStore& store) {

@@ -22,14 +22,6 @@ namespace {
 
 bool Every(uint64_t step, uint32_t cadence) { return cadence > 0 && step % cadence == 0; }
 
-// Whether training computes something else than a test, besides other draws of what is random in both.
-bool ModesDiffer(const Graph& graph) {
-  return absl::c_any_of(graph.nodes(), [](const Node& node) {
-    const LayerTraits traits = TraitsOf(node);
-    return traits.normalizes_over_batch || (traits.purpose.has_value() && !traits.random_in_inference);
-  });
-}
-
 }  // namespace
 
 absl::StatusOr<TrainResult> Trainer::Run(const StopSignal& stop) {
@@ -45,13 +37,15 @@ absl::StatusOr<TrainResult> Trainer::Run(const StopSignal& stop) {
 }
 
 absl::StatusOr<TrainResult> Trainer::TrainToTheEnd(const StopSignal& stop) {
+  const auto newest = LoadNewestCheckpoint(request_.checkpoint_dir);
+  if (newest.ok()) step_ = newest->files.manifest.step();
   if (absl::Status status = Prepare(); !status.ok()) return status;
-  if (absl::Status status = Restore(); !status.ok()) return status;
+  if (absl::Status status = Restore(newest); !status.ok()) return status;
   last_write_ = last_metrics_ = Clock::now();
   last_metrics_step_ = step_;
 
   const uint64_t first = step_;
-  while (!AtEnd() && stop.load(std::memory_order_relaxed) == StopWish::kNone) {
+  while (!AtEnd() && step_ != unfreeze_step_ && stop.load(std::memory_order_relaxed) == StopWish::kNone) {
     if (lottery_ && lottery_->PrunesAt(step_)) PruneAndRewind();
     const Clock::time_point asked = Clock::now();
     const Batch* batch = loader_->Next();
@@ -86,6 +80,7 @@ absl::Status Trainer::Prepare() {
   auto model = MakeModel(spec_.network(), &spec_.loss(), /*trainable=*/true, optimizer_.num_tensors());
   if (!model.ok()) return model.status();
   model_ = *std::move(model);
+  Freeze();
   PlanOptions options = PlanOptionsFor(spec_, request_.algorithms);
   options.training = true;
   options.loss = model_.loss.get();
@@ -102,14 +97,7 @@ absl::Status Trainer::Prepare() {
     last_batch_plan_ = *std::move(plan);
   }
 
-  if (Evaluates(spec_.data())) {
-    auto split = OpenEvaluationSplit(request_.dataset_dir, spec_.data(), limit);
-    if (!split.ok()) return split.status();
-    auto evaluator = Evaluator::Make(model_, options, *std::move(split), spec_, *input_);
-    if (!evaluator.ok()) return evaluator.status();
-    evaluator_ = *std::move(evaluator);
-    modes_differ_ = ModesDiffer(*model_.graph);
-  }
+  if (absl::Status status = PrepareEvaluation(options, limit); !status.ok()) return status;
   if (spec_.has_lottery_ticket()) {
     auto lottery = LotteryTicket::Make(spec_.lottery_ticket(), round_steps_, *model_.store);
     if (!lottery.ok()) return lottery.status();
@@ -119,15 +107,11 @@ absl::Status Trainer::Prepare() {
   if (!max_norm.ok()) return max_norm.status();
   max_norm_ = *std::move(max_norm);
   writer_ = std::make_unique<CheckpointWriter>(*model_.store, request_.checkpoint_dir);
-  update_ = std::make_unique<UpdatePass>(*optimizer_.optimizer, TensorsToUpdate());
   if (optimizer_.accumulate_batches > 1) gradient_sum_ = std::make_unique<GradientSum>(*model_.store, num_slots());
-  numbers_.resize(update_->tensors().size());
   return absl::OkStatus();
 }
 
-absl::Status Trainer::Restore() {
-  auto newest = LoadNewestCheckpoint(request_.checkpoint_dir);
-  if (newest.ok()) step_ = newest->files.manifest.step();
+absl::Status Trainer::Restore(const absl::StatusOr<LoadedCheckpoint>& newest) {
   if (absl::Status status = VerifyData(); !status.ok()) return status;
   if (newest.ok()) {
     for (const std::string& skipped : newest->skipped) EmitLog(v1::LogLine::LEVEL_WARNING, skipped);
@@ -137,6 +121,9 @@ absl::Status Trainer::Restore() {
   } else {
     return newest.status();
   }
+  update_ = std::make_unique<UpdatePass>(*optimizer_.optimizer, TensorsToUpdate());
+  numbers_.resize(update_->tensors().size());
+  BeginFrozen(/*begins=*/!newest.ok() || IsOfAnotherJob(newest->files.manifest));
   auto loader = BatchLoader::Start(input_->split(), input_->preprocessor(),
                                    Batches(MinibatchesBefore(step_), MinibatchesBefore(total_steps_)));
   if (!loader.ok()) return loader.status();
@@ -175,6 +162,7 @@ absl::Status Trainer::Start() {
   if (absl::Status status = FitInput(); !status.ok()) return status;
   for (const std::string& warning : input_->warnings()) EmitLog(v1::LogLine::LEVEL_WARNING, warning);
   ReportPreprocessing();
+  ReportHeldOut();
   ReportData();
   model_.store->Initialize(spec_.seed());
   for (StoredParameter& parameter : model_.store->parameters()) InitializeSlots(parameter);
@@ -185,7 +173,7 @@ absl::Status Trainer::Start() {
   if (lottery_) lottery_->AfterStep(0);
   ForgetEvaluations();
   ForgetEarlyStopping();
-  if (total_steps_ == 0 && evaluator_) {
+  if (total_steps_ == 0 && has_evaluation_) {
     if (absl::Status status = Evaluate(); !status.ok()) return status;
   }
   return SaveNow();
@@ -201,7 +189,7 @@ void Trainer::ReportPreprocessing() {
 void Trainer::ReportData() {
   if (spec_.insight().profile() == v1::InsightSpec::PROFILE_OFF) return;
   v1::Event event = NewEvent();
-  const bool another = evaluator_ != nullptr && spec_.data().evaluation_split() != spec_.data().train_split();
+  const bool another = has_evaluation_ && spec_.data().evaluation_split() != spec_.data().train_split();
   ProfiledData data = ProfileOf(*input_, another ? &evaluator_->split() : nullptr, [this] { sink_.Heartbeat(step_); });
   *event.mutable_data() = std::move(data.profile);
   sink_.Emit(std::move(event));
@@ -212,6 +200,8 @@ void Trainer::ForgetEvaluations() {
   ForgetPlateau();
   manifest_.set_best_evaluation_loss(std::numeric_limits<double>::quiet_NaN());
   manifest_.clear_best_step();
+  manifest_.clear_best_value();
+  manifest_.clear_running();
 }
 
 void Trainer::ForgetEarlyStopping() {
@@ -233,7 +223,7 @@ Trainer::Due Trainer::DueAfter(uint64_t step) const {
   Due due;
   due.metrics = first || last || Every(step, spec_.metrics_every_steps());
   due.statistics = statistics > 0 && (first || last || Every(step, statistics));
-  due.evaluation = evaluator_ && (last || IsEvaluationDue(step));
+  due.evaluation = has_evaluation_ && (last || IsEvaluationDue(step));
   due.early_stopping = spec_.has_early_stopping() && IsEvaluationDue(step);
   due.checkpoint = last || Every(step, spec_.checkpoint().every_steps());
   return due;
@@ -282,7 +272,9 @@ absl::Status Trainer::Step(const Batch& first, const StopSignal& stop) {
   examples_since_metrics_ += ran->examples;
   if (spec_.early_stopping().metric() == v1::EarlyStopping::METRIC_TRAIN_LOSS) CountTrainLoss(loss);
   if (lottery_) lottery_->AfterStep(step_);
+  CountRunning(*ran);
   if (due.metrics) EmitMetrics(*ran, measures, learning_rate);
+  EndRunning();
   if (due.statistics) EmitStatistics();
   return absl::OkStatus();
 }
@@ -314,6 +306,9 @@ absl::Status Trainer::AfterStep() {
   }
   NotePlateau();
   if (due.early_stopping) LookForTheEnd();
+  if (due.evaluation && spec_.evaluation().test_every_time() && !AtEnd()) {
+    if (absl::Status status = TestAtStep(); !status.ok()) return status;
+  }
   if (absl::Status status = Settle(); !status.ok()) return status;
   return AtEnd() ? absl::OkStatus() : SaveWhatIsDue(due);  // End() writes the last checkpoint.
 }
@@ -323,38 +318,12 @@ void Trainer::PruneAndRewind() {
   for (StoredParameter& parameter : model_.store->parameters()) InitializeSlots(parameter);
 }
 
-absl::Status Trainer::CompareModes(const Batch& batch) {
-  auto modes = evaluator_->CompareModes(batch, ran_->output());
-  if (!modes.ok()) return modes.status();
-  modes_ = *modes;
-  return absl::OkStatus();
-}
-
-absl::Status Trainer::Evaluate() {
-  auto metrics = EvaluateWeights();
-  if (!metrics.ok()) return metrics.status();
-  // Only a number can be the best, and any is better than the NaN before the first evaluation.
-  metrics->set_best(std::isfinite(metrics->loss()) && !(metrics->loss() >= manifest_.best_evaluation_loss()));
-  if (metrics->best()) {
-    manifest_.set_best_evaluation_loss(metrics->loss());
-    manifest_.set_best_step(step_);
-  }
-  manifest_.set_evaluation_loss(metrics->loss());
-  if (metrics->has_accuracy()) manifest_.set_evaluation_accuracy(metrics->accuracy());
-  evaluated_step_ = step_;
-  if (modes_.has_value()) {
-    metrics->set_minibatch_train_mode_loss(modes_->training);
-    metrics->set_minibatch_test_mode_loss(modes_->test);
-    modes_.reset();
-  }
-  v1::Event event = NewEvent();
-  *event.mutable_evaluation() = *std::move(metrics);
-  sink_.Emit(std::move(event));
-  return absl::OkStatus();
-}
-
 absl::StatusOr<TrainResult> Train(const TrainRequest& request, EventSink& sink, const StopSignal& stop) {
-  return Trainer(request, sink).Run(stop);
+  while (true) {
+    Trainer trainer(request, sink);
+    auto result = trainer.Run(stop);
+    if (!result.ok() || !trainer.unfreezes()) return result;
+  }
 }
 
 }  // namespace traind::core

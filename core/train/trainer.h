@@ -32,6 +32,9 @@ class Trainer {
   Trainer(const TrainRequest& request, EventSink& sink) : request_(request), spec_(request.spec), sink_(sink) {}
 
   absl::StatusOr<TrainResult> Run(const StopSignal& stop);
+  // Whether the run has ended with a checkpoint after which other tensors are trained: a new Trainer goes on with it,
+  // as after a resume.
+  bool unfreezes() const { return unfreezes_; }
 
  private:
   using Clock = std::chrono::steady_clock;
@@ -62,8 +65,9 @@ class Trainer {
 
   absl::StatusOr<TrainResult> TrainToTheEnd(const StopSignal& stop);
   absl::Status Prepare();
-  absl::Status Restore();     // From the newest checkpoint, or the start.
+  absl::Status Restore(const absl::StatusOr<LoadedCheckpoint>& newest);  // From it, or the start.
   absl::Status VerifyData();  // DATA_LOSS when it is not what was imported, FAILED_PRECONDITION when it is other data.
+  absl::Status VerifyOther(const Split& split);  // Beside the training split, the same.
   absl::Status CheckIdentity(const Split& split) const;
   absl::Status Start();
   absl::Status FitInput();
@@ -94,6 +98,15 @@ class Trainer {
   void KeepObservers();
   absl::Status AfterStep();
 
+  // --- What is frozen (trainer_freeze.cc).
+  // From step_ on, before anything is planned.
+  void Freeze();
+  // The tensors are there: averages and slow weights of frozen ones are these themselves. Says what is frozen where
+  // that is new, as it is when the run `begins` by itself or as a fork.
+  void BeginFrozen(bool begins);
+  uint64_t LateOf(const StoredParameter& parameter) const;
+  absl::StatusOr<TrainResult> EndBeforeUnfreezing(const StopSignal& stop);
+
   // --- Beside the optimizer (trainer_beside.cc).
   // What the forward and backward passes of a step gave.
   struct Ran {
@@ -101,7 +114,7 @@ class Trainer {
     Plan::Input input = {};        // The same.
     double loss_sum = 0;           // Of all minibatches ...
     int64_t examples = 0;          // ... and their examples.
-    int64_t correct_before = 0;    // Of those before the last one, where there are labels.
+    int64_t correct = 0;           // Of all examples, where there are labels.
     bool stopped = false;          // Before the last one, by a wish.
   };
   uint64_t MinibatchesBefore(uint64_t step) const;
@@ -115,16 +128,28 @@ class Trainer {
   int average_slot() const;
   bool HasAverage() const;  // Of the weights after step_.
   void SwapAverage();       // With the weights.
-  // One pass over the evaluation split with the weights, or with their average where there is one.
-  absl::StatusOr<v1::EvaluationMetrics> EvaluateWeights();
+  // One pass over a split with the weights, or with their average where there is one.
+  absl::StatusOr<v1::EvaluationMetrics> EvaluateWeights(const Split& split);
   void ForgetPlateau();
   double LearningRateAt(uint64_t round_step) const;
   void NotePlateau();  // Of this step's evaluation, if the cadence has one here.
   int64_t CorrectOf(const Batch& batch) const;
 
+  // --- Evaluation and test (trainer_evaluation.cc).
+  absl::Status PrepareEvaluation(const PlanOptions& options, Limit limit);
+  void ReportHeldOut();  // How much of the training split, and which classes lack examples for it.
   // Of the step's minibatch, with the parameters before its update, where an evaluation follows that tells them.
   absl::Status CompareModes(const Batch& batch);
   absl::Status Evaluate();
+  bool IsByLoss() const;  // The best evaluation is that with the lowest loss.
+  std::optional<double> BestSoFar() const;
+  absl::Status TestAtStep();     // With the weights as they are.
+  absl::Status TestInTheEnd();   // With those of the last checkpoint, which is there; those in memory may be lost.
+  void EmitTest(v1::EvaluationMetrics metrics);
+
+  // The sums of the newest steps' loss and right answers, this one included; and of the next one, without them.
+  void CountRunning(const Ran& ran);
+  void EndRunning();
 
   // Whether there is nothing more to train.
   bool AtEnd() const;
@@ -136,6 +161,7 @@ class Trainer {
   absl::StatusOr<EarlierWeights> LoadEarlier(uint64_t step) const;
   // With restore_best the last checkpoint gets the weights of the best evaluation.
   void ChooseLastWeights();
+  absl::Status SaveNeeded(const StopSignal& stop);  // What is held and needed.
   absl::StatusOr<TrainResult> End(const StopSignal& stop);
 
   // --- What a checkpoint is.
@@ -189,7 +215,9 @@ class Trainer {
   std::unique_ptr<GradientSum> gradient_sum_;  // Null where a step has one minibatch.
   std::unique_ptr<LotteryTicket> lottery_;     // Null without.
   std::unique_ptr<MaxNorm> max_norm_;          // Null without.
-  std::unique_ptr<Evaluator> evaluator_;       // Null where nothing is evaluated.
+  std::unique_ptr<Evaluator> evaluator_;       // Null where nothing is evaluated, and nothing tested.
+  bool has_evaluation_ = false;                // The evaluator has the evaluation split; else the test split.
+  std::optional<Split> test_;                  // The test split, if there is one.
   std::unique_ptr<BatchLoader> loader_;
   std::unique_ptr<CheckpointWriter> writer_;
 
@@ -197,7 +225,9 @@ class Trainer {
   uint64_t minibatches_per_epoch_ = 0;
   uint64_t round_steps_ = 0;  // Of a round of the lottery ticket; all of them without one.
   uint64_t total_steps_ = 0;
-  uint64_t step_ = 0;                           // Steps done.
+  uint64_t step_ = 0;                      // Steps done.
+  std::optional<uint64_t> unfreeze_step_;  // The next one after which other tensors are trained.
+  bool unfreezes_ = false;
   std::optional<uint64_t> saved_step_;          // Of the newest checkpoint.
   std::optional<uint64_t> restored_step_;       // Whose weights the newest checkpoint has; nullopt: of its own step.
   std::optional<EarlierWeights> restore_;       // Those that the next checkpoint gets instead of its own.

@@ -71,14 +71,11 @@ absl::StatusOr<Trainer::Ran> Trainer::RunMinibatches(const Batch& first, bool ob
     if (absl::Status status = RunPlan(ran.input); !status.ok()) return status;
     ran.loss_sum += ran_->loss_sum();
     ran.examples += batch.count;
+    if (batch.labels != nullptr) ran.correct += CorrectOf(batch);
     if (begin + 1 == end) break;
     if (!last && !std::isfinite(ran.loss_sum)) return NotFinite("loss", ran.input);
     gradient_sum_->Add(minibatch == begin, batch.count);
-    if (last) {
-      gradient_sum_->Finish();
-    } else if (batch.labels != nullptr) {
-      ran.correct_before += CorrectOf(batch);
-    }
+    if (last) gradient_sum_->Finish();
     sink_.Heartbeat(step_);
   }
   return ran;
@@ -92,6 +89,10 @@ std::vector<ParameterTensor> Trainer::TensorsToUpdate() {
   for (ParameterTensor& tensor : tensors) {
     if (optimizer_.beside.averages()) tensor.average = tensor.slots[average_slot()];
     if (optimizer_.beside.looks_ahead()) tensor.slow = tensor.slots[slow];
+  }
+  auto tensor = tensors.begin();
+  for (const StoredParameter& parameter : model_.store->parameters()) {
+    if (parameter.spec->trained && !parameter.frozen) (tensor++)->late = LateOf(parameter);
   }
   return tensors;
 }
@@ -113,10 +114,10 @@ void Trainer::SwapAverage() {
   model_.store->UpdateCopies();
 }
 
-absl::StatusOr<v1::EvaluationMetrics> Trainer::EvaluateWeights() {
+absl::StatusOr<v1::EvaluationMetrics> Trainer::EvaluateWeights(const Split& split) {
   const bool average = HasAverage();
   if (average) SwapAverage();
-  auto metrics = evaluator_->Run([this](int64_t, int64_t) { sink_.Heartbeat(step_); });
+  auto metrics = evaluator_->RunOn(split, [this](int64_t, int64_t) { sink_.Heartbeat(step_); });
   if (average) SwapAverage();
   return metrics;
 }

@@ -18,6 +18,19 @@ google::protobuf::Duration ToDuration(double seconds) {
   return duration;
 }
 
+// Of the layers, which are in the order of the graph.
+void SayFrozen(const Graph& graph, const ParameterStore& store, v1::StatisticsReport& report) {
+  auto parameter = store.parameters().begin();
+  for (size_t i = 0; i < graph.nodes().size(); ++i) {
+    bool trained = false, frozen = true;
+    for (size_t k = 0; k < graph.nodes()[i].parameters.size(); ++k, ++parameter) {
+      trained |= parameter->spec->trained;
+      frozen &= !parameter->spec->trained || parameter->frozen;
+    }
+    report.mutable_layers(static_cast<int>(i))->set_frozen(trained && frozen);
+  }
+}
+
 }  // namespace
 
 v1::Event Trainer::NewEvent(uint64_t step) const {
@@ -40,8 +53,14 @@ void Trainer::EmitMetrics(const Ran& ran, const UpdatePass::Measures& measures, 
   train->set_learning_rate(learning_rate);
   train->set_gradient_norm(measures.gradient_norm);
   if (ran.batch->labels != nullptr) {
-    train->set_accuracy(static_cast<double>(ran.correct_before + CorrectOf(*ran.batch)) / examples);
+    train->set_accuracy(static_cast<double>(ran.correct) / examples);
   }
+  const v1::RunningSums& sums = manifest_.running();
+  train->set_mean_loss(sums.loss() / static_cast<double>(sums.examples()));
+  if (train->has_accuracy()) {
+    train->set_mean_accuracy(static_cast<double>(sums.correct()) / static_cast<double>(sums.examples()));
+  }
+  train->set_mean_steps(sums.steps());
   const Clock::time_point now = Clock::now();
   const double seconds = std::chrono::duration<double>(now - last_metrics_).count();
   const auto steps = static_cast<double>(step_ - last_metrics_step_);
@@ -60,14 +79,20 @@ void Trainer::EmitMetrics(const Ran& ran, const UpdatePass::Measures& measures, 
 void Trainer::EmitStatistics() {
   v1::Event event = NewEvent();
   ran_->Report(event.mutable_statistics());
+  SayFrozen(*model_.graph, *model_.store, *event.mutable_statistics());
   size_t k = 0;
   size_t index = 0;
   for (const StoredParameter& parameter : model_.store->parameters()) {
     const std::optional<double> sparsity = lottery_ ? lottery_->Sparsity(index++) : std::nullopt;
     if (!parameter.spec->trained) continue;
     auto* statistics = event.mutable_statistics()->add_parameters();
-    ToStatistics(numbers_[k++], Elements(parameter.spec->shape), statistics);
+    const ParameterNumbers numbers =
+        parameter.frozen ? WeightNumbers(parameter.master, parameter.stored_elements()) : numbers_[k++];
+    ToStatistics(numbers, Elements(parameter.spec->shape), statistics);
     statistics->set_name(parameter.name);
+    statistics->set_frozen(parameter.frozen);
+    const double factor = parameter.spec->learning_rate_factor * parameter.treatment.learning_rate_factor;
+    if (factor != 1 && !parameter.frozen) statistics->set_learning_rate_factor(factor);
     if (sparsity) statistics->set_sparsity(*sparsity);
   }
   sink_.Emit(std::move(event));

@@ -134,9 +134,13 @@ absl::Status Trainer::SaveUntil(const std::function<bool()>& done, const std::fu
   while (!done()) {
     if (absl::Status status = save(); !status.ok()) return status;
     if (done() || stop.load(std::memory_order_relaxed) == StopWish::kStop) break;
-    const std::string what = absl::StrCat("room on the disk for the last checkpoint: ", no_room_);
+    const bool goes_on = step_ == unfreeze_step_ && !AtEnd();
+    const std::string what =
+        absl::StrCat("room on the disk for the ",
+                     goes_on ? "checkpoint before other tensors are trained: " : "last checkpoint: ", no_room_);
     if (!std::exchange(waited, true)) {
-      EmitLog(v1::LogLine::LEVEL_WARNING, absl::StrCat("the training is over and waits for ", what));
+      EmitLog(v1::LogLine::LEVEL_WARNING,
+              absl::StrCat("the training ", goes_on ? "" : "is over and ", "waits for ", what));
     }
     sink_.WaitsFor(what);
     absl::SleepFor(absl::Seconds(1));

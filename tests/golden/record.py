@@ -32,6 +32,7 @@ from torch.nn import functional as F
 import record_losses
 import record_networks
 import record_norms
+import record_rules
 import record_sequences
 import record_training
 
@@ -297,7 +298,7 @@ def warm_cosine(warmup, final):
 class Case:
     def __init__(self, name, layers, net, optimizer_text, optimizer, dataset="features", loss=F.cross_entropy, extra="",
                  penalty=None, factor=lambda t: 1.0, clip=None, batch=BATCH, minibatch=None, clip_value=None,
-                 scheduler=None, evaluate_every=None, average=None, average_at=None, data=""):
+                 scheduler=None, evaluate_every=None, average=None, average_at=None, data="", before=None):
         self.name, self.layers, self.net, self.dataset = name, layers, net.double(), dataset
         self.optimizer_text, self.optimizer, self.extra = optimizer_text, optimizer, extra
         self.loss, self.penalty, self.factor, self.clip, self.batch = loss, penalty, factor, clip, batch
@@ -305,6 +306,7 @@ class Case:
         self.clip_value, self.data = clip_value, data
         self.scheduler, self.evaluate_every = scheduler, evaluate_every  # PyTorch's; one by evaluation looks so often.
         self.average, self.average_at = average, average_at  # A model of averaged weights, and after which steps.
+        self.before = before  # Called with the net and the number of the step, from 0, before each.
 
 
 SGD_TEXT, SGD = "sgd { momentum: 0.9 } learning_rate: 0.05", sgd(0.05, momentum=0.9)
@@ -382,6 +384,7 @@ def cases():
     yield Case("pool_ceil", CEIL_LAYERS, ceil_pools(), SGD_TEXT, SGD, dataset="images")
 
     yield from record_training.cases(sys.modules[__name__])
+    yield from record_rules.cases(sys.modules[__name__])
 
 
 # --- a run, and its files -------------------------------------------------------------------------------------------
@@ -422,6 +425,8 @@ def run(case):
     case.net.train()
     for t in range(STEPS):
         first = t % per_epoch * case.batch
+        if case.before:
+            case.before(case.net, t)
         if scheduler is None:
             for group, lr in zip(optimizer.param_groups, base):
                 group["lr"] = lr * case.factor(t)
@@ -430,7 +435,7 @@ def run(case):
         loss = case.loss(case.net(x[first:first + case.batch]), y[first:first + case.batch])
         penalty = case.penalty(case.net) if case.penalty else torch.zeros((), dtype=torch.float64)
         (loss + penalty).backward()
-        norm = torch.stack([p.grad.norm() for p in case.net.parameters()]).norm()
+        norm = torch.stack([p.grad.norm() for p in case.net.parameters() if p.grad is not None]).norm()
         if case.clip:
             nn.utils.clip_grad_norm_(case.net.parameters(), case.clip)
         if case.clip_value:
