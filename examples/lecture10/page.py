@@ -3,6 +3,7 @@ import math
 import statistics
 
 import pictures
+from words import compared, difference, percent, table
 
 # The same networks, measured once with an independent program: mean and standard deviation of the six layers' outputs.
 REFERENCE = {
@@ -20,34 +21,6 @@ SLIDE_34 = {
 }
 # What each regularizer is compared with.
 BASELINE = {"stochastic_depth": "residual_none"}
-
-
-def table(header, rows):
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
-
-
-def spread(values):
-    return statistics.stdev(values) if len(values) > 1 else 0.0
-
-
-def percent(values):
-    """Mean and standard deviation of shares, in percent."""
-    return f"{100 * statistics.mean(values):.2f} ± {100 * spread(values):.2f}"
-
-
-def difference(values, others):
-    """Of two means, and its standard error, in points."""
-    error = math.sqrt(sum(spread(v) ** 2 / len(v) for v in (values, others)))
-    return 100 * (statistics.mean(values) - statistics.mean(others)), 100 * error
-
-
-def compared(values, others, than):
-    """ "higher than without by 1.2 ± 0.4 points". """
-    points, error = difference(values, others)
-    if abs(points) <= 2 * error or points == 0:
-        return f"not told apart from {than} ({points:+.2f} ± {error:.2f} points)"
-    return f"{'higher' if points > 0 else 'lower'} than {than} by {abs(points):.2f} ± {error:.2f} points"
 
 
 def runs_of(results, part, name):

@@ -106,8 +106,7 @@ TEST(Corpus, EveryExampleResolvesCleanly) {
     const v1::JobSpec spec = JobFromText(ReadBytes(file));
     FieldErrors::Root errors;
     if (spec.has_data()) {
-      const bool texts = spec.data().dataset() == "texts";
-      v1::Dataset dataset = *FindTestDataset(texts ? "texts" : "images");
+      v1::Dataset dataset = FindTestDataset(spec.data().dataset()).value_or(*FindTestDataset("images"));
       dataset.set_name("datasets/" + spec.data().dataset());
       const ResolvedJob job = *ResolveJob(spec, &dataset, kMaxThreads, errors.scope());
       EXPECT_THAT(job.warnings, testing::IsEmpty());

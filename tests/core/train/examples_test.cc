@@ -70,7 +70,7 @@ TEST_P(ExamplesTest, IsAccepted) {
 
   FieldErrors::Root errors;
   if (spec.has_data()) {
-    const v1::Dataset dataset = spec.data().dataset() == "texts" ? *FindTestDataset("texts") : FashionMnist();
+    const v1::Dataset dataset = FindTestDataset(spec.data().dataset()).value_or(FashionMnist());
     const ResolvedJob job = *ResolveJob(spec, &dataset, /*max_threads=*/2, errors.scope());
     CheckWarnings(job.warnings, WantedWarnings(text.str()));
     ASSERT_GT(job.description.layers_size(), 0) << errors.ToStatus();

@@ -1,4 +1,4 @@
-"""The pictures of docs/lecture10.md, in one style."""
+"""The pictures of docs/lecture10.md and docs/lecture11.md, in one style."""
 import pathlib
 
 import matplotlib
@@ -47,8 +47,9 @@ def histograms(path, layers, title):
     save(figure, path)
 
 
-def curves(path, series, xlabel, ylabel, title, logarithmic=False, band=True):
-    """`series`: name -> list of curves [(x, y), ...], one for each seed: their mean, and the range between them."""
+def curves(path, series, xlabel, ylabel, title, logarithmic=False, band=True, marks=()):
+    """`series`: name -> list of curves [(x, y), ...], one for each seed: their mean, and the range between them. `marks`: x of
+    vertical lines."""
     figure, axis = plt.subplots(figsize=(7.2, 3.8))
     for color, (name, runs) in zip(COLORS, series.items()):
         runs = [run for run in runs if run]
@@ -63,6 +64,8 @@ def curves(path, series, xlabel, ylabel, title, logarithmic=False, band=True):
         if band and len(runs) > 1:
             axis.fill_between(xs, [min(points[x]) for x in xs], [max(points[x]) for x in xs], color=color, alpha=0.15,
                               linewidth=0)
+    for x in marks:
+        axis.axvline(x, color=GREY, linewidth=1.2, linestyle=":")
     if logarithmic:
         axis.set_yscale("log")
     axis.set_xlabel(xlabel)
@@ -93,4 +96,47 @@ def dots(path, rows, xlabel, title):
     if len(names) > 1:
         axis.legend(loc="upper center", bbox_to_anchor=(0.5, -0.7 / (0.34 * len(rows) + 0.6)), ncol=2)
     figure.tight_layout()
+    save(figure, path)
+
+
+def lines(path, series, xlabel, ylabel, title, logarithmic_x=False):
+    """`series`: name -> {x: [values of the seeds]}: a line through the means, a small dot for each seed."""
+    figure, axis = plt.subplots(figsize=(7.2, 3.8))
+    for color, (name, values) in zip(COLORS, series.items()):
+        xs = sorted(x for x in values if values[x])
+        axis.plot(xs, [sum(values[x]) / len(values[x]) for x in xs], "-o", color=color, label=name, linewidth=1.8, markersize=5)
+        for x in xs:
+            axis.plot([x] * len(values[x]), values[x], "o", color=color, markersize=3, alpha=0.45)
+    if logarithmic_x:
+        axis.set_xscale("log")
+        ticks = sorted({x for values in series.values() for x in values})
+        axis.set_xticks(ticks, [f"{x:g}" for x in ticks])
+        axis.minorticks_off()
+    axis.set_xlabel(xlabel)
+    axis.set_ylabel(ylabel)
+    axis.set_title(title)
+    axis.legend(loc="best")
+    figure.tight_layout()
+    save(figure, path)
+
+
+def searches(path, series, xlabel, ylabel, color_label):
+    """`series`: name -> [(x, y, value)]: where each search has looked, and beside it what each x gave, whatever y was."""
+    values = [value for trials in series.values() for _, _, value in trials]
+    figure, axes = plt.subplots(2, len(series), figsize=(3.8 * len(series), 5.2), sharex=True, squeeze=False)
+    for column, (name, trials) in enumerate(series.items()):
+        above, below = axes[0][column], axes[1][column]
+        points = above.scatter([x for x, _, _ in trials], [y for _, y, _ in trials], c=[value for _, _, value in trials],
+                               cmap="viridis", vmin=min(values), vmax=max(values), s=46)
+        below.plot([x for x, _, _ in trials], [value for _, _, value in trials], "o", color=BLUE, markersize=5)
+        above.set_yscale("log")
+        below.set_xscale("log")
+        below.set_ylim(min(values) - 2, max(values) + 4)
+        above.set_title(f"{name}: {len({x for x, _, _ in trials})} different rates")
+        below.set_xlabel(xlabel)
+        if column == 0:
+            above.set_ylabel(ylabel)
+            below.set_ylabel(color_label)
+    figure.tight_layout()
+    figure.colorbar(points, ax=axes[0].tolist(), label=color_label)
     save(figure, path)

@@ -1,0 +1,48 @@
+"""Tables, and sentences that say what the numbers say, whichever way they point."""
+import math
+import statistics
+
+
+def table(header, rows):
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
+
+
+def spread(values):
+    return statistics.stdev(values) if len(values) > 1 else 0.0
+
+
+def percent(values):
+    """Mean and standard deviation of shares, in percent."""
+    return f"{100 * statistics.mean(values):.2f} ± {100 * spread(values):.2f}"
+
+
+def difference(values, others):
+    """Of two means of shares, and its standard error, in points."""
+    error = math.sqrt(sum(spread(v) ** 2 / len(v) for v in (values, others)))
+    return 100 * (statistics.mean(values) - statistics.mean(others)), 100 * error
+
+
+def paired_difference(values, others):
+    """As difference(), where the two numbers of each pair have everything in common but what is compared."""
+    differences = [a - b for a, b in zip(values, others, strict=True)]
+    return 100 * statistics.mean(differences), 100 * spread(differences) / math.sqrt(len(differences))
+
+
+def told_apart(points, error):
+    return abs(points) > 2 * error and points != 0
+
+
+def sentence(points, error, than):
+    """ "higher than without by 1.2 ± 0.4 points". """
+    if not told_apart(points, error):
+        return f"not told apart from {than} ({points:+.2f} ± {error:.2f} points)"
+    return f"{'higher' if points > 0 else 'lower'} than {than} by {abs(points):.2f} ± {error:.2f} points"
+
+
+def compared(values, others, than):
+    return sentence(*difference(values, others), than)
+
+
+def paired(values, others, than):
+    return sentence(*paired_difference(values, others), than)
