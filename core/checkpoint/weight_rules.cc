@@ -9,8 +9,6 @@
 namespace traind::core {
 namespace {
 
-constexpr int kMostRules = 100;
-
 auto Stars(absl::string_view pattern) { return std::count(pattern.begin(), pattern.end(), '*'); }
 
 void CheckPattern(absl::string_view pattern, const FieldErrors& errors) {
@@ -89,8 +87,8 @@ WeightSource SourceOf(absl::string_view tensor, const v1::InitialWeights& weight
 }
 
 void CheckWeightRules(const v1::InitialWeights& weights, const FieldErrors& errors) {
-  if (weights.rules_size() > kMostRules) {
-    errors.At("rules").Add(absl::StrCat("has ", weights.rules_size(), ", at most ", kMostRules, " are allowed"));
+  if (weights.rules_size() > kMostWeightRules) {
+    errors.At("rules").Add(absl::StrCat("has ", weights.rules_size(), ", at most ", kMostWeightRules, " are allowed"));
     return;
   }
   for (int i = 0; i < weights.rules_size(); ++i) CheckWeightRule(weights.rules(i), errors.At("rules", i));

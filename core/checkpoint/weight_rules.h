@@ -14,6 +14,7 @@
 namespace traind::core {
 
 inline constexpr size_t kMostPatternCharacters = 256;
+inline constexpr int kMostWeightRules = 100;
 
 // Whether `name` is of the form `pattern`, in which `*` stands for any characters; what each stands for, the first ones
 // as short as can be. Takes time linear in both for each `*`.

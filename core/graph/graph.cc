@@ -40,6 +40,7 @@ std::vector<v1::Layer> PresetLayers(v1::Network& network, const Shape* input, co
 
 std::unique_ptr<Graph> Graph::Build(v1::Network& network, const FieldErrors& errors) {
   const int before = errors.count();
+  if (network.has_from()) errors.At("from").Add("is known to a server alone, which puts plain layers in its place");
   auto graph = std::make_unique<Graph>();
   graph->input_shape_.assign(network.input_shape().begin(), network.input_shape().end());
   const Shape* input = CheckInputShape(network, errors) ? &graph->input_shape_ : nullptr;

@@ -16,6 +16,8 @@ using google::protobuf::Message;
 const NamedIn kJob{.path = "name"}, kOwnJob{.path = "name", .right = Right::kChange};
 const NamedIn kDatasetOfSpec{.path = "spec.data.dataset", .collection = "datasets", .required = true};
 const NamedIn kInitialWeights{.path = "spec.initial_weights.model"};
+const NamedIn kSpecFrom{.path = "spec.network.from.model"}, kSpecFromJob{.path = "spec.network.from.job"};
+const NamedIn kFrom{.path = "network.from.model"}, kFromJob{.path = "network.from.job"};
 const NamedIn kModel{.path = "model.model"}, kModelsJob{.path = "model.job"};
 
 constexpr bool kStream = true;
@@ -23,7 +25,7 @@ constexpr bool kStream = true;
 const std::vector<AccessRule>& Rules() {
   static const std::vector<AccessRule> kRules = {
       // TrainingService
-      {"CreateJobRequest", v1::ROLE_USER, {kDatasetOfSpec, kInitialWeights}},
+      {"CreateJobRequest", v1::ROLE_USER, {kDatasetOfSpec, kInitialWeights, kSpecFrom, kSpecFromJob}},
       {"GetJobRequest", v1::ROLE_VIEWER, {kJob}},
       {"ListJobsRequest", v1::ROLE_VIEWER},
       {"WatchJobRequest", v1::ROLE_VIEWER, {kJob}, kStream},
@@ -39,8 +41,8 @@ const std::vector<AccessRule>& Rules() {
        v1::ROLE_USER,
        {kJob, {.path = "spec.data.dataset", .collection = "datasets", .dataset_of = {"name"}}}},
       {"DeleteJobRequest", v1::ROLE_USER, {kOwnJob}},
-      {"DescribeNetworkRequest", v1::ROLE_VIEWER},
-      {"ProbeNetworkRequest", v1::ROLE_USER, {{.path = "data.dataset", .collection = "datasets"}}},
+      {"DescribeNetworkRequest", v1::ROLE_VIEWER, {kFrom, kFromJob}},
+      {"ProbeNetworkRequest", v1::ROLE_USER, {{.path = "data.dataset", .collection = "datasets"}, kFrom, kFromJob}},
       {"ListComponentsRequest", v1::ROLE_VIEWER},
       // DatasetService
       {"ImportDatasetRequest",
@@ -68,6 +70,7 @@ const std::vector<AccessRule>& Rules() {
       {"DownloadCheckpointRequest", v1::ROLE_VIEWER, {kJob}, kStream},
       {"ExportModelRequest", v1::ROLE_VIEWER, {kModel, kModelsJob}, kStream},
       {"UploadModelHeader", v1::ROLE_USER, {}, kStream},
+      {"CreateEnsembleRequest", v1::ROLE_USER, {{.path = "members.model"}, {.path = "members.job"}}},
       {"GetModelRequest", v1::ROLE_VIEWER, {kJob}},
       {"ListModelsRequest", v1::ROLE_VIEWER},
       {"UpdateModelRequest", v1::ROLE_USER, {{.path = "model.name", .right = Right::kChange}}},

@@ -9,8 +9,10 @@
 #include "absl/strings/strip.h"
 #include "core/checkpoint/match_weights.h"
 #include "core/data/dataset_dir.h"
+#include "core/data/held_out.h"
 #include "core/job/class_balance.h"
 #include "core/job/data_identity.h"
+#include "core/job/network_from.h"
 #include "core/job/preprocessing_from.h"
 #include "core/job/resolve.h"
 #include "core/job/statistics_size.h"
@@ -18,6 +20,7 @@
 #include "server/resources/job_view.h"
 #include "server/resources/names.h"
 #include "server/resources/request_id.h"
+#include "server/services/network_from.h"
 #include "server/services/weights.h"
 
 namespace traind::server {
@@ -72,6 +75,10 @@ void BeginWith(const Weights& weights, core::ResolvedJob& resolved, const v1::Da
   for (std::string& warning : core::ResolvePreprocessingFrom(resolved.spec, data, origin, spec.At("initial_weights"))) {
     resolved.warnings.push_back(std::move(warning));
   }
+  const v1::DataSpec &here = resolved.spec.data(), &there = weights.spec.data();
+  if (origin.spec != nullptr && here.dataset() == there.dataset() && core::HasSeenHeldOut(here, there)) {
+    resolved.warnings.emplace_back(core::kSeenHeldOut);
+  }
   CheckInitialWeights(weights, resolved, spec.At("initial_weights"));
   admitted.weights_file = weights.path;
   if (resolved.spec.initial_weights().preprocessing_from() == v1::InitialWeights::PREPROCESSING_FROM_MODEL) {
@@ -117,10 +124,19 @@ absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, co
   const std::optional<v1::Dataset> dataset =
       FindDataset(folder, request.spec().data().dataset(), spec.At("data").At("dataset"));
   JobManager::NewJob admitted;
+  v1::JobSpec wanted = request.spec();
+  const auto taken = TakeNetwork(folder, *wanted.mutable_network(), spec.At("network"));
+  if (!taken.ok()) return taken.status();
+  if (request.spec().network().has_from() && taken->names.empty()) return errors.ToStatus();
+  const bool starts_with_taken = !taken->names.empty() && !wanted.has_initial_weights();
+  if (starts_with_taken) {
+    wanted.mutable_initial_weights()->set_model(taken->model);
+    wanted.mutable_initial_weights()->set_allow_missing(true);
+  }
   std::optional<Weights> initial;
-  if (request.spec().has_initial_weights()) {
+  if (wanted.has_initial_weights()) {
     const std::string field = "spec.initial_weights.model";
-    auto weights = FindSoundWeights(folder, request.spec().initial_weights().model(), /*allow_job=*/true, field);
+    auto weights = FindSoundWeights(folder, wanted.initial_weights().model(), /*allow_job=*/true, field);
     if (weights.ok()) {
       initial = *std::move(weights);
     } else if (absl::IsInvalidArgument(weights.status()) || absl::IsNotFound(weights.status())) {
@@ -129,9 +145,11 @@ absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, co
       return weights.status();
     }
   }
-  v1::JobSpec wanted = request.spec();
   if (!wanted.has_threads() && default_threads > 0) wanted.set_threads(default_threads);
-  auto resolved = core::ResolveJob(wanted, dataset.has_value() ? &*dataset : nullptr, max_threads, spec, stop);
+  core::FieldErrors::Root found;
+  auto resolved =
+      core::ResolveJob(wanted, dataset.has_value() ? &*dataset : nullptr, max_threads, found.scope("spec"), stop);
+  core::AddAsWritten(found.violations(), "spec.network", taken->names.size(), scope);
   if (!errors.ok()) return errors.ToStatus();
   if (!resolved.ok()) return resolved.status();
 
@@ -142,6 +160,13 @@ absl::StatusOr<JobManager::NewJob> Admit(const v1::CreateJobRequest& request, co
 
   v1::Job& job = admitted.job;
   *job.mutable_trained_on() = core::IdentityOf(*dataset);
+  if (starts_with_taken) {
+    const auto model = core::Safetensors::Open(initial->path);
+    if (!model.ok()) return model.status();
+    core::StartOwnLayers(resolved->description, taken->names, *model, *resolved->spec.mutable_initial_weights(),
+                         spec.At("network"));
+    if (!errors.ok()) return errors.ToStatus();
+  }
   if (initial.has_value()) BeginWith(*initial, *resolved, job.trained_on(), admitted, spec);
   if (!errors.ok()) return errors.ToStatus();
   if (!request.job_id().empty()) job.set_name(absl::StrCat("jobs/", request.job_id()));

@@ -7,12 +7,15 @@
 #include "core/checkpoint/checkpoint_dir.h"
 #include "core/job/extend.h"
 #include "core/job/fork.h"
+#include "google/protobuf/util/message_differencer.h"
 #include "server/jobs/job_data.h"
 #include "server/resources/names.h"
 #include "server/services/admission.h"
 
 namespace traind::server {
 namespace {
+
+using google::protobuf::util::MessageDifferencer;
 
 // The job's newest checkpoint; one without any begins anew, as its workers do.
 absl::StatusOr<v1::CheckpointManifest> NewestManifest(const DataFolder& folder, const v1::Job& job) {
@@ -53,6 +56,11 @@ v1::CreateJobRequest CreationOf(const v1::ForkJobRequest& request, const v1::Job
   v1::CreateJobRequest creation;
   *creation.mutable_spec() = request.has_spec() ? request.spec() : parent.spec();
   creation.mutable_spec()->clear_initial_weights();
+  // The parent's own layers were taken when it was accepted.
+  const v1::Network& network = creation.spec().network();
+  if (network.has_from() && MessageDifferencer::Equals(network, parent.spec().network())) {
+    *creation.mutable_spec()->mutable_network() = parent.resolved_spec().network();
+  }
   if (!request.has_spec()) KeepDefaults(parent.resolved_spec(), *creation.mutable_spec());
   creation.set_job_id(request.job_id());
   creation.set_request_id(request.request_id());
@@ -85,7 +93,12 @@ absl::StatusOr<JobManager::NewJob> AdmitFork(const v1::ForkJobRequest& request, 
   if (!parent.ok()) return parent.status();
   auto checkpoint = FindForkPoint(folder, *name);
   if (!checkpoint.ok()) return checkpoint.status();
-  auto admitted = Admit(CreationOf(request, parent->job), folder, max_threads, default_threads, stop);
+  const v1::CreateJobRequest creation = CreationOf(request, parent->job);
+  if (creation.spec().network().has_from()) {
+    return FieldError("spec.network.from",
+                      "does not go with a fork, whose weights are the checkpoint's: leave spec.network as the job's");
+  }
+  auto admitted = Admit(creation, folder, max_threads, default_threads, stop);
   if (!admitted.ok()) return admitted.status();
 
   v1::Job& job = admitted->job;

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/catalogue/components.h"
+#include "core/job/network_from.h"
 #include "core/job/resolve.h"
 #include "server/resources/answer_size.h"
 #include "server/resources/job_view.h"
@@ -16,6 +17,7 @@
 #include "server/services/admission.h"
 #include "server/services/continuation.h"
 #include "server/services/findings.h"
+#include "server/services/network_from.h"
 #include "server/services/series.h"
 #include "server/services/watch_call.h"
 #include "server/services/watch_request.h"
@@ -217,9 +219,14 @@ grpc::ServerUnaryReactor* TrainingService::DeleteJob(grpc::CallbackServerContext
 grpc::ServerUnaryReactor* TrainingService::DescribeNetwork(grpc::CallbackServerContext* context,
                                                            const v1::DescribeNetworkRequest* request,
                                                            v1::NetworkDescription* response) {
-  return AnswerOn(*backend_.planning, context, *request, [request, response](CallContext& call) -> absl::Status {
-    core::FieldErrors::Root errors;
-    auto description = core::DescribeNetwork(*request, errors.scope(), [&] { return call.Check(); });
+  return AnswerOn(*backend_.planning, context, *request, [this, request, response](CallContext& call) -> absl::Status {
+    core::FieldErrors::Root errors, found;
+    v1::DescribeNetworkRequest wanted = *request;
+    const auto taken = TakeNetwork(*backend_.folder, *wanted.mutable_network(), errors.scope("network"));
+    if (!taken.ok()) return taken.status();
+    if (!errors.ok()) return errors.ToStatus();
+    auto description = core::DescribeNetwork(wanted, found.scope(), [&] { return call.Check(); });
+    core::AddAsWritten(found.violations(), "network", taken->names.size(), errors.scope());
     if (!errors.ok()) return errors.ToStatus();
     if (!description.ok()) return description.status();
     *response = *std::move(description);
@@ -238,8 +245,14 @@ grpc::ServerUnaryReactor* TrainingService::ProbeNetwork(grpc::CallbackServerCont
     if (request->has_data()) {
       dataset = FindDataset(*backend_.folder, request->data().dataset(), errors.scope().At("data").At("dataset"));
     }
+    core::FieldErrors::Root found;
+    v1::ProbeNetworkRequest wanted = *request;
+    const auto taken = TakeNetwork(*backend_.folder, *wanted.mutable_network(), errors.scope("network"));
+    if (!taken.ok()) return taken.status();
+    if (!errors.ok()) return errors.ToStatus();
     internal::Task task;
-    *task.mutable_probe() = core::ResolveProbe(*request, dataset.has_value() ? &*dataset : nullptr, errors.scope());
+    *task.mutable_probe() = core::ResolveProbe(wanted, dataset.has_value() ? &*dataset : nullptr, found.scope());
+    core::AddAsWritten(found.violations(), "network", taken->names.size(), errors.scope());
     if (!errors.ok()) return errors.ToStatus();
     if (dataset.has_value()) task.set_dataset_dir(absl::StrCat(backend_.folder->path(), "/", dataset->name()));
     task.set_threads(backend_.jobs->capacity().threads);
