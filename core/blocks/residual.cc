@@ -95,7 +95,7 @@ class ResidualBlock final : public Block {
  private:
   bool bottleneck() const { return config_.body() == v1::Residual::BODY_BOTTLENECK; }
   int num_convs() const { return bottleneck() ? 3 : 2; }
-  uint32_t out_channels() const { return config_.channels() * (bottleneck() ? 4 : 1); }
+  uint32_t out_channels() const { return config_.channels() * (bottleneck() ? config_.expansion() : 1); }
 
   // Convolution `i`, from 1, of a standard body.
   v1::Layer Conv(int i) const {
@@ -279,6 +279,7 @@ void RejectStandardBody(const v1::Residual& config, const FieldErrors& errors) {
   reject(config.order() != v1::Residual::ORDER_UNSPECIFIED, "order");
   reject(config.dropout() != 0, "dropout");
   reject(config.has_activation(), "activation");
+  reject(config.has_expansion(), "expansion");
   if (config.initialization() == v1::Residual::INITIALIZATION_FIXUP) {
     errors.At("initialization").Add("FIXUP is of a standard body, and contradicts layers");
   }
@@ -293,7 +294,14 @@ void ResolveStandardBody(v1::Residual& config, const FieldErrors& errors) {
   if (config.order() != v1::Residual::ORDER_POST_ACTIVATION && config.order() != v1::Residual::ORDER_PRE_ACTIVATION) {
     errors.At("order").Add("must be POST_ACTIVATION or PRE_ACTIVATION");
   }
-  CheckCount(config.channels(), 1, kMaxChannels / 4, errors.At("channels"));
+  if (config.body() != v1::Residual::BODY_BOTTLENECK) {
+    if (config.has_expansion()) errors.At("expansion").Add("is of a BOTTLENECK body, and this one is BASIC");
+  } else {
+    if (!config.has_expansion()) config.set_expansion(4);
+    CheckCount(config.expansion(), 1, 64, errors.At("expansion"));
+  }
+  const int64_t most = std::max<int64_t>(4, std::min(config.expansion(), 64u));
+  CheckCount(config.channels(), 1, kMaxChannels / most, errors.At("channels"));
   if (!config.has_stride()) config.set_stride(1);
   CheckCount(config.stride(), 1, 1024, errors.At("stride"));
   CheckRate(config.dropout(), errors.At("dropout"));

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "core/base/enum_name.h"
 #include "core/base/listing.h"
+#include "core/checkpoint/published_names.h"
 #include "core/checkpoint/weight_rules.h"
 
 namespace traind::core {
@@ -29,17 +32,29 @@ void FindUnused(const Safetensors& file, const std::set<std::string>& known, Wei
   }
 }
 
-}  // namespace
+// Whether the numbers of a file's tensor are those of the network's, in their order: of timm's vgg the dense layers are
+// convolutions.
+bool Fits(const Shape& of_file, const Shape& needed, v1::InitialWeights::Names names) {
+  if (of_file == needed) return true;
+  return names == v1::InitialWeights::NAMES_TIMM && needed.size() == 2 && of_file.size() == 4 &&
+         of_file[0] == needed[0] && of_file[1] * of_file[2] * of_file[3] == needed[1];
+}
 
-WeightsMatch MatchWeights(const Safetensors& file, absl::Span<const NeededTensor> network,
-                          const v1::InitialWeights& wanted) {
+WeightsMatch MatchBy(v1::InitialWeights::Names names, const Safetensors& file, absl::Span<const NeededTensor> network,
+                     const v1::InitialWeights& wanted) {
+  std::vector<std::string> own;
+  for (const NeededTensor& needed : network) own.push_back(needed.name);
+  const PublishedNames published(own, names);
   WeightsMatch match;
+  match.names = names;
+  match.strange = names != v1::InitialWeights::NAMES_NETWORK && !published.known();
   std::set<std::string> known, converted;
   std::vector<bool> decides(static_cast<size_t>(wanted.rules_size()));
   for (const NeededTensor& needed : network) {
     match.sources.push_back(nullptr);
-    const WeightSource source = SourceOf(needed.name, wanted);
+    WeightSource source = SourceOf(needed.name, wanted);
     if (source.rule >= 0) decides[static_cast<size_t>(source.rule)] = true;
+    if (source.rule < 0) source.name = published.Of(needed.name).value_or(needed.name);
     known.insert(source.name.value_or(needed.name));
     if (!source.name.has_value()) {
       match.by_rule.push_back(needed.name);
@@ -50,7 +65,7 @@ WeightsMatch MatchWeights(const Safetensors& file, absl::Span<const NeededTensor
     const Safetensors::Entry* entry = file.Find(*source.name);
     if (entry == nullptr) {
       match.missing.push_back(name);
-    } else if (entry->shape != needed.shape) {
+    } else if (!Fits(entry->shape, needed.shape, names)) {
       match.misshapen.push_back(absl::StrCat(name, ": has shape ", core::ToString(entry->shape), ", the network needs ",
                                              core::ToString(needed.shape)));
     } else {
@@ -67,8 +82,26 @@ WeightsMatch MatchWeights(const Safetensors& file, absl::Span<const NeededTensor
   return match;
 }
 
+}  // namespace
+
+WeightsMatch MatchWeights(const Safetensors& file, absl::Span<const NeededTensor> network,
+                          const v1::InitialWeights& wanted) {
+  if (wanted.names() != v1::InitialWeights::NAMES_UNSPECIFIED) return MatchBy(wanted.names(), file, network, wanted);
+  WeightsMatch best = MatchBy(v1::InitialWeights::NAMES_NETWORK, file, network, wanted);
+  for (const auto names : {v1::InitialWeights::NAMES_TORCHVISION, v1::InitialWeights::NAMES_TIMM}) {
+    if (best.missing.empty()) break;
+    WeightsMatch match = MatchBy(names, file, network, wanted);
+    if (match.found() > best.found()) best = std::move(match);
+  }
+  return best;
+}
+
 std::vector<std::string> WeightsMatch::Problems(const v1::InitialWeights& wanted) const {
   std::vector<std::string> problems;
+  if (strange) {
+    return {absl::StrCat("names: ", EnumName(names), " are of alexnet (torchvision: true), vgg16, resnet and densenet ",
+                         "(stem: IMAGENET), by the layers' names of their presets, and this network is none of them")};
+  }
   const bool skips_misshapen = wanted.on_mismatch() == v1::InitialWeights::MISMATCH_SKIP;
   if (!skips_misshapen) problems = misshapen;
   if (!wanted.allow_missing()) {
@@ -88,6 +121,7 @@ std::vector<std::string> WeightsMatch::Problems(const v1::InitialWeights& wanted
 
 std::string WeightsMatch::ToString() const {
   std::string text = absl::StrCat(fitting, fitting == 1 ? " tensor loaded" : " tensors loaded");
+  if (names != v1::InitialWeights::NAMES_NETWORK) absl::StrAppend(&text, " by the names of ", EnumName(names));
   if (!converted.empty()) absl::StrAppend(&text, " (from ", absl::StrJoin(converted, ", "), ")");
   if (!missing.empty()) absl::StrAppend(&text, "; not in the file, and so initialized: ", TensorNames(missing));
   if (!misshapen.empty()) absl::StrAppend(&text, "; of another shape, and so initialized: ", TensorNames(misshapen));

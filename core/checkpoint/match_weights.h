@@ -29,7 +29,12 @@ struct WeightsMatch {
   std::vector<std::string> unused = {};     // Of the file: nothing in the network takes them.
   std::vector<std::string> skipped = {};  // Of the file: integers that count batches, as PyTorch's batch norm has them.
   std::vector<int> idle_rules = {};       // Indices of rules that decide nothing.
+  // By which names the tensors were looked for: those wanted, or found out.
+  v1::InitialWeights::Names names = v1::InitialWeights::NAMES_NETWORK;
+  bool strange = false;  // By these names no tensor of such a network is known.
 
+  // Tensors of the network that are in the file, fitting or not.
+  int64_t found() const { return fitting + static_cast<int64_t>(misshapen.size()); }
   bool complete() const { return missing.empty() && unused.empty() && misshapen.empty(); }
   // Why the file cannot be loaded as `wanted` says; empty: it can.
   std::vector<std::string> Problems(const v1::InitialWeights& wanted = {}) const;
@@ -37,7 +42,8 @@ struct WeightsMatch {
   std::string ToString() const;
 };
 
-// What `file` has for the network by the rules of `wanted`, which CheckWeightRules has passed.
+// What `file` has for the network by the names and rules of `wanted`, which CheckWeightRules has passed. Where it does
+// not say the names, they are those by which the file has the most tensors of the network; of equal ones the network's.
 WeightsMatch MatchWeights(const Safetensors& file, absl::Span<const NeededTensor> network,
                           const v1::InitialWeights& wanted = {});
 

@@ -65,7 +65,9 @@ absl::Status CheckWeights(const Graph& graph, const Safetensors& weights) {
       needed.push_back({.name = node.name + "." + parameter.name, .shape = parameter.shape});
     }
   }
-  const std::vector<std::string> problems = MatchWeights(weights, needed).Problems();
+  v1::InitialWeights by_own_names;
+  by_own_names.set_names(v1::InitialWeights::NAMES_NETWORK);
+  const std::vector<std::string> problems = MatchWeights(weights, needed, by_own_names).Problems();
   if (problems.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("the weights are not those of the network: ", absl::StrJoin(problems, "; ")));

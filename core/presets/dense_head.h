@@ -22,13 +22,17 @@ void ResolveDenseHead(Config& config, const FieldErrors& errors) {
   CheckCount(config.dense_width(), 0, kMaxChannels, errors.At("dense_width"));
 }
 
-// Without a dense_width the classifier alone.
+// Without a dense_width the classifier alone. Dropout is behind each of the two large layers, or before it.
 template <class Config>
-void AddDenseHead(const Config& config, std::vector<v1::Layer>& layers) {
+void AddDenseHead(const Config& config, std::vector<v1::Layer>& layers, bool dropout_first = false) {
   for (const std::string number : {"6", "7"}) {  // After the five stages before.
     if (config.dense_width() == 0) break;
+    const auto drop = [&] {
+      if (config.dropout() > 0) layers.push_back(MakeDropout("drop" + number, config.dropout()));
+    };
+    if (dropout_first) drop();
     layers.push_back(With(MakeDense("fc" + number, config.dense_width()), config.activation()));
-    if (config.dropout() > 0) layers.push_back(MakeDropout("drop" + number, config.dropout()));
+    if (!dropout_first) drop();
   }
   layers.push_back(MakeDense("fc8", config.classes()));
 }

@@ -26,10 +26,17 @@ struct Design {
 };
 
 const std::vector<Design>& Designs() {
-  static const std::vector<Design> designs = {
-      {18, {2, 2, 2, 2}}, {34, {3, 4, 6, 3}},  {50, {3, 4, 6, 3}, /*bottleneck=*/true},
-      {20, {3, 3, 3}},    {32, {5, 5, 5}},     {44, {7, 7, 7}},
-      {56, {9, 9, 9}},    {110, {18, 18, 18}}, {164, {18, 18, 18}, /*bottleneck=*/true, /*pre_activation=*/true}};
+  static const std::vector<Design> designs = {{18, {2, 2, 2, 2}},
+                                              {34, {3, 4, 6, 3}},
+                                              {50, {3, 4, 6, 3}, /*bottleneck=*/true},
+                                              {101, {3, 4, 23, 3}, /*bottleneck=*/true},
+                                              {152, {3, 8, 36, 3}, /*bottleneck=*/true},
+                                              {20, {3, 3, 3}},
+                                              {32, {5, 5, 5}},
+                                              {44, {7, 7, 7}},
+                                              {56, {9, 9, 9}},
+                                              {110, {18, 18, 18}},
+                                              {164, {18, 18, 18}, /*bottleneck=*/true, /*pre_activation=*/true}};
   return designs;
 }
 
@@ -83,7 +90,8 @@ class ResnetNetwork final : public Preset {
     v1::Residual& block = *layer.mutable_block()->mutable_residual();
     block.set_body(design_.bottleneck ? v1::Residual::BODY_BOTTLENECK : v1::Residual::BODY_BASIC);
     block.set_order(design_.pre_activation ? v1::Residual::ORDER_PRE_ACTIVATION : v1::Residual::ORDER_POST_ACTIVATION);
-    block.set_channels(config_.width() << stage);
+    block.set_channels((config_.width() << stage) * config_.widen());
+    if (design_.bottleneck) block.set_expansion(4 / config_.widen());
     block.set_stride(stage > 0 && i == 0 ? 2 : 1);
     block.set_survival(survival);
     block.set_dropout(config_.dropout());
@@ -110,16 +118,24 @@ const Registered<Preset, v1::ResnetPreset> kResnet(
       CheckCount(config.classes(), 1, kMaxChannels, errors.At("classes"));
       const Design* design = FindDesign(config.depth());
       if (design == nullptr) {
-        errors.At("depth").Add(absl::StrCat("must be 18, 34, 50, 20, 32, 44, 56, 110 or 164, not ", config.depth()));
+        errors.At("depth").Add(
+            absl::StrCat("must be 18, 34, 50, 101, 152, 20, 32, 44, 56, 110 or 164, not ", config.depth()));
       }
       const bool stages3 = design != nullptr && design->blocks.size() == 3;
       if (!v1::ResnetPreset::Stem_IsValid(config.stem())) errors.At("stem").Add("must be CIFAR or IMAGENET");
       if (stages3 && config.stem() == v1::ResnetPreset::STEM_IMAGENET) {
         errors.At("stem").Add(
-            absl::StrCat("depth ", config.depth(), " is for CIFAR; IMAGENET goes with 18, 34 and 50"));
+            absl::StrCat("depth ", config.depth(), " is for CIFAR; IMAGENET goes with 18, 34, 50, 101 and 152"));
       }
       if (!config.has_width()) config.set_width(stages3 ? 16 : 64);
       CheckCount(config.width(), 1, kMaxChannels / 32, errors.At("width"));
+      if (!config.has_widen()) config.set_widen(1);
+      const uint32_t widen = config.widen();
+      if (widen != 1 && widen != 2 && widen != 4) {
+        errors.At("widen").Add(absl::StrCat("must be 1, 2 or 4, not ", widen));
+      } else if (widen > 1 && design != nullptr && !design->bottleneck) {
+        errors.At("widen").Add(absl::StrCat("is of bottlenecks, and depth ", config.depth(), " has none"));
+      }
       ResolveActivation(*config.mutable_activation(), errors.At("activation"));
       CheckRate(config.dropout(), errors.At("dropout"));
       if (config.fixup() && config.zero_last()) {

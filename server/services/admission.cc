@@ -49,6 +49,7 @@ void CheckInitialWeights(const Weights& weights, core::ResolvedJob& resolved, co
   }
   const v1::InitialWeights& wanted = resolved.spec.initial_weights();
   const core::WeightsMatch match = core::MatchWeights(*file, network, wanted);
+  resolved.spec.mutable_initial_weights()->set_names(match.names);
   for (int rule : match.idle_rules) {
     initial.At("rules", rule)
         .At("to")
