@@ -18,9 +18,9 @@ namespace traind::core {
 
 class Optimizer {
  public:
-  // State tensors of the size of a weight: two of an optimizer's own at most, then an average of the weights and slow
-  // weights (beside.h), then the sum of accumulated gradients.
-  static constexpr int kMaxSlots = 5;
+  // State tensors of the size of a weight: 42 of an optimizer's own at most (lbfgs; others have two), then an average
+  // of the weights and slow weights (beside.h), then the sum of accumulated gradients.
+  static constexpr int kMaxSlots = 45;
 
   // Consecutive weights of one tensor. Arrays of n floats that do not overlap.
   struct Chunk {
@@ -69,6 +69,14 @@ class Optimizer {
   // that `step` has no squares yet.
   virtual bool is_layerwise() const { return false; }
   virtual Squares Measure(const Step& /*step*/, const Chunk& /*chunk*/) const { return {}; }
+  // Of an optimizer whose step depends on sums over all weights together, such as products of whole gradients: how many
+  // there are. Before Update, AddSums is called for all chunks, as Update is, and adds those of its chunk; then Decide
+  // once, by one thread, with the totals.
+  virtual int num_sums() const { return 0; }
+  virtual void AddSums(const Step& /*step*/, const Chunk& /*chunk*/, double* /*sums*/) const {}
+  virtual void Decide(const Step& /*step*/, const double* /*sums*/) {}
+  // Whether each step must see all training examples.
+  virtual bool needs_all_examples() const { return false; }
   // Whether it adds Step::coupled_decay itself; for all others the gradient has it.
   virtual bool adds_coupled_decay() const { return false; }
 };

@@ -75,9 +75,6 @@ class UpdatePass {
   // tensor in the order given, also takes the statistics.
   void Run(const Optimizer::Step& step, const Clip& clip, std::vector<ParameterNumbers>* observe,
            const BesideUpdate& beside = {});
-  void Run(const Optimizer::Step& step, double gradient_scale, std::vector<ParameterNumbers>* observe) {
-    Run(step, Clip{.scale = gradient_scale}, observe);
-  }
 
   // Takes the weights into their average, as Run does: where they change after Run. nullopt does nothing.
   void MoveAverage(std::optional<double> share);

@@ -104,7 +104,7 @@ absl::Status Measure(const ReferenceNetwork& reference, const Options& options) 
   auto step = [&] {
     input.observe = options.observe_every > 0 && input.step % options.observe_every == 0;
     if (absl::Status status = job.plan->Run(input); !status.ok()) failed = status;
-    job.update->Run({.learning_rate = 0.01, .weight_decay = 0, .number = input.step + 1}, /*gradient_scale=*/1,
+    job.update->Run({.learning_rate = 0.01, .weight_decay = 0, .number = input.step + 1}, /*clip=*/{},
                     input.observe ? &numbers : nullptr);
     ++input.step;
   };

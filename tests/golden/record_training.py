@@ -90,6 +90,16 @@ class Lamb(torch.optim.Optimizer):
                 p -= group["lr"] * ratio * update
 
 
+class Lbfgs(torch.optim.LBFGS):
+    """PyTorch's, one iteration a step, on the gradients that are there."""
+
+    def __init__(self, net, lr, history):
+        super().__init__(net.parameters(), lr=lr, max_iter=1, history_size=history)
+
+    def step(self):
+        super().step(lambda: torch.zeros(()))
+
+
 class Lookahead:
     """Zhang et al. 2019, algorithm 1, around an optimizer."""
 
@@ -199,3 +209,14 @@ def cases(record):
                average_at=lambda t: t >= 8 and (t - 8) % 3 == 0)
     yield case("mlp_lookahead", record.SGD_TEXT + " lookahead { every_steps: 6 alpha: 0.4 }",
                lambda net: Lookahead(sgd(net), 6, 0.4))
+    # All 80 examples in each step. tanh: at the kinks of relu a quasi-Newton step depends on the last bits.
+    smooth = {"layers": record.MLP_LAYERS.replace("relu", "tanh"), "batch": 80}
+
+    def smooth_mlp():
+        net = record.mlp()
+        net.run = record.chain("fc1", "fc2", "logits", between=torch.tanh)
+        return net
+
+    yield case("mlp_lbfgs", "lbfgs {} learning_rate: 0.5", lambda net: Lbfgs(net, 0.5, 10), net=smooth_mlp(), **smooth)
+    yield case("mlp_lbfgs_accumulate", "lbfgs { history_size: 3 } learning_rate: 0.3 accumulate_batches: 5 "
+               "clip_norm: 2", lambda net: Lbfgs(net, 0.3, 3), net=smooth_mlp(), minibatch=16, clip=2.0, **smooth)

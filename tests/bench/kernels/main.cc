@@ -139,7 +139,7 @@ void MeasureUpdate(const std::string& text, int slots, bool pruned = false) {
   UpdatePass pass(*optimizer, {tensor});
   const Optimizer::Step step{.learning_rate = 1e-3, .weight_decay = 0, .number = 1};
   const double bytes = 4.0 * kElements * (3 + 2 * slots + (pruned ? 1 : 0));
-  Print(absl::StrCat("update ", text, pruned ? ", pruned" : ""), Time([&] { pass.Run(step, 1, nullptr); }), bytes);
+  Print(absl::StrCat("update ", text, pruned ? ", pruned" : ""), Time([&] { pass.Run(step, {}, nullptr); }), bytes);
 }
 
 Augmenter MakeAugmenter(const std::string& text, const Shape& shape) {

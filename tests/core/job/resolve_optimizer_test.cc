@@ -15,6 +15,7 @@
 namespace traind::core {
 namespace {
 
+using testing::AllOf;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -131,6 +132,43 @@ TEST(ResolveOptimizerOfAJob, WarnsOfWhatNeverHappens) {
               ElementsAre(HasSubstr("accumulate_batches is 601, and an epoch has 600 minibatches")));
   EXPECT_THAT(Warnings("optimizer { sgd {} accumulate_batches: 600 }"), IsEmpty());
   EXPECT_THAT(Warnings("epochs: 100 optimizer { lion {} weight_decay: 0.1 }"), Not(Contains(HasSubstr("PyTorch"))));
+}
+
+TEST(ResolveOptimizerOfAJob, LbfgsTakesAllExamplesInAStep) {
+  EXPECT_THAT(Warnings("batch_size: 60000 epochs: 9 optimizer { lbfgs {} }"), IsEmpty());
+  EXPECT_THAT(Warnings("epochs: 9 optimizer { lbfgs {} accumulate_batches: 600 }"), IsEmpty());
+  EXPECT_THAT(Warnings("batch_size: 7 epochs: 9 optimizer { lbfgs {} accumulate_batches: 8572 }"), IsEmpty());
+  const auto message = [](const std::string& more) {
+    FieldErrors::Root errors;
+    const auto dataset = FindTestDataset("images");
+    EXPECT_TRUE(ResolveJob(Spec(more), &*dataset, 4, errors.scope()).ok());
+    return std::string(errors.ToStatus().message());
+  };
+  EXPECT_THAT(message("optimizer { lbfgs {} }"),
+              AllOf(HasSubstr("batch_size: must be 60000, all training examples, with the optimizer lbfgs"),
+                    HasSubstr("keep 100 and say optimizer.accumulate_batches: 600,")));
+  EXPECT_THAT(message("optimizer { lbfgs {} accumulate_batches: 599 }"), HasSubstr("accumulate_batches: 600,"));
+  EXPECT_THAT(message("batch_size: 7 last_batch: LAST_BATCH_DROP optimizer { lbfgs {} accumulate_batches: 9000 }"),
+              HasSubstr("accumulate_batches: 8572 and last_batch: KEEP"));
+}
+
+TEST(ResolveOptimizerOfAJob, LbfgsWarnsOfWhatIsAnotherInEachStep) {
+  const auto warnings = [](const std::string& layer, const std::string& more) {
+    v1::JobSpec spec = Spec(more);
+    if (!layer.empty()) {
+      *spec.mutable_network()->add_layers() = FromText<v1::Layer>("name: 'it' " + layer);
+      spec.mutable_network()->mutable_layers()->SwapElements(0, 1);
+    }
+    return Resolve(spec).warnings;
+  };
+  const std::string whole = "batch_size: 60000 optimizer { lbfgs {} } ",
+                    parts = "optimizer { lbfgs {} accumulate_batches: 600 } ";
+  EXPECT_THAT(warnings("dropout {}", whole), ElementsAre(HasSubstr("layer \"it\" is another in each step")));
+  EXPECT_THAT(warnings("batch_norm {}", whole), IsEmpty());
+  EXPECT_THAT(warnings("batch_norm {}", parts), ElementsAre(HasSubstr("layer \"it\" is another in each step")));
+  EXPECT_THAT(warnings("dropout {}", whole + "data { augmentation { horizontal_flip {} } }"),
+              Contains(HasSubstr("data.augmentation, layer \"it\" are another in each step")));
+  EXPECT_THAT(warnings("dropout {}", "optimizer { adam {} }"), IsEmpty());
 }
 
 TEST(ResolveOptimizerOfAJob, NamesTheFieldThatIsWrong) {

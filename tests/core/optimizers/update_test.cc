@@ -110,7 +110,7 @@ TEST_F(UpdatePassTest, WhatIsPrunedStaysZero) {
   EXPECT_TRUE(std::isfinite(pass.Measure().gradient_norm));
   std::vector<ParameterNumbers> numbers(tensors.size());
   const std::vector<Arrays> before = arrays_;
-  for (int i = 0; i < 3; ++i) pass.Run(kStep, 0.5, &numbers);
+  for (int i = 0; i < 3; ++i) pass.Run(kStep, {.scale = 0.5}, &numbers);
   for (size_t t = 0; t < arrays_.size(); ++t) {
     EXPECT_EQ(numbers[t].inf_count, 0);
     for (size_t i = 0; i < arrays_[t].weights.size(); ++i) {
@@ -130,7 +130,7 @@ TEST_F(UpdatePassTest, UpdatesAsTheFormulasSay) {
       const std::vector<Arrays> before = arrays_;
       UpdatePass pass = Make();
       std::vector<ParameterNumbers> numbers(arrays_.size());
-      pass.Run(kStep, scale, observe ? &numbers : nullptr);
+      pass.Run(kStep, {.scale = scale}, observe ? &numbers : nullptr);
       for (size_t t = 0; t < arrays_.size(); ++t) {
         const Arrays& now = arrays_[t];
         for (size_t i = 0; i < now.weights.size(); ++i) {
@@ -184,7 +184,7 @@ TEST_F(UpdatePassTest, ObservesTheGradientBeforeClipping) {
   const std::vector<Arrays> before = arrays_;
   UpdatePass pass = Make();
   std::vector<ParameterNumbers> numbers(arrays_.size());
-  pass.Run(kStep, 0.125, &numbers);
+  pass.Run(kStep, {.scale = 0.125}, &numbers);
   for (size_t t = 0; t < arrays_.size(); ++t) {
     const auto n = static_cast<double>(before[t].weights.size());
     double w_sum = 0, w_squares = 0, g_sum = 0, g_squares = 0, change = 0;
@@ -215,7 +215,7 @@ TEST_F(UpdatePassTest, CountsNonFiniteNumbersAndLeavesThemOut) {
   arrays_[3].gradients[30] = std::nanf("");
   UpdatePass pass = Make();
   std::vector<ParameterNumbers> numbers(arrays_.size());
-  pass.Run(kStep, 1, &numbers);
+  pass.Run(kStep, {}, &numbers);
   EXPECT_EQ(numbers[3].nan_count, 2);
   EXPECT_EQ(numbers[3].inf_count, 1);
   EXPECT_EQ(numbers[0].nan_count + numbers[0].inf_count, 0);
@@ -236,7 +236,7 @@ TEST_F(UpdatePassTest, DoesNotDependOnTheNumberOfThreads) {
     UpdatePass pass = Make();
     norms.push_back(pass.Measure().gradient_norm);
     std::vector<ParameterNumbers> numbers(arrays_.size());
-    pass.Run(kStep, 0.5, &numbers);
+    pass.Run(kStep, {.scale = 0.5}, &numbers);
     sums.push_back(numbers[3].update_squares);
     if (n == 1) first = arrays_[3].weights;
     EXPECT_EQ(arrays_[3].weights, first);

@@ -76,7 +76,7 @@ TEST_F(PlanTest, AStepAllocatesNothing) {
     if (i > 0) StartCountingAllocations();  // The first step warms up OpenMP's threads.
     const absl::Status status = plan_->Run(Input(/*observe=*/true));
     update.Measure();
-    update.Run({.learning_rate = 0.01, .weight_decay = 0, .number = 1}, 1, &numbers);
+    update.Run({.learning_rate = 0.01, .weight_decay = 0, .number = 1}, {}, &numbers);
     const int allocations = StopCountingAllocations();
     ASSERT_TRUE(status.ok()) << status;
     EXPECT_EQ(allocations, 0);

@@ -77,7 +77,7 @@ TEST(ParameterGroupsTest, PenaltiesActOnTheGroupsTheyName) {
     EXPECT_NEAR(pass.Measure().penalty, PenaltyOf(strengths, before), 1e-9) << text;
 
     // The gradients of the loss are zero, so an update by 1 takes away the penalty's.
-    pass.Run({.learning_rate = 1, .weight_decay = 0, .number = 1}, 1, nullptr);
+    pass.Run({.learning_rate = 1, .weight_decay = 0, .number = 1}, {}, nullptr);
     const auto after = get();
     for (const auto& [name, values] : before) {
       for (size_t i = 0; i < values.size(); i += 7) {
