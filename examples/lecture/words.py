@@ -46,3 +46,14 @@ def compared(values, others, than):
 
 def paired(values, others, than):
     return sentence(*paired_difference(values, others), than)
+
+
+def explained(points):
+    """Of [(x, y)]: the share of y's variance that the means of y over each x have (the correlation ratio, eta squared)."""
+    groups = {}
+    for x, y in points:
+        groups.setdefault(x, []).append(y)
+    values = [y for _, y in points]
+    mean, total = statistics.mean(values), statistics.pvariance(values)
+    between = sum(len(group) * (statistics.mean(group) - mean) ** 2 for group in groups.values()) / len(values)
+    return between / total if total else 0.0

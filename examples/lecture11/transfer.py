@@ -1,0 +1,92 @@
+"""Transfer learning: from one half of Fashion-MNIST's classes to the other, with few examples of it."""
+import gzip
+import pathlib
+
+import lab as l
+import numpy as np
+import pictures
+from session import datasets
+from words import compared, table
+
+CLASSES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
+IMAGES = pathlib.Path("/usr/share/datasets/fashion-mnist")
+EACH = [10, 100, 1000]  # Examples of each class.
+ARMS = {"from scratch": "from_scratch", "frozen": "frozen", "fine-tuned": "fine_tuned"}
+
+
+def read(prefix):
+    with gzip.open(IMAGES / f"{prefix}-images-idx3-ubyte.gz") as file:
+        images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
+    with gzip.open(IMAGES / f"{prefix}-labels-idx1-ubyte.gz") as file:
+        return images, np.frombuffer(file.read(), np.uint8, offset=8)
+
+
+def half(images, labels, first, order):
+    """The images of five classes from `first` on, in `order`, with labels from 0."""
+    kept = order[(labels[order] >= first) & (labels[order] < first + 5)]
+    return images[kept], (labels[kept] - first).astype(np.int32)
+
+
+def few(images, labels, each):
+    """The first `each` of every class, in their order."""
+    kept = np.sort(np.concatenate([np.flatnonzero(labels == one)[:each] for one in range(5)]))
+    return images[kept], labels[kept]
+
+
+def upload(lab, name, first, train, test):
+    if name in datasets(lab.trainctl):
+        return
+    file = lab.data / f"{name}.npz"
+    np.savez(file, x_train=train[0], y_train=train[1], x_test=test[0], y_test=test[1])
+    lab.trainctl("dataset", "upload", name, file, "--class-names", ",".join(CLASSES[first:first + 5]))
+    file.unlink()
+
+
+def prepare(lab):
+    """The first half as it is; of the second one, for each seed and number, other examples."""
+    train, test = read("train"), read("t10k")
+    as_stored = [np.arange(len(labels)) for _, labels in (train, test)]
+    upload(lab, "fashion-mnist-first-half", 0, half(*train, 0, as_stored[0]), half(*test, 0, as_stored[1]))
+    for seed in lab.seeds:
+        order = np.random.default_rng(seed).permutation(len(train[1]))
+        for each in EACH:
+            upload(lab, f"fashion-mnist-second-half-{each}-{seed}", 5, few(*half(*train, 5, order), each),
+                   half(*test, 5, as_stored[1]))
+
+
+def transfer(lab):
+    prepare(lab)
+    quick = ["data.max_evaluation_examples=500"]
+    first = {seed: lab.run("transfer/first_half", seed, quick=quick + ["data.max_train_examples=2000"], epochs=1)
+             for seed in lab.seeds}
+    lab.train(first.values())
+    text = ("## Transfer: from one half of the classes to the other\n\nA network learns the first five classes "
+            f"({', '.join(CLASSES[:5])}; 30,000 images, three epochs). Then the other five ({', '.join(CLASSES[5:])}) are "
+            "learned from few images, drawn anew for each seed: from scratch; with the first network's convolutions, frozen; "
+            "and with the same, trained on. 600 steps of 50 images each, one rate and a cosine for all.\n\n")
+    text += l.failures({"first half": first.values()})
+
+    def changes(arm, each, seed):
+        model = [] if arm == "from_scratch" else [f"initial_weights.model=jobs/{first[seed].id}"]
+        steps = ["steps=30"] if lab.quick else []
+        return [f"data.dataset=fashion-mnist-second-half-{each}-{seed}", *model, *steps]
+
+    arms = {title: {each: [lab.run(f"transfer/{arm}", seed, *changes(arm, each, seed), quick=quick, epochs=None)
+                           for seed in lab.seeds if first[seed].error is None] for each in EACH}
+            for title, arm in ARMS.items()}
+    lab.train([run for sizes in arms.values() for runs in sizes.values() for run in runs])
+    text += l.failures({f"{title}, {each} a class": runs for title, sizes in arms.items() for each, runs in sizes.items()})
+    pictures.lines(lab.pictures / "transfer.png",
+                   {title: {each: [100 * v for v in l.accuracies(runs)] for each, runs in sizes.items()}
+                    for title, sizes in arms.items()},
+                   "examples of each class", "test accuracy, %", "Test accuracy on the second half", logarithmic_x=True)
+    text += "![test accuracy by examples](lecture11/transfer.png)\n\n"
+    text += table(["examples of each class", *(f"{title}: test accuracy, %" for title in arms)],
+                  [[str(each)] + [l.percent_of(sizes[each]) for sizes in arms.values()] for each in EACH]) + "\n"
+    for each in EACH:
+        values = {title: l.accuracies(sizes[each]) for title, sizes in arms.items()}
+        if all(values.values()):
+            text += (f"- {each} a class: test accuracy frozen {compared(values['frozen'], values['from scratch'], 'that from scratch')}, "
+                     f"fine-tuned {compared(values['fine-tuned'], values['from scratch'], 'that from scratch')}; fine-tuned "
+                     f"{compared(values['fine-tuned'], values['frozen'], 'that frozen')}.\n")
+    return text
