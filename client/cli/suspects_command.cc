@@ -1,4 +1,6 @@
 // `trainctl suspects`: training examples whose labels are likely wrong, by the area under the margin.
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cmath>
@@ -33,6 +35,7 @@ struct SuspectsOptions {
   uint64_t most = 20;
   uint64_t checkpoints = kKept;
   std::string output;
+  bool force = false;
   std::string train;
 };
 
@@ -130,6 +133,11 @@ void SayHowSure(const Context& context, const MarginTally& tally, const std::vec
                             " are below 0: as a mean, another class was the answer"));
   if (const uint64_t sample = job.resolved_spec().data().max_train_examples(); sample > 0) {
     context.Note(absl::StrCat("the job trains on ", sample, " of them (data.max_train_examples); all were ranked"));
+  }
+  const v1::DataSpec& data = job.resolved_spec().data();
+  if (data.validation_fraction() > 0 || data.has_folds()) {
+    context.Note("the job does not train on the examples that it holds out (data.validation_fraction or folds); all were "
+                 "ranked, and of those the margins show how hard they are rather than how wrong");
   }
   if (used.size() < kFewCheckpoints || 2 * used.front().step() > used.back().step()) {
     context.Note(absl::StrCat(
@@ -251,6 +259,9 @@ std::optional<v1::Job> TrainAgain(const Context& context, Client& client, const 
 }
 
 int SuspectsCommand(const Context& context, const SuspectsOptions& options) {
+  if (!options.output.empty() && !options.force && access(options.output.c_str(), F_OK) == 0) {
+    return context.Fail(absl::AlreadyExistsError(absl::StrCat(options.output, " exists; --force replaces it")));
+  }
   Client client = context.MakeClient();
   absl::StatusOr<v1::Job> job = client.GetJob(JobName(options.job), v1::JOB_VIEW_RESOLVED);
   if (!job.ok()) return context.Fail(job.status());
@@ -315,6 +326,7 @@ void AddSuspectsCommand(CLI::App& app, Context& context) {
       ->capture_default_str();
   command.add_option("-o,--output", options->output, "Write a page with them and, of images, their pictures")
       ->type_name("FILE.html");
+  command.add_flag("--force", options->force, "Replace a file that is there");
   command
       .add_option("--train", options->train,
                   "Train the job once more first, under this name, with 16 checkpoints over its whole length")

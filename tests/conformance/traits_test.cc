@@ -77,6 +77,28 @@ class Traits : public testing::TestWithParam<Kind> {
   const LayerTraits traits_ = TraitsOf(GetParam());
 };
 
+// A bias moves all three outputs alike.
+TEST_P(Traits, LinearIfTheMiddleOfTwoInputsGivesTheMiddleOfTheOutputs) {
+  if (ReadsTokens(GetParam().name)) {
+    EXPECT_FALSE(traits_.linear);  // Ids have no middle.
+    return;
+  }
+  LayerRun run = Run(/*training=*/false);
+  const std::vector<float> one = run.examples();
+  const std::vector<float> of_one = run.Output();
+  const std::vector<float> other(one.rbegin(), one.rend());
+  for (size_t i = 0; i < one.size(); ++i) run.examples()[i] = -3 * other[i];
+  const std::vector<float> of_other = run.Output();
+  for (size_t i = 0; i < one.size(); ++i) run.examples()[i] = (one[i] - 3 * other[i]) / 2;
+  const std::vector<float> of_middle = run.Output();
+  double largest = 0, difference = 0;
+  for (size_t i = 0; i < of_one.size(); ++i) {
+    largest = std::max(largest, std::abs(double{of_one[i]}));
+    difference = std::max(difference, std::abs((double{of_one[i]} + of_other[i]) / 2 - of_middle[i]));
+  }
+  EXPECT_EQ(difference < 1e-5 * largest, traits_.linear) << difference << " of " << largest;
+}
+
 // A power of two, so that nothing is rounded; biases start at zero.
 TEST_P(Traits, HomogeneousMapsTwiceTheInputToTwiceTheOutput) {
   if (!traits_.homogeneous) return;

@@ -186,7 +186,12 @@ TEST_F(SuspectsTest, WritesAPageWithPictures) {
                   HasSubstr("taken for <b>&lt;dog&gt;</b>"), Not(HasSubstr("<dog>")), HasSubstr("over 8 checkpoints")));
   dataset_.clear_example_shape();
   dataset_.add_example_shape(4);
-  ASSERT_EQ(Run({"suspects", "cnn", "-o", page}), 0) << err_.str();
+  predicted_.clear();
+  EXPECT_EQ(Run({"suspects", "cnn", "-o", page}), 1);
+  EXPECT_THAT(err_.str(), HasSubstr(page + " exists; --force replaces it"));
+  EXPECT_TRUE(predicted_.empty()) << "before any work";
+  EXPECT_EQ(ReadBytes(page), html);
+  ASSERT_EQ(Run({"suspects", "cnn", "-o", page, "--force"}), 0) << err_.str();
   EXPECT_THAT(err_.str(), HasSubstr("no images"));
   EXPECT_THAT(ReadBytes(page), AllOf(HasSubstr("example 1"), Not(HasSubstr("<img"))));
   EXPECT_EQ(Run({"suspects", "cnn", "-o", folder_ / "none/x.html"}), 1);
