@@ -9,11 +9,14 @@ def table(header, rows):
 
 
 def spread(values):
-    return statistics.stdev(values) if len(values) > 1 else 0.0
+    """Standard deviation. That of a single value is not known."""
+    return statistics.stdev(values) if len(values) > 1 else math.inf
 
 
 def percent(values):
     """Mean and standard deviation of shares, in percent."""
+    if len(values) == 1:
+        return f"{100 * values[0]:.2f} (one run)"
     return f"{100 * statistics.mean(values):.2f} ± {100 * spread(values):.2f}"
 
 
@@ -33,11 +36,11 @@ def told_apart(points, error):
     return abs(points) > 2 * error and points != 0
 
 
-def sentence(points, error, than):
+def sentence(points, error, than, unit=" points"):
     """ "higher than without by 1.2 ± 0.4 points". """
     if not told_apart(points, error):
-        return f"not told apart from {than} ({points:+.2f} ± {error:.2f} points)"
-    return f"{'higher' if points > 0 else 'lower'} than {than} by {abs(points):.2f} ± {error:.2f} points"
+        return f"not told apart from {than} ({points:+.2f} ± {error:.2f}{unit})"
+    return f"{'higher' if points > 0 else 'lower'} than {than} by {abs(points):.2f} ± {error:.2f}{unit}"
 
 
 def compared(values, others, than):
@@ -46,6 +49,11 @@ def compared(values, others, than):
 
 def paired(values, others, than):
     return sentence(*paired_difference(values, others), than)
+
+
+def paired_numbers(values, others, than):
+    """Of numbers that are no shares, such as losses."""
+    return sentence(*(number / 100 for number in paired_difference(values, others)), than, unit="")
 
 
 def explained(points):

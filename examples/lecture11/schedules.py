@@ -3,7 +3,7 @@ import statistics
 
 import lab as l
 import pictures
-from words import compared, paired, percent, table
+from words import compared, paired, paired_numbers, percent, table
 
 SCHEDULES = ["constant", "step", "cosine", "linear", "inverse_square_root"]
 
@@ -43,7 +43,7 @@ def early_stopping(lab):
     whole, stopped = arms["to_the_end"], arms["stopped"]
     text = ("## Early stopping\n\n2,000 images, a network that is large for them, and nothing against overfitting. The second job "
             "is the first one, but it ends when the validation loss has not become better for four epochs, and its result "
-            "are the weights of its best epoch (`early_stopping { metric: EVALUATION_LOSS patience: 4 restore_best: true }`).\n\n")
+            "is the weights of its best epoch (`early_stopping { metric: EVALUATION_LOSS patience: 4 restore_best: true }`).\n\n")
     text += l.failures({"to the end": whole, "stopped early": stopped})
     pairs = [(a, b) for a, b in zip(whole, stopped) if a.error is None and b.error is None]
     if not pairs:
@@ -64,7 +64,9 @@ def early_stopping(lab):
         a.events["evaluation"][-1]["step"] for a, _ in pairs)
     text += (f"To the end, the validation loss is lowest at step {mean(step for step, _ in lowest):.0f} (mean of the seeds), "
              f"{mean(loss for _, loss in lowest):.3f}, and {mean(last):.3f} in the end. Early stopping took {100 * share:.0f} % of "
-             "the steps; its test accuracy is " +
+             "the steps; its test loss is " +
+             paired_numbers([b.test_loss for _, b in pairs], [a.test_loss for a, _ in pairs], "that of the whole training") +
+             ", its test accuracy " +
              paired([b.test_accuracy for _, b in pairs], [a.test_accuracy for a, _ in pairs], "that of the whole training") + ".\n")
     return text
 

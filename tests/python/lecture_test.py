@@ -25,7 +25,9 @@ def test_sentences_follow_the_numbers_whichever_way_they_point():
     assert words.compared(WITHOUT, WITH, "with") == "lower than with by 1.07 ± 0.32 points"
     assert words.compared(WITH, [0.87, 0.89, 0.88], "x") == "not told apart from x (+0.46 ± 0.61 points)"
     assert words.compared(WITH, WITH, "itself") == "not told apart from itself (+0.00 ± 0.26 points)"
-    assert words.compared([0.5], [0.5], "one seed") == "not told apart from one seed (+0.00 ± 0.00 points)"
+    assert words.compared([0.9], [0.5, 0.5], "others") == "not told apart from others (+40.00 ± inf points)"
+    assert words.paired_numbers([0.5, 0.6], [0.7, 0.9], "b") == "lower than b by 0.25 ± 0.05"
+    assert (words.percent([0.5]), words.percent([0.4, 0.5])) == ("50.00 (one run)", "45.00 ± 7.07")
     with pytest.raises(ValueError):
         words.paired(WITH, WITHOUT[:2], "a missing pair")
 
