@@ -123,7 +123,8 @@ def lines(path, series, xlabel, ylabel, title, logarithmic_x=False):
 def searches(path, series, xlabel, ylabel, color_label):
     """`series`: name -> [(x, y, value)]: where each search has looked, and beside it what each x gave, whatever y was."""
     values = [value for trials in series.values() for _, _, value in trials]
-    figure, axes = plt.subplots(2, len(series), figsize=(3.8 * len(series), 5.2), sharex=True, squeeze=False)
+    figure, axes = plt.subplots(2, len(series), figsize=(3.8 * len(series) + 0.8, 5.2), sharex=True, sharey="row", squeeze=False,
+                                layout="constrained")
     for column, (name, trials) in enumerate(series.items()):
         above, below = axes[0][column], axes[1][column]
         points = above.scatter([x for x, _, _ in trials], [y for _, y, _ in trials], c=[value for _, _, value in trials],
@@ -137,6 +138,5 @@ def searches(path, series, xlabel, ylabel, color_label):
         if column == 0:
             above.set_ylabel(ylabel)
             below.set_ylabel(color_label)
-    figure.tight_layout()
-    figure.colorbar(points, ax=axes[0].tolist(), label=color_label)
+    figure.colorbar(points, ax=axes.ravel().tolist(), label=color_label)
     save(figure, path)

@@ -49,4 +49,4 @@ def wait(lab, names):
 
 def trials(lab, name, paths):
     jobs = {job["name"]: job for job in lab.trainctl("list", "--label", f"sweep={name}")}
-    return [Trial(trial, paths, jobs.get(trial["job"])) for trial in lab.trainctl("sweep", "trials", name)]
+    return [Trial(trial, paths, jobs.get(trial.get("job"))) for trial in lab.trainctl("sweep", "trials", name)]
