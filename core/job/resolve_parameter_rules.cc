@@ -55,6 +55,10 @@ void CheckFreezing(const v1::ParameterRule& rule, const v1::JobSpec& spec, const
     errors.At(rule.unfreeze_after_steps() > 0 ? "unfreeze_after_steps" : "unfreeze_after_epochs")
         .Add("needs frozen: true, which it ends");
   }
+  if (spec.optimizer().has_lbfgs() && (thaws || rule.has_learning_rate_multiplier() || rule.has_layer_decay())) {
+    errors.Add(
+        "does not go with lbfgs, which moves all tensors along one direction: freeze tensors to the end, or none");
+  }
   if (rule.frozen() && spec.has_lottery_ticket()) {
     errors.At("frozen").Add("does not go with lottery_ticket, which prunes and rewinds every weight");
   }
