@@ -1,24 +1,31 @@
 // Statistics over so few examples that they are mostly noise (slide 84).
+#include <algorithm>
+#include <cmath>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "core/base/require.h"
+#include "core/insight/fixes.h"
 #include "core/insight/rule.h"
 
 namespace traind::core {
 namespace {
+
+constexpr double kUsualBatch = 32;
 
 void LookAtBatch(const v1::BatchNormSmallBatchRule& config, const View& view, std::vector<Sighting>& found) {
   const auto batch = static_cast<double>(view.facts.batch);
   if (batch >= config.least_batch()) return;
   for (const Node& node : view.facts.graph->nodes()) {
     if (!TraitsOf(node).normalizes_over_batch) continue;
-    Add(found, absl::StrCat(absl::StrReplaceAll(node.kind, {{"_", " "}}), " over a minibatch of ",
-                            batch == 1 ? "one example" : absl::StrCat(view.facts.batch, " examples")))
-        .At(node)
+    Sighting& sighting =
+        Add(found, absl::StrCat(absl::StrReplaceAll(node.kind, {{"_", " "}}), " over a minibatch of ",
+                                batch == 1 ? "one example" : absl::StrCat(view.facts.batch, " examples")));
+    sighting.At(node)
         .Measured("examples of a minibatch", batch, v1::Evidence::RELATION_BELOW, config.least_batch())
         .Words(absl::StrCat("make batch_size at least ", config.least_batch(), ", or use group_norm"));
+    PatchBatch(view.facts, static_cast<uint32_t>(std::max(kUsualBatch, std::ceil(config.least_batch()))), sighting);
     return;  // The others are no other matter.
   }
 }

@@ -1,5 +1,6 @@
 // Classes that are never the answer.
 #include <algorithm>
+#include <deque>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
@@ -13,8 +14,19 @@ namespace {
 constexpr size_t kNamed = 5;
 constexpr double kHalf = 0.5;  // Of the job, at most an epoch: before that a class may still come.
 
+constexpr size_t kBefore = 2;    // Evaluations.
+constexpr double kFaster = 0.9;  // Of the loss then.
+
+// Whether each evaluation is still clearly better than those before: a class may then still come.
+bool StillLearns(const History& history) {
+  const std::deque<Evaluated>& evaluations = history.evaluations();
+  if (evaluations.size() <= kBefore) return false;
+  const double now = evaluations.back().loss, before = evaluations[evaluations.size() - 1 - kBefore].loss;
+  return now <= history.best_evaluation() && now < kFaster * before;
+}
+
 void LookForUnusedClasses(const v1::ClassNeverPredictedRule& config, const View& view, std::vector<Sighting>& found) {
-  if (view.data == nullptr || !PastBeginning(view, kHalf)) return;
+  if (view.data == nullptr || !PastBeginning(view, kHalf) || StillLearns(view.history)) return;
   const auto &answers = view.evaluation->predicted(), &counts = view.data->class_counts();
   std::vector<int> unused;
   for (int c = 0; c < std::min(answers.size(), counts.size()); ++c) {

@@ -35,8 +35,9 @@ const Registered<Rule, v1::DataScaleRule> kDataScale(
       if (!config.has_most()) config.set_most(10);
       Require(config.most() > 0, errors, "most", "above 0", config.most());
       return std::make_unique<SimpleRule<v1::DataScaleRule>>(
-          RuleTraits{.family = Family::kData, .slide = 41, .unless_improving = true, .at_once = true}, Source::kData,
-          config, LookAtScale);
+          RuleTraits{
+              .family = Family::kData, .slide = 41, .unless_improving = true, .at_once = true, .may_overflow = true},
+          Source::kData, config, LookAtScale);
     });
 
 }  // namespace

@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/require.h"
@@ -22,16 +24,25 @@ bool ModesDiffer(const std::deque<Evaluated>& evaluations) {
                      [](const Evaluated& one) { return one.modes_ratio > kShifted; });
 }
 
-void LookBeforeNorms(const View& view, std::vector<Sighting>& found) {
-  const Graph& graph = *view.facts.graph;
+// Dropout, and the batch normalization that reads it.
+std::vector<std::pair<const Node*, const Node*>> BeforeNorms(const Graph& graph) {
+  std::vector<std::pair<const Node*, const Node*>> pairs;
   for (const Node& node : graph.nodes()) {
     if (!TraitsOf(node).normalizes_over_batch || node.inputs.empty() || node.inputs[0] < 0) continue;
     const Node& before = graph.nodes()[node.inputs[0]];
-    if (!TraitsOf(before).drops_values) continue;
+    if (TraitsOf(before).drops_values) pairs.emplace_back(&before, &node);
+  }
+  return pairs;
+}
+
+void LookBeforeNorms(const View& view, std::vector<Sighting>& found) {
+  const auto pairs = BeforeNorms(*view.facts.graph);
+  for (const auto& [dropout, norm] : pairs) {
     Sighting& sighting =
-        Add(found, absl::StrCat(before.kind, " right before \"", node.name, "\", which then sees another variance in ",
-                                "training than at test time"));
-    sighting.At(before).Words("put it behind the last normalization");
+        Add(found, absl::StrCat(dropout->kind, " right before \"", norm->name, "\", which then sees another variance ",
+                                "in training than at test time"));
+    sighting.At(*dropout).Words("put it behind the last normalization");
+    PatchBehind(view.facts, pairs, sighting);
     if (view.source == Source::kSpec) {
       sighting.Is(v1::Finding::SEVERITY_INFO);
     } else if (ModesDiffer(view.history.evaluations())) {
@@ -45,7 +56,9 @@ void LookBeforeNorms(const View& view, std::vector<Sighting>& found) {
 class DropoutPlace final : public Rule {
  public:
   explicit DropoutPlace(const v1::DropoutPlaceRule& config)
-      : Rule({.family = Family::kNetwork, .slide = 79, .unless_improving = true, .at_once = true}), config_(config) {}
+      : Rule(
+            {.family = Family::kNetwork, .slide = 79, .unless_improving = true, .at_once = true, .may_overflow = true}),
+        config_(config) {}
 
   bool Reads(Source source) const override { return source == Source::kSpec || source == Source::kEvaluation; }
 
@@ -59,6 +72,7 @@ class DropoutPlace final : public Rule {
       sighting.finding.set_layer(name);
       sighting.Measured("rate", layer.dropout().rate(), v1::Evidence::RELATION_ABOVE, config_.most_rate())
           .Words("the lecture and the networks that it names drop half at most");
+      PatchDropout(view.facts, config_.most_rate(), sighting);
     });
   }
 

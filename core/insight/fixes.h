@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/insight/rule.h"
@@ -20,13 +21,24 @@ const v1::Network* GivenNetwork(const Facts& facts);
 void ForEachWritten(v1::Network& network, const std::function<void(const std::string& name, v1::Layer& layer)>& change);
 
 // The weights of these layers start as their activations want them: xavier under tanh and sigmoid, kaiming otherwise.
-void PatchInitializers(const Facts& facts, const std::vector<const Node*>& layers, Sighting& sighting);
+// False: they do already, or are written nowhere.
+bool PatchInitializers(const Facts& facts, const std::vector<const Node*>& layers, Sighting& sighting);
 // The layer's activation becomes leaky_relu, which does not die.
 void PatchToLeakyRelu(const Facts& facts, const Node& layer, Sighting& sighting);
 // These layers have no bias.
 void PatchWithoutBias(const Facts& facts, const std::vector<const Node*>& layers, Sighting& sighting);
-// The hidden layers with weights get a relu, behind the batch normalization where they have one.
-void PatchRelu(const Facts& facts, Sighting& sighting);
+// These layers get a relu, behind the batch normalization where they have one, if they have no activation.
+void PatchRelu(const Facts& facts, const std::vector<const Node*>& layers, Sighting& sighting);
+// A batch normalization between the weights of each hidden layer and its activation, where there is none. False: there
+// is no place for one, or a minibatch has too few examples.
+bool PatchBatchNorms(const Facts& facts, Sighting& sighting);
+// The outputs are those of the last weights: without their activation, or the softmax or activation that is the last
+// layer. False: that is written nowhere.
+bool PatchFreeOutputs(const Facts& facts, Sighting& sighting);
+// No dropout above this rate.
+void PatchDropout(const Facts& facts, double rate, Sighting& sighting);
+// Of each pair of layers, of which the second reads the first, the first goes behind the second.
+void PatchBehind(const Facts& facts, const std::vector<std::pair<const Node*, const Node*>>& pairs, Sighting& sighting);
 // The optimizer's rate times `factor`, without batch_scaling, which would multiply it once more.
 void PatchRate(const Facts& facts, double factor, Sighting& sighting);
 // The gradients are clipped to this joint norm.
@@ -37,6 +49,8 @@ void PatchStandardize(const Facts& facts, Sighting& sighting);
 void PatchCosine(const Facts& facts, Sighting& sighting);
 // Early stopping by the evaluation loss, with the best weights, where there is none.
 void PatchEarlyStopping(const Facts& facts, Sighting& sighting);
+// Minibatches of so many examples, if the training split has them.
+void PatchBatch(const Facts& facts, uint32_t batch, Sighting& sighting);
 // Twice the threads that make minibatches.
 void PatchPrefetch(const Facts& facts, Sighting& sighting);
 

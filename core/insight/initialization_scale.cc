@@ -87,7 +87,7 @@ void LookAtDeviations(const v1::InitializationScaleRule& config, const View& vie
           "let weights start with kaiming (under relu) or xavier (under tanh), or put batch_norm between the layers");
   std::vector<const Node*> layers;
   for (const Node& node : view.facts.graph->nodes()) layers.push_back(&node);
-  PatchInitializers(view.facts, layers, sighting);
+  if (!PatchInitializers(view.facts, layers, sighting)) PatchBatchNorms(view.facts, sighting);
 }
 
 const Registered<Rule, v1::InitializationScaleRule> kInitializationScale(

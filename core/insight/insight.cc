@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bitset>
+#include <limits>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -17,6 +18,7 @@ constexpr int kMostTold = 8;  // Times that a finding comes.
 constexpr int64_t kMostFindings = 64;
 constexpr int kDoubtsToWarn = 2;  // Stretches.
 constexpr int kDoubtsToInform = 5;
+constexpr int kNowhere = std::numeric_limits<int>::max();  // Behind all layers: those say more.
 
 int SeenIn(uint32_t window) { return static_cast<int>(std::bitset<32>(window).count()); }
 
@@ -233,9 +235,27 @@ void Insight::Judge(const v1::Event& event) {
   doubts_ = 0;
 }
 
+// What makes numbers overflow and was known before the first step, where there is a number that is not finite: the root
+// then, though it stands behind it. Null: nothing.
+const Insight::Tracked* Insight::CauseOfOverflow() const {
+  const auto open = [](const Tracked& one) { return one.finding.state() == v1::Finding::STATE_OPEN; };
+  const auto rule = [&](const Tracked& one) { return watched_->Find(one.finding.rule()); };
+  const bool overflows = std::any_of(findings_.begin(), findings_.end(), [&](const auto& one) {
+    return open(one.second) && rule(one.second) != nullptr && rule(one.second)->traits().family == Family::kNonFinite;
+  });
+  if (!overflows) return nullptr;
+  for (const auto& [key, one] : findings_) {
+    if (!open(one) || rule(one) == nullptr || !rule(one)->traits().may_overflow) continue;
+    if (one.finding.warned() || (one.finding.first_step() == 0 && one.severity >= v1::Finding::SEVERITY_WARNING)) {
+      return &one;
+    }
+  }
+  return nullptr;
+}
+
 // Severities and roots as they are now. In the order of `findings_` causes come before what they explain.
 void Insight::Settle() {
-  const Tracked* root = nullptr;
+  const Tracked* root = CauseOfOverflow();
   std::map<std::string, const Tracked*> first_of_rule;
   for (auto& [key, tracked] : findings_) {
     v1::Finding& finding = tracked.finding;
@@ -243,13 +263,14 @@ void Insight::Settle() {
     const Rule* rule = watched_->Find(finding.rule());
     if (rule == nullptr) continue;
     const RuleTraits& traits = rule->traits();
-    const bool excused = traits.unless_improving && improves_ && tracked.weight != Weight::kPlain;
+    const bool excused = traits.unless_improving && improves_ && tracked.weight != Weight::kPlain && &tracked != root;
     const bool informs =
         (excused || tracked.weight == Weight::kMild) && !watched_->spec.insight().warn_while_improving();
     finding.set_severity(informs ? v1::Finding::SEVERITY_INFO : tracked.severity);
     finding.clear_root();
     if (traits.family == Family::kAlone) continue;
-    const Tracked* same = first_of_rule.try_emplace(finding.rule(), &tracked).first->second;
+    const Tracked*& same = first_of_rule.try_emplace(finding.rule(), &tracked).first->second;
+    if (finding.severity() > same->finding.severity()) same = &tracked;  // A warning does not hang on what informs.
     const bool explained = root != nullptr && root->finding.rule() != finding.rule();
     if (explained) {
       finding.set_root(root->finding.id());
@@ -277,7 +298,7 @@ Insight::Key Insight::KeyOf(const v1::Finding& finding) const {
   if (finding.has_tensor()) layer = layer.substr(0, layer.rfind('.'));
   const auto place = watched_->layers.find(layer);
   return {rule == nullptr ? Family::kAlone : rule->traits().family,
-          place == watched_->layers.end() ? -1 : place->second, finding.id()};
+          place == watched_->layers.end() ? kNowhere : place->second, finding.id()};
 }
 
 std::vector<v1::Event> Insight::Tell(const v1::Event& event) {

@@ -57,6 +57,7 @@ class Insight {
   void LookBy(const std::string& name, const Rule& rule, const View& view);
   Tracked& Track(const std::string& rule, const Sighting& sighting, uint64_t step);
   void Judge(const v1::Event& event);
+  const Tracked* CauseOfOverflow() const;
   void Settle();
   void Hear(const v1::Finding& finding);
   static void TakeFix(v1::Finding& finding, Tracked& tracked);

@@ -62,8 +62,8 @@ const Registered<Rule, v1::LearningRateHabitRule> kLearningRateHabit(
       if (!config.has_tolerance()) config.set_tolerance(1);
       Require(config.tolerance() >= 1, errors, "tolerance", "at least 1", config.tolerance());
       return std::make_unique<SimpleRule<v1::LearningRateHabitRule>>(
-          RuleTraits{.family = Family::kRate, .unless_improving = true, .at_once = true}, Source::kSpec, config,
-          LookAtRate);
+          RuleTraits{.family = Family::kRate, .unless_improving = true, .at_once = true, .may_overflow = true},
+          Source::kSpec, config, LookAtRate);
     });
 
 }  // namespace

@@ -40,7 +40,7 @@ class LossForClasses final : public Rule {
     sighting.Words(AreFree(output)
                        ? "softmax_cross_entropy is the loss of classes"
                        : "softmax_cross_entropy is the loss of classes; leave out what comes behind the last weights");
-    if (view.facts.given != nullptr && AreFree(output)) {
+    if (view.facts.given != nullptr && (AreFree(output) || PatchFreeOutputs(view.facts, sighting))) {
       Patch("loss", sighting).mutable_loss()->mutable_softmax_cross_entropy();
     }
     if (view.source == Source::kSpec) {

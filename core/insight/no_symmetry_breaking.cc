@@ -38,7 +38,7 @@ const Registered<Rule, v1::NoSymmetryBreakingRule> kNoSymmetryBreaking(
     "All weights of a layer start equal, and its units stay equal (slide 45).",
     [](v1::NoSymmetryBreakingRule& config, const FieldErrors&) {
       return std::make_unique<SimpleRule<v1::NoSymmetryBreakingRule>>(
-          RuleTraits{.family = Family::kInitialization, .slide = 45, .at_once = true}, Source::kSpec, config,
+          RuleTraits{.family = Family::kNetwork, .slide = 45, .at_once = true}, Source::kSpec, config,
           LookForEqualWeights);
     });
 

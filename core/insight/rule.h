@@ -48,6 +48,8 @@ struct RuleTraits {
   bool unless_improving = false;
   // One sight is enough, and it stays.
   bool at_once = false;
+  // Numbers can grow beyond all bounds by it: what is known of it before the first step explains what is not finite.
+  bool may_overflow = false;
 };
 
 // All that a rule may look at. What a source does not have is null.

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/kind.h"
+#include "core/insight/fixes.h"
 #include "core/insight/loss_of_answer.h"
 #include "core/insight/rule.h"
 
@@ -34,6 +35,7 @@ void LookAtLogits(const v1::SoftmaxBeforeCrossEntropyRule&, const View& view, st
         .At(output)
         .Words("leave the activation out");
   }
+  if (!found.empty()) PatchFreeOutputs(view.facts, found.back());
 }
 
 const Registered<Rule, v1::SoftmaxBeforeCrossEntropyRule> kSoftmaxBeforeCrossEntropy(

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "core/insight/fixes.h"
 #include "core/insight/rule.h"
 
 namespace traind::core {
@@ -30,10 +31,10 @@ void LookForLinearPairs(const v1::TwoLinearLayersRule&, const View& view, std::v
     if (!HasWeights(node) || TraitsOf(node).weight_initializer.empty()) continue;
     const Node* first = LinearSource(graph, node);
     if (first == nullptr || TraitsOf(*first).weight_initializer.empty() || IsBottleneck(*first, node)) continue;
-    Add(found, absl::StrCat("nothing but linear layers between \"", first->name, "\" and it: the two can do no more ",
-                            "than one"))
-        .At(node)
-        .Words(absl::StrCat("give \"", first->name, "\" an activation"));
+    Sighting& sighting = Add(found, absl::StrCat("nothing but linear layers between \"", first->name,
+                                                 "\" and it: the two can do no more than one"));
+    sighting.At(node).Words(absl::StrCat("give \"", first->name, "\" an activation"));
+    PatchRelu(view.facts, {first}, sighting);
   }
 }
 

@@ -25,6 +25,17 @@ double FallOfLastThird(const View& view, double now) {
   return third == whole.end() ? 0 : third->loss - now;
 }
 
+// How far the accuracy of the evaluation has come from the share of the commonest class, which needs no network, to 1.
+double SkillOf(const View& view) {
+  if (view.data == nullptr || !view.evaluation->has_accuracy() || view.data->class_counts().empty()) return 0;
+  double examples = 0, largest = 0;
+  for (const int64_t count : view.data->class_counts()) {
+    examples += static_cast<double>(count);
+    largest = std::max(largest, static_cast<double>(count));
+  }
+  return examples > largest ? 1 - (1 - view.evaluation->accuracy()) / (1 - largest / examples) : 0;
+}
+
 void LookForUnderfitting(const v1::UnderfittingRule& config, const View& view, std::vector<Sighting>& found) {
   const History& history = view.history;
   if (history.stretches() < kEnoughStretches || view.facts.total_steps == 0 || view.facts.spec->has_lottery_ticket())
@@ -36,6 +47,7 @@ void LookForUnderfitting(const v1::UnderfittingRule& config, const View& view, s
   const double share = std::min(train, evaluated) / to_beat;
   if (!(share > config.least_loss()) || evaluated > config.most_gap() * train) return;
   if (history.best_loss() > kNotFalling * to_beat && !view.facts.continues) return;
+  if (SkillOf(view) >= config.most_skill()) return;
   const bool falls = FallOfLastThird(view, train) > kStillFalls * to_beat;
   Add(found, absl::StrCat("at the end the loss is still high, ", train, " in training and ", evaluated,
                           " in the evaluation, of ", to_beat, falls ? ", and still falls" : ", and has stood still"))
@@ -53,6 +65,8 @@ const Registered<Rule, v1::UnderfittingRule> kUnderfitting(
       Require(config.least_loss() > 0, errors, "least_loss", "above 0", config.least_loss());
       if (!config.has_most_gap()) config.set_most_gap(1.2);
       Require(config.most_gap() > 0, errors, "most_gap", "above 0", config.most_gap());
+      if (!config.has_most_skill()) config.set_most_skill(0.9);
+      Require(config.most_skill() > 0, errors, "most_skill", "above 0", config.most_skill());
       return std::make_unique<SimpleRule<v1::UnderfittingRule>>(RuleTraits{.family = Family::kLoss, .at_once = true},
                                                                 Source::kEvaluation, config, LookForUnderfitting);
     });

@@ -35,7 +35,7 @@ class Order {
     const auto family = families_.find(finding.rule());
     const auto place = places_.find(layer);
     return {family == families_.end() ? core::Family::kAlone : family->second,
-            place == places_.end() ? -1 : place->second, finding.id()};
+            place == places_.end() ? std::numeric_limits<int>::max() : place->second, finding.id()};
   }
 
  private:

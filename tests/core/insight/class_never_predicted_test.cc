@@ -40,6 +40,24 @@ TEST(ClassNeverPredicted, IsNotSaidInTheBeginning) {
   EXPECT_FALSE(log.IsOpen("class_never_predicted/test"));
 }
 
+// A fifth better each time, and then no more.
+TEST(ClassNeverPredicted, IsSaidWhenTheEvaluationNoLongerGetsBetter) {
+  InsightLog log;
+  log.Data(log.Profile());
+  const std::vector<int64_t> answers = {0, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000, 1000};
+  double loss = 2;
+  for (uint64_t step = 300; step <= 420; step += 20) {
+    log.Run(step, InsightLog::Falls, log.Report());
+    log.Evaluation(step, loss *= 0.8, answers);
+  }
+  EXPECT_FALSE(log.IsOpen("class_never_predicted/test"));
+  for (uint64_t step = 440; step <= 520; step += 20) {
+    log.Run(step, InsightLog::Falls, log.Report());
+    log.Evaluation(step, loss *= 0.99, answers);
+  }
+  EXPECT_TRUE(log.IsOpen("class_never_predicted/test"));
+}
+
 TEST(ClassNeverPredicted, OneAnswerIsEnough) {
   InsightLog log;
   Answer(log, 1);

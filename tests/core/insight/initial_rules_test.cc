@@ -31,6 +31,17 @@ TEST(InitializationScale, OutputsThatShrinkFromLayerToLayer) {
   EXPECT_TRUE(finding.fix().patch().network().layers(0).dense().weight_init().has_xavier());
 }
 
+// The first loss is large because of it, though that is of no layer.
+TEST(InitializationScale, ExplainsALargeFirstLoss) {
+  InsightLog log(kDeep);
+  log.Data(log.Profile());
+  log.Run(
+      600, [](uint64_t step) { return step == 1 ? 40.0 : 20.0 + static_cast<double>(step % 20) / 100; },
+      Deviations(log, {1, 10, 100, 1000}));
+  EXPECT_EQ(log.Find("initialization_scale/l2").root(), "");
+  EXPECT_EQ(log.Find("initial_loss").root(), "initialization_scale/l2");
+}
+
 TEST(InitializationScale, OutputsThatGrow) {
   InsightLog log(kDeep);
   log.Run(1, InsightLog::Stays, Deviations(log, {1, 3, 9, 30}));

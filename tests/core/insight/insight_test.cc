@@ -111,6 +111,52 @@ TEST(Insight, WhatFollowsHangsOnItsCause) {
   EXPECT_EQ(log.Find("dead_relu/first").severity(), v1::Finding::SEVERITY_CRITICAL);
 }
 
+// One that informs, of a layer before, is none.
+TEST(Insight, AWarningHangsOnNothingThatOnlyInforms) {
+  InsightLog log(R"(
+    network {
+      layers { name: "first" dense { units: 100 } activation { tanh {} } }
+      layers { name: "second" dense { units: 100 } activation { tanh {} } }
+      layers { name: "out" dense { units: 10 } }
+    }
+    data { dataset: "images" preprocessing { standardize {} } }
+    optimizer { learning_rate: 0.1 } batch_size: 100 epochs: 1)");
+  v1::StatisticsReport report = log.Report();
+  report.mutable_layers(0)->set_saturated_fraction(0.6F);
+  report.mutable_layers(1)->set_saturated_fraction(0.9F);
+  log.Run(600, InsightLog::Falls, report);
+  EXPECT_EQ(log.Find("saturation/first").severity(), v1::Finding::SEVERITY_INFO);
+  EXPECT_EQ(log.Find("saturation/second").severity(), v1::Finding::SEVERITY_WARNING);
+  EXPECT_EQ(log.Find("saturation/second").root(), "");
+}
+
+v1::Event NotFinite() {
+  v1::Event event;
+  event.set_step(7);
+  *event.mutable_finding() = FromText<v1::Finding>(
+      "id: 'non_finite/first' rule: 'non_finite' severity: SEVERITY_CRITICAL state: STATE_OPEN "
+      "layer: 'first'");
+  return event;
+}
+
+TEST(Insight, WhatIsNotFiniteHangsOnWhatWasKnownBeforeAndLetsNumbersGrow) {
+  InsightLog log(std::string(kHealthyJob) + " optimizer { learning_rate: 100 }");
+  EXPECT_EQ(log.warnings.size(), 1u);
+  log.Data(log.Profile());
+  log.Note(NotFinite());
+  EXPECT_EQ(log.Find("non_finite/first").root(), "learning_rate_habit");
+  EXPECT_EQ(log.Find("non_finite/first").severity(), v1::Finding::SEVERITY_CRITICAL);
+  EXPECT_EQ(log.Find("learning_rate_habit").severity(), v1::Finding::SEVERITY_WARNING);
+  EXPECT_EQ(log.Find("learning_rate_habit").root(), "");
+  InsightLog softmax(R"(
+    network { layers { name: "first" dense { units: 10 } } layers { name: "p" softmax {} } }
+    data { dataset: "images" preprocessing { standardize {} } } batch_size: 100 epochs: 1)");
+  softmax.Data(softmax.Profile());
+  softmax.Note(NotFinite());
+  EXPECT_EQ(softmax.Find("non_finite/first").root(), "") << "a second softmax lets nothing grow";
+  EXPECT_EQ(softmax.Find("softmax_before_cross_entropy/p").root(), "non_finite/first");
+}
+
 TEST(Insight, TheSameLogGivesTheSameFindingsAndGoesOnTheSameAfterACrashAnywhere) {
   InsightLog whole;
   whole.Data(whole.Profile());
@@ -210,11 +256,7 @@ TEST(Insight, EveryRuleOfTheOneofIsThere) {
 TEST(Insight, AFindingOfTheWorkerIsNewsOnce) {
   InsightLog log;
   Insight insight = Insight::Of(log.job());
-  v1::Event event;
-  event.set_step(7);
-  *event.mutable_finding() = FromText<v1::Finding>(
-      "id: 'non_finite/first' rule: 'non_finite' severity: SEVERITY_CRITICAL state: STATE_OPEN "
-      "layer: 'first'");
+  const v1::Event event = NotFinite();
   EXPECT_TRUE(insight.IsNews(event.finding()));
   EXPECT_THAT(insight.Note(event), IsEmpty());
   EXPECT_FALSE(insight.IsNews(event.finding()));

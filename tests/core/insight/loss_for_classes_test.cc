@@ -38,10 +38,12 @@ TEST(LossForClasses, OnlyInformsOfARunThatLearns) {
   EXPECT_EQ(RunTo(0.02).Find("loss_for_classes").severity(), v1::Finding::SEVERITY_INFO);
 }
 
-TEST(LossForClasses, LeavesALossWithProbabilitiesInFrontToThePeople) {
+TEST(LossForClasses, ProbabilitiesInFrontOfTheLossGoWithIt) {
   const v1::Finding finding = RunTo(0.06, SquaresOver("activation { sigmoid {} }")).Find("loss_for_classes");
   EXPECT_EQ(finding.severity(), v1::Finding::SEVERITY_WARNING);
-  EXPECT_FALSE(finding.fix().has_patch()) << "cross-entropy wants logits";
+  EXPECT_THAT(finding.fix().mask().paths(), testing::UnorderedElementsAre("loss", "network"));
+  EXPECT_TRUE(finding.fix().patch().loss().has_softmax_cross_entropy());
+  EXPECT_FALSE(finding.fix().patch().network().layers(1).has_activation()) << "cross-entropy wants logits";
 }
 
 TEST(LossForClasses, SaysNothingOfNumbersAndOfALossForClasses) {

@@ -36,6 +36,31 @@ TEST(Underfitting, AHigherEvaluationLossIsSomethingElse) { EXPECT_EQ(End(1.3, St
 // Blended examples keep the training loss up.
 TEST(Underfitting, ALowEvaluationLossIsAGoodNetwork) { EXPECT_EQ(End(0.3, StandsAt).rule(), ""); }
 
+// Right and unsure. Of ten classes that are all as likely, 0.91 is nine tenths of the way from 0.1 to 1; of two of
+// which one has 54,000 of 60,000 examples it is a tenth of the way.
+TEST(Underfitting, NothingIsSaidOfANetworkThatAnswersWell) {
+  const auto end = [](double accuracy, bool rare) {
+    InsightLog log;
+    v1::DataProfile data = log.Profile();
+    if (rare) {
+      data.mutable_class_counts()->Clear();
+      data.add_class_counts(54000);
+      data.add_class_counts(6000);
+    }
+    log.Data(data);
+    log.Run(600, StandsAt, log.Report());
+    v1::Event event;
+    event.set_step(600);
+    event.mutable_evaluation()->set_loss(1.6);
+    event.mutable_evaluation()->set_accuracy(accuracy);
+    log.Note(event);
+    return log.Find("underfitting").rule();
+  };
+  EXPECT_EQ(end(0.92, false), "");
+  EXPECT_EQ(end(0.9, false), "underfitting");
+  EXPECT_EQ(end(0.92, true), "underfitting");
+}
+
 TEST(Underfitting, ALowLossIsNone) { EXPECT_EQ(End(1.0, InsightLog::Falls).rule(), ""); }
 
 TEST(Underfitting, ALossThatHasNotFallenAtAllHasItsOwnRule) { EXPECT_EQ(End(1.0, InsightLog::Stays).rule(), ""); }
