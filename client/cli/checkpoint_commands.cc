@@ -49,10 +49,14 @@ int DeleteCheckpoint(const Context& context, const std::string& name) {
 int ListCheckpoints(const Context& context, const std::string& job, const ListOptions& options) {
   const absl::StatusOr<std::vector<v1::Checkpoint>> checkpoints = context.MakeClient().ListCheckpoints(job, options);
   if (!checkpoints.ok()) return context.Fail(checkpoints.status());
+  // What the best one is the best by, where that has no column of its own.
+  std::string metric = checkpoints->empty() ? "" : checkpoints->back().best_metric();
+  if (metric == "loss" || metric == "accuracy") metric.clear();
   Table table({{.title = "checkpoint"},
                {.title = "step", .right = true},
                {.title = "loss", .right = true},
                {.title = "accuracy", .right = true},
+               {.title = metric, .right = true, .optional = true},
                {.title = "size", .right = true},
                {.title = "saved", .rank = 1},
                {.title = ""}});
@@ -63,6 +67,9 @@ int ListCheckpoints(const Context& context, const std::string& job, const ListOp
                {.text = absl::StrCat(checkpoint.step())},
                {.text = checkpoint.has_evaluation_loss() ? FormatNumber(checkpoint.evaluation_loss()) : "-"},
                {.text = checkpoint.has_evaluation_accuracy() ? FormatPercent(checkpoint.evaluation_accuracy()) : "-"},
+               {.text = metric.empty()                       ? ""
+                        : checkpoint.has_best_metric_value() ? FormatNumber(checkpoint.best_metric_value())
+                                                             : "-"},
                {.text = FormatBytes(checkpoint.size_bytes())},
                {.text = FormatSecond(checkpoint.create_time())},
                {.text = checkpoint.best() ? "best" : "", .style = Style::kGood}});

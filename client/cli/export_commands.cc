@@ -28,7 +28,8 @@ int AddEvents(const Context& context, Client& client, const v1::Job& job, tensor
   request.set_uid(job.uid());
   request.set_after_sequence(file.last_sequence());
   request.set_until_now(true);
-  for (const v1::EventKind kind : {v1::EVENT_KIND_TRAIN, v1::EVENT_KIND_EVALUATION, v1::EVENT_KIND_STATISTICS}) {
+  for (const v1::EventKind kind :
+       {v1::EVENT_KIND_TRAIN, v1::EVENT_KIND_EVALUATION, v1::EVENT_KIND_TEST, v1::EVENT_KIND_STATISTICS}) {
     request.add_kinds(kind);
   }
   const std::unique_ptr<JobWatch> watch = client.WatchJob(request);

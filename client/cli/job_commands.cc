@@ -81,18 +81,20 @@ Table JobTable(const std::vector<v1::Job>& jobs) {
                {.title = "", .rank = 7, .optional = true}});
   for (const v1::Job& job : jobs) {
     const v1::JobProgress& progress = job.progress();
-    table.Add({{.text = ShortName(job.name()), .style = Style::kBold},
-               {.text = EnumName(job.state()), .style = StateStyle(job.state())},
-               {.text = absl::StrCat(progress.step(), "/", progress.total_steps())},
-               {.text = progress.step() > 0 ? FormatNumber(progress.loss()) : "-"},
-               {.text = progress.has_evaluation_accuracy() ? FormatPercent(progress.evaluation_accuracy()) : "-"},
-               {.text = job.priority() != 0 ? absl::StrCat(job.priority()) : ""},
-               {.text = Printable(job.owner())},
-               {.text = FormatMinute(job.create_time())},
-               {.text = job.has_start_time() ? FormatElapsed(JobView(job).Elapsed(absl::Now())) : "-"},
-               {.text = Printable(FormatLabels(job.labels())), .style = Style::kDim},
-               {.text = Printable(DisplayName(job))},
-               {.text = Why(job), .style = Style::kDim}});
+    table.Add(
+        {{.text = ShortName(job.name()), .style = Style::kBold},
+         {.text = EnumName(job.state()), .style = StateStyle(job.state())},
+         {.text = absl::StrCat(progress.step(), "/", progress.total_steps())},
+         {.text = progress.step() > 0 ? FormatNumber(progress.has_mean_loss() ? progress.mean_loss() : progress.loss())
+                                      : "-"},
+         {.text = progress.has_evaluation_accuracy() ? FormatPercent(progress.evaluation_accuracy()) : "-"},
+         {.text = job.priority() != 0 ? absl::StrCat(job.priority()) : ""},
+         {.text = Printable(job.owner())},
+         {.text = FormatMinute(job.create_time())},
+         {.text = job.has_start_time() ? FormatElapsed(JobView(job).Elapsed(absl::Now())) : "-"},
+         {.text = Printable(FormatLabels(job.labels())), .style = Style::kDim},
+         {.text = Printable(DisplayName(job))},
+         {.text = Why(job), .style = Style::kDim}});
   }
   return table;
 }
@@ -155,12 +157,24 @@ void SayProgress(const Context& context, const v1::JobProgress& progress) {
   context.Say("progress", absl::StrCat("step ", progress.step(), " of ", progress.total_steps(), ", ",
                                        progress.steps_per_epoch(), " steps per epoch"));
   if (progress.has_remaining()) context.Say("left", FormatElapsed(ToDuration(progress.remaining())));
-  if (progress.step() > 0) context.Say("training loss", FormatNumber(progress.loss()));
+  if (progress.step() > 0) {
+    context.Say("training loss", FormatNumber(progress.has_mean_loss() ? progress.mean_loss() : progress.loss()));
+  }
   if (progress.has_evaluation_loss()) {
     context.Say("evaluation", absl::StrCat("loss ", FormatNumber(progress.evaluation_loss()),
                                            progress.has_evaluation_accuracy()
                                                ? ", accuracy " + FormatPercent(progress.evaluation_accuracy())
                                                : ""));
+  }
+  if (progress.has_best()) {
+    context.Say("best", absl::StrCat(progress.best().metric(), " ", FormatNumber(progress.best().value()), ", of step ",
+                                     progress.best().step()));
+  }
+  if (progress.has_test_loss()) {
+    context.Say(
+        "TEST",
+        absl::StrCat("loss ", FormatNumber(progress.test_loss()),
+                     progress.has_test_accuracy() ? ", accuracy " + FormatPercent(progress.test_accuracy()) : ""));
   }
   context.Say("checkpoint", absl::StrCat("of step ", progress.checkpoint_step()));
 }

@@ -74,6 +74,29 @@ std::string DescribeEvaluation(const v1::EvaluationMetrics& metrics) {
                       metrics.has_spread() ? absl::StrCat(", spread ", FormatNumber(metrics.spread())) : "");
 }
 
+std::string DescribeBestMetric(const v1::EvaluationMetrics& metrics) {
+  const bool shown = metrics.best_metric() == "loss" || metrics.best_metric() == "accuracy";
+  if (shown || !metrics.has_best_metric_value()) return "";
+  return absl::StrCat(metrics.best_metric(), " ", FormatNumber(metrics.best_metric_value()));
+}
+
+std::string WeightsOf(const v1::EvaluationMetrics& metrics) {
+  if (!metrics.has_weights_step()) return "";
+  return absl::StrCat(", with the weights of step ", metrics.weights_step());
+}
+
+namespace {
+
+// Behind the description of an evaluation: ", macro_f1 0.8123, the best so far".
+std::string BestNote(const v1::EvaluationMetrics& metrics) {
+  const std::string metric = DescribeBestMetric(metrics);
+  const bool by_accuracy = metrics.best_metric() == "accuracy";
+  return absl::StrCat(metric.empty() ? "" : absl::StrCat(", ", metric),
+                      metrics.best() ? (by_accuracy ? ", the best accuracy so far" : ", the best so far") : "");
+}
+
+}  // namespace
+
 void JobView::SetJob(const v1::Job& job) {
   const v1::JobSpec spec = job.has_spec() ? job.spec() : job_.spec();
   job_ = job;
@@ -129,16 +152,24 @@ void JobView::Apply(const v1::Event& event) {
     case v1::Event::kTrain:
       train_ = event.train();
       timing_ = event.timing();
-      train_loss_.Add(event.train().loss());
+      train_loss_.Add(event.train().has_mean_loss() ? event.train().mean_loss() : event.train().loss());
       gradient_norm_.Add(event.train().gradient_norm());
-      if (event.train().has_accuracy()) train_accuracy_.Add(event.train().accuracy());
+      if (event.train().has_accuracy()) {
+        train_accuracy_.Add(event.train().has_mean_accuracy() ? event.train().mean_accuracy()
+                                                              : event.train().accuracy());
+      }
       break;
     case v1::Event::kEvaluation:
       evaluation_ = event.evaluation();
       evaluation_loss_.Add(event.evaluation().loss());
       if (event.evaluation().has_accuracy()) evaluation_accuracy_.Add(event.evaluation().accuracy());
-      AddNote(event, absl::StrCat("evaluation: ", DescribeEvaluation(event.evaluation()),
-                                  event.evaluation().best() ? ", the best so far" : ""));
+      if (event.evaluation().best()) best_evaluation_ = {event.step(), event.evaluation()};
+      AddNote(event,
+              absl::StrCat("evaluation: ", DescribeEvaluation(event.evaluation()), BestNote(event.evaluation())));
+      break;
+    case v1::Event::kTest:
+      test_ = event.test();
+      AddNote(event, absl::StrCat("TEST: ", DescribeEvaluation(event.test()), WeightsOf(event.test())), Style::kBold);
       break;
     case v1::Event::kStatistics:
       if (!event.statistics().thinned()) statistics_ = event.statistics();

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/time/time.h"
@@ -28,6 +29,10 @@ std::string FormatMinute(const google::protobuf::Timestamp& time);  // "2026-01-
 std::string FormatSecond(const google::protobuf::Timestamp& time);  // "2026-01-31 09:15:07", local.
 // "accuracy 91.2 %, loss 0.2713 on test (10,000 examples)".
 std::string DescribeEvaluation(const v1::EvaluationMetrics& metrics);
+// "macro_f1 0.8123"; empty where the loss or the accuracy, which are shown anyhow, chooses the best.
+std::string DescribeBestMetric(const v1::EvaluationMetrics& metrics);
+// Of a test: ", with the weights of step 300"; empty where they are those of its own step.
+std::string WeightsOf(const v1::EvaluationMetrics& metrics);
 
 // One line of the list of events.
 struct Note {
@@ -52,6 +57,9 @@ class JobView {
   const v1::Timing& timing() const { return timing_; }  // Of the newest TRAIN event.
   const std::optional<v1::TrainMetrics>& train() const { return train_; }
   const std::optional<v1::EvaluationMetrics>& evaluation() const { return evaluation_; }
+  const std::optional<v1::EvaluationMetrics>& test() const { return test_; }  // The newest one.
+  // The newest one that was called the best, with its step.
+  const std::optional<std::pair<uint64_t, v1::EvaluationMetrics>>& best_evaluation() const { return best_evaluation_; }
   const std::optional<v1::PreprocessingReport>& preprocessing() const { return preprocessing_; }
   const v1::StatisticsReport& statistics() const { return statistics_; }
   const std::string& checkpoint() const { return checkpoint_; }            // Newest; empty before the first.
@@ -64,6 +72,7 @@ class JobView {
   // end.
   absl::Duration Elapsed(absl::Time now) const;
 
+  // Of training the running means, where the server tells them.
   const Series& train_loss() const { return train_loss_; }
   const Series& train_accuracy() const { return train_accuracy_; }
   const Series& gradient_norm() const { return gradient_norm_; }
@@ -84,7 +93,8 @@ class JobView {
   double epoch_ = 0;
   v1::Timing timing_;
   std::optional<v1::TrainMetrics> train_;
-  std::optional<v1::EvaluationMetrics> evaluation_;
+  std::optional<v1::EvaluationMetrics> evaluation_, test_;
+  std::optional<std::pair<uint64_t, v1::EvaluationMetrics>> best_evaluation_;
   std::optional<v1::PreprocessingReport> preprocessing_;
   v1::StatisticsReport statistics_;
   std::string checkpoint_, best_checkpoint_;

@@ -99,15 +99,27 @@ StyledLine MetricsLine(absl::string_view title, double loss, const Series& losse
 void AddMetrics(const JobView& view, int width, std::vector<StyledLine>& lines) {
   if (view.train()) {
     const v1::TrainMetrics& train = *view.train();
-    lines.push_back(MetricsLine("train", train.loss(), view.train_loss(),
-                                train.has_accuracy() ? std::optional(train.accuracy()) : std::nullopt,
-                                view.train_accuracy(), width));
+    const bool means = train.has_mean_loss();  // One minibatch is noisy.
+    const double accuracy = train.has_mean_accuracy() ? train.mean_accuracy() : train.accuracy();
+    StyledLine line =
+        MetricsLine("train", means ? train.mean_loss() : train.loss(), view.train_loss(),
+                    train.has_accuracy() ? std::optional(accuracy) : std::nullopt, view.train_accuracy(), width);
+    if (means && train.mean_steps() > 1)
+      line.Add(absl::StrCat("   mean of ", train.mean_steps(), " steps"), Style::kDim);
+    lines.push_back(std::move(line));
   }
   if (view.evaluation()) {
     const v1::EvaluationMetrics& evaluation = *view.evaluation();
     lines.push_back(MetricsLine(Clip(evaluation.split(), 5), evaluation.loss(), view.evaluation_loss(),
                                 evaluation.has_accuracy() ? std::optional(evaluation.accuracy()) : std::nullopt,
                                 view.evaluation_accuracy(), width));
+    const std::string metric = DescribeBestMetric(evaluation);
+    if (!metric.empty()) lines.back().Add("   " + metric, Style::kBold);
+  }
+  if (view.test()) {
+    lines.push_back(StyledLine()
+                        .Add(PadRight("TEST", 6), Style::kDim)
+                        .Add(DescribeEvaluation(*view.test()) + WeightsOf(*view.test()), Style::kBold));
   }
   if (view.train()) {
     const v1::TrainMetrics& train = *view.train();
@@ -204,7 +216,10 @@ Table LayerTable(const v1::StatisticsReport& statistics, bool logarithmic) {
     }
     const auto weight = parameters.find(layer.layer() + ".weight");
     if (gradients) {
-      if (weight != parameters.end()) {
+      if (layer.frozen()) {
+        row.push_back({.text = "frozen", .style = Style::kDim});
+        row.push_back({.text = "-", .style = Style::kDim});
+      } else if (weight != parameters.end()) {
         row.push_back(NumberSpan(weight->second->gradient_norm()));
         row.push_back(NumberSpan(weight->second->update_ratio()));
       } else {
@@ -320,6 +335,17 @@ std::string RenderSummary(const JobView& view, bool color, bool error_was_said) 
   }
   if (view.evaluation())
     say(StyledLine().Add("evaluation: ").Add(DescribeEvaluation(*view.evaluation()), Style::kBold));
+  if (const auto& best = view.best_evaluation();
+      best && best->second.has_best_metric_value() && !view.evaluation()->best()) {
+    const auto& [step, evaluation] = *best;
+    say(StyledLine()
+            .Add("best:       ")
+            .Add(absl::StrCat("step ", step, " by ", evaluation.best_metric(), " ",
+                              FormatNumber(evaluation.best_metric_value()), ": ", DescribeEvaluation(evaluation))));
+  }
+  if (view.test()) {
+    say(StyledLine().Add("TEST:       ").Add(DescribeEvaluation(*view.test()) + WeightsOf(*view.test()), Style::kBold));
+  }
   if (!view.checkpoint().empty()) {
     const bool other_is_best = !view.best_checkpoint().empty() && view.best_checkpoint() != view.checkpoint();
     say(StyledLine().Add(absl::StrCat("checkpoint: ", view.checkpoint(),

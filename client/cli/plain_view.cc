@@ -25,6 +25,9 @@ std::string State(const v1::StateChange& change) {
 std::string Train(const v1::TrainMetrics& train, const v1::Timing& timing) {
   std::string text = absl::StrFormat("train loss=%.6g", train.loss());
   if (train.has_accuracy()) absl::StrAppendFormat(&text, " accuracy=%.4f", train.accuracy());
+  if (train.has_mean_loss()) absl::StrAppendFormat(&text, " mean_loss=%.6g", train.mean_loss());
+  if (train.has_mean_accuracy()) absl::StrAppendFormat(&text, " mean_accuracy=%.4f", train.mean_accuracy());
+  if (train.has_mean_loss()) absl::StrAppend(&text, " mean_steps=", train.mean_steps());
   if (train.penalty() != 0) absl::StrAppendFormat(&text, " penalty=%.6g", train.penalty());
   absl::StrAppendFormat(&text, " learning_rate=%.6g gradient_norm=%.4g", train.learning_rate(), train.gradient_norm());
   if (timing.examples_per_second() > 0) {
@@ -38,10 +41,16 @@ std::string Train(const v1::TrainMetrics& train, const v1::Timing& timing) {
   return text;
 }
 
-std::string Evaluation(const v1::EvaluationMetrics& evaluation) {
-  std::string text = absl::StrFormat("evaluation split=%s loss=%.6g", evaluation.split(), evaluation.loss());
+// `what` is "evaluation" or "test".
+std::string Evaluation(absl::string_view what, const v1::EvaluationMetrics& evaluation) {
+  std::string text = absl::StrFormat("%s split=%s loss=%.6g", what, evaluation.split(), evaluation.loss());
   if (evaluation.has_accuracy()) absl::StrAppendFormat(&text, " accuracy=%.4f", evaluation.accuracy());
   if (evaluation.has_spread()) absl::StrAppendFormat(&text, " spread=%.6g", evaluation.spread());
+  if (evaluation.has_best_metric_value() && evaluation.best_metric() != "loss" &&
+      evaluation.best_metric() != "accuracy") {
+    absl::StrAppendFormat(&text, " %s=%.6g", evaluation.best_metric(), evaluation.best_metric_value());
+  }
+  if (evaluation.has_weights_step()) absl::StrAppend(&text, " weights_step=", evaluation.weights_step());
   absl::StrAppend(&text, " examples=", evaluation.examples(), evaluation.best() ? " best" : "");
   return text;
 }
@@ -104,6 +113,7 @@ std::string Layer(const v1::LayerStatistics& layer, const v1::StatisticsReport& 
   if (layer.has_saturated_fraction()) absl::StrAppendFormat(&text, " saturated=%.4f", layer.saturated_fraction());
   if (layer.has_dead_units()) absl::StrAppend(&text, " dead=", layer.dead_units(), "/", layer.units());
   absl::StrAppend(&text, " nan=", layer.nan_count(), " inf=", layer.inf_count());
+  if (layer.frozen()) absl::StrAppend(&text, " frozen");
   for (const v1::ParameterStatistics& parameter : report.parameters()) {
     if (!parameter.has_sparsity() || parameter.name() != layer.layer() + ".weight") continue;
     absl::StrAppendFormat(&text, " pruned=%.4f", parameter.sparsity());
@@ -123,7 +133,9 @@ std::string PlainLines(const v1::Event& event, bool every_layer) {
     case v1::Event::kTrain:
       return absl::StrCat(prefix, Train(event.train(), event.timing()), "\n");
     case v1::Event::kEvaluation:
-      return absl::StrCat(prefix, Evaluation(event.evaluation()), "\n");
+      return absl::StrCat(prefix, Evaluation("evaluation", event.evaluation()), "\n");
+    case v1::Event::kTest:
+      return absl::StrCat(prefix, Evaluation("test", event.test()), "\n");
     case v1::Event::kStatistics: {
       const bool thinned = event.statistics().thinned();
       std::string lines = absl::StrCat(prefix, thinned ? "statistics thinned" : Statistics(event.statistics()), "\n");

@@ -37,11 +37,15 @@ v1::JobSpec RangeTestSpec(const v1::JobSpec& spec, const RangeTestPlan& plan) {
   test.set_metrics_every_steps(1);
   test.mutable_statistics()->set_every_steps(0);
   test.mutable_data()->set_evaluation_split("none");
+  test.mutable_data()->set_test_split("none");
+  test.mutable_data()->clear_validation_fraction();
+  test.mutable_data()->clear_folds();
   test.clear_evaluation();
   test.clear_early_stopping();
   test.clear_lottery_ticket();
   test.mutable_checkpoint()->set_every_steps(0);
   test.mutable_checkpoint()->mutable_every()->Clear();
+  test.mutable_checkpoint()->clear_best_metric();
   test.mutable_insight()->Clear();
   test.mutable_insight()->set_profile(v1::InsightSpec::PROFILE_OFF);
   return test;

@@ -136,8 +136,9 @@ void SayHowSure(const Context& context, const MarginTally& tally, const std::vec
   }
   const v1::DataSpec& data = job.resolved_spec().data();
   if (data.validation_fraction() > 0 || data.has_folds()) {
-    context.Note("the job does not train on the examples that it holds out (data.validation_fraction or folds); all were "
-                 "ranked, and of those the margins show how hard they are rather than how wrong");
+    context.Note(
+        "the job does not train on the examples that it holds out (data.validation_fraction or folds); all were "
+        "ranked, and of those the margins show how hard they are rather than how wrong");
   }
   if (used.size() < kFewCheckpoints || 2 * used.front().step() > used.back().step()) {
     context.Note(absl::StrCat(

@@ -14,6 +14,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "core/base/checksum.h"
+#include "core/base/evaluation_metric.h"
 #include "core/base/file.h"
 #include "core/base/json_message.h"
 #include "core/base/stored_spec.h"
@@ -172,12 +173,23 @@ absl::Status Publish(const std::string& dir, const std::string& writing, const s
   return RemoveAll(replaced);
 }
 
-// The one with the lowest finite evaluation loss, the earliest of equals; null when there is none.
+std::string MetricName(const v1::CheckpointManifest& manifest) {
+  const std::string& name = manifest.spec().checkpoint().best_metric();
+  return name.empty() ? "loss" : name;
+}
+
+// Whether the first is better by its job's metric. One of another metric, which a fork begins with, is no better.
+bool IsBetterThan(const v1::CheckpointManifest& a, const v1::CheckpointManifest* b) {
+  const bool comparable = b != nullptr && MetricName(a) == MetricName(*b);
+  return IsBetter(MetricName(a), MetricOf(a), comparable ? MetricOf(*b) : std::nullopt);
+}
+
+// The one with the best finite number, by the newest one's metric, the earliest of equals; null when there is none.
 const CheckpointFiles* BestOf(absl::Span<const CheckpointFiles> checkpoints) {
   const CheckpointFiles* best = nullptr;
   for (const CheckpointFiles& files : checkpoints) {
-    if (!files.manifest.has_evaluation_loss() || !std::isfinite(files.manifest.evaluation_loss())) continue;
-    if (best == nullptr || files.manifest.evaluation_loss() < best->manifest.evaluation_loss()) best = &files;
+    if (MetricName(files.manifest) != MetricName(checkpoints.back().manifest)) continue;
+    if (IsBetterThan(files.manifest, best == nullptr ? nullptr : &best->manifest)) best = &files;
   }
   return best;
 }
@@ -187,7 +199,7 @@ std::optional<v1::CheckpointManifest> BetterDeleted(const std::string& dir, cons
   auto json = ReadFile(Join(dir, kDeletedBestFile), kMaxManifest);
   v1::CheckpointManifest deleted;
   if (!json.ok() || !ParseJson(*json, deleted).ok()) return std::nullopt;
-  if (best != nullptr && best->manifest.evaluation_loss() <= deleted.evaluation_loss()) return std::nullopt;
+  if (best != nullptr && !IsBetterThan(deleted, &best->manifest)) return std::nullopt;
   return deleted;
 }
 
@@ -300,6 +312,8 @@ absl::Status RememberDeletedBest(const std::string& dir, uint64_t step) {
   v1::CheckpointManifest deleted;
   deleted.set_step(step);
   deleted.set_evaluation_loss(files->manifest.evaluation_loss());
+  if (files->manifest.has_evaluation_value()) deleted.set_evaluation_value(files->manifest.evaluation_value());
+  deleted.mutable_spec()->mutable_checkpoint()->set_best_metric(MetricName(files->manifest));
   std::string json;
   if (!google::protobuf::util::MessageToJsonString(deleted, &json).ok())
     return absl::InternalError("a number is no JSON");

@@ -4,7 +4,7 @@
 //   weights.safetensors        the public tensors, "<layer>.weight", ...
 //   state.safetensors          what else a resume needs: optimizer slots, observers
 //   preprocessing.safetensors  what preprocessing learned; absent when it learned nothing
-// and deleted-best.json, a v1::CheckpointManifest of step and evaluation loss, when a user deleted the best one
+// and deleted-best.json, a v1::CheckpointManifest of step and evaluation, when a user deleted the best one
 // (docs/checkpoint-format.md). A checkpoint is published by one rename after all its files are durable: a crash at any
 // moment leaves the old ones whole, and what is half written is never looked at. One thread of one process saves; all
 // others may list and open at the same time, and must expect NOT_FOUND for what has just been pruned. Other errors of
@@ -39,7 +39,7 @@ struct CheckpointContent {
 };
 
 struct SaveOptions {
-  int keep_last = 3;                       // At least 1. The best by evaluation loss is kept beside them.
+  int keep_last = 3;                       // At least 1. The best one is kept beside them.
   std::optional<uint64_t> keep_step = {};  // Is kept, too.
   // Called when all files are durable, before the checkpoint can be seen. Its error ends the save without a trace.
   std::function<absl::Status()> before_publish = {};
@@ -64,8 +64,8 @@ struct CheckpointFiles {
 
 // Those whose manifest is sound, oldest first; damaged ones are left out. Files are not read. Empty without the folder.
 absl::StatusOr<std::vector<CheckpointFiles>> ListCheckpoints(const std::string& dir);
-// The step of the best one: with the lowest finite evaluation loss, the earliest of equals. -1 when none was evaluated,
-// and when a better one was deleted by a user.
+// The step of the best one: with the best finite number of CheckpointSpec.best_metric, the earliest of equals. -1 when
+// none was evaluated, and when a better one was deleted by a user.
 absl::StatusOr<int64_t> BestStep(const std::string& dir);
 // `which` is a step in digits, "latest" or "best". NOT_FOUND when there is none such; the files are not read.
 absl::StatusOr<CheckpointFiles> FindCheckpoint(const std::string& dir, absl::string_view which);

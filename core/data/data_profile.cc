@@ -149,7 +149,7 @@ void Compare(const InputPipeline& input, const Split& split, const FeatureSample
              const std::function<void()>& progress, ProfiledData& data) {
   v1::DataProfile::EvaluationProfile& evaluation = *data.profile.mutable_evaluation();
   const std::vector<int64_t> places = Sampled(split.size());
-  evaluation.set_split(split.split_name());
+  evaluation.set_split(split.called());
   evaluation.set_examples(split.size());
   evaluation.set_sampled(static_cast<int64_t>(places.size()));
   FeatureSample here(input.preprocessor().output_elements());
@@ -160,7 +160,7 @@ void Compare(const InputPipeline& input, const Split& split, const FeatureSample
   evaluation.set_shared(shared.shared);
   CompareNeighbours(input, split, progress, data.profile);
   if (shared.looked == input.split().size()) return;
-  data.notes.push_back(absl::StrCat("examples of the split ", split.split_name(), " were looked for among ",
+  data.notes.push_back(absl::StrCat("examples of the split ", split.called(), " were looked for among ",
                                     shared.looked, " of the ", input.split().size(), " training examples"));
 }
 

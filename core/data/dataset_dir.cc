@@ -174,16 +174,25 @@ int64_t LimitedTo(uint64_t limit, int64_t examples) {
 
 void Split::TakeFirst(uint64_t count) { size_ = LimitedTo(count, size_); }
 
-void Split::TakeSample(uint64_t count) {
-  const int64_t wanted = LimitedTo(count, size_);
-  if (wanted == size_) return;
-  chosen_ = SampleOf(size_, wanted, labels());
+void Split::Take(const std::vector<uint32_t>& indices, const std::string& called) {
+  called_ = called;
+  std::vector<uint32_t> places;
+  places.reserve(indices.size());
+  for (const uint32_t index : indices) places.push_back(static_cast<uint32_t>(PlaceOf(index)));
   if (has_labels()) {
-    own_labels_.reserve(chosen_.size());
-    for (const uint32_t place : chosen_) own_labels_.push_back(labels()[place]);
+    std::vector<int32_t> left;
+    left.reserve(indices.size());
+    for (const uint32_t index : indices) left.push_back(labels()[index]);
+    own_labels_ = std::move(left);
     labels_data_ = reinterpret_cast<const char*>(own_labels_.data());
   }
-  size_ = wanted;
+  chosen_ = std::move(places);
+  size_ = static_cast<int64_t>(indices.size());
+}
+
+void Split::TakeSample(uint64_t count) {
+  const int64_t wanted = LimitedTo(count, size_);
+  if (wanted < size_) Take(SampleOf(size_, wanted, labels()), called_);
 }
 
 void Split::Relabel(absl::Span<const int32_t> class_of_label, int64_t num_classes) {
@@ -236,7 +245,7 @@ absl::StatusOr<Split> OpenSplit(const std::string& dir, const std::string& name)
   if (found == nullptr) return absl::NotFoundError(NoSplit(*dataset, name));
   Split split;
   split.name_ = absl::StrCat(dataset->name(), ", split \"", name, "\"");
-  split.split_name_ = name;
+  split.split_name_ = split.called_ = name;
   split.checksum_ = found->checksum();
   split.size_ = found->num_examples();
   split.example_shape_.assign(dataset->example_shape().begin(), dataset->example_shape().end());

@@ -69,7 +69,7 @@ const v1::DatasetSplit* RequireSplit(const v1::Dataset& dataset, absl::string_vi
 // How many of `examples` (at least 0) a limit leaves; 0 leaves all.
 int64_t LimitedTo(uint64_t limit, int64_t examples);
 
-// One split, mapped; or a sample of it.
+// One split, mapped; or a sample or a part of it.
 class Split {
  public:
   int64_t size() const { return size_; }                         // Examples.
@@ -79,6 +79,8 @@ class Split {
   // The name and checksum of the import, of the whole split.
   const std::string& split_name() const { return split_name_; }
   const std::string& checksum() const { return checksum_; }
+  // What a job calls it: the name of a part (core/data/held_out.h), otherwise that of the split.
+  const std::string& called() const { return called_; }
   // Row-major, of the element type.
   const void* example(int64_t index) const { return examples_data_ + PlaceOf(index) * example_bytes(); }
   int64_t example_bytes() const {
@@ -98,8 +100,11 @@ class Split {
   int64_t target_width() const { return target_width_; }
   int64_t num_classes() const { return num_classes_; }
 
+  // Leaves the examples with these indices, ascending, of those that it has; called() is then `called`. May throw
+  // std::bad_alloc.
+  void Take(const std::vector<uint32_t>& indices, const std::string& called);
   // Leaves a sample of `count` examples (core/base/sample.h), each class with its share, or the first `count` ones; 0
-  // leaves all. At most one of them, once. May throw std::bad_alloc.
+  // leaves all. The first ones only of a whole split. May throw std::bad_alloc.
   void TakeSample(uint64_t count);
   void TakeFirst(uint64_t count);
   // Label k becomes class_of_label[k], one of `num_classes` classes. For a split with labels. May throw std::bad_alloc.
@@ -121,6 +126,7 @@ class Split {
 
   std::string name_;  // For people: of the dataset and the split.
   std::string split_name_;
+  std::string called_;
   MappedFile examples_;
   MappedFile labels_;
   std::string checksum_;

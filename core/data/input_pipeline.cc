@@ -2,16 +2,27 @@
 
 #include <utility>
 
+#include "core/data/held_out.h"
 #include "core/data/viewed_examples.h"
 
 namespace traind::core {
 namespace {
 
-absl::StatusOr<Split> OpenLimited(const std::string& dataset_dir, const std::string& name, uint64_t limit,
-                                  Limit meaning) {
-  auto split = OpenSplit(dataset_dir, name);
+absl::StatusOr<Split> Limited(absl::StatusOr<Split> split, uint64_t limit, Limit meaning) {
+  if (split.ok()) meaning == Limit::kFirst ? split->TakeFirst(limit) : split->TakeSample(limit);
+  return split;
+}
+
+// The training split without what is held out, or that alone.
+absl::StatusOr<Split> OpenHalf(const std::string& dataset_dir, const v1::DataSpec& data, bool held_out) {
+  auto split = OpenSplit(dataset_dir, data.train_split());
   if (!split.ok()) return split;
-  meaning == Limit::kFirst ? split->TakeFirst(limit) : split->TakeSample(limit);
+  const std::vector<uint32_t> places = HeldOutPlaces(data, split->size(), split->labels());
+  if (held_out) {
+    split->Take(places, kHeldOutName);
+  } else {
+    split->Take(AllBut(places, split->size()), data.train_split());
+  }
   return split;
 }
 
@@ -39,7 +50,7 @@ absl::StatusOr<InputPipeline> InputPipeline::Make(v1::DataSpec data, const Shape
 
 absl::StatusOr<InputPipeline> InputPipeline::Open(const std::string& dataset_dir, const v1::DataSpec& data,
                                                   Limit meaning) {
-  auto split = OpenLimited(dataset_dir, data.train_split(), data.max_train_examples(), meaning);
+  auto split = OpenTrainingSplit(dataset_dir, data, meaning);
   if (!split.ok()) return split.status();
   auto pipeline = Make(data, split->example_shape());
   if (pipeline.ok()) pipeline->split_ = *std::move(split);
@@ -81,8 +92,22 @@ absl::Status InputPipeline::Load(absl::Span<const Tensor> learned) {
   return augmenter_.Load(learned);
 }
 
+absl::StatusOr<Split> OpenTrainingSplit(const std::string& dataset_dir, const v1::DataSpec& data, Limit meaning) {
+  auto all = HoldsOut(data) ? OpenHalf(dataset_dir, data, false) : OpenSplit(dataset_dir, data.train_split());
+  return Limited(std::move(all), data.max_train_examples(), meaning);
+}
+
 absl::StatusOr<Split> OpenEvaluationSplit(const std::string& dataset_dir, const v1::DataSpec& data, Limit meaning) {
-  return OpenLimited(dataset_dir, data.evaluation_split(), data.max_evaluation_examples(), meaning);
+  return Limited(OpenNamedSplit(dataset_dir, data, data.evaluation_split()), data.max_evaluation_examples(), meaning);
+}
+
+absl::StatusOr<Split> OpenTestSplit(const std::string& dataset_dir, const v1::DataSpec& data) {
+  return Limited(OpenSplit(dataset_dir, data.test_split()), data.max_test_examples(), Limit::kSample);
+}
+
+absl::StatusOr<Split> OpenNamedSplit(const std::string& dataset_dir, const v1::DataSpec& data,
+                                     const std::string& name) {
+  return IsHeldOutPart(data, name) ? OpenHalf(dataset_dir, data, true) : OpenSplit(dataset_dir, name);
 }
 
 }  // namespace traind::core

@@ -86,8 +86,13 @@ class InputPipeline {
   bool is_own_target_ = false;
 };
 
-// The examples that a job evaluates. `data` is resolved. Errors of OpenSplit.
+// The examples that a job trains on, evaluates, and tests with in the end. `data` is resolved. Errors of OpenSplit.
+absl::StatusOr<Split> OpenTrainingSplit(const std::string& dataset_dir, const v1::DataSpec& data,
+                                        Limit meaning = Limit::kSample);
 absl::StatusOr<Split> OpenEvaluationSplit(const std::string& dataset_dir, const v1::DataSpec& data,
                                           Limit meaning = Limit::kSample);
+absl::StatusOr<Split> OpenTestSplit(const std::string& dataset_dir, const v1::DataSpec& data);
+// All of the split of this name, which may be the part that `data` holds out.
+absl::StatusOr<Split> OpenNamedSplit(const std::string& dataset_dir, const v1::DataSpec& data, const std::string& name);
 
 }  // namespace traind::core

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/listing.h"
-#include "core/data/dataset_dir.h"
+#include "core/data/input_pipeline.h"
 #include "core/kinds/loss.h"
 
 namespace traind::core {
@@ -23,9 +23,8 @@ absl::Status BalanceClasses(const std::string& dir, const v1::Dataset& dataset, 
   v1::ClassWeights* weights = MutableClassWeights(*spec.mutable_loss());
   constexpr size_t kListed = 10;
   try {
-    auto split = OpenSplit(dir, spec.data().train_split());
+    auto split = OpenTrainingSplit(dir, spec.data());
     if (!split.ok()) return split.status();
-    split->TakeSample(spec.data().max_train_examples());
     std::vector<int64_t> counts(static_cast<size_t>(dataset.num_classes()));
     for (const int32_t label : split->labels()) ++counts[static_cast<size_t>(label)];
     const auto present =

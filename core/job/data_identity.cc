@@ -8,7 +8,8 @@
 #include "absl/strings/string_view.h"
 #include "core/base/listing.h"
 #include "core/data/dataset_dir.h"
-#include "core/job/resolve_data.h"
+#include "core/data/held_out.h"
+#include "core/job/resolve_splits.h"
 #include "google/protobuf/util/time_util.h"
 
 namespace traind::core {
@@ -155,6 +156,8 @@ v1::DataIdentity IdentityOf(const v1::Dataset& dataset) {
   identity.set_target_width(dataset.target_width());
   CopyNames(dataset.class_names(), identity.mutable_class_names());
   CopyNames(dataset.feature_names(), identity.mutable_feature_names());
+  identity.set_label_column(dataset.label_column());
+  CopyNames(dataset.target_columns(), identity.mutable_target_columns());
   return identity;
 }
 
@@ -183,7 +186,8 @@ std::string DifferenceOf(const v1::DataIdentity& trained_on, const v1::Dataset& 
 
 std::vector<std::string> SplitsOf(const v1::DataSpec& data) {
   std::vector<std::string> splits = {data.train_split()};
-  if (Evaluates(data)) splits.push_back(data.evaluation_split());
+  if (Evaluates(data) && !IsHeldOutPart(data, data.evaluation_split())) splits.push_back(data.evaluation_split());
+  if (Tests(data)) splits.push_back(data.test_split());
   return splits;
 }
 

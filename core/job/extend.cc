@@ -21,7 +21,7 @@ absl::Status CheckExtendable(const v1::JobSpec& spec, const v1::CheckpointManife
   }
   if (HasEnded(spec.early_stopping(), newest.early_stopping())) {
     return absl::FailedPreconditionError(
-        absl::StrCat(EndReason(spec.early_stopping(), newest.early_stopping()),
+        absl::StrCat(EndReason(spec, newest.early_stopping()),
                      "; one longer job would have ended there, too: fork it with another early_stopping"));
   }
   return absl::OkStatus();

@@ -1,11 +1,11 @@
 #include "core/job/job_memory.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "core/data/batch_loader.h"
 #include "core/data/data_profile.h"
 #include "core/data/dataset_dir.h"
+#include "core/data/held_out.h"
 #include "core/job/duration.h"
 #include "core/job/metrics_size.h"
 #include "core/job/resolve_initialization.h"
@@ -22,24 +22,15 @@ constexpr double kExampleCopies = 8;
 
 // Examples of the splits that are not read as a whole.
 int64_t Sampled(const v1::Dataset& dataset, const v1::DataSpec& data) {
-  int64_t examples = 0;
-  for (const auto& [name, limit] : {std::pair(data.train_split(), data.max_train_examples()),
-                                    std::pair(data.evaluation_split(), data.max_evaluation_examples())}) {
-    const v1::DatasetSplit* split = FindSplit(dataset, name);
-    if (split != nullptr && limit > 0) examples += LimitedTo(limit, split->num_examples());
-  }
-  return examples;
+  return (data.max_train_examples() > 0 ? NumTrained(data, dataset) : 0) +
+         (data.max_evaluation_examples() > 0 ? NumEvaluated(data, dataset) : 0) +
+         (data.max_test_examples() > 0 ? NumTested(data, dataset) : 0);
 }
 
 // Of the profile that insight reads; 0: it does not.
 int64_t ProfileBytes(const v1::JobSpec& spec, const v1::Dataset& dataset, const Graph& graph) {
   if (spec.insight().profile() == v1::InsightSpec::PROFILE_OFF) return 0;
-  int64_t examples = 0;
-  for (const auto& [name, limit] : {std::pair(spec.data().train_split(), spec.data().max_train_examples()),
-                                    std::pair(spec.data().evaluation_split(), spec.data().max_evaluation_examples())}) {
-    const v1::DatasetSplit* split = FindSplit(dataset, name);
-    if (split != nullptr) examples = std::max(examples, LimitedTo(limit, split->num_examples()));
-  }
+  const int64_t examples = std::max(NumTrained(spec.data(), dataset), NumEvaluated(spec.data(), dataset));
   return ProfileMemory(Elements(graph.input_shape()), examples, dataset.num_classes());
 }
 
@@ -64,7 +55,7 @@ MemoryOptions MemoryOptionsFor(const v1::JobSpec& spec, absl::Span<const v1::Lay
       .optimizer_slots = optimizer_slots,
       .more_tensors = (spec.has_lottery_ticket() ? kPruningTensors : 0) + (averages ? kAverageTensors : 0),
       .threads = spec.threads(),
-      .evaluates = Evaluates(spec.data()),
+      .evaluates = Evaluates(spec.data()) || Tests(spec.data()),
       .last_batch = LastBatchOf(spec, examples),
       .averages_looks = looks > 1};
   options.plan.observe = spec.statistics().every_steps() > 0;
@@ -80,7 +71,7 @@ int64_t DataMemory(const v1::JobSpec& spec, const v1::Dataset& dataset, const Re
                                                                            : dataset.target_width();
   const double batch = spec.batch_size() * (example + 4.0 + 4.0 * static_cast<double>(targets));
   // Evaluation has a loader of its own, beside that of training.
-  const double loaders = Evaluates(spec.data()) ? 2 : 1;
+  const double loaders = Evaluates(spec.data()) || Tests(spec.data()) ? 2 : 1;
   const double in_flight = loaders * static_cast<double>(BatchLoader::BatchesInFlight(PrefetchThreads(spec.data())));
   const double stored = 4.0 * static_cast<double>(std::max(Elements(data.stored), Elements(data.augmented)));
   const double initializing = batch * spec.data_initialization().minibatches();
@@ -88,14 +79,13 @@ int64_t DataMemory(const v1::JobSpec& spec, const v1::Dataset& dataset, const Re
   v1::Loss config = spec.loss();
   FieldErrors::Root checked;
   const auto loss = Registry<Loss>::Get().Create(config, checked.scope());
-  const v1::DatasetSplit* split = FindSplit(dataset, spec.data().evaluation_split());
-  const int64_t evaluated =
-      split == nullptr ? 0 : LimitedTo(spec.data().max_evaluation_examples(), split->num_examples());
+  const int64_t evaluated = std::max(NumEvaluated(spec.data(), dataset), NumTested(spec.data(), dataset));
   const double metrics =
       loss == nullptr ? 0
                       : static_cast<double>(MetricsBytes(loss->output_meaning(), graph.output().output[0], evaluated));
-  // Which examples a sample has, and their labels.
-  const double samples = 8.0 * static_cast<double>(Sampled(dataset, spec.data()));
+  // Which examples a sample has, and their labels; the same of what is held out.
+  const double samples = 8.0 * static_cast<double>(Sampled(dataset, spec.data())) +
+                         static_cast<double>(HeldOutBytes(spec.data(), dataset));
   return data.preprocessing_bytes + ProfileBytes(spec, dataset, graph) +
          static_cast<int64_t>(
              std::min(in_flight * batch + kExampleCopies * std::max(example, stored) + initializing + samples + metrics,

@@ -91,7 +91,7 @@ std::vector<std::string> ProbeWarnings(const Graph& graph, int64_t batch, const 
 
 std::vector<std::string> JobWarnings(const v1::JobSpec& spec, const v1::JobSpec& given, const Graph& graph,
                                      const v1::Dataset& dataset) {
-  const int64_t examples = TrainingExamples(spec.data(), dataset);
+  const int64_t examples = NumTrained(spec.data(), dataset);
   const uint64_t steps_per_epoch = StepsPerEpoch(spec, examples);
   const Facts facts = {.graph = &graph,
                        .batch = spec.batch_size(),

@@ -6,6 +6,7 @@
 #include "absl/strings/str_join.h"
 #include "core/base/kind.h"
 #include "core/data/input_pipeline.h"
+#include "core/data/held_out.h"
 #include "core/job/resolve_data.h"
 #include "google/protobuf/util/message_differencer.h"
 
@@ -66,7 +67,7 @@ bool FittedOnTheSame(const v1::JobSpec& spec, const v1::DataIdentity& data, cons
   const v1::DataSpec &now = spec.data(), &then = model.spec->data();
   const std::string here = checksum(data, now.train_split());
   return !here.empty() && here == checksum(*model.trained_on, then.train_split()) &&
-         now.max_train_examples() == then.max_train_examples();
+         now.max_train_examples() == then.max_train_examples() && HoldsOutTheSame(now, then);
 }
 
 }  // namespace

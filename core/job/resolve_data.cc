@@ -4,22 +4,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/data/dataset_dir.h"
+#include "core/data/held_out.h"
 #include "core/data/input_pipeline.h"
 
 namespace traind::core {
-namespace {
-
-constexpr char kNoSplit[] = "none";
-
-}  // namespace
 
 ResolvedData ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const FieldErrors& errors) {
   if (dataset != nullptr) data.set_dataset(dataset->name());
-  if (data.train_split().empty()) data.set_train_split("train");
   if (data.targets() == v1::TARGET_SOURCE_UNSPECIFIED) data.set_targets(v1::TARGET_SOURCE_DATASET);
-  if (data.evaluation_split().empty()) {
-    data.set_evaluation_split(dataset == nullptr ? "test" : DefaultEvaluationSplit(*dataset, data.train_split()));
-  }
+  const int64_t examples = ResolveSplits(data, dataset, errors);
   ResolvedData resolved;
   if (dataset == nullptr) {
     resolved.blends = InputPipeline::Create(data, nullptr, errors).blends();
@@ -38,23 +31,9 @@ ResolvedData ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const F
   resolved.input_shape = input.output_shape();
   resolved.blends = input.blends();
   resolved.preprocessing_bytes = input.memory_bytes();
-  if (Evaluates(data)) {
-    RequireSplit(*dataset, data.evaluation_split(), errors.At("evaluation_split"));
-  }
-  const v1::DatasetSplit* train = RequireSplit(*dataset, data.train_split(), errors.At("train_split"));
-  if (train == nullptr) return resolved;
-  resolved.examples = LimitedTo(data.max_train_examples(), train->num_examples());
+  resolved.examples = examples;
   return resolved;
 }
-
-std::string DefaultEvaluationSplit(const v1::Dataset& dataset, const std::string& train_split) {
-  for (const char* name : {"test", "val", "valid", "validation", "dev"}) {
-    if (name != train_split && FindSplit(dataset, name) != nullptr) return name;
-  }
-  return kNoSplit;
-}
-
-bool Evaluates(const v1::DataSpec& data) { return data.evaluation_split() != kNoSplit; }
 
 Shape StoredShape(const v1::JobSpec& spec) {
   const auto& known = spec.data().example_shape();

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "core/base/errors.h"
+#include "core/job/resolve_splits.h"
 #include "core/tensor/tensor.h"
 #include "traind/v1/dataset.pb.h"
 #include "traind/v1/job.pb.h"
@@ -23,13 +24,6 @@ struct ResolvedData {
 // Checks `data` and fills in its defaults; `dataset` is null when it does not exist, which the caller has reported at
 // `dataset`. Violations go to `errors`, the scope of `data`.
 ResolvedData ResolveData(v1::DataSpec& data, const v1::Dataset* dataset, const FieldErrors& errors);
-
-// The split that is evaluated where nobody says which: the first of "test", "val", "valid", "validation" and "dev" that
-// the dataset has and that is not `train_split`; "none" without one.
-std::string DefaultEvaluationSplit(const v1::Dataset& dataset, const std::string& train_split);
-
-// Whether there is a split to evaluate. `data` is resolved.
-bool Evaluates(const v1::DataSpec& data);
 
 // The shape of the examples that the job was made for, a resolved one. Jobs of versions that did not write it down had
 // nothing that changes it: it is the network's.

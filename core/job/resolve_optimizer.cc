@@ -8,7 +8,7 @@
 #include "core/base/require.h"
 #include "core/insight/facts.h"
 #include "core/job/duration.h"
-#include "core/job/resolve_data.h"
+#include "core/job/resolve_splits.h"
 #include "core/optimizers/lengths.h"
 #include "core/optimizers/resolve.h"
 

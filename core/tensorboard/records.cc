@@ -128,6 +128,7 @@ std::string RecordOf(const v1::Event& event, const std::string& job_uid) {
   Summary& summary = *record.mutable_summary();
   if (event.has_train()) AddTrain(event.train(), summary);
   if (event.has_evaluation()) AddEvaluation(event.evaluation(), summary);
+  if (event.has_test()) AddEvaluation(event.test(), summary);
   if (event.has_statistics()) AddStatistics(event.statistics(), summary);
   if (event.has_state()) AddEnd(event, summary);
   if (event.has_train()) AddTiming(event.timing(), summary);

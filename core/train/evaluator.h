@@ -5,11 +5,13 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "core/base/progress.h"
 #include "core/data/batch_loader.h"
 #include "core/data/input_pipeline.h"
+#include "core/train/look_average.h"
 #include "core/train/model.h"
 #include "traind/v1/event.pb.h"
 #include "traind/v1/job.pb.h"
@@ -23,11 +25,17 @@ class Evaluator {
   static absl::StatusOr<std::unique_ptr<Evaluator>> Make(const Model& model, PlanOptions options, Split split,
                                                          const v1::JobSpec& spec, const InputPipeline& input);
 
+  // Another network whose outputs are averaged with those of the first, as those of several looks are. Both outlive the
+  // evaluator. INVALID_ARGUMENT: it looks at an example in more or fewer ways, or has other outputs.
+  absl::Status AddMember(const Model& model, PlanOptions options, const InputPipeline& input);
+
   // Split::Verify of what is evaluated.
   absl::Status Verify(const std::function<void()>& progress) const { return split_.Verify(progress); }
   const Split& split() const { return split_; }
   // One pass over the split with the parameters as they are now. `progress` is in examples.
-  absl::StatusOr<v1::EvaluationMetrics> Run(const Progress& progress);
+  absl::StatusOr<v1::EvaluationMetrics> Run(const Progress& progress) { return RunOn(split_, progress); }
+  // The same over another split of the same dataset.
+  absl::StatusOr<v1::EvaluationMetrics> RunOn(const Split& split, const Progress& progress);
 
   // Mean losses of one training minibatch in both modes, without label smoothing and penalties.
   struct ModeLosses {
@@ -50,6 +58,16 @@ class Evaluator {
         plan_(std::move(plan)),
         batch_(batch) {}
 
+  // A further member of an ensemble.
+  struct Companion {
+    const Preprocessor& preprocessor;
+    Views views;
+    std::unique_ptr<Plan> plan;
+  };
+
+  // The outputs for a minibatch, `samples` times; whether the average is whole.
+  absl::StatusOr<bool> Look(Plan& plan, const Batch& batch, int64_t samples, LookAverage& average) const;
+
   const Loss& loss_;
   const Split split_;
   const v1::JobSpec& spec_;
@@ -57,6 +75,7 @@ class Evaluator {
   const Views views_;
   const std::unique_ptr<Plan> plan_;
   const int64_t batch_;
+  std::vector<Companion> others_;
 };
 
 }  // namespace traind::core

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "core/checkpoint/safetensors.h"
 #include "core/job/data_identity.h"
 #include "core/job/resolve_data.h"
@@ -23,10 +24,26 @@ absl::StatusOr<TrainedModel> TrainedModel::Make(const InferenceRequest& request)
   return TrainedModel{*std::move(model), *std::move(input)};
 }
 
+namespace {
+
+// What a job held out is known by the training split of that time.
+absl::Status CheckPart(const v1::DataIdentity& trained_on, const Split& split) {
+  if (split.called() == split.split_name()) return absl::OkStatus();
+  for (const v1::DatasetSplit& then : trained_on.splits()) {
+    if (then.name() == split.split_name() && then.checksum() == split.checksum()) return absl::OkStatus();
+  }
+  return absl::FailedPreconditionError(absl::StrCat(
+      "the split \"", split.split_name(), "\" of ", trained_on.dataset(), " is not the one that the ",
+      "model was trained on, so that nobody knows which examples \"", split.called(), "\" were: name another split"));
+}
+
+}  // namespace
+
 absl::Status MatchWithModel(const InferenceRequest& request, Split& split) {
   split.Reshape(SeenAs(split.example_shape(), StoredShape(request.spec)));
   if (!request.trained_on.has_value()) return absl::OkStatus();
   const v1::DataIdentity& trained_on = *request.trained_on;
+  if (absl::Status status = CheckPart(trained_on, split); !status.ok()) return status;
   auto dataset = LoadDataset(request.dataset_dir);
   if (!dataset.ok()) return dataset.status();
   FieldErrors::Root errors;

@@ -45,6 +45,7 @@ absl::StatusOr<TrainResult> Trainer::TrainToTheEnd(const StopSignal& stop) {
   last_metrics_step_ = step_;
 
   const uint64_t first = step_;
+  if (first > 0) sink_.Heartbeat(first);  // Where it goes on: it may be to end just there.
   while (!AtEnd() && step_ != unfreeze_step_ && stop.load(std::memory_order_relaxed) == StopWish::kNone) {
     if (lottery_ && lottery_->PrunesAt(step_)) PruneAndRewind();
     const Clock::time_point asked = Clock::now();

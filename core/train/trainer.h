@@ -58,7 +58,7 @@ class Trainer {
   struct Held {
     uint64_t step = 0;
     std::optional<uint64_t> restored = {};  // Whose weights it has; nullopt: of its own step.
-    bool best = false;                      // At its step the lowest evaluation loss.
+    bool best = false;                      // At its step the best evaluation so far.
     bool told = true;                       // An event says so when it is there.
     bool writing = false;
   };

@@ -22,6 +22,8 @@ void DescribeEarlier(const v1::CheckpointManifest& earlier, v1::CheckpointManife
   manifest.mutable_early_stopping()->set_restored_step(earlier.step());
   manifest.clear_evaluation_loss();
   manifest.clear_evaluation_accuracy();
+  manifest.clear_evaluation_value();
+  if (earlier.has_evaluation_value()) manifest.set_evaluation_value(earlier.evaluation_value());
   if (earlier.has_evaluation_loss()) manifest.set_evaluation_loss(earlier.evaluation_loss());
   if (earlier.has_evaluation_accuracy()) manifest.set_evaluation_accuracy(earlier.evaluation_accuracy());
 }
@@ -93,6 +95,7 @@ void Trainer::DescribeCheckpoint() {
   if (evaluated_step_ != step_) {
     manifest_.clear_evaluation_loss();
     manifest_.clear_evaluation_accuracy();
+    manifest_.clear_evaluation_value();
   }
   manifest_.set_instruction_set(onednn::InstructionSet());
   manifest_.set_kernel_library(KernelLibrary());

@@ -36,11 +36,20 @@ absl::Status Trainer::VerifyData() {
   if (reads_targets) {
     if (absl::Status status = CheckTargets(*model_.loss, train, alive); !status.ok()) return status;
   }
-  const bool another = evaluator_ != nullptr && spec_.data().evaluation_split() != spec_.data().train_split();
-  if (!another) return absl::OkStatus();
-  if (absl::Status status = CheckIdentity(evaluator_->split()); !status.ok()) return status;
-  if (absl::Status status = evaluator_->Verify(alive); !status.ok()) return status;
-  return reads_targets ? CheckTargets(*model_.loss, evaluator_->split(), alive) : absl::OkStatus();
+  if (has_evaluation_ && spec_.data().evaluation_split() != spec_.data().train_split()) {
+    if (absl::Status status = VerifyOther(evaluator_->split()); !status.ok()) return status;
+  }
+  return test_.has_value() ? VerifyOther(*test_) : absl::OkStatus();
+}
+
+absl::Status Trainer::VerifyOther(const Split& split) {
+  const auto alive = [this] { sink_.Heartbeat(step_); };
+  if (split.split_name() != input_->split().split_name()) {  // A part of the training split was read with it.
+    if (absl::Status status = CheckIdentity(split); !status.ok()) return status;
+    if (absl::Status status = split.Verify(alive); !status.ok()) return status;
+  }
+  if (spec_.data().targets() == v1::TARGET_SOURCE_INPUT) return absl::OkStatus();
+  return CheckTargets(*model_.loss, split, alive);
 }
 
 absl::Status Trainer::FitInput() {

@@ -13,6 +13,7 @@ absl::Status Trainer::BeginFork(const Inherited& inherited) {
   EmitLog(v1::LogLine::LEVEL_INFO, absl::StrCat("began with ", request_.forked_from,
                                                 inherited.optimizer ? "" : "; the optimizer's state begins anew"));
   ReportPreprocessing();
+  ReportHeldOut();
   ReportData();
   if (!inherited.optimizer) manifest_.set_optimizer_begin_step(step_);
   if (!inherited.evaluations) ForgetEvaluations();

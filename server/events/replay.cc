@@ -13,18 +13,30 @@ namespace {
 
 bool IsReplayed(v1::EventKind kind) {
   return kind == v1::EVENT_KIND_TRAIN || kind == v1::EVENT_KIND_EVALUATION || kind == v1::EVENT_KIND_STATISTICS ||
-         kind == v1::EVENT_KIND_CHECKPOINT || kind == v1::EVENT_KIND_PREPROCESSING || kind == v1::EVENT_KIND_DATA;
+         kind == v1::EVENT_KIND_CHECKPOINT || kind == v1::EVENT_KIND_PREPROCESSING || kind == v1::EVENT_KIND_DATA ||
+         kind == v1::EVENT_KIND_TEST;
 }
 
-// Checkpoints by time come at other steps in another run, and a job that is told to finish is evaluated at the step
-// where the wish finds it: after a crash this may lie before the newest event.
+// Checkpoints by time come at other steps in another run, and a job that is told to finish is evaluated and tested at
+// the step where the wish finds it: after a crash this may lie before the newest event.
 bool MayComeAnywhere(v1::EventKind kind) {
-  return kind == v1::EVENT_KIND_CHECKPOINT || kind == v1::EVENT_KIND_EVALUATION;
+  return kind == v1::EVENT_KIND_CHECKPOINT || kind == v1::EVENT_KIND_EVALUATION || kind == v1::EVENT_KIND_TEST;
+}
+
+// One step may be tested with its own weights, and as the last one with those of the best.
+bool AreOfOneKind(const v1::Event& a, const v1::Event& b) {
+  return a.test().has_weights_step() == b.test().has_weights_step() &&
+         a.test().weights_step() == b.test().weights_step();
 }
 
 // The event as it would be stored had it been thinned as the stored one was since, and without what the version that
-// stored it did not measure: before 0.3 none compared the modes.
+// stored it did not measure: before 0.3 none compared the modes or had running means.
 v1::Event LikeStored(v1::Event event, const v1::Event& stored) {
+  if (event.has_train() && !stored.train().has_mean_loss()) {
+    event.mutable_train()->clear_mean_loss();
+    event.mutable_train()->clear_mean_accuracy();
+    event.mutable_train()->clear_mean_steps();
+  }
   if (event.has_evaluation() && !stored.evaluation().has_minibatch_train_mode_loss()) {
     event.mutable_evaluation()->clear_minibatch_train_mode_loss();
     event.mutable_evaluation()->clear_minibatch_test_mode_loss();
@@ -116,6 +128,7 @@ absl::StatusOr<std::vector<v1::Event>> Sequence(std::vector<v1::Event> incoming,
       if (!found.ok()) return found.status();
       stored = *std::move(found);
     }
+    if (stored.has_value() && !AreOfOneKind(event, *stored)) stored.reset();
     if (!stored.has_value() && MayComeAnywhere(kind)) {
       append_with_followers(std::move(event));
       continue;

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "core/data/dataset_dir.h"
+#include "core/data/held_out.h"
 #include "core/job/duration.h"
 #include "google/protobuf/util/time_util.h"
 #include "server/resources/job_state.h"
@@ -18,6 +18,14 @@ absl::Duration ToDuration(const google::protobuf::Duration& duration) {
   return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
 }
 
+void NoteBest(const v1::Event& event, v1::BestEvaluation& best) {
+  const v1::EvaluationMetrics& evaluation = event.evaluation();
+  const bool named = evaluation.has_best_metric_value();  // Not by workers before version 0.3.
+  best.set_metric(named ? evaluation.best_metric() : "loss");
+  best.set_value(named ? evaluation.best_metric_value() : evaluation.loss());
+  best.set_step(event.step());
+}
+
 }  // namespace
 
 void ApplyEvent(const v1::Event& event, v1::JobProgress& progress) {
@@ -26,10 +34,16 @@ void ApplyEvent(const v1::Event& event, v1::JobProgress& progress) {
   switch (event.kind_case()) {
     case v1::Event::kTrain:
       progress.set_loss(event.train().loss());
+      if (event.train().has_mean_loss()) progress.set_mean_loss(event.train().mean_loss());
       break;
     case v1::Event::kEvaluation:
       progress.set_evaluation_loss(event.evaluation().loss());
       if (event.evaluation().has_accuracy()) progress.set_evaluation_accuracy(event.evaluation().accuracy());
+      if (event.evaluation().best()) NoteBest(event, *progress.mutable_best());
+      break;
+    case v1::Event::kTest:
+      progress.set_test_loss(event.test().loss());
+      if (event.test().has_accuracy()) progress.set_test_accuracy(event.test().accuracy());
       break;
     case v1::Event::kCheckpoint:
       progress.set_checkpoint_step(event.step());
@@ -76,12 +90,7 @@ absl::Duration TimeLeft(const v1::Job& job) {
 }
 
 void SetTotals(const v1::JobSpec& resolved, const v1::Dataset& dataset, v1::JobProgress& progress) {
-  int64_t examples = 0;
-  for (const v1::DatasetSplit& split : dataset.splits()) {
-    if (split.name() == resolved.data().train_split()) examples = split.num_examples();
-  }
-  progress.set_steps_per_epoch(
-      core::StepsPerEpoch(resolved, core::LimitedTo(resolved.data().max_train_examples(), examples)));
+  progress.set_steps_per_epoch(core::StepsPerEpoch(resolved, core::NumTrained(resolved.data(), dataset)));
   progress.set_total_steps(core::TotalSteps(resolved, progress.steps_per_epoch()));
 }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/enum_name.h"
 #include "core/base/errors.h"
+#include "core/base/evaluation_metric.h"
 #include "core/base/uid.h"
 #include "core/checkpoint/checkpoint_dir.h"
 #include "server/resources/etag.h"
@@ -18,11 +19,11 @@ namespace traind::server {
 namespace {
 
 const Collection& CheckpointCollection() {
-  static const Collection kCollection{
-      .name = "checkpoints",
-      .fields = {{v1::Checkpoint::descriptor(),
-                  {"step", "best", "size_bytes", "evaluation_loss", "evaluation_accuracy", "create_time"}}},
-      .default_order = "step"};
+  static const Collection kCollection{.name = "checkpoints",
+                                      .fields = {{v1::Checkpoint::descriptor(),
+                                                  {"step", "best", "size_bytes", "evaluation_loss",
+                                                   "evaluation_accuracy", "best_metric_value", "create_time"}}},
+                                      .default_order = "step"};
   return kCollection;
 }
 
@@ -38,6 +39,9 @@ v1::Checkpoint ToCheckpoint(const v1::Job& job, const v1::CheckpointManifest& ma
   }
   if (manifest.has_evaluation_loss()) checkpoint.set_evaluation_loss(manifest.evaluation_loss());
   if (manifest.has_evaluation_accuracy()) checkpoint.set_evaluation_accuracy(manifest.evaluation_accuracy());
+  const std::string& metric = manifest.spec().checkpoint().best_metric();
+  checkpoint.set_best_metric(metric.empty() ? "loss" : metric);
+  if (const auto value = core::MetricOf(manifest); value.has_value()) checkpoint.set_best_metric_value(*value);
   // A job that was resumed may write the checkpoint of a step anew: then it is another one.
   checkpoint.set_uid(core::DerivedUid(absl::StrCat(
       job.uid(), " ", manifest.step(), " ", manifest.create_time().seconds(), ".", manifest.create_time().nanos())));

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "core/base/evaluation_metric.h"
 #include "server/resources/request_bounds.h"
 #include "server/services/report_layers.h"
 
@@ -35,6 +36,14 @@ struct Columns<v1::Event> {
        [](const v1::Event& event) {
          return event.train().has_accuracy() ? std::optional(event.train().accuracy()) : std::nullopt;
        }},
+      {v1::QUANTITY_MEAN_LOSS,
+       [](const v1::Event& event) {
+         return event.train().has_mean_loss() ? std::optional(event.train().mean_loss()) : std::nullopt;
+       }},
+      {v1::QUANTITY_MEAN_ACCURACY,
+       [](const v1::Event& event) {
+         return event.train().has_mean_accuracy() ? std::optional(event.train().mean_accuracy()) : std::nullopt;
+       }},
       {v1::QUANTITY_LEARNING_RATE, [](const v1::Event& event) { return std::optional(event.train().learning_rate()); }},
       {v1::QUANTITY_GRADIENT_NORM, [](const v1::Event& event) { return std::optional(event.train().gradient_norm()); }},
       {v1::QUANTITY_STEP_MS,
@@ -63,6 +72,20 @@ struct Columns<v1::EvaluationMetrics> {
        }},
       {v1::QUANTITY_EVALUATION_SPREAD,
        [](const Metrics& metrics) { return metrics.has_spread() ? std::optional(metrics.spread()) : std::nullopt; }},
+      {v1::QUANTITY_EVALUATION_BEST_METRIC,
+       [](const Metrics& metrics) {
+         return metrics.has_best_metric_value() ? std::optional(metrics.best_metric_value()) : std::nullopt;
+       }},
+      {v1::QUANTITY_EVALUATION_MACRO_F1, [](const Metrics& metrics) { return core::MetricOf(metrics, "macro_f1"); }},
+      {v1::QUANTITY_EVALUATION_MACRO_AUC, [](const Metrics& metrics) { return core::MetricOf(metrics, "macro_auc"); }},
+      {v1::QUANTITY_EVALUATION_LOG_LOSS, [](const Metrics& metrics) { return core::MetricOf(metrics, "log_loss"); }},
+      {v1::QUANTITY_EVALUATION_CALIBRATION_ERROR,
+       [](const Metrics& metrics) { return core::MetricOf(metrics, "calibration_error"); }},
+      {v1::QUANTITY_EVALUATION_MEAN_ABSOLUTE_ERROR,
+       [](const Metrics& metrics) { return core::MetricOf(metrics, "mean_absolute_error"); }},
+      {v1::QUANTITY_EVALUATION_ROOT_MEAN_SQUARED_ERROR,
+       [](const Metrics& metrics) { return core::MetricOf(metrics, "root_mean_squared_error"); }},
+      {v1::QUANTITY_EVALUATION_R2, [](const Metrics& metrics) { return core::MetricOf(metrics, "r2"); }},
   };
 };
 
@@ -164,7 +187,10 @@ SeriesBuilder::SeriesBuilder(const v1::GetSeriesRequest& request)
   for (int i = 0; i < request.quantities_size(); ++i) {
     const Asked asked = {request.quantities(i), i};
     if (FindColumn<v1::Event>(asked.quantity) != nullptr) ask(job_, v1::EVENT_KIND_TRAIN, asked);
-    if (FindColumn<v1::EvaluationMetrics>(asked.quantity) != nullptr) ask(splits_, v1::EVENT_KIND_EVALUATION, asked);
+    if (FindColumn<v1::EvaluationMetrics>(asked.quantity) != nullptr) {
+      ask(splits_, v1::EVENT_KIND_EVALUATION, asked);
+      kinds_ |= 1u << v1::EVENT_KIND_TEST;
+    }
     if (FindColumn<v1::LayerStatistics>(asked.quantity) != nullptr) ask(of_layers_, v1::EVENT_KIND_STATISTICS, asked);
     if (FindColumn<v1::ParameterStatistics>(asked.quantity) != nullptr) ask(tensors_, v1::EVENT_KIND_STATISTICS, asked);
   }
@@ -199,6 +225,7 @@ absl::Status SeriesBuilder::Add(const v1::Event& event) {
   if (request_.last_step() != 0 && event.step() > request_.last_step()) return absl::OkStatus();
   if (event.has_train()) AddTo(job_, "", event.step(), event);
   if (event.has_evaluation()) AddTo(splits_, event.evaluation().split(), event.step(), event.evaluation());
+  if (event.has_test()) AddTo(splits_, event.test().split(), event.step(), event.test());
   reports_.Add(event);
   for (const v1::LayerStatistics& layer : event.statistics().layers()) {
     if (IsWanted(layer.layer())) AddTo(of_layers_, layer.layer(), event.step(), layer);

@@ -22,6 +22,8 @@ v1::EventKind KindOf(const v1::Event& event) {
       return v1::EVENT_KIND_DATA;
     case v1::Event::kFinding:
       return v1::EVENT_KIND_FINDING;
+    case v1::Event::kTest:
+      return v1::EVENT_KIND_TEST;
     case v1::Event::KIND_NOT_SET:
       break;
   }

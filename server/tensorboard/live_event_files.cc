@@ -15,7 +15,8 @@ constexpr uint32_t Bit(v1::EventKind kind) { return 1u << kind; }
 
 // Of which event files have something.
 constexpr uint32_t kShownKinds = Bit(v1::EVENT_KIND_STATE) | Bit(v1::EVENT_KIND_TRAIN) |
-                                 Bit(v1::EVENT_KIND_EVALUATION) | Bit(v1::EVENT_KIND_STATISTICS);
+                                 Bit(v1::EVENT_KIND_EVALUATION) | Bit(v1::EVENT_KIND_TEST) |
+                                 Bit(v1::EVENT_KIND_STATISTICS);
 
 std::vector<v1::JobState> LiveStates() {
   std::vector<v1::JobState> states;

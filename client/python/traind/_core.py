@@ -6,7 +6,7 @@ import json
 import random
 import struct
 import uuid
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Union
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -89,6 +89,15 @@ def checkpoint_name(job: str, checkpoint: Union[str, int]) -> str:
     """Of a job's checkpoint: "latest", "best", a step, or a whole name."""
     text = str(getattr(checkpoint, "name", checkpoint))
     return text if "/" in text else f"{job}/checkpoints/{text}"
+
+
+def weights_name(weights: Any) -> str:
+    """ "cnn", a Job and "cnn/latest" are all "jobs/cnn/checkpoints/latest"; whole names stay as they are."""
+    text = str(getattr(weights, "name", weights))
+    if text.startswith("models/") or "/checkpoints/" in text:
+        return text
+    job, _, checkpoint = text[5 if text.startswith("jobs/") else 0 :].partition("/")
+    return f"jobs/{job}/checkpoints/{checkpoint or 'latest'}"
 
 
 class Watch:
@@ -212,6 +221,19 @@ class Score(NamedTuple):
     regression: Any = None  # RegressionMetrics: .mean_absolute_error, .targets[0].r2, ...
 
 
+def score_of(made: Any) -> Score:
+    """Of an EvaluationMetrics."""
+    return Score(
+        made.split,
+        made.examples,
+        made.loss,
+        made.accuracy if made.HasField("accuracy") else None,
+        made.spread if made.HasField("spread") else None,
+        made.classification if made.HasField("classification") else None,
+        made.regression if made.HasField("regression") else None,
+    )
+
+
 class Checkpoint(NamedTuple):
     """Weights that a job has saved."""
 
@@ -221,6 +243,8 @@ class Checkpoint(NamedTuple):
     best: bool
     evaluation_loss: Optional[float]
     evaluation_accuracy: Optional[float]
+    best_metric: str = "loss"  # By which the best one is the best,
+    best_metric_value: Optional[float] = None  # and its value for this one, when it was evaluated.
 
 
 def checkpoint_of(proto: Any) -> Checkpoint:
@@ -231,6 +255,8 @@ def checkpoint_of(proto: Any) -> Checkpoint:
         proto.best,
         proto.evaluation_loss if proto.HasField("evaluation_loss") else None,
         proto.evaluation_accuracy if proto.HasField("evaluation_accuracy") else None,
+        proto.best_metric,
+        proto.best_metric_value if proto.HasField("best_metric_value") else None,
     )
 
 
@@ -259,11 +285,11 @@ def uses_of(answer: Any) -> Dict[str, Use]:
 class Prediction:
     """What a network says of some examples: arrays with one row for each."""
 
-    def __init__(self, parts: List[Any]) -> None:
+    def __init__(self, parts: List[Any], *, made: Any = None, files: Sequence[str] = ()) -> None:
         def joined(name: str, dtype: Any) -> Any:
             rows = [np.array(getattr(part, name), dtype=dtype) for part in parts]
             rows = [
-                row.reshape(part.shape[0], -1) if name in ("outputs", "probabilities", "spread") else row
+                row.reshape(part.shape[0], -1) if name in ("outputs", "probabilities", "spread", "targets") else row
                 for row, part in zip(rows, parts)
                 if row.size
             ]
@@ -273,7 +299,45 @@ class Prediction:
         self.probabilities: Any = joined("probabilities", np.float32)  # Of a loss that gives such; else None.
         self.classes: Any = joined("classes", np.int64)  # The largest output, for classifiers; else None.
         self.labels: Any = joined("labels", np.int64)  # Of a labelled split; else None.
-        self.spread: Any = joined("spread", np.float32)  # Over several looks (test_time); else None.
+        self.spread: Any = joined("spread", np.float32)  # Over several looks (test_time) or members; else None.
+        self.targets: Any = joined("targets", np.float32)  # [N, outputs], of data with float targets; else None.
+        names = made if made is not None else parts[0] if parts else None
+        self.class_names: List[str] = list(names.class_names) if names is not None else []  # Empty: not known.
+        self.target_names: List[str] = list(names.target_names) if names is not None else []
+        self.files: List[str] = list(files)  # Of each example, of images.
+        # What the server guessed or changed in what it was given.
+        self.notes: List[str] = list(dict.fromkeys(note for part in parts for note in part.notes))
+        self._log_counts = any(part.log_counts for part in parts)
+
+    @property
+    def names(self) -> List[str]:
+        """The name of each example's class, or its number where the classes have none."""
+        return [self._name(int(one)) for one in ([] if self.classes is None else self.classes)]
+
+    @property
+    def errors(self) -> Any:
+        """[N, outputs]: answers less targets; None without targets. An answer is the output, its exponential where it
+        is the logarithm of a count, or its probability."""
+        if self.targets is None:
+            return None
+        if self._log_counts:
+            return np.exp(self.outputs) - self.targets
+        return (self.outputs if self.probabilities is None else self.probabilities) - self.targets
+
+    def top(self, count: int = 5) -> List[List[Tuple[str, float]]]:
+        """Of each example its best classes with their probabilities, or outputs where there are none."""
+        scores = self.outputs if self.probabilities is None else self.probabilities
+        if self.classes is None:
+            raise ValueError("these outputs are no classes")
+        if scores.shape[1] == 1:
+            if self.probabilities is None:
+                return [[(self._name(int(one)), float(row[0]))] for one, row in zip(self.classes, scores)]
+            scores = np.concatenate([1 - scores, scores], axis=1)
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
+        return [[(self._name(int(c)), float(row[c])) for c in best] for best, row in zip(order, scores)]
+
+    def _name(self, index: int) -> str:
+        return self.class_names[index] if index < len(self.class_names) else str(index)
 
     def __len__(self) -> int:
         return 0 if self.outputs is None else len(self.outputs)

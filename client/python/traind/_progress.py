@@ -49,7 +49,9 @@ class History:
         self.sequence = event.sequence
         self.newest[event.kind] = event
         if isinstance(event, events.Train):
-            self.train.add(Point(event.step, event.loss, event.accuracy))
+            self.train.add(Point(event.step, *event.shown))
+        elif isinstance(event, events.Test):
+            pass  # No curve: it comes once.
         elif isinstance(event, events.Evaluation):
             self.evaluation.add(Point(event.step, event.loss, event.accuracy))
         elif isinstance(event, events.Found):
@@ -84,17 +86,25 @@ def blocks(share: float, width: int) -> str:
 def numbers_of(job: Any, history: History) -> Iterable[str]:
     train, evaluation = history.newest.get("train"), history.newest.get("evaluation")
     progress = job.proto.progress
-    loss = train.loss if isinstance(train, events.Train) else progress.loss if job.step else None
+    mean = progress.mean_loss if progress.HasField("mean_loss") else progress.loss
+    loss, right = train.shown if isinstance(train, events.Train) else (mean if job.step else None, None)
     if loss is not None:
         yield f"loss {loss:.4g}"
-    if isinstance(train, events.Train) and train.accuracy is not None:
-        yield f"acc {train.accuracy:.1%}"
+    if right is not None:
+        yield f"acc {right:.1%}"
     if isinstance(evaluation, events.Evaluation):
         yield f"{evaluation.split} loss {evaluation.loss:.4g}"
         if evaluation.accuracy is not None:
             yield f"acc {evaluation.accuracy:.1%}"
     elif progress.HasField("evaluation_accuracy"):
         yield f"evaluation acc {progress.evaluation_accuracy:.1%}"
+    test = history.newest.get("test")
+    if isinstance(test, events.Test):
+        right = test.accuracy
+        yield f"TEST loss {test.loss:.4g}" + ("" if right is None else f" acc {right:.1%}")
+    elif progress.HasField("test_loss"):
+        right = progress.test_accuracy if progress.HasField("test_accuracy") else None
+        yield f"TEST loss {progress.test_loss:.4g}" + ("" if right is None else f" acc {right:.1%}")
 
 
 def state_of(job: Any, history: History) -> str:

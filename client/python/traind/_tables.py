@@ -63,11 +63,15 @@ METRICS = (
     "epoch",
     "loss",
     "accuracy",
+    "mean_loss",
+    "mean_accuracy",
     "penalty",
     "learning_rate",
     "gradient_norm",
     "evaluation_loss",
     "evaluation_accuracy",
+    "test_loss",
+    "test_accuracy",
     "examples_per_second",
 )
 
@@ -82,12 +86,18 @@ def metrics_table(seen: Sequence[events.Event]) -> Table:
                 epoch=event.epoch,
                 loss=event.loss,
                 accuracy=event.accuracy,
+                mean_loss=event.mean_loss,
+                mean_accuracy=event.mean_accuracy,
                 penalty=event.penalty,
                 learning_rate=event.learning_rate,
                 gradient_norm=event.gradient_norm,
             )
             if event.timing:
                 row["examples_per_second"] = event.timing.examples_per_second
+        elif isinstance(event, events.Test):
+            rows.setdefault(event.step, {}).update(
+                epoch=event.epoch, test_loss=event.loss, test_accuracy=event.accuracy
+            )
         elif isinstance(event, events.Evaluation):
             rows.setdefault(event.step, {}).update(
                 epoch=event.epoch, evaluation_loss=event.loss, evaluation_accuracy=event.accuracy

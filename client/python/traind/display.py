@@ -93,7 +93,7 @@ class Live:
         if not self._shown:
             return
         if not self._notebook and not sys.stderr.isatty():
-            if event.kind in ("state", "evaluation", "checkpoint"):
+            if event.kind in ("state", "evaluation", "test", "checkpoint"):
                 print(f"{self._job.name} step {event.step}  {printable(str(event))}", file=sys.stderr)
             return
         now = time.monotonic()

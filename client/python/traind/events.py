@@ -82,10 +82,22 @@ class Train(Event):
         self.accuracy: Optional[float] = train.accuracy if train.HasField("accuracy") else None
         self.learning_rate: float = train.learning_rate
         self.gradient_norm: float = train.gradient_norm  # Before clipping.
+        # Over the newest `mean_steps` steps, less noisy than one minibatch. None from a server that does not say them.
+        self.mean_loss: Optional[float] = train.mean_loss if train.HasField("mean_loss") else None
+        self.mean_accuracy: Optional[float] = train.mean_accuracy if train.HasField("mean_accuracy") else None
+        self.mean_steps: int = train.mean_steps
+
+    @property
+    def shown(self) -> Tuple[float, Optional[float]]:
+        """Loss and accuracy: the means where they are known, otherwise the minibatch's."""
+        if self.mean_loss is None:
+            return self.loss, self.accuracy
+        return self.mean_loss, self.mean_accuracy
 
     def __str__(self) -> str:
-        accuracy = "" if self.accuracy is None else f", accuracy {self.accuracy:.3f}"
-        return f"loss {self.loss:.4g}{accuracy}"
+        loss, right = self.shown
+        accuracy = "" if right is None else f", accuracy {right:.3f}"
+        return f"loss {loss:.4g}{accuracy}"
 
 
 class Evaluation(Event):
@@ -95,12 +107,16 @@ class Evaluation(Event):
 
     def __init__(self, proto: Any) -> None:
         super().__init__(proto)
-        metrics = proto.evaluation
+        metrics = getattr(proto, self.kind)
         self.split: str = metrics.split
         self.examples: int = metrics.examples
         self.loss: float = metrics.loss
         self.accuracy: Optional[float] = metrics.accuracy if metrics.HasField("accuracy") else None
-        self.best: bool = metrics.best  # The lowest loss so far.
+        self.best: bool = metrics.best  # The best so far by best_metric.
+        self.best_metric: str = metrics.best_metric  # "loss", or another of checkpoint.best_metric; empty of a test.
+        self.best_metric_value: Optional[float] = (
+            metrics.best_metric_value if metrics.HasField("best_metric_value") else None
+        )
         self.spread: Optional[float] = metrics.spread if metrics.HasField("spread") else None
         # Messages of the API; None where there is nothing of the kind.
         self.classification: Any = metrics.classification if metrics.HasField("classification") else None
@@ -109,6 +125,21 @@ class Evaluation(Event):
     def __str__(self) -> str:
         accuracy = "" if self.accuracy is None else f", accuracy {self.accuracy:.3f}"
         return f"{self.split} loss {self.loss:.4g}{accuracy}{', the best so far' if self.best else ''}"
+
+
+class Test(Evaluation):
+    """The test split: once, after the training, of the weights of the job's last checkpoint. Nothing is chosen by it."""
+
+    kind = "test"
+
+    def __init__(self, proto: Any) -> None:
+        super().__init__(proto)
+        # Whose weights they were, where they are not those of `step` (restore_best).
+        self.weights_step: Optional[int] = proto.test.weights_step if proto.test.HasField("weights_step") else None
+
+    def __str__(self) -> str:
+        weights = "" if self.weights_step is None else f", with the weights of step {self.weights_step}"
+        return f"TEST {super().__str__()}{weights}"
 
 
 class Layer(NamedTuple):
@@ -145,6 +176,8 @@ class Parameter(NamedTuple):
     gradient_std: float
     update_ratio: float  # ||w after - w before|| / ||w before||.
     sparsity: Optional[float]  # Share of the weights that are pruned.
+    frozen: bool  # By a parameter rule: gradient and update are 0.
+    learning_rate_factor: float  # What parameter rules and the layer make of the rate.
 
 
 def layers_of(report: Any) -> List[Layer]:
@@ -186,6 +219,8 @@ def parameters_of(report: Any) -> List[Parameter]:
             one.gradient_std,
             one.update_ratio,
             one.sparsity if one.HasField("sparsity") else None,
+            one.frozen,
+            one.learning_rate_factor if one.HasField("learning_rate_factor") else 1.0,
         )
         for one in report.parameters
     ]
@@ -353,7 +388,7 @@ class Found(Event):
 
 
 _CLASSES: Dict[str, Type[Event]] = {
-    cls.kind: cls for cls in (State, Train, Evaluation, Statistics, Checkpoint, Log, Preprocessing, Data, Found)
+    cls.kind: cls for cls in (State, Train, Evaluation, Statistics, Checkpoint, Log, Preprocessing, Data, Found, Test)
 }
 KINDS = tuple(_CLASSES)
 

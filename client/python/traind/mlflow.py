@@ -54,7 +54,7 @@ def mirror(
     if not isinstance(job, Job):
         raise TypeError("mirror follows a Job of traind.Client, not one of AsyncClient")
     run = _Run(_mlflow_api.Api(tracking_uri), experiment, job)
-    kinds = ["state", "train", "evaluation", *(["statistics"] if layers else [])]
+    kinds = ["state", "train", "evaluation", "test", *(["statistics"] if layers else [])]
     for event in job._watch(kinds, after=run.sequence, until_now=not follow):
         run.take(event)
     run.flush()
@@ -152,8 +152,8 @@ def metrics_of(event: events.Event) -> Iterator[Tuple[str, float]]:
         yield from _present("train", event, ("loss", "accuracy", "penalty", "learning_rate", "gradient_norm"))
         if event.timing:
             yield "train/examples_per_second", event.timing.examples_per_second
-    elif isinstance(event, events.Evaluation):
-        yield from _present("evaluation", event, ("loss", "accuracy"))
+    elif isinstance(event, events.Evaluation):  # Or a Test.
+        yield from _present(event.kind, event, ("loss", "accuracy"))
     elif isinstance(event, events.Statistics):
         for layer in event.layers:
             yield from _present(f"layers/{layer.layer}", layer, ("mean", "std", "zeros", "saturated", "dead"))

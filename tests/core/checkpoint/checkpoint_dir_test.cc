@@ -57,6 +57,11 @@ class CheckpointDirTest : public ::testing::Test {
     content.manifest.mutable_spec()->set_display_name("job");
     content.manifest.set_best_evaluation_loss(NAN);
     if (!std::isnan(loss)) content.manifest.set_evaluation_loss(loss);
+    if (!metric_.empty()) {
+      content.manifest.mutable_spec()->mutable_checkpoint()->set_best_metric(metric_);
+      content.manifest.set_evaluation_value(loss);
+      content.manifest.set_evaluation_loss(1);
+    }
     return SaveCheckpoint(dir_, content, options);
   }
   std::vector<int> Steps() {
@@ -81,6 +86,7 @@ class CheckpointDirTest : public ::testing::Test {
 
   TemporaryFolder folder_{TemporaryFolder::Place::kMemory};
   const std::string dir_ = folder_ / "jobs/a/checkpoints";
+  std::string metric_;  // Not the loss, but this, is what Save is told.
 };
 
 TEST_F(CheckpointDirTest, SavesAndLoadsEverything) {
@@ -320,6 +326,24 @@ TEST_F(CheckpointDirTest, AFullDiskAtAnyMomentKeepsAWholeCheckpoint) {
           << "failure at operation " << at;
     }
   }
+}
+
+TEST_F(CheckpointDirTest, TheBestIsByTheMetricOfItsJob) {
+  metric_ = "macro_f1";  // More is better.
+  const double values[] = {0.5, 0.75, NAN, 0.75, 0.25, 0.125};
+  for (int i = 0; i < 6; ++i) ASSERT_TRUE(Save(10 * i, {.keep_last = 2}, 0, values[i]).ok());
+  EXPECT_THAT(Steps(), ElementsAre(10, 40, 50)) << "the best is kept, the earliest of equals";
+  EXPECT_EQ(FindCheckpoint(dir_, "best")->manifest.step(), 10u);
+  ASSERT_TRUE(RememberDeletedBest(dir_, 10).ok());
+  ASSERT_TRUE(RemoveAll(FindCheckpoint(dir_, "best")->dir).ok());
+  EXPECT_EQ(*BestStep(dir_), -1) << "no lesser one stands for it";
+  ASSERT_TRUE(Save(60, {}, 0, 0.875).ok());
+  EXPECT_EQ(*BestStep(dir_), 60);
+  metric_ = "calibration_error";  // Less is better.
+  ASSERT_TRUE(Save(70, {}, 0, 0.5).ok());
+  EXPECT_EQ(*BestStep(dir_), 70) << "what another metric says cannot be compared";
+  ASSERT_TRUE(Save(80, {}, 0, 0.25).ok());
+  EXPECT_EQ(*BestStep(dir_), 80);
 }
 
 TEST_F(CheckpointDirTest, NoOtherStandsForADeletedBest) {

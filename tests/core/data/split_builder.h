@@ -38,6 +38,9 @@ class SplitBuilder {
 
   static std::string Labels(const std::vector<int32_t>& labels) { return NpyOf(labels); }
 
+  // Of the dataset that the n-th Make has made, from "d0" on.
+  std::string Folder(const std::string& id) const { return folder_ / id; }
+
  private:
   TemporaryFolder folder_;
   int counter_ = 0;

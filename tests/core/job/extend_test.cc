@@ -112,7 +112,7 @@ TEST_F(ExtendTest, RefusesWhatEarlyStoppingHasEnded) {
   Make("early_stopping { patience: 2 }", 30);
   v1::EarlyStoppingState& state = *newest_.mutable_early_stopping();
   state = NewEarlyStoppingState();
-  const v1::EarlyStopping& config = job_.resolved_spec().early_stopping();
+  const v1::JobSpec& config = job_.resolved_spec();
   NoteEvaluation(config, 10, 0.5, state);
   NoteEvaluation(config, 20, 0.5, state);
   EXPECT_TRUE(Extend("epochs: 10").ok());

@@ -197,9 +197,9 @@ TEST_F(ForkTest, EarlyStoppingThatHasEndedEndsTheForkToo) {
   *checkpoint_.mutable_spec() = Resolved(spec_);
   v1::EarlyStoppingState& state = *checkpoint_.mutable_early_stopping();
   state = NewEarlyStoppingState();
-  NoteEvaluation(spec_.early_stopping(), 10, 0.5, state);
+  NoteEvaluation(spec_, 10, 0.5, state);
   EXPECT_THAT(Check(), IsEmpty());
-  NoteEvaluation(spec_.early_stopping(), 20, 0.75, state);
+  NoteEvaluation(spec_, 20, 0.75, state);
   EXPECT_THAT(Check(), ElementsAre(AllOf(StartsWith("early_stopping: has ended at the checkpoint"),
                                          HasSubstr("best after step 10 (0.5)"), HasSubstr("raise patience"))));
   spec_.mutable_early_stopping()->set_patience(2);
@@ -215,7 +215,7 @@ TEST_F(ForkTest, SaysWithWhichWeightsItGoesOn) {
   *checkpoint_.mutable_spec() = Resolved(spec_);
   v1::EarlyStoppingState& state = *checkpoint_.mutable_early_stopping();
   state = NewEarlyStoppingState();
-  NoteEvaluation(spec_.early_stopping(), 10, 0.5, state);
+  NoteEvaluation(spec_, 10, 0.5, state);
   EXPECT_EQ(BestStepNeeded(Resolved(spec_), checkpoint_), 10u);
   state.set_restored_step(10);
   EXPECT_THAT(Check(), IsEmpty());

@@ -118,7 +118,9 @@ TEST(ResolveJob, EvaluatesTheSplitThatIsMeantForIt) {
     return job.spec.data().evaluation_split();
   };
   std::string warning;
-  EXPECT_EQ(split({"train", "dev", "val", "test"}, "", &warning), "test");
+  EXPECT_EQ(split({"train", "dev", "val", "test"}, "", &warning), "val") << "the test split is for the end";
+  EXPECT_EQ(split({"train", "dev", "test"}, "", &warning), "dev");
+  EXPECT_EQ(split({"train", "test"}, "", &warning), "test");
   EXPECT_EQ(split({"train", "dev", "val"}, "", &warning), "val");
   EXPECT_EQ(split({"train", "dev", "validation", "valid"}, "", &warning), "valid");
   EXPECT_EQ(split({"train", "dev"}, "", &warning), "dev");
@@ -126,7 +128,8 @@ TEST(ResolveJob, EvaluatesTheSplitThatIsMeantForIt) {
   EXPECT_EQ(split({"train"}, "evaluation_split: 'none' ", &warning), "none");
   EXPECT_EQ(warning, "") << "who says so means it";
   EXPECT_EQ(split({"train", "extra"}, "", &warning), "none");
-  EXPECT_THAT(warning, HasSubstr("import it with one, or say evaluation_split: \"none\""));
+  EXPECT_THAT(warning,
+              HasSubstr("say validation_fraction: 0.1 to hold a tenth of it out, or evaluation_split: \"none\""));
 }
 
 TEST(ResolveJob, RefusesASoftmaxOverOneNumber) {
@@ -184,7 +187,7 @@ TEST(ResolveJob, AnAutoencoderHasItsInputAsTargets) {
 
 TEST(ResolveJob, EarlyStoppingLooksAtTheLossUnlessToldOtherwise) {
   const std::string job = std::string("network { layers { name: 'logits' dense { units: 10 } } } epochs: 5 ") +
-                          "data { dataset: 'images' " + kCentred + " } ";
+                          "data { dataset: 'images' validation_fraction: 0.1 " + kCentred + " } ";
   const ResolvedJob stops = Resolve(job + "early_stopping { patience: 4 } max_duration { nanos: 1 }");
   EXPECT_EQ(stops.spec.early_stopping().metric(), v1::EarlyStopping::METRIC_EVALUATION_LOSS);
   EXPECT_THAT(stops.warnings, IsEmpty());

@@ -67,7 +67,7 @@ class JobLife : public testing::Test {
 inline std::set<std::string> Told(Recorder& recorder, uint64_t after_step = 0) {
   std::set<std::string> told;
   for (const auto kind : {v1::Event::kTrain, v1::Event::kEvaluation, v1::Event::kStatistics, v1::Event::kLog,
-                          v1::Event::kPreprocessing}) {
+                          v1::Event::kPreprocessing, v1::Event::kTest}) {
     for (const v1::Event& event : recorder.Of(kind)) {
       if (event.step() >= after_step) told.insert(event.DebugString());
     }

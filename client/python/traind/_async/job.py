@@ -7,8 +7,8 @@ import pathlib
 import time
 from typing import Any, AsyncIterator, Dict, List, Mapping, Optional, Sequence, Union
 
-from traind import _core, _pages, _pool, _progress, _spec, _tables, _torch, _trials, _values, data, display, errors
-from traind import events
+from traind import _core, _files, _pages, _pool, _progress, _spec, _tables, _torch, _trials, _values, data, display
+from traind import errors, events
 from traind._async import trial
 from traind._async.connection import AsyncConnection
 from traind._async.operation import AsyncOperation, download, read_predictions
@@ -80,8 +80,8 @@ class AsyncJob(AsyncResource):
         """The job's events, first those of the past, until it has ended. Goes on after a broken connection, and misses
         none.
 
-        kinds: "state", "train", "evaluation", "statistics", "checkpoint", "log", "preprocessing", "data", "finding";
-        empty: all. State events always come. layers: statistics of these alone. after: the sequence number of the last
+        kinds: "state", "train", "evaluation", "test", "statistics", "checkpoint", "log", "preprocessing", "data",
+        "finding"; empty: all. State events always come. layers: statistics of these alone. after: the sequence number of the last
         event that was seen.
         """
         async for event in self._watch(kinds, layers, after):
@@ -142,7 +142,7 @@ class AsyncJob(AsyncResource):
 
     async def metrics(self) -> _tables.Table:
         """Loss, accuracy, learning rate, ... over the steps so far: columns of numpy; .pandas() makes a DataFrame."""
-        return _tables.metrics_table(await self._past(("train", "evaluation")))
+        return _tables.metrics_table(await self._past(("train", "evaluation", "test")))
 
     async def layers(self, step: Optional[int] = None) -> _tables.Table:
         """The inside of every layer at every observed step so far, or at one step (-1: the newest)."""
@@ -196,7 +196,7 @@ class AsyncJob(AsyncResource):
 
     async def show(self) -> None:
         """Fetches what there is to see, and shows it: in a notebook as a page, in a terminal as text."""
-        await self._past(("train", "evaluation", "statistics", "finding"))
+        await self._past(("train", "evaluation", "test", "statistics", "finding"))
         display.show(self, self._history)
 
     # Steering.
@@ -280,11 +280,26 @@ class AsyncJob(AsyncResource):
         part.replace(path)
 
     async def predict(
-        self, examples: Any, *, checkpoint: Union[str, int] = "latest", test_time: Any = None
+        self,
+        examples: Any = None,
+        *,
+        images: Any = None,
+        table: Any = None,
+        label_column: str = "",
+        target_columns: Sequence[str] = (),
+        drop_columns: Sequence[str] = (),
+        checkpoint: Union[str, int] = "latest",
+        test_time: Any = None,
     ) -> _core.Prediction:
-        """What the network says of examples: an array as the training data was, before preprocessing."""
+        """What the network says of one of: examples, an array as the training data was, before preprocessing; images,
+        JPEG or PNG files or folders of them; table, a CSV file with the columns of the dataset's.
+
+        Of a table the dataset's label or target columns, or those named here, are compared with the answers if they
+        are there; drop_columns are not read.
+        """
         reference = _pool.new("ModelRef", model=_core.checkpoint_name(self.name, checkpoint))
-        return await predict(self._connection, reference, examples, test_time)
+        columns = _columns(label_column, target_columns, drop_columns)
+        return await predict(self._connection, reference, examples, test_time, images=images, table=table, **columns)
 
     async def predict_split(
         self,
@@ -311,7 +326,8 @@ class AsyncJob(AsyncResource):
         made = await AsyncOperation(self._connection, await self._connection.call("PredictSplit", request)).wait(
             progress=progress
         )
-        return _core.Prediction([part async for part in read_predictions(self._connection, made.operation)])
+        parts = [part async for part in read_predictions(self._connection, made.operation)]
+        return _core.Prediction(parts, made=made)
 
     async def evaluate(
         self,
@@ -333,15 +349,7 @@ class AsyncJob(AsyncResource):
         made = await AsyncOperation(self._connection, await self._connection.call("Evaluate", request)).wait(
             progress=progress
         )
-        return _core.Score(
-            made.split,
-            made.examples,
-            made.loss,
-            made.accuracy if made.HasField("accuracy") else None,
-            made.spread if made.HasField("spread") else None,
-            made.classification if made.HasField("classification") else None,
-            made.regression if made.HasField("regression") else None,
-        )
+        return _core.score_of(made)
 
     async def expanded_network(self) -> Any:
         """The network with blocks and presets expanded into plain layers, and every default filled in."""
@@ -373,13 +381,37 @@ class AsyncJob(AsyncResource):
         return _pages.job_html(self, self._history)
 
 
-async def predict(connection: AsyncConnection, reference: Any, examples: Any, test_time: Any) -> _core.Prediction:
-    """Of an array of any length, in as many calls as it takes."""
-    array = data.to_examples(examples)
-    parts = []
-    for batch in _core.example_batches(array):
-        request = _pool.new("PredictRequest", model=reference)
-        request.examples.CopyFrom(_core.examples_message(batch))
+def _columns(label: str, targets: Sequence[str], drop: Sequence[str]) -> Dict[str, Any]:
+    given = {"label_column": label, "target_columns": list(targets), "drop_columns": list(drop)}
+    return {name: value for name, value in given.items() if value}
+
+
+async def predict(
+    connection: AsyncConnection,
+    reference: Any,
+    examples: Any,
+    test_time: Any,
+    *,
+    images: Any = None,
+    table: Any = None,
+    **columns: Any,
+) -> _core.Prediction:
+    """Of an array of any length, of images or of a table, in as many calls as it takes."""
+    if sum(one is not None for one in (examples, images, table)) != 1:
+        raise ValueError("predict takes one of examples, images and table")
+    if columns and table is None:
+        raise ValueError(f"{', '.join(columns)}: of a table alone")
+    parts, files = [], []
+    if images is not None:
+        calls = _files.image_calls(images)
+    elif table is not None:
+        calls = _files.table_calls(table, columns)
+    else:
+        batches = _core.example_batches(data.to_examples(examples))
+        calls = (_files.Call({"examples": _core.examples_message(batch)}, []) for batch in batches)
+    for call in calls:
+        request = _pool.new("PredictRequest", model=reference, **call.fields)
         _values.fill(request, {"test_time": test_time})
         parts.append(await connection.call("Predict", request, connection.long_timeout))
-    return _core.Prediction(parts)
+        files += call.files
+    return _core.Prediction(parts, files=files)

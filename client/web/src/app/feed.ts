@@ -1,7 +1,7 @@
 /** One job as it goes on: its state, its curves, its events. Past numbers come thinned from GetSeries, what happens now
  *  over one stream, which goes on after a broken connection, and where it gave way to another call. Memory is bounded
  *  whatever the job's length. */
-import {Event, EventKind, Job, Quantity, StatisticsReport} from "messages";
+import {EvaluationMetrics, Event, EventKind, Job, Quantity, StatisticsReport} from "messages";
 import {Scope} from "web/app/scope";
 import {Axis} from "web/charts/axis";
 import {Curve, emptyCurve, extend} from "web/charts/curve";
@@ -19,6 +19,15 @@ export const scalarQuantities: Quantity[] = [
   "QUANTITY_EXAMPLES_PER_SECOND",
   "QUANTITY_EVALUATION_LOSS",
   "QUANTITY_EVALUATION_ACCURACY",
+  "QUANTITY_MEAN_LOSS",
+  "QUANTITY_MEAN_ACCURACY",
+  "QUANTITY_EVALUATION_MACRO_F1",
+  "QUANTITY_EVALUATION_MACRO_AUC",
+  "QUANTITY_EVALUATION_LOG_LOSS",
+  "QUANTITY_EVALUATION_CALIBRATION_ERROR",
+  "QUANTITY_EVALUATION_MEAN_ABSOLUTE_ERROR",
+  "QUANTITY_EVALUATION_ROOT_MEAN_SQUARED_ERROR",
+  "QUANTITY_EVALUATION_R2",
 ];
 
 export const isTerminal =
@@ -102,7 +111,7 @@ export async function loadSeries(name: string, wanted: Wanted, scope: Scope): Pr
 /** All that a stream sends besides statistics, which are large. */
 const spoken: EventKind[] = [
   "EVENT_KIND_STATE", "EVENT_KIND_EVALUATION", "EVENT_KIND_CHECKPOINT", "EVENT_KIND_LOG", "EVENT_KIND_PREPROCESSING",
-  "EVENT_KIND_DATA", "EVENT_KIND_FINDING"
+  "EVENT_KIND_DATA", "EVENT_KIND_FINDING", "EVENT_KIND_TEST"
 ];
 const mostEvents = 2000, mostPoints = 4000;
 
@@ -258,7 +267,8 @@ export class JobFeed {
       this.train(event);
     else
       this.keep(event);
-    if (event.evaluation) this.evaluation(event);
+    const metrics = event.evaluation ?? event.test;
+    if (metrics) this.evaluation(event.step, metrics);
   }
 
   private train(event: Event) {
@@ -268,16 +278,27 @@ export class JobFeed {
     add("QUANTITY_LOSS", train!.loss);
     add("QUANTITY_PENALTY", train!.penalty);
     add("QUANTITY_ACCURACY", train!.accuracy);
+    add("QUANTITY_MEAN_LOSS", train!.mean_loss);
+    add("QUANTITY_MEAN_ACCURACY", train!.mean_accuracy);
     add("QUANTITY_LEARNING_RATE", train!.learning_rate);
     add("QUANTITY_GRADIENT_NORM", train!.gradient_norm);
     add("QUANTITY_STEP_MS", timing?.step_ms);
     add("QUANTITY_DATA_WAIT_MS", timing?.data_wait_ms);
     add("QUANTITY_EXAMPLES_PER_SECOND", timing?.examples_per_second);
   }
-  private evaluation(event: Event) {
-    const {split, loss, accuracy} = event.evaluation!;
-    extend(this.curves.one("QUANTITY_EVALUATION_LOSS", split), event.step, loss);
-    if (accuracy !== undefined) extend(this.curves.one("QUANTITY_EVALUATION_ACCURACY", split), event.step, accuracy);
+  private evaluation(step: number, metrics: EvaluationMetrics) {
+    const {split, classification, regression} = metrics, add = (quantity: Quantity, value: number|undefined) => {
+      if (value !== undefined) extend(this.curves.one(quantity, split), step, value);
+    };
+    add("QUANTITY_EVALUATION_LOSS", metrics.loss);
+    add("QUANTITY_EVALUATION_ACCURACY", metrics.accuracy);
+    add("QUANTITY_EVALUATION_MACRO_F1", classification?.macro_f1);
+    add("QUANTITY_EVALUATION_MACRO_AUC", classification?.macro_auc);
+    add("QUANTITY_EVALUATION_LOG_LOSS", classification?.log_loss);
+    add("QUANTITY_EVALUATION_CALIBRATION_ERROR", classification?.calibration_error);
+    add("QUANTITY_EVALUATION_MEAN_ABSOLUTE_ERROR", regression?.mean_absolute_error);
+    add("QUANTITY_EVALUATION_ROOT_MEAN_SQUARED_ERROR", regression?.root_mean_squared_error);
+    add("QUANTITY_EVALUATION_R2", regression?.r2);
   }
   private growAxis() {
     const {steps} = this.curves.one("QUANTITY_LOSS");

@@ -21,8 +21,8 @@ import {filterOf} from "web/views/jobs";
 import {jobTitle, loading, stateBadge, table} from "web/views/parts";
 
 const shownQuantities: [Quantity, string, boolean, ((value: number) => string)?][] = [
-  ["QUANTITY_LOSS", "Train loss", true], ["QUANTITY_EVALUATION_LOSS", "Test loss", true],
-  ["QUANTITY_ACCURACY", "Train accuracy", false, (value) => percent(value)], ["QUANTITY_EVALUATION_ACCURACY", "Test accuracy", false, (value) => percent(value)],
+  ["QUANTITY_LOSS", "Train loss", true], ["QUANTITY_EVALUATION_LOSS", "Evaluation loss", true],
+  ["QUANTITY_ACCURACY", "Train accuracy", false, (value) => percent(value)], ["QUANTITY_EVALUATION_ACCURACY", "Evaluation accuracy", false, (value) => percent(value)],
   ["QUANTITY_LEARNING_RATE", "Learning rate", true], ["QUANTITY_GRADIENT_NORM", "Gradient norm", true], ["QUANTITY_STEP_MS", "Time of a step in ms", true],
 ];
 const most = 24;
@@ -175,11 +175,11 @@ function picker(ids: string[], scope: Scope, set: (ids: string[]) => void): HTML
 
 function summary(jobs: One[]): HTMLElement {
   return table(
-      ["", "job", "state", "#steps", "#train loss", "#test loss", "#test accuracy"],
+      ["", "job", "state", "#steps", "#train loss", "#evaluation loss", "#accuracy"],
       jobs.map(
           ({job, color}) =>
               [h("i", {class: "swatch", "--color": `var(${color})`}), jobTitle(job), stateBadge(job),
-               job.progress?.step ?? 0, num(job.progress?.loss), num(job.progress?.evaluation_loss),
+               job.progress?.step ?? 0, num(job.progress?.mean_loss ?? job.progress?.loss), num(job.progress?.evaluation_loss),
                percent(job.progress?.evaluation_accuracy)]),
       "Jobs");
 }

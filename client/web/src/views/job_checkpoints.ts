@@ -27,15 +27,17 @@ export function checkpointsTab(feed: JobFeed, root: HTMLElement, scope: Scope) {
       replace(body, h("p", {class: "empty"}, "There is no checkpoint yet."));
       return;
     }
+    // What the best one is the best by, where that has no column of its own.
+    const metric = ["", "loss", "accuracy"].includes(checkpoints[0].best_metric) ? [] : [checkpoints[0].best_metric];
     replace(
         body,
         table(
-            ["#step", "saved", "#size", "#test loss", "#test accuracy", "", ""],
+            ["#step", "saved", "#size", "#evaluation loss", "#accuracy", ...metric.map((one) => `#${one}`), "", ""],
             checkpoints.map(
                 (one) =>
                     [count(one.step), dateTime(one.create_time!), bytes(one.size_bytes), num(one.evaluation_loss),
-                     percent(one.evaluation_accuracy), one.best ? h("span", {class: "chip good"}, "best") : null,
-                     actions(one, who)]),
+                     percent(one.evaluation_accuracy), ...metric.map(() => num(one.best_metric_value)),
+                     one.best ? h("span", {class: "chip good"}, "best") : null, actions(one, who)]),
             "Checkpoints"),
         h("p", {class: "hint"},
           `Weights of more than ${bytes(largestDownload)}: trainctl model download ${

@@ -14,18 +14,34 @@ interface Panel {
   mayLog?: boolean
 }
 
-/** Test curves come one for each split; the label names it. */
+/** Evaluation curves come one for each split; the label names it. Of training the running means are drawn, where there
+ *  are any. */
 const panels: Panel[] = [
   {
     title: "Loss",
-    lines: [["QUANTITY_LOSS", "train", "--line1"], ["QUANTITY_EVALUATION_LOSS", "", "--line2"]],
+    lines: [["QUANTITY_MEAN_LOSS", "train", "--line1"], ["QUANTITY_EVALUATION_LOSS", "", "--line2"]],
     mayLog: true
   },
   {
     title: "Accuracy",
-    lines: [["QUANTITY_ACCURACY", "train", "--line1"], ["QUANTITY_EVALUATION_ACCURACY", "", "--line2"]],
+    lines: [["QUANTITY_MEAN_ACCURACY", "train", "--line1"], ["QUANTITY_EVALUATION_ACCURACY", "", "--line2"]],
     options: {format: (value) => percent(value), marks: shortPercent}
   },
+  {title: "F1, mean of the classes", lines: [["QUANTITY_EVALUATION_MACRO_F1", "", "--line2"]]},
+  {title: "AUC, mean of the classes", lines: [["QUANTITY_EVALUATION_MACRO_AUC", "", "--line2"]]},
+  {title: "Log loss", lines: [["QUANTITY_EVALUATION_LOG_LOSS", "", "--line2"]], mayLog: true},
+  {title: "Calibration error", lines: [["QUANTITY_EVALUATION_CALIBRATION_ERROR", "", "--line2"]], options: {zero: true}},
+  {
+    title: "Mean absolute error",
+    lines: [["QUANTITY_EVALUATION_MEAN_ABSOLUTE_ERROR", "", "--line2"]],
+    mayLog: true
+  },
+  {
+    title: "Root mean squared error",
+    lines: [["QUANTITY_EVALUATION_ROOT_MEAN_SQUARED_ERROR", "", "--line2"]],
+    mayLog: true
+  },
+  {title: "R²", lines: [["QUANTITY_EVALUATION_R2", "", "--line2"]]},
   {
     title: "Learning rate",
     lines: [["QUANTITY_LEARNING_RATE", "rate", "--line3"]],
@@ -45,6 +61,12 @@ const panels: Panel[] = [
     options: {zero: true, format: big}
   },
 ];
+
+/** What jobs before version 0.3 have in place of running means. */
+const minibatchOf: Partial<Record<Quantity, Quantity>> = {
+  QUANTITY_MEAN_LOSS: "QUANTITY_LOSS",
+  QUANTITY_MEAN_ACCURACY: "QUANTITY_ACCURACY"
+};
 
 /** Steps over which the smoothed line takes its mean: a share of what there is, on a scale that begins slowly. */
 export const spanOf = (smoothing: number, steps: number) => smoothing === 0 ? 0 : steps * 0.1 * (smoothing / 10) ** 2;
@@ -70,9 +92,15 @@ export function curvesTab(feed: JobFeed, root: HTMLElement, scope: Scope, route:
 
   function linesOf(panel: Panel): Line[] {
     const source = feed.axis.zoomed && feed.detail || feed.curves;
-    return panel.lines.flatMap(([quantity, label, color]) => label ? [{label, color, curve: source.one(quantity)}] : [
-      ...source.of(quantity)
-    ].map(([split, curve]) => ({label: split || "evaluation", color, curve})));
+    const ofJob = (quantity: Quantity) => {
+      const curve = source.one(quantity), minibatch = minibatchOf[quantity];
+      return curve.steps.length || !minibatch ? curve : source.one(minibatch);
+    };
+    return panel.lines.flatMap(
+        ([quantity, label, color]) => label ?
+            [{label, color, curve: ofJob(quantity)}] :
+            [...source.of(quantity)].map(
+                ([split, curve], i) => ({label: split || "evaluation", color: i ? "--line5" : color, curve})));
   }
   function show() {
     const [from, to] = feed.axis.shown;

@@ -121,7 +121,8 @@ export function evaluationTab(feed: JobFeed, root: HTMLElement, scope: Scope, ro
       const data = full.resolved_spec?.data;
       show(tally, names, classes, {
         name: data?.dataset.startsWith("datasets/") ? data.dataset : `datasets/${data?.dataset}`,
-        split: split || data?.evaluation_split
+        split: split || data?.evaluation_split,
+        heldOut: !!(data?.validation_fraction || data?.folds) && (split || data.evaluation_split) === "validation"
       });
     } catch (error) {
       if (!mine.closed) replace(told, errorBox(error));
@@ -130,7 +131,7 @@ export function evaluationTab(feed: JobFeed, root: HTMLElement, scope: Scope, ro
     }
   }
 
-  function show(tally: Tally, names: string[], classes: number, source: {name: string; split?: string}) {
+  function show(tally: Tally, names: string[], classes: number, source: {name: string; split?: string; heldOut: boolean}) {
     const mine = running!, matrix = new Confusion("Confusion matrix", mine, 300),
           bars = new Bars("Wrong, by class", mine, 200), examples = h("div");
     const wrong =
@@ -151,8 +152,16 @@ export function evaluationTab(feed: JobFeed, root: HTMLElement, scope: Scope, ro
       const shown = mistakes.slice(0, mostPictures), hint = h("p", {class: "hint"}, title);
       try {
         const cells =
-            shown.length ? await originals({...source, examples: shown.map((one) => one.index)}, 0, mine) : [];
+            shown.length && !source.heldOut ?
+            await originals({name: source.name, split: source.split, examples: shown.map((one) => one.index)}, 0, mine) :
+            [];
         if (mine.closed) return;
+        if (source.heldOut) {
+          replace(
+              examples, hint,
+              h("p", {class: "hint"}, "Of what was held out there are numbers alone: its examples stand in the training split."));
+          return;
+        }
         replace(examples, hint, h("div", {class: "mistakes"}, cells.map((cell, i) => {
                   const {label, said, sure, index} = shown[i];
                   cell.setAttribute("role", "img");

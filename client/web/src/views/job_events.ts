@@ -1,5 +1,5 @@
 /** What a job has said, newest first. */
-import {Event} from "messages";
+import {EvaluationMetrics, Event} from "messages";
 import {JobFeed} from "web/app/feed";
 import {remember, Route} from "web/app/route";
 import {Scope} from "web/app/scope";
@@ -7,6 +7,15 @@ import {download, fileName} from "web/charts/chart";
 import {csvRow} from "web/charts/curve";
 import {button, h, replace, select} from "web/dom";
 import {bytes, count, dateTime, idOf, num, percent, stateText, timeOfDay} from "web/format";
+
+function evaluationText(metrics: EvaluationMetrics): string {
+  const {split, examples, loss, accuracy, best, best_metric, best_metric_value, weights_step} = metrics;
+  const shown = ["", "loss", "accuracy"].includes(best_metric) || best_metric_value === undefined;
+  return `${accuracy === undefined ? "" : `accuracy ${percent(accuracy)}, `}loss ${num(loss)} on ${split} (${
+      count(examples)} examples)${shown ? "" : `, ${best_metric} ${num(best_metric_value)}`}${
+      best ? ", the best so far" : ""}${
+      weights_step === undefined ? "" : `, with the weights of step ${count(weights_step)}`}`;
+}
 
 /** Kind, and what to say of it. */
 export function eventText(event: Event): [string, string] {
@@ -16,14 +25,8 @@ export function eventText(event: Event): [string, string] {
       [stateText(event.state.state).toUpperCase(), event.state.reason, event.state.error?.message].filter(Boolean).join(
           ": ")
     ];
-  if (event.evaluation) {
-    const {split, examples, loss, accuracy, best} = event.evaluation;
-    return [
-      "evaluation",
-      `${accuracy === undefined ? "" : `accuracy ${percent(accuracy)}, `}loss ${num(loss)} on ${split} (${
-          count(examples)} examples)${best ? ", the best so far" : ""}`
-    ];
-  }
+  if (event.evaluation) return ["evaluation", evaluationText(event.evaluation)];
+  if (event.test) return ["TEST", evaluationText(event.test)];
   if (event.checkpoint)
     return [
       "checkpoint",
@@ -49,7 +52,7 @@ export function eventText(event: Event): [string, string] {
 }
 
 const kinds: [string, string][] = [
-  ["", "everything"], ["state", "states"], ["evaluation", "evaluations"], ["checkpoint", "checkpoints"],
+  ["", "everything"], ["state", "states"], ["evaluation", "evaluations"], ["TEST", "tests"], ["checkpoint", "checkpoints"],
   ["log", "log lines"], ["problem", "warnings and errors"]
 ];
 

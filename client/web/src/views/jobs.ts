@@ -269,7 +269,7 @@ export function jobsView(route: Route, root: HTMLElement, scope: Scope) {
         cell(
             "progress", progressBar(job),
             h("small", {}, job.state === "JOB_STATE_QUEUED" ? queueText(job) || job.state_reason : progressText(job))),
-        cell("loss", spark, h("span", {}, p?.step ? num(p.loss) : "")),
+        cell("loss", spark, h("span", {}, p?.step ? num(p.mean_loss ?? p.loss) : "")),
         cell(
             "test",
             p?.evaluation_accuracy !== undefined ? percent(p.evaluation_accuracy) :

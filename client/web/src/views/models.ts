@@ -109,7 +109,7 @@ function modelsTable(models: Model[]): Child {
 
 function jobsTable(jobs: Job[]): Child {
   return table(
-      ["job", "#steps", "#test loss", "#test accuracy", "ended", "versions"],
+      ["job", "#steps", "#evaluation loss", "#accuracy", "ended", "versions"],
       jobs.map(
           (job) =>
               [jobTitle(job), count(job.progress?.step ?? 0), num(job.progress?.evaluation_loss),
