@@ -99,6 +99,11 @@ class PredictionExport {
     const absl::StatusOr<v1::Dataset> dataset =
         client_.GetDataset(FullName("datasets", job_.resolved_spec().data().dataset()));
     if (!dataset.ok()) return dataset.status();
+    const v1::DataSpec& data = job_.resolved_spec().data();
+    if ((data.validation_fraction() > 0 || data.has_folds()) && split_ == data.evaluation_split()) {
+      without_ = "the examples are a part of the training split, where they have other numbers";
+      return absl::OkStatus();
+    }
     const absl::StatusOr<PictureShape> shape = PictureShapeOf(*dataset);
     if (!shape.ok()) {
       without_ = std::string(shape.status().message());
@@ -159,6 +164,7 @@ absl::Status CheckPredicted(const v1::Job& job, const std::string& split) {
   }
   std::vector<std::string> names;
   for (const v1::DatasetSplit& one : data.splits()) names.push_back(one.name());
+  if (split == job.resolved_spec().data().evaluation_split()) return absl::OkStatus();  // Or a part of one.
   if (split.empty() || names.empty() || std::count(names.begin(), names.end(), split) > 0) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("--predictions: ", data.dataset(), " has no split \"",
                                                  Printable(split), "\", only ", absl::StrJoin(names, ", "),

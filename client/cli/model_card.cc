@@ -48,10 +48,15 @@ const v1::Checkpoint* BestOf(const std::vector<v1::Checkpoint>& checkpoints) {
 // One line "- accuracy 92.7 %, loss 0.2531: checkpoint 2345, on the split test (10,000 examples)".
 void AddResults(const v1::Checkpoint& checkpoint, const v1::Job& job, std::string& text) {
   if (!checkpoint.has_evaluation_loss()) return;
+  const bool by_another = checkpoint.best_metric() != "" && checkpoint.best_metric() != "loss" &&
+                          checkpoint.best_metric() != "accuracy" && checkpoint.has_best_metric_value();
   const std::string& split = job.resolved_spec().data().evaluation_split();
   absl::StrAppend(&text, "- ");
   if (checkpoint.has_evaluation_accuracy()) {
     absl::StrAppend(&text, "accuracy ", FormatPercent(checkpoint.evaluation_accuracy()), ", ");
+  }
+  if (by_another) {
+    absl::StrAppend(&text, checkpoint.best_metric(), " ", FormatNumber(checkpoint.best_metric_value()), ", ");
   }
   absl::StrAppend(&text, "loss ", FormatNumber(checkpoint.evaluation_loss()), ": checkpoint ", checkpoint.step(),
                   checkpoint.best() ? " (the best)" : "", ", on the split ", Plain(split));
@@ -62,6 +67,18 @@ void AddResults(const v1::Checkpoint& checkpoint, const v1::Job& job, std::strin
   const uint64_t most = job.resolved_spec().data().max_evaluation_examples();
   if (most > 0) absl::StrAppend(&text, ", at most ", most, " of them");
   absl::StrAppend(&text, "\n");
+}
+
+// Of the split that nothing was chosen by.
+void AddTest(const v1::Job& job, std::string& text) {
+  const v1::JobProgress& progress = job.progress();
+  if (!progress.has_test_loss()) return;
+  absl::StrAppend(&text, "- TEST, with the weights of the last checkpoint: ");
+  if (progress.has_test_accuracy()) {
+    absl::StrAppend(&text, "accuracy ", FormatPercent(progress.test_accuracy()), ", ");
+  }
+  absl::StrAppend(&text, "loss ", FormatNumber(progress.test_loss()), " on the split ",
+                  Plain(job.resolved_spec().data().test_split()), "\n");
 }
 
 std::string FrontMatter(const ModelCardParts& parts) {
@@ -130,6 +147,7 @@ std::string ModelCard(const ModelCardParts& parts) {
   const v1::Checkpoint* best = BestOf(parts.checkpoints);
   if (best != nullptr) AddResults(*best, job, text);
   if (!parts.checkpoints.empty() && &parts.checkpoints.back() != best) AddResults(parts.checkpoints.back(), job, text);
+  AddTest(job, text);
   if (text.size() == before) absl::StrAppend(&text, "No checkpoint was evaluated.\n");
   absl::StrAppend(&text, "\n## Training\n\n");
   for (const std::string& warning : job.warnings()) absl::StrAppend(&text, "- ", Plain(warning), "\n");
