@@ -25,6 +25,7 @@ class TransformerEncoderBlock final : public Block {
     v1::Layer attention = Named("attention");
     attention.mutable_multi_head_attention()->set_heads(config_.heads());
     *attention.mutable_multi_head_attention()->mutable_weight_init() = config_.weight_init();
+    attention.mutable_multi_head_attention()->set_dropout(config_.attention_dropout());
     builder.Add(std::move(attention));
     v1::Layer attended = Named("attended");
     attended.mutable_add();
@@ -81,6 +82,7 @@ const Registered<Block, v1::TransformerEncoder> kTransformerEncoder(
       if (config.activation().kind_case() == v1::Activation::KIND_NOT_SET) config.mutable_activation()->mutable_gelu();
       ResolveActivation(*config.mutable_activation(), errors.At("activation"));
       CheckRate(config.dropout(), errors.At("dropout"));
+      CheckRate(config.attention_dropout(), errors.At("attention_dropout"));
       if (!config.has_survival()) config.set_survival(1);
       CheckShare(config.survival(), errors.At("survival"));
       if (!config.has_epsilon()) config.set_epsilon(1e-5);

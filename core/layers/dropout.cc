@@ -2,7 +2,6 @@
 // element counted channel by channel as users see the tensor, so the mask is the same in every layout, with any number
 // of threads, and after any resume.
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <memory>
 #include <utility>
@@ -10,11 +9,11 @@
 #include "core/base/bfloat16.h"
 #include "core/base/parallel.h"
 #include "core/base/random.h"
-#include "core/base/vectorize.h"
 #include "core/kinds/checks.h"
 #include "core/kinds/placed_value.h"
 #include "core/kinds/planner.h"
 #include "core/kinds/values.h"
+#include "core/layers/drop_mask.h"
 #include "core/onednn/desc.h"
 #include "core/tensor/layout.h"
 
@@ -22,28 +21,6 @@ namespace traind::core {
 namespace {
 
 constexpr Purpose kDropoutPurpose = Purpose::Numbered(3);
-
-// Elements whose mask is drawn at once, into 1 KiB of stack: a multiple of the 64 numbers of 16 random blocks.
-constexpr int64_t kDraw = 1024;
-
-// keep[i] = 1 where element first + i of the example stays, else 0; `first` is a multiple of 4, `n` at most kDraw, and
-// keep has room for the next multiple of 64. An element stays with probability 1 - threshold / 2^24.
-TRAIND_VECTORIZED void DrawMask(const RandomStream& random, uint64_t step, uint32_t example, int64_t first, int64_t n,
-                                uint32_t threshold, uint8_t* keep) {
-  constexpr int kLanes = 16;
-  uint32_t words[4][kLanes];
-  for (int64_t i = 0; i < n; i += int64_t{4} * kLanes) {
-    random.Blocks(step, example, static_cast<uint32_t>((first + i) / 4), words);
-    for (int lane = 0; lane < kLanes; ++lane) {
-      for (int w = 0; w < 4; ++w) keep[i + 4 * lane + w] = (words[w][lane] >> 8) >= threshold;
-    }
-  }
-}
-
-template <class T>
-TRAIND_VECTORIZED void ApplyMask(const T* x, const uint8_t* keep, float scale, T* y, int64_t n) {
-  for (int64_t i = 0; i < n; ++i) y[i] = FromFloat<T>(keep[i] ? ToFloat(x[i]) * scale : 0.0f);
-}
 
 // What a plan's kernels know of one dropout layer.
 struct Drop {
@@ -116,7 +93,7 @@ class DropoutLayer : public Layer {
     const float keep_probability = static_cast<float>(1 - config_.rate());
     const Drop drop{.layout = placed.layout,
                     .random = RandomStream(planner.seed(), kDropoutPurpose, StreamOf(planner.layer_name())),
-                    .threshold = static_cast<uint32_t>(std::ceil(config_.rate() * 0x1p24)),
+                    .threshold = DropThreshold(config_.rate()),
                     .scale = classic ? 1.0f : 1.0f / keep_probability};
     const Value output = planner.New(desc);
     planner.SetOutput(output);

@@ -1,21 +1,26 @@
 // Self-attention over the positions of a sequence (Vaswani et al. 2017), as PyTorch's MultiheadAttention: with
 // q, k, v = the three parts of x W_in^T + b_in, d = features / heads and, for each head,
-//   p = softmax(q k^T / sqrt(d)),   o = p v,   y = (the heads' o side by side) W_out^T + b_out,
-// the way back is
-//   dv = p^T do,   ds = softmax's gradient of do v^T,   dq = ds k / sqrt(d),   dk = ds^T q / sqrt(d).
+//   p = softmax(q k^T / sqrt(d)),   r = p m,   o = r v,   y = (the heads' o side by side) W_out^T + b_out,
+// where m is 1, or with dropout 0 or 1 / (1 - dropout) for each number of p, the way back is
+//   dv = r^T do,   ds = softmax's gradient of (do v^T) m,   dq = ds k / sqrt(d),   dk = ds^T q / sqrt(d).
+// m depends on (seed, layer name, step, example, head, query, key) alone.
 // Projections are inner products over rows in the compute type. Between them everything is float32 and lies
 // [batch * heads, length, d], which the kernels of matrix products like best.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "core/base/bfloat16.h"
 #include "core/base/parallel.h"
+#include "core/base/random.h"
 #include "core/base/vectorize.h"
 #include "core/kinds/checks.h"
 #include "core/kinds/values.h"
+#include "core/layers/drop_mask.h"
 #include "core/layers/projection.h"
 #include "core/onednn/primitives.h"
 
@@ -24,6 +29,7 @@ namespace {
 
 using onednn::Type;
 
+constexpr Purpose kAttentionDropout("attention dropout");
 constexpr int64_t kMostWeights = int64_t{1} << 31;  // As of a layer's output.
 
 template <class From, class To>
@@ -102,11 +108,44 @@ absl::StatusOr<Value> Product(Planner& planner, const Sizes& s, Value a, Value b
   return to;
 }
 
+// The dropout of the weights.
+struct AttentionDrop {
+  Sizes sizes;
+  RandomStream random;
+  uint32_t threshold = 0;
+  float scale = 1;  // Of the weights that stay.
+
+  int64_t OfExample() const { return sizes.heads * sizes.length * sizes.length; }
+  // Draws the mask of a step, and applies it.
+  void Forward(uint64_t step, int64_t first_example, const float* p, uint8_t* mask, float* dropped) const {
+    const int64_t blocks = (OfExample() + kDraw - 1) / kDraw;
+    ParallelFor(sizes.batch * blocks, GrainFor(kDraw), [&](int64_t begin, int64_t end, int) {
+      uint8_t drawn[kDraw];
+      for (int64_t i = begin; i < end; ++i) {
+        const int64_t first = i % blocks * kDraw;
+        const int64_t n = std::min(kDraw, OfExample() - first);
+        const int64_t at = i / blocks * OfExample() + first;
+        DrawMask(random, step, static_cast<uint32_t>(first_example + i / blocks), first, n, threshold, drawn);
+        std::copy_n(drawn, n, mask + at);
+        ApplyMask(p + at, mask + at, scale, dropped + at, n);
+      }
+    });
+  }
+  void Backward(const uint8_t* mask, float* gradient) const {
+    ParallelFor(sizes.batch * OfExample(), kValueGrain, [&](int64_t begin, int64_t end, int) {
+      ApplyMask(gradient + begin, mask + begin, scale, gradient + begin, end - begin);
+    });
+  }
+};
+
 // What the way back reads.
 struct Attention {
   Projected in, out;
-  Value q, k, v;      // q with the scale in it.
-  Value p;            // The weights of the attention.
+  Value q, k, v;  // q with the scale in it.
+  Value p;        // The weights of the attention,
+  Value dropped;  // and after their dropout: p itself where there is none.
+  std::optional<AttentionDrop> drop;
+  Value mask;         // Of the dropout.
   onednn::Desc rows;  // p as [batch * heads * length, length].
   onednn::SoftmaxForward softmax;
 };
@@ -147,6 +186,11 @@ class MultiHeadAttentionLayer : public Layer {
     return shape;
   }
 
+  LayerTraits traits() const override {
+    if (config_.dropout() == 0) return {};
+    return {.purpose = kAttentionDropout};
+  }
+
   absl::StatusOr<BackwardPlan> Plan(Planner& planner) const override {
     const Shape shape = planner.InputShape();
     const int64_t heads = config_.heads();
@@ -167,7 +211,8 @@ class MultiHeadAttentionLayer : public Layer {
     a.softmax = *std::move(softmax);
     const Value weights = planner.View(a.p, a.rows);
     planner.Run(a.softmax.desc, {{DNNL_ARG_SRC, weights}, {DNNL_ARG_DST, weights}});
-    const auto o = Product(planner, s, a.p, a.v, Side::kNone, s.Heads());
+    PlanDropout(planner, s, a);
+    const auto o = Product(planner, s, a.dropped, a.v, Side::kNone, s.Heads());
     if (!o.ok()) return o.status();
     const Value rows = planner.New(onednn::Plain({s.rows(), s.features()}, planner.compute_type()));
     FromHeads(planner, s, *o, {.rows = rows, .width = s.features()});
@@ -190,14 +235,36 @@ class MultiHeadAttentionLayer : public Layer {
     return {.rows = rows, .width = 3 * s.features(), .first = part * s.features()};
   }
 
+  void PlanDropout(Planner& planner, const Sizes& s, Attention& a) const {
+    a.dropped = a.p;
+    if (config_.dropout() == 0 || !planner.sampling()) return;
+    a.drop = AttentionDrop{.sizes = s,
+                           .random = RandomStream(planner.seed(), kAttentionDropout, StreamOf(planner.layer_name())),
+                           .threshold = DropThreshold(config_.dropout()),
+                           .scale = 1.0f / static_cast<float>(1 - config_.dropout())};
+    a.dropped = planner.New(s.Weights());
+    a.mask = planner.New(onednn::Plain({s.batch * a.drop->OfExample()}, Type::u8));
+    planner.Run("attention dropout", {a.p}, {a.mask, a.dropped},
+                [drop = *a.drop, p = a.p, mask = a.mask, dropped = a.dropped](const Frame& frame) {
+                  drop.Forward(frame.step(), frame.first_example(), frame.at<float>(p), frame.at<uint8_t>(mask),
+                               frame.at<float>(dropped));
+                });
+  }
+
   absl::Status Backward(Planner& planner, const Sizes& s, const Shape& shape, const Attention& a) const {
     const auto of_rows = ProjectBack(planner, Out(s), a.out, GradientRows(planner, shape), /*wants_input=*/true);
     if (!of_rows.ok()) return of_rows.status();
     const Value of_o = ToHeads(planner, s, {.rows = *of_rows, .width = s.features()});
-    const auto of_v = Product(planner, s, a.p, of_o, Side::kFirst, s.Heads());
+    const auto of_v = Product(planner, s, a.dropped, of_o, Side::kFirst, s.Heads());
     if (!of_v.ok()) return of_v.status();
     const auto of_p = Product(planner, s, of_o, a.v, Side::kSecond, s.Weights());
     if (!of_p.ok()) return of_p.status();
+    if (a.drop.has_value()) {
+      planner.Run("attention dropout gradient", {*of_p, a.mask}, {*of_p},
+                  [drop = *a.drop, gradient = *of_p, mask = a.mask](const Frame& frame) {
+                    drop.Backward(frame.at<uint8_t>(mask), frame.at<float>(gradient));
+                  });
+    }
     const auto softmax = onednn::SoftmaxGradient(a.rows, a.softmax);
     if (!softmax.ok()) return softmax.status();
     const Value of_scores = planner.View(*of_p, a.rows);
@@ -228,6 +295,7 @@ const Registered<Layer, v1::MultiHeadAttention> kMultiHeadAttention(
       const int before = errors.count();
       CheckChannels(config.heads(), errors.At("heads"));
       if (!config.has_bias()) config.set_bias(true);
+      CheckRate(config.dropout(), errors.At("dropout"));
       v1::Initializer xavier;
       xavier.mutable_xavier()->set_fan(v1::FAN_AVERAGE);
       xavier.mutable_xavier()->set_distribution(v1::DISTRIBUTION_UNIFORM);

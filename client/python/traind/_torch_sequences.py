@@ -87,9 +87,10 @@ def _multi_head_attention(config: Any) -> Apply:
             None,
             None,
             False,
-            0.0,
+            config.dropout,
             node.out_proj.weight,
             getattr(node.out_proj, "bias", None),
+            training=node.training,
             need_weights=False,
         )
         return y.permute(1, 2, 0)

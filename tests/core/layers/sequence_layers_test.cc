@@ -159,6 +159,7 @@ INSTANTIATE_TEST_SUITE_P(
               "inputs: 'p' multiply {} }",
               ".multiply", "one factor for each channel"},
         Wrong{OnSequence("multi_head_attention { heads: 4 }"), ".multi_head_attention.heads", "6 / 4"},
+        Wrong{OnSequence("multi_head_attention { heads: 2 dropout: 1 }"), ".multi_head_attention.dropout", "[0, 1)"},
         Wrong{OnSequence("multi_head_attention {}"), ".multi_head_attention.heads", "must be 1 to"},
         Wrong{OnSequence("take_position { index: 20 }"), ".take_position.index", "below the length"},
         Wrong{OnSequence("positional_embedding { form: FORM_SINUSOIDAL weight_init { zeros {} } }"),
