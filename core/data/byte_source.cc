@@ -61,6 +61,23 @@ class FileSource final : public ByteSource {
   int64_t end_ = 0;
 };
 
+class MemorySource final : public ByteSource {
+ public:
+  MemorySource(std::string name, absl::string_view bytes) : name_(std::move(name)), bytes_(bytes) {}
+
+  absl::StatusOr<size_t> Read(char* buffer, size_t size) override {
+    const size_t done = bytes_.copy(buffer, size);
+    bytes_.remove_prefix(done);
+    return done;
+  }
+  const std::string& name() const override { return name_; }
+  int64_t remaining() const override { return static_cast<int64_t>(bytes_.size()); }
+
+ private:
+  const std::string name_;
+  absl::string_view bytes_;
+};
+
 class CompressedSource final : public ByteSource {
  public:
   CompressedSource(std::unique_ptr<ByteSource> input, Compression compression, int64_t offset)
@@ -189,6 +206,10 @@ absl::StatusOr<std::unique_ptr<ByteSource>> OpenFile(const InputFile& file, int6
   auto source = std::make_unique<FileSource>(file.name, fd);
   if (absl::Status status = source->SetRange(offset, size); !status.ok()) return status;
   return source;
+}
+
+std::unique_ptr<ByteSource> BytesInMemory(std::string name, absl::string_view bytes) {
+  return std::make_unique<MemorySource>(std::move(name), bytes);
 }
 
 absl::StatusOr<std::unique_ptr<ByteSource>> OpenCompressed(std::unique_ptr<ByteSource> input, Compression compression,

@@ -42,6 +42,9 @@ absl::StatusOr<std::unique_ptr<ByteSource>> OpenFile(const InputFile& file, int6
 
 enum class Compression { kGzip, kDeflate };
 
+// Bytes that are there, and outlive it.
+std::unique_ptr<ByteSource> BytesInMemory(std::string name, absl::string_view bytes);
+
 // What is compressed in `input`: a gzip file of one or more members, or a bare deflate stream. Reading to the end
 // checks the checksums of gzip, and that nothing follows the compressed data. `offset` is where `input` begins in the
 // file, for messages.

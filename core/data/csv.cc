@@ -26,7 +26,16 @@ absl::Status CsvReader::Bad(int64_t line, absl::string_view what) const {
 absl::StatusOr<CsvReader> CsvReader::Open(const InputFile& file, std::optional<char> delimiter) {
   auto source = OpenUnpacked(file);
   if (!source.ok()) return source.status();
-  CsvReader reader(*std::move(source));
+  return Read(*std::move(source), delimiter);
+}
+
+absl::StatusOr<CsvReader> CsvReader::OpenText(const std::string& name, absl::string_view text,
+                                              std::optional<char> delimiter) {
+  return Read(BytesInMemory(name, text), delimiter);
+}
+
+absl::StatusOr<CsvReader> CsvReader::Read(std::unique_ptr<ByteSource> source, std::optional<char> delimiter) {
+  CsvReader reader(std::move(source));
   absl::Status status;
   if (delimiter.has_value()) {
     reader.delimiter_ = *delimiter;

@@ -24,6 +24,9 @@ class CsvReader {
   // Reads the header. The file may be gzipped. Without a delimiter the most frequent of comma, semicolon and tab in the
   // header line is one.
   static absl::StatusOr<CsvReader> Open(const InputFile& file, std::optional<char> delimiter = std::nullopt);
+  // The same of a text, which outlives it, and is not gzipped.
+  static absl::StatusOr<CsvReader> OpenText(const std::string& name, absl::string_view text,
+                                            std::optional<char> delimiter = std::nullopt);
 
   const std::string& name() const { return source_->name(); }
   char delimiter() const { return delimiter_; }
@@ -33,6 +36,8 @@ class CsvReader {
   const std::vector<std::string>& row() const { return row_; }
   bool quoted(size_t field) const { return quoted_[field]; }
   int64_t line() const { return row_line_; }  // Where the row begins, from 1.
+  // The next line is this one, in messages: of a file of which the text is a part.
+  void CountFrom(int64_t line) { line_ = line; }
 
   // INVALID_ARGUMENT "<file>, line <line>: <what>".
   absl::Status Bad(int64_t line, absl::string_view what) const;
@@ -40,6 +45,7 @@ class CsvReader {
  private:
   explicit CsvReader(std::unique_ptr<ByteSource> source) : source_(std::move(source)), buffer_(1 << 16) {}
 
+  static absl::StatusOr<CsvReader> Read(std::unique_ptr<ByteSource> source, std::optional<char> delimiter);
   // The next byte, or -1 at the end.
   absl::StatusOr<int> Peek();
   absl::Status GuessDelimiter();

@@ -285,6 +285,8 @@ absl::StatusOr<std::unique_ptr<SplitReader>> OpenCsvSplit(const SplitOrigin& ori
   if (schema->named_labels) names = origin.class_names;
   if (schema->named_labels && names.empty()) names.assign(summary->labels().begin(), summary->labels().end());
   SplitHeader header = HeaderOf(summary->rows(), options.target_columns_size(), std::move(schema), std::move(names));
+  header.label_column = options.label_column();
+  header.target_columns.assign(options.target_columns().begin(), options.target_columns().end());
   if (header.shape[0] < 1 || header.shape[0] > kMaxExampleElements) {
     return origin.Fail(origin.examples_field(), absl::StrCat(header.shape[0], " features; 1 to ", kMaxExampleElements));
   }

@@ -290,6 +290,8 @@ v1::Dataset NewDataset(const v1::ImportDatasetRequest& request, const ImportOpti
   dataset.set_uid(options.uid);
   dataset.set_owner(options.owner);
   *dataset.mutable_labels() = request.labels();
+  dataset.set_label_column(header.label_column);
+  dataset.mutable_target_columns()->Add(header.target_columns.begin(), header.target_columns.end());
   AddFeatures(header, &dataset);
   return dataset;
 }

@@ -34,6 +34,8 @@ struct SplitHeader {
   std::vector<std::string> class_names = {};    // Of labels that have names, in the order of the labels.
   std::vector<std::string> feature_names = {};  // Of CSV: one for each feature.
   std::vector<v1::CategoricalColumn> categorical_columns = {};  // Of CSV.
+  std::string label_column = "";                                // Of CSV with labels.
+  std::vector<std::string> target_columns = {};                 // Of CSV with targets.
   std::shared_ptr<const CsvSchema> csv = nullptr;               // What the first split of CSV decides for the others.
 };
 

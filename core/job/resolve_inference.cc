@@ -11,11 +11,13 @@
 #include "absl/strings/str_join.h"
 #include "core/base/registry.h"
 #include "core/data/dataset_dir.h"
+#include "core/data/held_out.h"
 #include "core/data/input_pipeline.h"
 #include "core/graph/graph.h"
 #include "core/job/data_identity.h"
 #include "core/job/fits.h"
 #include "core/job/resolve_data.h"
+#include "core/job/resolve_splits.h"
 #include "core/job/test_time.h"
 #include "core/kinds/checks.h"
 #include "core/kinds/loss.h"
@@ -23,8 +25,9 @@
 namespace traind::core {
 namespace {
 
-constexpr int64_t kMaxPredictBytes = 4 << 20;                     // gRPC's limit for a message.
-constexpr int64_t kMaxPredictionBytes = kMaxPredictBytes - 1024;  // The rest of it is for what is not of an example.
+constexpr int64_t kMaxPredictBytes = 4 << 20;  // gRPC's limit for a message.
+constexpr int64_t kMaxImages = 1000;           // Of a call,
+constexpr int64_t kMaxImageFiles = 7 << 20;    // and the bytes of their files.
 
 template <class Numbers>
 Shape ShapeOf(const Numbers& numbers) {
@@ -73,11 +76,17 @@ void CheckTargets(const v1::JobSpec& job, const v1::Dataset& dataset, const Fiel
   }
 }
 
+// Whether `split` is what the job held out of its own dataset.
+bool IsHeldOutOf(const v1::Dataset& dataset, const v1::DataSpec& job, const std::string& split) {
+  return dataset.name() == job.dataset() && IsHeldOutPart(job, split);
+}
+
 // The split to read where the request names none: the job's, or that of another dataset which has none of its name.
 std::string SplitToRead(const v1::DataSpec& job, const v1::Dataset& dataset, const FieldErrors& errors) {
-  if (FindSplit(dataset, job.evaluation_split()) != nullptr) return job.evaluation_split();
+  const std::string& evaluated = job.evaluation_split();
+  if (IsHeldOutOf(dataset, job, evaluated) || FindSplit(dataset, evaluated) != nullptr) return evaluated;
   const bool another = dataset.name() != job.dataset();
-  std::string split = DefaultEvaluationSplit(dataset, another ? "" : job.train_split());
+  std::string split = SplitToTestOn(dataset, another ? "" : job.train_split());
   if (FindSplit(dataset, split) != nullptr) return split;
   std::vector<std::string> names;
   for (const v1::DatasetSplit& one : dataset.splits()) names.push_back(one.name());
@@ -97,16 +106,24 @@ bool CheckShape(const v1::Dataset& dataset, const Shape& stored, const FieldErro
 void ResolveEvaluationData(const v1::EvaluateRequest& request, const v1::Dataset* dataset, v1::DataSpec* data,
                            const FieldErrors& errors) {
   if (request.has_data()) data->set_max_evaluation_examples(request.data().max_evaluation_examples());
+  if (HoldsOut(request.data())) {
+    errors.At(request.data().has_folds() ? "folds" : "validation_fraction")
+        .Add(absl::StrCat("is the job's own: say evaluation_split: \"", kHeldOutName, "\" for what it held out"));
+  }
   const std::string& split = request.data().evaluation_split();
+  const v1::DataSpec job = *data;
   if (!split.empty()) data->set_evaluation_split(split);
   if (dataset == nullptr) return;
   const FieldErrors field = errors.At("evaluation_split");
   if (split.empty()) {
-    data->set_evaluation_split(SplitToRead(*data, *dataset, field));
-  } else {
+    data->set_evaluation_split(SplitToRead(job, *dataset, field));
+  } else if (!IsHeldOutOf(*dataset, job, split)) {
     RequireSplit(*dataset, split, field);
   }
   data->set_dataset(dataset->name());
+  if (dataset->name() == job.dataset()) return;
+  data->clear_validation_fraction();
+  data->clear_folds();
 }
 
 // The job's memory bound holds for its own batch.
@@ -138,17 +155,50 @@ Shape ResolveExamples(const v1::Examples& examples, const Shape& stored, const F
   return stored;
 }
 
+void CheckImages(const v1::PredictRequest& request, const Shape& stored, const FieldErrors& errors) {
+  if (stored.size() != 3 || (stored[0] != 1 && stored[0] != 3)) {
+    errors.Add(
+        absl::StrCat("the model was trained on examples of ", ToString(stored), ", not on images; give `examples`"));
+  }
+  if (request.images_size() > kMaxImages) {
+    errors.Add(absl::StrCat("has ", request.images_size(), " images; at most ", kMaxImages, ", send several calls"));
+  }
+  int64_t bytes = 0;
+  for (const v1::ImageFile& image : request.images()) bytes += static_cast<int64_t>(image.content().size());
+  if (bytes > kMaxImageFiles) errors.Add(absl::StrCat("files of ", bytes, " bytes; at most 7 MiB, send several calls"));
+}
+
+void CheckTable(const v1::ExampleTable& table, const FieldErrors& errors) {
+  if (static_cast<int64_t>(table.content().size()) > kMaxPredictBytes) {
+    errors.At("content").Add("must have at most 4 MiB; send several calls");
+  }
+  if (table.content().empty()) errors.At("content").Add("is required: a header line and at least one more");
+  if (table.delimiter().size() > 1) errors.At("delimiter").Add("must be one character");
+  if (table.first_line() < 0) errors.At("first_line").Add("must be positive");
+}
+
 // The answer to `examples` fits a message.
 void CheckAnswer(const v1::JobSpec& job, int64_t examples, int64_t looks, const FieldErrors& errors) {
   const auto head = HeadOf(job);
   if (!head.has_value()) return;
   const int64_t bytes = PredictionBytes(head->outputs, head->loss->output_meaning(), looks > 1);
-  if (bytes > kMaxPredictionBytes) {
+  if (bytes > kMaxAnswerBytes) {
     errors.Add(absl::StrCat("has a network of ", head->outputs, " outputs: an answer holds less than one example"));
-  } else if (examples > kMaxPredictionBytes / bytes) {
-    errors.Add(absl::StrCat("has ", examples, " examples, of which an answer of 4 MiB holds ",
-                            kMaxPredictionBytes / bytes, "; send several calls"));
+  } else if (examples > kMaxAnswerBytes / bytes) {
+    errors.Add(absl::StrCat("has ", examples, " examples, of which an answer of 4 MiB holds ", kMaxAnswerBytes / bytes,
+                            "; send several calls"));
   }
+}
+
+// Of the split that `range` names; 0 where there is none, which is a violation then.
+int64_t ExamplesToRead(const v1::SplitRange& range, const v1::DataSpec& job, const v1::Dataset& dataset,
+                       const FieldErrors& errors) {
+  if (!IsHeldOutOf(dataset, job, range.split())) {
+    const v1::DatasetSplit* split = RequireSplit(dataset, range.split(), errors);
+    return split == nullptr ? 0 : split->num_examples();
+  }
+  const v1::DatasetSplit* train = RequireSplit(dataset, job.train_split(), errors);
+  return train == nullptr ? 0 : HeldOutCount(job, train->num_examples());
 }
 
 // `range` has no dataset where `dataset` is null.
@@ -158,10 +208,9 @@ void ResolveRange(v1::SplitRange* range, const v1::JobSpec& job, const v1::Datas
   range->set_dataset(dataset->name());
   const bool named = !range->split().empty();
   if (!named) range->set_split(SplitToRead(job.data(), *dataset, errors.At("split")));
-  const v1::DatasetSplit* split =
-      named ? RequireSplit(*dataset, range->split(), errors.At("split")) : FindSplit(*dataset, range->split());
-  if (split == nullptr) return;
-  const auto examples = static_cast<uint64_t>(split->num_examples());
+  if (range->split().empty()) return;
+  const auto examples = static_cast<uint64_t>(ExamplesToRead(*range, job.data(), *dataset, errors.At("split")));
+  if (examples == 0) return;
   if (range->first() >= examples) {
     return errors.At("first").Add(absl::StrCat("must be below the split's ", examples, " examples"));
   }
@@ -207,16 +256,23 @@ v1::PredictRequest ResolvePrediction(const v1::PredictRequest& request, const v1
                                      const FieldErrors& errors) {
   v1::PredictRequest resolved = request;
   Shape image = StoredShape(job);
-  if (request.has_examples()) {
+  const int kinds =
+      (request.has_examples() ? 1 : 0) + (request.images().empty() ? 0 : 1) + (request.has_table() ? 1 : 0);
+  if (kinds != 1) {
+    errors.At("examples").Add(kinds == 0 ? "is required, or images, or table" : "not together with images or table");
+  } else if (request.has_examples()) {
     image = ResolveExamples(request.examples(), image, errors.At("examples"));
+  } else if (request.has_table()) {
+    CheckTable(request.table(), errors.At("table"));
   } else {
-    errors.At("examples").Add("is required");
+    CheckImages(request, image, errors.At("images"));
   }
   if (!request.has_test_time()) *resolved.mutable_test_time() = job.evaluation().test_time();
   const int64_t looks = ResolveLooks(job, image, resolved.mutable_test_time(), errors.At("test_time"));
   if (request.examples().shape_size() > 0) {
     CheckAnswer(job, request.examples().shape(0), looks, errors.At("examples").At("shape"));
   }
+  if (!request.images().empty()) CheckAnswer(job, request.images_size(), looks, errors.At("images"));
   return resolved;
 }
 
@@ -236,7 +292,8 @@ v1::PredictSplitRequest ResolvePredictSplit(const v1::PredictSplitRequest& reque
 int64_t PredictionBytes(int64_t outputs, OutputMeaning meaning, bool several_looks) {
   constexpr int64_t kClassAndLabel = 2 * 10;  // The longest int64 of protobuf.
   const bool probabilities = meaning == OutputMeaning::kLogits || meaning == OutputMeaning::kLogOdds;
-  const int64_t floats = 1 + (probabilities ? 1 : 0) + (several_looks ? 1 : 0);
+  const bool targets = meaning != OutputMeaning::kLogits && meaning != OutputMeaning::kScores;
+  const int64_t floats = 1 + (probabilities ? 1 : 0) + (several_looks ? 1 : 0) + (targets ? 1 : 0);
   return floats * outputs * static_cast<int64_t>(sizeof(float)) + kClassAndLabel;
 }
 

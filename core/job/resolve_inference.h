@@ -31,6 +31,9 @@ v1::PredictRequest ResolvePrediction(const v1::PredictRequest& request, const v1
 v1::PredictSplitRequest ResolvePredictSplit(const v1::PredictSplitRequest& request, const v1::JobSpec& job,
                                             const v1::Dataset* dataset, const FieldErrors& errors);
 
+// The most bytes of the examples in a PredictResponse: the rest of a message of 4 MiB is for names and notes.
+inline constexpr int64_t kMaxAnswerBytes = (int64_t{4} << 20) - (int64_t{128} << 10);
+
 // The most bytes that one example takes in a PredictResponse.
 int64_t PredictionBytes(int64_t outputs, OutputMeaning meaning, bool several_looks);
 

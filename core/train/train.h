@@ -98,12 +98,20 @@ struct InferenceRequest {
   // What the model was trained on; the data is matched with it (core/job/data_identity.h). Nullopt: that is not known.
   std::optional<v1::DataIdentity> trained_on = std::nullopt;
   std::function<void(const std::string& warning)> warn = [](const std::string&) {};  // Is told of what looks odd.
+  // The members of an ensemble beside the network above: their outputs are averaged as those of several looks are.
+  struct Network {
+    v1::JobSpec spec;                // Resolved.
+    std::string weights_path;        // safetensors.
+    std::string preprocessing_path;  // As above.
+  };
+  std::vector<Network> others = {};
 };
 // Of the evaluation split, which DATA_LOSS refuses when it is not what was imported, and INVALID_ARGUMENT when the
 // model cannot read it. `progress` is in examples.
 absl::StatusOr<v1::EvaluationMetrics> Evaluate(
     const InferenceRequest& request, const Progress& progress = [](int64_t, int64_t) {});
-// `input` is resolved (core/job/resolve_inference.h).
+// `input` is resolved (core/job/resolve_inference.h). INVALID_ARGUMENT: an image or a line that cannot be read, or an
+// answer that would be too large.
 absl::StatusOr<v1::PredictResponse> Predict(const InferenceRequest& request, const v1::PredictRequest& input);
 
 // Takes the predictions of a split, part by part and in order. An error ends the work, which returns it.
