@@ -56,8 +56,16 @@ std::string PredictionsPath(const DataFolder& folder, absl::string_view operatio
 absl::Status OperationWork::Keep(internal::OperationRecord& record) {
   internal::Task& task = *record.mutable_task();
   std::string* const preprocessing = PreprocessingOf(task);
-  const std::pair<std::string*, const char*> files[] = {{task.mutable_weights_path(), "weights.safetensors"},
-                                                        {preprocessing, "preprocessing.safetensors"}};
+  std::vector<std::pair<std::string*, std::string>> files = {{task.mutable_weights_path(), "weights.safetensors"},
+                                                             {preprocessing, "preprocessing.safetensors"}};
+  auto* const others = task.has_evaluate()  ? task.mutable_evaluate()->mutable_others()
+                       : task.has_predict() ? task.mutable_predict()->mutable_others()
+                                            : nullptr;
+  for (int i = 0; others != nullptr && i < others->size(); ++i) {
+    internal::TaskMember& other = (*others)[i];
+    files.emplace_back(other.mutable_weights_path(), absl::StrCat("weights-", i + 1, ".safetensors"));
+    files.emplace_back(other.mutable_preprocessing_path(), absl::StrCat("preprocessing-", i + 1, ".safetensors"));
+  }
   for (const auto& [path, name] : files) {
     if (path == nullptr || path->empty()) continue;
     auto kept = folder_->KeepFile(*path, kCollection, IdOf(record.name()), name);

@@ -108,8 +108,9 @@ absl::Status AccessGate::CheckNames(const Caller& caller, const google::protobuf
 std::string AccessGate::DefaultDataset(const google::protobuf::Message& request, const NamedIn& names) const {
   for (const char* path : names.dataset_of) {
     for (const FieldValue& field : ValuesAt(request, path)) {
-      const std::string job = ResourceOf(field.value, "");
-      if (absl::StartsWith(job, "jobs/")) return owners_.dataset_of(job);
+      const std::string name = ResourceOf(field.value, "");
+      const bool has_one = absl::StartsWith(name, "jobs/") || absl::StartsWith(name, "models/");
+      if (has_one) return owners_.dataset_of(name);
     }
   }
   return "";

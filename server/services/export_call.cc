@@ -9,6 +9,7 @@
 #include "core/onnx/export.h"
 #include "server/resources/names.h"
 #include "server/rpc/stream_call.h"
+#include "server/services/ensembles.h"
 #include "server/services/inference.h"
 
 namespace traind::server {
@@ -65,6 +66,7 @@ class ExportCall final : public StreamCall<v1::ExportModelResponse> {
     }
     const auto trained = FindTrained(request_.model(), backend_);
     if (!trained.ok()) return trained.status();
+    if (!trained->others.empty()) return NoWeights(trained->name, "model.model");
     auto file = core::onnx::File::Make(ExportRequestOf(*trained));
     if (!file.ok()) return file.status();
     file_.emplace(*std::move(file));

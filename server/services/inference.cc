@@ -7,11 +7,15 @@
 #include "core/base/errors.h"
 #include "core/checkpoint/checkpoint_dir.h"
 #include "core/data/dataset_dir.h"
+#include "core/data/given_examples.h"
+#include "core/data/image.h"
 #include "core/job/data_identity.h"
+#include "core/job/resolve_data.h"
 #include "core/job/resolve_inference.h"
 #include "google/protobuf/util/time_util.h"
 #include "server/resources/names.h"
 #include "server/services/admission.h"
+#include "server/services/ensembles.h"
 #include "server/services/weights.h"
 
 namespace traind::server {
@@ -24,21 +28,84 @@ std::optional<v1::DataIdentity> IdentityOf(const v1::Job& job, const DataFolder&
   return core::IdentityOf(job, &*dataset);
 }
 
+absl::Status VerifyFiles(const internal::EnsembleRecord& record, const std::string& dir, const std::string& name) {
+  for (const auto& network : record.networks()) {
+    absl::Status status = core::VerifyFile(absl::StrCat(dir, "/", network.weights().name()), network.weights());
+    if (status.ok() && network.has_preprocessing()) {
+      status = core::VerifyFile(absl::StrCat(dir, "/", network.preprocessing().name()), network.preprocessing());
+    }
+    if (!status.ok()) {
+      return absl::DataLossError(absl::StrCat(name, " is damaged on the server's disk: ", status.message()));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// A model that CreateEnsemble made, with all that it needs.
+absl::StatusOr<Trained> OfEnsemble(const std::string& id, internal::EnsembleRecord record, const DataFolder& folder) {
+  const std::string dir = folder.Item("models", id);
+  Trained trained{.name = absl::StrCat("models/", id),
+                  .weights_path = "",
+                  .weights_file = {},
+                  .preprocessing_path = "",
+                  .preprocessing_file = {},
+                  .spec = {}};
+  if (absl::Status status = VerifyFiles(record, dir, trained.name); !status.ok()) return status;
+  for (int i = 0; i < record.networks_size(); ++i) {
+    internal::EnsembleRecord::Network& network = *record.mutable_networks(i);
+    const std::string weights = absl::StrCat(dir, "/", network.weights().name());
+    const std::string preprocessing =
+        network.has_preprocessing() ? absl::StrCat(dir, "/", network.preprocessing().name()) : "";
+    trained.memory_bound_bytes += network.job().memory_bound_bytes();
+    if (i == 0) {
+      trained.weights_path = weights;
+      trained.weights_file = network.weights();
+      trained.preprocessing_path = preprocessing;
+      trained.preprocessing_file = network.preprocessing();
+      trained.spec = std::move(*network.mutable_spec());
+      trained.job = std::move(*network.mutable_job());
+      if (network.has_trained_on()) trained.trained_on = std::move(*network.mutable_trained_on());
+      continue;
+    }
+    internal::TaskMember& other = trained.others.emplace_back();
+    *other.mutable_spec() = std::move(*network.mutable_spec());
+    other.set_weights_path(weights);
+    other.set_preprocessing_path(preprocessing);
+  }
+  return trained;
+}
+
 }  // namespace
 
-absl::StatusOr<Trained> FindTrained(const v1::ModelRef& ref, const Backend& backend) {
-  auto weights = FindSoundWeights(*backend.folder, ref.model(), /*allow_job=*/false, "model.model");
+absl::StatusOr<Trained> FindTrained(const v1::ModelRef& ref, const Backend& backend, const std::string& field) {
+  auto name = ParseWeightsName(ref.model(), /*allow_job=*/false, field + ".model");
+  if (!name.ok()) return name.status();
+  if (!name->model.empty()) {
+    auto ensemble = ReadEnsemble(*backend.folder, name->model);
+    if (!ensemble.ok()) return ensemble.status();
+    if (ensemble->has_value() && ref.job().empty()) {
+      return OfEnsemble(name->model, *std::move(*ensemble), *backend.folder);
+    }
+    if (ensemble->has_value() && IsOfOutputs(**ensemble)) {
+      return FieldError(field + ".job", absl::StrCat("must be empty: ", ref.model(), " is an ensemble, whose members ",
+                                                     "have networks of their own"));
+    }
+  }
+  auto weights = FindSoundWeights(*backend.folder, ref.model(), /*allow_job=*/false, field + ".model");
   if (!weights.ok()) return weights.status();
   if (weights->job.empty() && ref.job().empty()) {
-    return FieldError("model.job", "is required for an uploaded model: its network and preprocessing are the job's");
+    return FieldError(field + ".job", "is required for an uploaded model: its network and preprocessing are the job's");
   }
   Trained trained{.name = weights->name,
                   .weights_path = weights->path,
+                  .weights_file = weights->file,
                   .preprocessing_path = weights->preprocessing_path,
+                  .preprocessing_file = weights->preprocessing_file,
                   .spec = std::move(weights->spec)};
+  trained.evaluation_loss = weights->evaluation_loss;
   std::string job_id = weights->job;
   if (!ref.job().empty()) {
-    auto id = ParseName("jobs", ref.job(), "model.job");
+    auto id = ParseName("jobs", ref.job(), field + ".job");
     if (!id.ok()) return id.status();
     job_id = *std::move(id);
   }
@@ -52,6 +119,7 @@ absl::StatusOr<Trained> FindTrained(const v1::ModelRef& ref, const Backend& back
   // The network of one job with the weights of another, or of a model: preprocessing goes with the network.
   trained.spec = trained.job.resolved_spec();
   trained.preprocessing_path.clear();
+  trained.preprocessing_file.Clear();
   if (trained.spec.data().preprocessing_size() == 0) return trained;
   auto fitted = core::FindCheckpoint(backend.folder->CheckpointDir(job_id), "latest");
   if (absl::IsNotFound(fitted.status())) {
@@ -60,6 +128,7 @@ absl::StatusOr<Trained> FindTrained(const v1::ModelRef& ref, const Backend& back
   }
   if (!fitted.ok()) return fitted.status();
   trained.preprocessing_path = fitted->preprocessing_path();
+  if (const v1::CheckpointFile* file = fitted->preprocessing_file()) trained.preprocessing_file = *file;
   return trained;
 }
 
@@ -101,6 +170,33 @@ OperationManager::NewOperation NewOperationOf(const Trained& trained, const v1::
   return operation;
 }
 
+template <class Task>
+void AddOthers(const Trained& trained, Task& task) {
+  task.mutable_others()->Add(trained.others.begin(), trained.others.end());
+}
+
+// Files that the model's dataset cannot have come from.
+void CheckFiles(const v1::PredictRequest& request, const v1::DataIdentity& trained_on,
+                const core::FieldErrors& errors) {
+  if (request.images_size() > 0 && trained_on.element_type() == v1::ELEMENT_TYPE_FLOAT32) {
+    errors.At("images").Add(
+        "the model was trained on floats, and the pixels of images are bytes (0 to 255); give `examples` of its scale");
+  }
+  if (request.has_table() && trained_on.feature_names().empty()) {
+    errors.At("table").Add(
+        "the features of the model's dataset have no names (it was no CSV file), by which columns could be found; give "
+        "`examples`");
+  }
+}
+
+// What files become beside the network.
+int64_t MemoryOf(const v1::PredictRequest& request, const v1::JobSpec& spec) {
+  if (request.has_table()) return core::kMaxGivenBytes;
+  if (request.images().empty()) return 0;
+  constexpr int64_t kDecoded = 2 * 3 * core::kMaxPixels;  // Two copies of the largest image, while it is turned.
+  return kDecoded + request.images_size() * core::Elements(core::StoredShape(spec));
+}
+
 }  // namespace
 
 absl::StatusOr<OperationManager::NewOperation> AdmitEvaluation(const v1::EvaluateRequest& request,
@@ -123,6 +219,7 @@ absl::StatusOr<OperationManager::NewOperation> AdmitEvaluation(const v1::Evaluat
   operation.task.mutable_evaluate()->set_preprocessing_path(trained->preprocessing_path);
   if (trained->trained_on.has_value()) *operation.task.mutable_evaluate()->mutable_trained_on() = *trained->trained_on;
   *operation.task.mutable_evaluate()->mutable_spec() = std::move(spec);
+  AddOthers(*trained, *operation.task.mutable_evaluate());
   return operation;
 }
 
@@ -146,6 +243,7 @@ absl::StatusOr<OperationManager::NewOperation> AdmitPredictSplit(const v1::Predi
   internal::PredictTask& predict = *operation.task.mutable_predict();
   predict.set_preprocessing_path(trained->preprocessing_path);
   if (trained->trained_on.has_value()) *predict.mutable_trained_on() = *trained->trained_on;
+  AddOthers(*trained, predict);
   *predict.mutable_spec() = std::move(trained->spec);
   *predict.mutable_split() = std::move(resolved);
   return operation;
@@ -158,13 +256,20 @@ absl::StatusOr<Prediction> AdmitPrediction(const v1::PredictRequest& request, co
   v1::PredictRequest resolved = core::ResolvePrediction(request, trained->spec, errors.scope());
   if (errors.ok() && trained->trained_on.has_value()) {
     core::CheckScale(request.examples(), *trained->trained_on, errors.scope("examples").At("values"));
+    CheckFiles(request, *trained->trained_on, errors.scope());
+  }
+  if (request.has_table() && !trained->trained_on.has_value()) {
+    errors.scope("table").Add(
+        "what the model was trained on is not known, and so no names of columns; give `examples`");
   }
   if (!errors.ok()) return errors.ToStatus();
-  Prediction prediction{.memory_bytes = trained->memory_bound_bytes};
+  Prediction prediction{.memory_bytes = trained->memory_bound_bytes + MemoryOf(request, trained->spec)};
   prediction.task.set_weights_path(trained->weights_path);
   prediction.task.set_threads(backend.jobs->capacity().threads);
   internal::PredictTask& predict = *prediction.task.mutable_predict();
   predict.set_preprocessing_path(trained->preprocessing_path);
+  if (trained->trained_on.has_value()) *predict.mutable_trained_on() = *trained->trained_on;
+  AddOthers(*trained, predict);
   *predict.mutable_spec() = std::move(trained->spec);
   *predict.mutable_request() = std::move(resolved);
   return prediction;

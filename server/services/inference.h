@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "server/services/backend.h"
@@ -17,15 +18,21 @@ namespace traind::server {
 struct Trained {
   std::string name;  // Of the weights: "jobs/{id}/checkpoints/{step}" with the step's number, or "models/{id}".
   std::string weights_path;
-  std::string preprocessing_path;  // Empty: there is nothing to learn.
-  v1::JobSpec spec;                // Resolved.
+  v1::CheckpointFile weights_file;  // Size and checksum of them.
+  std::string preprocessing_path;   // Empty: there is nothing to learn.
+  v1::CheckpointFile preprocessing_file;
+  v1::JobSpec spec;  // Resolved.
   int64_t memory_bound_bytes = 0;
   v1::Job job = {};                                           // Whose network it is.
   std::optional<v1::DataIdentity> trained_on = std::nullopt;  // Nullopt: not known.
+  std::optional<double> evaluation_loss = std::nullopt;       // Of a checkpoint that was evaluated.
+  // Of an ensemble of outputs, the members beside the first. memory_bound_bytes counts them, too.
+  std::vector<internal::TaskMember> others = {};
 };
 
-// Errors as AdmitPrediction; reads every byte of the weights.
-absl::StatusOr<Trained> FindTrained(const v1::ModelRef& ref, const Backend& backend);
+// Errors as AdmitPrediction, of the fields below `field`; reads every byte of the weights.
+absl::StatusOr<Trained> FindTrained(const v1::ModelRef& ref, const Backend& backend,
+                                    const std::string& field = "model");
 
 // INVALID_ARGUMENT, with all violations at once. NOT_FOUND: the weights or their job. FAILED_PRECONDITION: the job has
 // no checkpoint yet, and so no fitted preprocessing; or the request names no dataset, and under the name of the job's

@@ -8,6 +8,7 @@
 #include "server/rpc/unary_call.h"
 #include "server/rpc/upload_call.h"
 #include "server/services/download_call.h"
+#include "server/services/ensembles.h"
 #include "server/services/export_call.h"
 #include "server/services/inference.h"
 #include "server/services/read_predictions_call.h"
@@ -86,6 +87,13 @@ grpc::ServerUnaryReactor* ModelService::DeleteModel(grpc::CallbackServerContext*
                                                     const v1::DeleteModelRequest* request, google::protobuf::Empty*) {
   return AnswerOn(*backend_.removing, context, *request, [this, request](CallContext&) {
     return models_.Delete(*request, [this](const std::string& name) { return CheckUnused(backend_, name); });
+  });
+}
+
+grpc::ServerUnaryReactor* ModelService::CreateEnsemble(grpc::CallbackServerContext* context,
+                                                       const v1::CreateEnsembleRequest* request, v1::Model* response) {
+  return AnswerOn(*backend_.files, context, *request, [this, request, response](CallContext& call) {
+    return Give(server::CreateEnsemble(*request, call.caller(), backend_, models_), response);
   });
 }
 

@@ -40,6 +40,8 @@ class ModelService final : public v1::ModelService::CallbackService {
                                         v1::Model* response) override;
   grpc::ServerUnaryReactor* DeleteModel(grpc::CallbackServerContext* context, const v1::DeleteModelRequest* request,
                                         google::protobuf::Empty* response) override;
+  grpc::ServerUnaryReactor* CreateEnsemble(grpc::CallbackServerContext* context,
+                                           const v1::CreateEnsembleRequest* request, v1::Model* response) override;
   grpc::ServerUnaryReactor* Evaluate(grpc::CallbackServerContext* context, const v1::EvaluateRequest* request,
                                      v1::Operation* response) override;
   grpc::ServerUnaryReactor* Predict(grpc::CallbackServerContext* context, const v1::PredictRequest* request,

@@ -19,6 +19,7 @@
 #include "server/resources/paging.h"
 #include "server/resources/request_id.h"
 #include "server/resources/update_mask.h"
+#include "server/services/ensembles.h"
 #include "server/services/model_upload.h"
 #include "server/services/unreachable.h"
 #include "server/services/weights.h"
@@ -27,8 +28,6 @@ namespace traind::server {
 namespace {
 
 using google::protobuf::util::TimeUtil;
-
-constexpr char kUploadModel[] = "UploadModel";
 
 const Collection& ModelCollection() {
   static const Collection kCollection{
@@ -39,9 +38,14 @@ const Collection& ModelCollection() {
   return kCollection;
 }
 
-std::string FingerprintOf(v1::UploadModelHeader header) {
-  header.clear_request_id();
-  return RequestFingerprint(header);
+Models::NewModel NewModelOf(const v1::UploadModelHeader& header) {
+  v1::UploadModelHeader call = header;
+  call.clear_request_id();
+  return {.id = header.model_id(),
+          .labels = header.labels(),
+          .request_id = header.request_id(),
+          .method = "UploadModel",
+          .fingerprint = RequestFingerprint(call)};
 }
 
 // Of a folder that holds none: what can be known of the model.
@@ -57,6 +61,17 @@ v1::Model OldRecord(const std::string& name, const std::string& dir, const v1::C
   return model;
 }
 
+// Of an ensemble of outputs.
+absl::StatusOr<v1::Model> RecordOfOutputs(const std::string& name, const std::string& dir) {
+  auto bytes = core::ReadFile(dir + kModelRecordFile, 1 << 20);
+  v1::Model model;
+  if (!bytes.ok() && !absl::IsNotFound(bytes.status())) return bytes.status();
+  if (!bytes.ok() || !model.ParseFromString(*bytes)) return absl::DataLossError(absl::StrCat(name, " is damaged"));
+  model.set_name(name);
+  model.set_etag(EtagOf(model));
+  return model;
+}
+
 // The bytes of an upload that came before: nothing is to be done with them.
 class NoSink : public UploadSink {
  public:
@@ -69,7 +84,7 @@ class NoSink : public UploadSink {
 absl::StatusOr<std::unique_ptr<UploadSink>> Models::Upload(const v1::UploadModelHeader& header, const Caller& caller,
                                                            v1::Model* model) {
   if (absl::Status status = CheckModelHeader(header); !status.ok()) return status;
-  auto earlier = FindEarlier(header, caller);
+  auto earlier = FindEarlier(NewModelOf(header), caller);
   if (earlier.ok()) {
     *model = *std::move(earlier);
     return std::make_unique<NoSink>();
@@ -77,7 +92,7 @@ absl::StatusOr<std::unique_ptr<UploadSink>> Models::Upload(const v1::UploadModel
   if (!absl::IsNotFound(earlier.status())) return earlier.status();
   return BeginModelUpload(*folder_, header,
                           [this, header, caller, model](const std::string& temporary, const v1::Model& uploaded) {
-                            absl::Status status = Publish(temporary, header, caller, uploaded);
+                            absl::Status status = Publish(temporary, NewModelOf(header), caller, uploaded);
                             if (!status.ok()) return status;
                             auto published = Get(header.model_id());
                             if (!published.ok()) return published.status();
@@ -86,47 +101,50 @@ absl::StatusOr<std::unique_ptr<UploadSink>> Models::Upload(const v1::UploadModel
                           });
 }
 
-absl::StatusOr<v1::Model> Models::FindEarlier(const v1::UploadModelHeader& header, const Caller& caller) const {
-  const absl::Status none = absl::NotFoundError("no model was uploaded by this request");
-  if (header.request_id().empty()) return none;
-  auto stored = store_->FindRequest(RequestIdOf(caller, header.request_id()), absl::Now());
+absl::StatusOr<v1::Model> Models::FindEarlier(const NewModel& made, const Caller& caller) const {
+  const absl::Status none = absl::NotFoundError("no model was made by this request");
+  if (made.request_id.empty()) return none;
+  auto stored = store_->FindRequest(RequestIdOf(caller, made.request_id), absl::Now());
   if (!stored.ok()) return stored.status();
   if (!stored->has_value()) return none;
-  if (absl::Status status = CheckRepeated(**stored, kUploadModel, FingerprintOf(header)); !status.ok()) return status;
-  auto model = Get(header.model_id());
+  if (absl::Status status = CheckRepeated(**stored, made.method, made.fingerprint); !status.ok()) return status;
+  auto model = Get(made.id);
   // The request is stored before its model: a crash in between leaves none, or one that is another call's.
   return model.ok() && model->uid() != (*stored)->uid ? none : model;
 }
 
-absl::Status Models::Publish(const std::string& temporary, const v1::UploadModelHeader& header, const Caller& caller,
+absl::Status Models::Publish(const std::string& temporary, const NewModel& made, const Caller& caller,
                              const v1::Model& model) {
   v1::Model record = model;
   record.clear_tensors();
   record.set_uid(core::NewUid());
   *record.mutable_create_time() = TimeUtil::NanosecondsToTimestamp(absl::ToUnixNanos(absl::Now()));
   *record.mutable_update_time() = record.create_time();
-  *record.mutable_labels() = header.labels();
+  *record.mutable_labels() = made.labels;
   record.set_owner(caller.user);
   absl::MutexLock lock(&mu_);
-  if (folder_->Exists("models", header.model_id())) return AlreadyExistsError("Model", record.name());
-  if (!header.request_id().empty()) {
-    const StoredRequest request{.request_id = RequestIdOf(caller, header.request_id()),
-                                .method = kUploadModel,
+  if (folder_->Exists("models", made.id)) return AlreadyExistsError("Model", record.name());
+  if (!made.request_id.empty()) {
+    const StoredRequest request{.request_id = RequestIdOf(caller, made.request_id),
+                                .method = made.method,
                                 .resource = record.name(),
                                 .uid = record.uid(),
-                                .fingerprint = FingerprintOf(header),
+                                .fingerprint = made.fingerprint,
                                 .create_time = absl::Now()};
     if (absl::Status status = store_->PutRequest(request); !status.ok()) return status;
   }
   absl::Status status = core::WriteFile(temporary + kModelRecordFile, record.SerializeAsString());
-  return status.ok() ? folder_->Publish(temporary, "models", header.model_id()) : status;
+  return status.ok() ? folder_->Publish(temporary, "models", made.id) : status;
 }
 
 absl::StatusOr<v1::Model> Models::GetRecord(const std::string& id) const {
   const std::string name = absl::StrCat("models/", id);
+  const std::string dir = folder_->Item("models", id);
+  auto ensemble = ReadEnsemble(*folder_, id);
+  if (!ensemble.ok()) return ensemble.status();
+  if (ensemble->has_value() && IsOfOutputs(**ensemble)) return RecordOfOutputs(name, dir);
   auto weights = FindWeights(*folder_, name, /*allow_job=*/false, "name");
   if (!weights.ok()) return weights.status();
-  const std::string dir = folder_->Item("models", id);
   auto bytes = core::ReadFile(dir + kModelRecordFile, 1 << 20);
   if (!bytes.ok() && !absl::IsNotFound(bytes.status())) return bytes.status();
   v1::Model model;
@@ -143,7 +161,7 @@ absl::StatusOr<v1::Model> Models::GetRecord(const std::string& id) const {
 
 absl::StatusOr<v1::Model> Models::Get(const std::string& id) const {
   auto model = GetRecord(id);
-  if (!model.ok()) return model;
+  if (!model.ok() || model->ensemble().mean() == v1::Ensemble::MEAN_OUTPUTS) return model;
   auto weights = core::Safetensors::Open(absl::StrCat(folder_->Item("models", id), "/", core::kWeightsFile));
   if (absl::IsNotFound(weights.status())) return NotFoundError("Model", model->name());  // Deleted just now.
   if (!weights.ok()) return absl::DataLossError(absl::StrCat(model->name(), " is damaged"));

@@ -1,6 +1,6 @@
-// The models that users brought, as they lie in the data folder: models/{id}/ holds weights.safetensors, weights.pb
-// (v1::CheckpointFile) and model.pb (v1::Model: uid, times and labels; absent before 0.3). Thread-safe; everything
-// given to it outlives it.
+// The models that users brought, or made (ensembles.h), as they lie in the data folder: models/{id}/ holds
+// weights.safetensors, weights.pb (v1::CheckpointFile) and model.pb (v1::Model: uid, times and labels; absent before
+// 0.3). Thread-safe; everything given to it outlives it.
 #pragma once
 
 #include <functional>
@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "server/resources/caller.h"
 #include "server/store/data_folder.h"
 #include "server/store/job_store.h"
 #include "server/store/upload_sink.h"
@@ -37,6 +38,22 @@ class Models {
   absl::StatusOr<std::unique_ptr<UploadSink>> Upload(const v1::UploadModelHeader& header, const Caller& caller,
                                                      v1::Model* model);
 
+  // A model that is to be.
+  struct NewModel {
+    std::string id;
+    google::protobuf::Map<std::string, std::string> labels;
+    std::string request_id;
+    std::string method;       // That was called,
+    std::string fingerprint;  // and with what.
+  };
+  // The model of an earlier call with the same request_id, or NOT_FOUND. INVALID_ARGUMENT, FAILED_PRECONDITION as
+  // Upload.
+  absl::StatusOr<v1::Model> FindEarlier(const NewModel& made, const Caller& caller) const;
+  // Makes a filled temporary folder the model, which is the caller's: ALREADY_EXISTS, RESOURCE_EXHAUSTED. `model` has
+  // its name, size and what else is to be kept of it.
+  absl::Status Publish(const std::string& temporary, const NewModel& made, const Caller& caller,
+                       const v1::Model& model);
+
   // With its tensors. NOT_FOUND.
   absl::StatusOr<v1::Model> Get(const std::string& id) const;
   // Without its tensors. NOT_FOUND.
@@ -48,12 +65,6 @@ class Models {
   absl::Status Delete(const v1::DeleteModelRequest& request, const CheckUnused& check);
 
  private:
-  // Makes a filled temporary folder the model.
-  absl::Status Publish(const std::string& temporary, const v1::UploadModelHeader& header, const Caller& caller,
-                       const v1::Model& model);
-  // The model of an earlier call with the same request_id, or NOT_FOUND.
-  absl::StatusOr<v1::Model> FindEarlier(const v1::UploadModelHeader& header, const Caller& caller) const;
-
   DataFolder* const folder_;
   JobStore* const store_;
   absl::Mutex mu_;  // Held while a model comes, changes or goes.

@@ -6,6 +6,7 @@
 #include "core/base/file.h"
 #include "core/checkpoint/checkpoint_dir.h"
 #include "server/resources/names.h"
+#include "server/services/ensembles.h"
 
 namespace traind::server {
 
@@ -16,6 +17,9 @@ absl::StatusOr<Weights> FindWeights(const DataFolder& folder, const std::string&
   Weights weights;
   if (!parsed->model.empty()) {
     const std::string dir = folder.Item("models", parsed->model);
+    const auto ensemble = ReadEnsemble(folder, parsed->model);
+    if (!ensemble.ok()) return ensemble.status();
+    if (ensemble->has_value() && IsOfOutputs(**ensemble)) return NoWeights(name, field);
     auto sum = core::ReadFile(dir + "/" + kModelSumFile, 1 << 20);
     if (absl::IsNotFound(sum.status())) return NotFoundError("Model", name);
     if (!sum.ok()) return sum.status();
@@ -38,6 +42,7 @@ absl::StatusOr<Weights> FindWeights(const DataFolder& folder, const std::string&
     weights.preprocessing_path = checkpoint->preprocessing_path();
     weights.preprocessing_file = *preprocessing;
   }
+  if (checkpoint->manifest.has_evaluation_loss()) weights.evaluation_loss = checkpoint->manifest.evaluation_loss();
   if (checkpoint->manifest.has_trained_on()) weights.trained_on = checkpoint->manifest.trained_on();
   weights.spec = std::move(*checkpoint->manifest.mutable_spec());
   return weights;

@@ -24,9 +24,11 @@ struct Weights {
   std::optional<v1::DataIdentity> trained_on;  // Of a checkpoint, where it has written it down.
   std::string preprocessing_path;              // Of a checkpoint; empty: it has none.
   v1::CheckpointFile preprocessing_file;       // Its size and checksum.
+  std::optional<double> evaluation_loss;       // Of a checkpoint that was evaluated.
 };
 
-// INVALID_ARGUMENT (for `field`): not a name of weights. NOT_FOUND: there are none of this name.
+// INVALID_ARGUMENT (for `field`): not a name of weights, or of an ensemble of outputs, which has none. NOT_FOUND: there
+// are none of this name.
 absl::StatusOr<Weights> FindWeights(const DataFolder& folder, const std::string& name, bool allow_job,
                                     absl::string_view field);
 // As FindWeights, for who computes with them: reads every byte. DATA_LOSS: they are not what was written.

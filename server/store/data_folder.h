@@ -4,7 +4,8 @@
 //   reserve               room for the worst (disk_reserve.h)
 //   datasets/{id}/        core/data/dataset_dir.h
 //   jobs/{id}/            checkpoints/, initial_weights.safetensors
-//   models/{id}/          weights.safetensors, weights.pb (v1::CheckpointFile), model.pb (server/services/models.h)
+//   models/{id}/          weights.safetensors, weights.pb (v1::CheckpointFile), model.pb (server/services/models.h);
+//                         of one that was made of others ensembles.h
 //   operations/{id}/      server/operations/operation_work.h
 //   uploads/{id}/         upload_store.h
 //   trash/                new-{n} and old-{n}, what is being made and removed: gone after a start; and what a start has

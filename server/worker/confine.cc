@@ -79,6 +79,10 @@ int64_t BytesOf(const std::string& path) {
   return bytes;
 }
 
+const google::protobuf::RepeatedPtrField<internal::TaskMember>& OthersOf(const internal::Task& task) {
+  return task.has_evaluate() ? task.evaluate().others() : task.predict().others();
+}
+
 // What can be mapped: far above what the limit of private memory allows and the files take, as a limit of this kind has
 // to be. None where private memory has no limit, or a sanitizer reserves terabytes.
 int64_t AddressSpaceOf(const internal::Task& task) {
@@ -88,6 +92,7 @@ int64_t AddressSpaceOf(const internal::Task& task) {
   rlimit data{};
   if (getrlimit(RLIMIT_DATA, &data) != 0 || data.rlim_cur == RLIM_INFINITY) return 0;
   int64_t files = BytesOf(task.weights_path());
+  for (const internal::TaskMember& other : OthersOf(task)) files += BytesOf(other.weights_path());
   if (task.has_import()) {
     for (const internal::ResolvedFile& file : task.import().files()) {
       std::error_code error;  // Images of a folder are read one by one, not mapped.
@@ -118,6 +123,9 @@ absl::StatusOr<FileRules> FilesOf(const internal::Task& task) {
   FileRules rules;
   std::vector<std::string> read = {task.weights_path(), task.train().preprocessing_path(),
                                    task.evaluate().preprocessing_path(), task.predict().preprocessing_path()};
+  for (const internal::TaskMember& other : OthersOf(task)) {
+    read.insert(read.end(), {other.weights_path(), other.preprocessing_path()});
+  }
   if (!task.has_import()) read.push_back(task.dataset_dir());
   for (const internal::ResolvedFile& file : task.import().files()) read.push_back(file.path());
   for (const std::string& path : read) {

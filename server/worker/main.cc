@@ -59,6 +59,7 @@ internal::Result RunTrain(internal::Task& task, WorkerSession& session) {
                              .threads = task.threads(),
                              .first_examples = train.first_examples()};
   if (train.has_trained_on()) request.trained_on = std::move(*train.mutable_trained_on());
+  session.PauseAt(train.pause_at_step());
   const auto trained = core::Train(request, session, session.stop());
   absl::Status status = trained.status();
   if (status.ok()) status = session.Flush();
@@ -80,6 +81,10 @@ core::InferenceRequest InferenceOf(const internal::Task& task, const Inference& 
                                  .threads = task.threads(),
                                  .warn = [&result](const std::string& warning) { result.add_warnings(warning); }};
   if (of.has_trained_on()) request.trained_on = of.trained_on();
+  for (const internal::TaskMember& other : of.others()) {
+    request.others.push_back(
+        {.spec = other.spec(), .weights_path = other.weights_path(), .preprocessing_path = other.preprocessing_path()});
+  }
   return request;
 }
 
