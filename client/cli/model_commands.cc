@@ -15,6 +15,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
 #include "client/cli/commands.h"
+#include "client/cli/ensemble_command.h"
 #include "client/cli/flags.h"
 #include "client/cli/job_view.h"
 #include "client/cli/label_command.h"
@@ -49,7 +50,8 @@ int ListModels(const Context& context, const ListOptions& options) {
   Table table({{.title = "model"},
                {.title = "size", .right = true},
                {.title = "owner", .rank = 1, .optional = true},
-               {.title = "uploaded", .rank = 1},
+               {.title = "made", .rank = 1},
+               {.title = "of", .rank = 1, .optional = true},
                {.title = "labels", .rank = 2, .optional = true}});
   for (const v1::Model& model : *models) {
     if (context.json) context.PrintJson(model);
@@ -58,6 +60,7 @@ int ListModels(const Context& context, const ListOptions& options) {
                {.text = FormatBytes(model.size_bytes())},
                {.text = Printable(model.owner())},
                {.text = FormatMinute(model.create_time())},
+               {.text = !model.has_ensemble() ? "" : absl::StrCat(model.ensemble().members_size(), " members")},
                {.text = Printable(FormatLabels(model.labels())), .style = Style::kDim}});
   }
   if (context.json || context.quiet) return kOk;
@@ -81,10 +84,13 @@ void PrintModel(const Context& context, const v1::Model& model) {
   context.out() << model.name();
   if (!context.quiet) {
     context.out() << ": " << model.tensors_size() << " tensors, " << FormatBytes(model.size_bytes());
+    if (model.has_ensemble()) context.out() << ", " << DescribeEnsemble(model);
     if (!model.labels().empty()) context.out() << ", " << Printable(FormatLabels(model.labels()));
   }
   context.out() << "\n";
   if (context.quiet) return;
+  if (model.has_ensemble()) context.out() << EnsembleTable(context, model);
+  if (model.tensors().empty()) return;
   Table table({{.title = "tensor"}, {.title = "shape"}, {.title = "type"}});
   for (const v1::TensorInfo& tensor : model.tensors()) {
     table.Add({{.text = Printable(tensor.name())}, {.text = FormatShape(tensor.shape())}, {.text = TypeOf(tensor)}});
@@ -264,7 +270,8 @@ void AddModelLabel(CLI::App& model, Context& context) {
 
 void AddModelCommands(CLI::App& app, Context& context) {
   CLI::App& model = *app.add_subcommand(
-      "model", "Trained weights: list, get, download, export, card, upload, label, evaluate, predict, delete");
+      "model",
+      "Trained weights: list, get, download, export, card, upload, ensemble, label, evaluate, predict, delete");
   model.require_subcommand(1);
   model.footer("Examples:\n  trainctl model download cnn\n  trainctl model predict --help");
   AddModelList(model, context);
@@ -316,6 +323,7 @@ void AddModelCommands(CLI::App& app, Context& context) {
     command.callback(
         [&context, options] { context.action = [&context, options] { return UploadCommand(context, *options); }; });
   }
+  AddEnsembleCommand(model, context);
   AddModelExportCommands(model, context);
   AddPredictCommands(model, context);
 }

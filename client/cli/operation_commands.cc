@@ -94,7 +94,7 @@ int ResultCommand(const Context& context, const std::string& name, const std::st
   Client client = context.MakeClient();
   const absl::StatusOr<v1::Operation> operation = client.GetOperation(name);
   if (!operation.ok()) return context.Fail(operation.status());
-  return ShowResult(context, client, *operation, output);
+  return ShowResult(context, client, *operation, {.path = output});
 }
 
 }  // namespace

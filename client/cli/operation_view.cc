@@ -158,7 +158,7 @@ int FinishOperation(const Context& context, Client client, const absl::StatusOr<
   return show(*done);
 }
 
-int ShowResult(const Context& context, Client client, const v1::Operation& operation, const std::string& output) {
+int ShowResult(const Context& context, Client client, const v1::Operation& operation, const PredictionStyle& style) {
   const google::protobuf::Any& made = operation.response();
   if (v1::Dataset dataset; made.UnpackTo(&dataset)) {
     PrintDataset(context, dataset);
@@ -182,7 +182,7 @@ int ShowResult(const Context& context, Client client, const v1::Operation& opera
     return kOk;
   }
   if (v1::PredictSplitResponse predicted; made.UnpackTo(&predicted)) {
-    return CopyPredictions(context, std::move(client), predicted, output);
+    return CopyPredictions(context, std::move(client), predicted, style);
   }
   if (operation.has_error()) return context.Fail(ErrorOf(operation));
   if (!operation.done()) return context.Fail(ResultOf<v1::Dataset>(operation).status());

@@ -5,6 +5,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "client/cli/context.h"
+#include "client/cli/prediction_rows.h"
 #include "client/cli/styled.h"
 #include "traind/v1/operation.pb.h"
 
@@ -27,8 +28,8 @@ std::optional<v1::Operation> AwaitOperation(const Context& context, Client clien
 int FinishOperation(const Context& context, Client client, const absl::StatusOr<v1::Operation>& begun, bool async,
                     absl::FunctionRef<int(const v1::Operation&)> show);
 
-// What an operation made, as the command that began it shows it; predictions go to `output`, or as a table when it is
-// empty.
-int ShowResult(const Context& context, Client client, const v1::Operation& operation, const std::string& output = "");
+// What an operation made, as the command that began it shows it; predictions in their style.
+int ShowResult(const Context& context, Client client, const v1::Operation& operation,
+               const PredictionStyle& style = {});
 
 }  // namespace traind::client

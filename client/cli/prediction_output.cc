@@ -4,112 +4,217 @@
 #include <cerrno>
 #include <cstdio>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "client/cli/styled.h"
-#include "client/cli/text.h"
+#include "absl/strings/str_replace.h"
+#include "client/cli/prediction_table.h"
 #include "client/file.h"
 
 namespace traind::client {
 namespace {
 
-int64_t ExamplesOf(const v1::PredictResponse& part) { return part.shape_size() > 0 ? part.shape(0) : 0; }
-int64_t WidthOf(const v1::PredictResponse& part) { return part.shape_size() > 1 ? part.shape(1) : 0; }
+using Json = nlohmann::ordered_json;
 
-// The table of trainctl predict. Its columns do not move from one part to the next.
-class TableWriter : public PredictionWriter {
+// The bytes of predictions in a file or a stream.
+class Encoder {
  public:
-  TableWriter(const Context& context, int64_t examples) : context_(context), examples_(examples) {}
+  virtual ~Encoder() = default;
+  virtual std::string Header() { return ""; }
+  virtual std::string Encode(const PredictionRows& rows, const v1::PredictResponse& part) = 0;
+};
 
-  absl::Status Write(const v1::PredictResponse& part) override {
-    classes_ = part.classes_size() == ExamplesOf(part) && ExamplesOf(part) > 0;
-    labels_ = part.labels_size() == ExamplesOf(part);
-    Table table = classes_ ? Classes(part) : Outputs(part);
-    const std::vector<StyledLine> lines = table.Lines(context_.console.width);
-    for (size_t i = begun_ ? 1 : 0; i < lines.size(); ++i) {
-      context_.out() << lines[i].Render(context_.console.width, context_.color()) << "\n";
-    }
-    begun_ = true;
-    return absl::OkStatus();
+// NumPy's format 1.0: a header of a multiple of 64 bytes, then the numbers.
+class NpyEncoder : public Encoder {
+ public:
+  NpyEncoder(int64_t examples, int64_t outputs) : examples_(examples), outputs_(outputs) {}
+
+  std::string Header() override {
+    constexpr size_t kPreamble = 10;  // Magic, version, length of the rest.
+    std::string dictionary =
+        absl::StrFormat("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", examples_, outputs_);
+    dictionary.append(63 - (kPreamble + dictionary.size()) % 64, ' ');
+    dictionary += '\n';
+    const auto size = static_cast<uint16_t>(dictionary.size());
+    return absl::StrCat(absl::string_view("\x93NUMPY\x01\x00", 8), std::string(1, static_cast<char>(size & 0xFF)),
+                        std::string(1, static_cast<char>(size >> 8)), dictionary);
   }
-  absl::Status Finish() override {
-    if (classes_ && labels_) context_.Note(absl::StrCat(right_, " of ", examples_, " right"));
+  std::string Encode(const PredictionRows&, const v1::PredictResponse& part) override {
+    return std::string(reinterpret_cast<const char*>(part.outputs().data()), part.outputs().size() * sizeof(float));
+  }
+
+ private:
+  const int64_t examples_;
+  const int64_t outputs_;
+};
+
+// As RFC 4180 wants it.
+std::string CsvField(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == text.npos) return text;
+  return absl::StrCat("\"", absl::StrReplaceAll(text, {{"\"", "\"\""}}), "\"");
+}
+
+// "example,class,label,output0,output1,...", class and label where there are any; a file behind the example where it
+// has one; at the end names of classes, the next best classes, targets and errors, where there are any.
+class CsvEncoder : public Encoder {
+ public:
+  explicit CsvEncoder(const PredictionStyle& style) : style_(style) {}
+
+  std::string Encode(const PredictionRows& rows, const v1::PredictResponse&) override {
+    std::string text;
+    if (!std::exchange(begun_, true)) AppendTitles(rows, text);
+    for (int64_t i = 0; i < rows.examples(); ++i) AppendRow(rows, i, text);
+    return text;
+  }
+
+ private:
+  int More(const PredictionRows& rows) const {
+    return rows.classes() ? std::min(style_.top, static_cast<int>(std::max<int64_t>(rows.width(), 2))) : 1;
+  }
+  void AppendTitles(const PredictionRows& rows, std::string& text) const {
+    absl::StrAppend(&text, "example", style_.files.empty() ? "" : ",file", rows.classes() ? ",class" : "",
+                    rows.labels() ? ",label" : "");
+    for (int64_t j = 0; j < rows.width(); ++j) absl::StrAppend(&text, ",output", j);
+    if (rows.named() && rows.classes()) absl::StrAppend(&text, ",class_name", rows.labels() ? ",label_name" : "");
+    const bool scored = rows.classes() && rows.probabilities() && (rows.named() || style_.top > 1);
+    if (scored) absl::StrAppend(&text, ",probability");
+    for (int k = 2; k <= More(rows); ++k) {
+      absl::StrAppend(&text, ",class", k, rows.named() ? absl::StrCat(",class_name", k) : "",
+                      rows.probabilities() ? ",probability" : ",score", k);
+    }
+    for (int64_t j = 0; rows.targets() && j < rows.width(); ++j) absl::StrAppend(&text, ",target", j, ",error", j);
+    text += '\n';
+  }
+  void AppendRow(const PredictionRows& rows, int64_t i, std::string& text) const {
+    absl::StrAppend(&text, rows.number(i));
+    const auto place = static_cast<size_t>(rows.number(i));
+    if (!style_.files.empty()) absl::StrAppend(&text, ",", CsvField(style_.files.at(place)));
+    if (rows.classes()) absl::StrAppend(&text, ",", rows.chosen(i));
+    if (rows.labels()) absl::StrAppend(&text, ",", rows.label(i));
+    for (int64_t j = 0; j < rows.width(); ++j) absl::StrAppendFormat(&text, ",%.9g", rows.output(i, j));
+    if (rows.classes()) AppendClasses(rows, i, text);
+    for (int64_t j = 0; rows.targets() && j < rows.width(); ++j) {
+      absl::StrAppendFormat(&text, ",%.9g,%.9g", rows.target(i, j), rows.answer(i, j) - rows.target(i, j));
+    }
+    text += '\n';
+  }
+  void AppendClasses(const PredictionRows& rows, int64_t i, std::string& text) const {
+    const std::vector<RankedClass> top = rows.Top(i, More(rows));
+    if (rows.named()) {
+      absl::StrAppend(&text, ",", CsvField(rows.ClassName(top[0].index)));
+      if (rows.labels()) absl::StrAppend(&text, ",", CsvField(rows.ClassName(rows.label(i))));
+    }
+    if (rows.probabilities() && (rows.named() || style_.top > 1)) absl::StrAppendFormat(&text, ",%.9g", top[0].score);
+    for (int k = 1; k < More(rows); ++k) {
+      const bool there = k < static_cast<int>(top.size());
+      const RankedClass one = there ? top[static_cast<size_t>(k)] : RankedClass{};
+      absl::StrAppend(&text, ",", there ? absl::StrCat(one.index) : "");
+      if (rows.named()) absl::StrAppend(&text, ",", there ? CsvField(rows.ClassName(one.index)) : "");
+      absl::StrAppend(&text, ",", there ? absl::StrFormat("%.9g", one.score) : "");
+    }
+  }
+
+  const PredictionStyle& style_;
+  bool begun_ = false;
+};
+
+// The API's messages, one a line.
+class MessageEncoder : public Encoder {
+ public:
+  std::string Encode(const PredictionRows&, const v1::PredictResponse& part) override {
+    return Context::ToJson(part).value_or("{}") + "\n";
+  }
+};
+
+// An object for each example, one a line.
+class JsonEncoder : public Encoder {
+ public:
+  explicit JsonEncoder(const PredictionStyle& style) : style_(style) {}
+
+  std::string Encode(const PredictionRows& rows, const v1::PredictResponse&) override {
+    std::string text;
+    for (int64_t i = 0; i < rows.examples(); ++i) {
+      absl::StrAppend(&text, Of(rows, i).dump(-1, ' ', false, Json::error_handler_t::replace), "\n");
+    }
+    return text;
+  }
+
+ private:
+  Json Of(const PredictionRows& rows, int64_t i) const {
+    Json line;
+    line["example"] = rows.number(i);
+    if (!style_.files.empty()) line["file"] = style_.files.at(static_cast<size_t>(rows.number(i)));
+    if (rows.classes()) {
+      line["class"] = rows.chosen(i);
+      if (rows.named()) line["class_name"] = rows.ClassName(rows.chosen(i));
+      const char* const score = rows.probabilities() ? "probability" : "score";
+      for (const RankedClass& one : rows.Top(i, style_.top)) {
+        if (style_.top == 1) line[score] = one.score;
+        if (style_.top == 1) break;
+        Json ranked = {{"class", one.index}};
+        if (rows.named()) ranked["class_name"] = rows.ClassName(one.index);
+        ranked[score] = one.score;
+        line["top"].push_back(std::move(ranked));
+      }
+    }
+    if (rows.labels()) {
+      line["label"] = rows.label(i);
+      if (rows.named()) line["label_name"] = rows.ClassName(rows.label(i));
+    }
+    for (int64_t j = 0; j < rows.width(); ++j) {
+      line["outputs"].push_back(rows.output(i, j));
+      if (rows.spread()) line["spread"].push_back(rows.spread(i, j));
+      if (!rows.targets()) continue;
+      line["targets"].push_back(rows.target(i, j));
+      line["errors"].push_back(rows.answer(i, j) - rows.target(i, j));
+    }
+    return line;
+  }
+
+  const PredictionStyle& style_;
+};
+
+// To the standard output.
+class StreamWriter : public PredictionWriter {
+ public:
+  StreamWriter(const Context& context, std::unique_ptr<Encoder> encoder)
+      : context_(context), encoder_(std::move(encoder)) {}
+  absl::Status Write(const PredictionRows& rows, const v1::PredictResponse& part) override {
+    context_.out() << encoder_->Encode(rows, part);
     return absl::OkStatus();
   }
 
  private:
-  static constexpr int kNumberWidth = 8;  // Of FormatNumber: "-1.2e-05".
-
-  std::string Number(const v1::PredictResponse& part, int64_t i) const {
-    return PadLeft(absl::StrCat(part.first() + i), static_cast<int>(absl::StrCat(part.first() + examples_).size()));
-  }
-
-  Table Outputs(const v1::PredictResponse& part) const {
-    Table table({{.title = "example", .right = true}, {.title = "outputs"}});
-    const bool spread = part.spread_size() == part.outputs_size();
-    for (int64_t i = 0; i < ExamplesOf(part); ++i) {
-      std::string outputs;
-      for (int64_t j = 0; j < WidthOf(part); ++j) {
-        const int at = static_cast<int>(i * WidthOf(part) + j);
-        absl::StrAppend(&outputs, j == 0 ? "" : "  ", FormatNumber(part.outputs(at)),
-                        spread ? absl::StrCat(" +- ", FormatNumber(part.spread(at))) : "");
-      }
-      table.Add({{.text = Number(part, i)}, {.text = outputs}});
-    }
-    return table;
-  }
-
-  Table Classes(const v1::PredictResponse& part) {
-    const bool probable = part.probabilities_size() == part.outputs_size();
-    const bool spread = part.spread_size() == part.outputs_size();
-    Table table({{.title = "example", .right = true},
-                 {.title = "class", .right = true},
-                 {.title = labels_ ? "label" : "", .right = true},
-                 {.title = ""},
-                 {.title = probable ? "probability" : "output", .right = true},
-                 {.title = spread ? "spread" : "", .right = true},
-                 {.title = ""}});
-    for (int64_t i = 0; i < ExamplesOf(part); ++i) {
-      const int64_t chosen = part.classes(static_cast<int>(i));
-      const bool hit = labels_ && chosen == part.labels(static_cast<int>(i));
-      right_ += hit ? 1 : 0;
-      const int at = static_cast<int>(i * WidthOf(part) + std::clamp<int64_t>(chosen, 0, WidthOf(part) - 1));
-      // One output for two classes is the probability of the second one.
-      const bool first_of_two = probable && WidthOf(part) == 1 && chosen == 0;
-      const double value = first_of_two ? 1 - part.probabilities(at)
-                           : probable   ? part.probabilities(at)
-                                        : part.outputs(at);
-      table.Add({{.text = Number(part, i)},
-                 {.text = absl::StrCat(chosen), .style = Style::kBold},
-                 {.text = labels_ ? absl::StrCat(part.labels(static_cast<int>(i))) : ""},
-                 {.text = !labels_ ? ""
-                          : hit    ? "right"
-                                   : "wrong",
-                  .style = hit ? Style::kGood : Style::kBad},
-                 {.text = probable ? FormatPercent(value) : PadLeft(FormatNumber(value), kNumberWidth)},
-                 {.text = spread ? PadLeft(FormatNumber(part.spread(at)), kNumberWidth) : ""},
-                 {.text = probable ? Bar(value, 20) : "", .style = Style::kDim}});
-    }
-    return table;
-  }
-
   const Context& context_;
-  const int64_t examples_;
-  int64_t right_ = 0;
-  bool begun_ = false;
-  bool classes_ = false;
-  bool labels_ = false;
+  const std::unique_ptr<Encoder> encoder_;
 };
 
-// Each part as it came.
-class JsonWriter : public PredictionWriter {
+class TableWriter : public PredictionWriter {
  public:
-  explicit JsonWriter(const Context& context) : context_(context) {}
-  absl::Status Write(const v1::PredictResponse& part) override {
+  TableWriter(const Context& context, int64_t examples, const PredictionStyle& style)
+      : table_(context, examples, style) {}
+  absl::Status Write(const PredictionRows& rows, const v1::PredictResponse&) override {
+    table_.Write(rows);
+    return absl::OkStatus();
+  }
+  absl::Status Finish() override {
+    table_.Finish();
+    return absl::OkStatus();
+  }
+
+ private:
+  PredictionTable table_;
+};
+
+// The API's messages, as the other commands print them.
+class MessageWriter : public PredictionWriter {
+ public:
+  explicit MessageWriter(const Context& context) : context_(context) {}
+  absl::Status Write(const PredictionRows&, const v1::PredictResponse& part) override {
     context_.PrintJson(part);
     return absl::OkStatus();
   }
@@ -121,14 +226,21 @@ class JsonWriter : public PredictionWriter {
 // A file that is "<path>.part" until it is whole.
 class FileWriter : public PredictionWriter {
  public:
-  explicit FileWriter(std::string path)
-      : path_(std::move(path)), file_(absl::StrCat(path_, ".part"), std::ios::binary | std::ios::trunc) {}
+  FileWriter(std::string path, std::unique_ptr<Encoder> encoder)
+      : path_(std::move(path)),
+        encoder_(std::move(encoder)),
+        file_(absl::StrCat(path_, ".part"), std::ios::binary | std::ios::trunc) {}
   ~FileWriter() override {
     if (!whole_) std::remove(absl::StrCat(path_, ".part").c_str());
   }
 
-  absl::Status Write(const v1::PredictResponse& part) override {
-    file_ << Encode(part);
+  absl::Status Begin() {
+    if (absl::Status status = CheckReplaceable(path_); !status.ok()) return status;
+    file_ << encoder_->Header();
+    return Check();
+  }
+  absl::Status Write(const PredictionRows& rows, const v1::PredictResponse& part) override {
+    file_ << encoder_->Encode(rows, part);
     return Check();
   }
   absl::Status Finish() override {
@@ -140,114 +252,62 @@ class FileWriter : public PredictionWriter {
     whole_ = true;
     return absl::OkStatus();
   }
-  absl::Status Begin(const std::string& header) {
-    if (absl::Status status = CheckReplaceable(path_); !status.ok()) return status;
-    file_ << header;
-    return Check();
-  }
 
  private:
-  virtual std::string Encode(const v1::PredictResponse& part) = 0;
-
   absl::Status Check() {
     return file_ ? absl::OkStatus() : absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path_));
   }
 
   const std::string path_;
+  const std::unique_ptr<Encoder> encoder_;
   std::ofstream file_;
   bool whole_ = false;
 };
 
-// NumPy's format 1.0: a header of a multiple of 64 bytes, then the numbers.
-class NpyWriter : public FileWriter {
- public:
-  using FileWriter::FileWriter;
-
-  static std::string Header(int64_t examples, int64_t outputs) {
-    constexpr size_t kPreamble = 10;  // Magic, version, length of the rest.
-    std::string dictionary =
-        absl::StrFormat("{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }", examples, outputs);
-    dictionary.append(63 - (kPreamble + dictionary.size()) % 64, ' ');
-    dictionary += '\n';
-    const auto size = static_cast<uint16_t>(dictionary.size());
-    return absl::StrCat(absl::string_view("\x93NUMPY\x01\x00", 8), std::string(1, static_cast<char>(size & 0xFF)),
-                        std::string(1, static_cast<char>(size >> 8)), dictionary);
-  }
-
- private:
-  std::string Encode(const v1::PredictResponse& part) override {
-    return std::string(reinterpret_cast<const char*>(part.outputs().data()), part.outputs().size() * sizeof(float));
-  }
-};
-
-// "example,class,label,output0,output1,...": class and label where there are any.
-class CsvWriter : public FileWriter {
- public:
-  using FileWriter::FileWriter;
-
- private:
-  std::string Encode(const v1::PredictResponse& part) override {
-    const bool classes = part.classes_size() == ExamplesOf(part);
-    const bool labels = part.labels_size() == ExamplesOf(part);
-    std::string text;
-    if (std::exchange(begun_, true) == false) {
-      absl::StrAppend(&text, "example", classes ? ",class" : "", labels ? ",label" : "");
-      for (int64_t j = 0; j < WidthOf(part); ++j) absl::StrAppend(&text, ",output", j);
-      text += '\n';
-    }
-    for (int64_t i = 0; i < ExamplesOf(part); ++i) {
-      absl::StrAppend(&text, part.first() + i);
-      if (classes) absl::StrAppend(&text, ",", part.classes(static_cast<int>(i)));
-      if (labels) absl::StrAppend(&text, ",", part.labels(static_cast<int>(i)));
-      for (int64_t j = 0; j < WidthOf(part); ++j) {
-        absl::StrAppendFormat(&text, ",%.9g", part.outputs(static_cast<int>(i * WidthOf(part) + j)));
-      }
-      text += '\n';
-    }
-    return text;
-  }
-
-  bool begun_ = false;
-};
-
-class JsonLinesWriter : public FileWriter {
- public:
-  using FileWriter::FileWriter;
-
- private:
-  std::string Encode(const v1::PredictResponse& part) override { return Context::ToJson(part).value_or("{}") + "\n"; }
-};
+std::unique_ptr<Encoder> EncoderFor(const PredictionStyle& style, const v1::PredictSplitResponse& made) {
+  if (style.format == "csv") return std::make_unique<CsvEncoder>(style);
+  if (style.format == "json") return std::make_unique<JsonEncoder>(style);
+  if (absl::EndsWith(style.path, ".csv")) return std::make_unique<CsvEncoder>(style);
+  if (absl::EndsWith(style.path, ".jsonl")) return std::make_unique<MessageEncoder>();
+  return std::make_unique<NpyEncoder>(made.examples(), made.outputs());
+}
 
 }  // namespace
 
-absl::Status CheckPredictionOutput(const std::string& path) {
-  if (path.empty() || absl::EndsWith(path, ".npy") || absl::EndsWith(path, ".csv") || absl::EndsWith(path, ".jsonl")) {
+absl::Status CheckPredictionOutput(const PredictionStyle& style) {
+  const std::string& path = style.path;
+  if (path.empty()) return absl::OkStatus();
+  if (style.format == "table") {
+    return absl::InvalidArgumentError("--output-format table: is for the standard output, not together with --output");
+  }
+  if (!style.format.empty() || absl::EndsWith(path, ".npy") || absl::EndsWith(path, ".csv") ||
+      absl::EndsWith(path, ".jsonl")) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat("--output ", path, ": must end in .npy, .csv or .jsonl"));
+  return absl::InvalidArgumentError(
+      absl::StrCat("--output ", path, ": must end in .npy, .csv or .jsonl, or be given an --output-format"));
 }
 
 absl::StatusOr<std::unique_ptr<PredictionWriter>> MakePredictionWriter(const Context& context,
                                                                        const v1::PredictSplitResponse& made,
-                                                                       const std::string& path) {
-  if (absl::Status status = CheckPredictionOutput(path); !status.ok()) return status;
-  if (path.empty() && context.json) return std::make_unique<JsonWriter>(context);
-  if (path.empty()) return std::make_unique<TableWriter>(context, made.examples());
-  if (absl::EndsWith(path, ".csv")) return std::make_unique<CsvWriter>(path);
-  if (absl::EndsWith(path, ".jsonl")) return std::make_unique<JsonLinesWriter>(path);
-  auto file = std::make_unique<NpyWriter>(path);
-  if (absl::Status status = file->Begin(NpyWriter::Header(made.examples(), made.outputs())); !status.ok()) {
-    return status;
-  }
+                                                                       const PredictionStyle& style) {
+  if (absl::Status status = CheckPredictionOutput(style); !status.ok()) return status;
+  const bool streamed = style.format == "csv" || style.format == "json";
+  if (style.path.empty() && streamed) return std::make_unique<StreamWriter>(context, EncoderFor(style, made));
+  if (style.path.empty() && context.json) return std::make_unique<MessageWriter>(context);
+  if (style.path.empty()) return std::make_unique<TableWriter>(context, made.examples(), style);
+  auto file = std::make_unique<FileWriter>(style.path, EncoderFor(style, made));
+  if (absl::Status status = file->Begin(); !status.ok()) return status;
   return file;
 }
 
 absl::Status WritePredictions(const v1::PredictResponse& part, const v1::PredictSplitResponse& made,
                               PredictionWriter& writer) {
-  if (WidthOf(part) != made.outputs() || part.outputs_size() != ExamplesOf(part) * made.outputs()) {
+  const PredictionRows rows(part, made);
+  if (rows.width() != made.outputs() || part.outputs_size() != rows.examples() * made.outputs()) {
     return absl::InternalError("the server's answer has outputs of another shape than it says");
   }
-  return writer.Write(part);
+  return writer.Write(rows, part);
 }
 
 int FinishPredictions(const Context& context, const v1::PredictSplitResponse& made, PredictionWriter& writer,
@@ -265,8 +325,8 @@ int FinishPredictions(const Context& context, const v1::PredictSplitResponse& ma
 }
 
 int CopyPredictions(const Context& context, Client client, const v1::PredictSplitResponse& made,
-                    const std::string& path) {
-  absl::StatusOr<std::unique_ptr<PredictionWriter>> writer = MakePredictionWriter(context, made, path);
+                    const PredictionStyle& style) {
+  absl::StatusOr<std::unique_ptr<PredictionWriter>> writer = MakePredictionWriter(context, made, style);
   if (!writer.ok()) return context.Fail(writer.status());
   const std::unique_ptr<PredictionReader> reader = client.ReadPredictions(made.operation());
   int64_t examples = 0;
@@ -274,14 +334,14 @@ int CopyPredictions(const Context& context, Client client, const v1::PredictSpli
     const absl::StatusOr<std::optional<v1::PredictResponse>> part = reader->Next();
     if (!part.ok()) return context.Fail(part.status());
     if (!part->has_value()) break;
-    examples += ExamplesOf(**part);
+    examples += PredictionRows(**part, made).examples();
     if (absl::Status status = WritePredictions(**part, made, **writer); !status.ok()) return context.Fail(status);
   }
   if (examples != made.examples()) {
     return context.Fail(
         absl::DataLossError(absl::StrCat("the server sent ", examples, " of ", made.examples(), " examples")));
   }
-  return FinishPredictions(context, made, **writer, path);
+  return FinishPredictions(context, made, **writer, style.path);
 }
 
 }  // namespace traind::client

@@ -18,6 +18,7 @@
 #include "traind/v1/model_service.grpc.pb.h"
 #include "traind/v1/operation.grpc.pb.h"
 #include "traind/v1/server_service.grpc.pb.h"
+#include "traind/v1/sweep_service.grpc.pb.h"
 #include "traind/v1/training_service.grpc.pb.h"
 
 namespace traind::client {
@@ -79,6 +80,7 @@ struct FakeTraining : v1::TrainingService::Service {
   Method<const v1::DescribeNetworkRequest&, v1::NetworkDescription*> describe_network;
   Method<const v1::ProbeNetworkRequest&, v1::ProbeNetworkResponse*> probe_network;
   Method<const v1::ListComponentsRequest&, v1::ListComponentsResponse*> list_components;
+  Method<const v1::GetSeriesRequest&, v1::Series*> get_series;
   Method<const v1::ListFindingsRequest&, v1::ListFindingsResponse*> list_findings;
   Method<const v1::WatchJobRequest&, grpc::ServerWriter<v1::WatchJobResponse>*> watch_job;
 
@@ -127,6 +129,9 @@ struct FakeTraining : v1::TrainingService::Service {
   grpc::Status ListComponents(grpc::ServerContext*, const v1::ListComponentsRequest* request,
                               v1::ListComponentsResponse* response) override {
     return Answer(list_components, *request, response);
+  }
+  grpc::Status GetSeries(grpc::ServerContext*, const v1::GetSeriesRequest* request, v1::Series* response) override {
+    return Answer(get_series, *request, response);
   }
   grpc::Status ListFindings(grpc::ServerContext*, const v1::ListFindingsRequest* request,
                             v1::ListFindingsResponse* response) override {
@@ -203,6 +208,7 @@ struct FakeModels : v1::ModelService::Service {
   Method<const v1::ListModelsRequest&, v1::ListModelsResponse*> list_models;
   Method<const v1::UpdateModelRequest&, v1::Model*> update_model;
   Method<const v1::DeleteModelRequest&> delete_model;
+  Method<const v1::CreateEnsembleRequest&, v1::Model*> create_ensemble;
   Method<const v1::EvaluateRequest&, v1::Operation*> evaluate;
   Method<const v1::PredictRequest&, v1::PredictResponse*> predict;
   Method<const v1::PredictSplitRequest&, v1::Operation*> predict_split;
@@ -232,6 +238,10 @@ struct FakeModels : v1::ModelService::Service {
   }
   grpc::Status UpdateModel(grpc::ServerContext*, const v1::UpdateModelRequest* request, v1::Model* response) override {
     return Answer(update_model, *request, response);
+  }
+  grpc::Status CreateEnsemble(grpc::ServerContext*, const v1::CreateEnsembleRequest* request,
+                              v1::Model* response) override {
+    return Answer(create_ensemble, *request, response);
   }
   grpc::Status DeleteModel(grpc::ServerContext*, const v1::DeleteModelRequest* request,
                            google::protobuf::Empty*) override {
@@ -350,6 +360,90 @@ struct FakeServerService : v1::ServerService::Service {
   }
 };
 
+struct FakeSweeps : v1::SweepService::Service {
+  Method<const v1::CreateSweepRequest&, v1::Sweep*> create_sweep;
+  Method<const v1::GetSweepRequest&, v1::Sweep*> get_sweep;
+  Method<const v1::ListSweepsRequest&, v1::ListSweepsResponse*> list_sweeps;
+  Method<const v1::UpdateSweepRequest&, v1::Sweep*> update_sweep;
+  Method<const v1::PauseSweepRequest&, v1::Sweep*> pause_sweep;
+  Method<const v1::ResumeSweepRequest&, v1::Sweep*> resume_sweep;
+  Method<const v1::StopSweepRequest&, v1::Sweep*> stop_sweep;
+  Method<const v1::CancelSweepRequest&, v1::Sweep*> cancel_sweep;
+  Method<const v1::DeleteSweepRequest&> delete_sweep;
+  Method<const v1::GetTrialRequest&, v1::Trial*> get_trial;
+  Method<const v1::ListTrialsRequest&, v1::ListTrialsResponse*> list_trials;
+  Method<const v1::ListSweepEntriesRequest&, v1::ListSweepEntriesResponse*> list_entries;
+  Method<const v1::RerunTrialRequest&, v1::Trial*> rerun_trial;
+  Method<const v1::CreateTrialRequest&, v1::Trial*> create_trial;
+  Method<const v1::SuggestTrialsRequest&, v1::SuggestTrialsResponse*> suggest_trials;
+  Method<const v1::AddMeasurementRequest&, v1::Trial*> add_measurement;
+  Method<const v1::CompleteTrialRequest&, v1::Trial*> complete_trial;
+  Method<const v1::ShouldTrialStopRequest&, v1::ShouldTrialStopResponse*> should_stop;
+
+  grpc::Status CreateSweep(grpc::ServerContext*, const v1::CreateSweepRequest* request, v1::Sweep* response) override {
+    return Answer(create_sweep, *request, response);
+  }
+  grpc::Status GetSweep(grpc::ServerContext*, const v1::GetSweepRequest* request, v1::Sweep* response) override {
+    return Answer(get_sweep, *request, response);
+  }
+  grpc::Status ListSweeps(grpc::ServerContext*, const v1::ListSweepsRequest* request,
+                          v1::ListSweepsResponse* response) override {
+    return Answer(list_sweeps, *request, response);
+  }
+  grpc::Status UpdateSweep(grpc::ServerContext*, const v1::UpdateSweepRequest* request, v1::Sweep* response) override {
+    return Answer(update_sweep, *request, response);
+  }
+  grpc::Status PauseSweep(grpc::ServerContext*, const v1::PauseSweepRequest* request, v1::Sweep* response) override {
+    return Answer(pause_sweep, *request, response);
+  }
+  grpc::Status ResumeSweep(grpc::ServerContext*, const v1::ResumeSweepRequest* request, v1::Sweep* response) override {
+    return Answer(resume_sweep, *request, response);
+  }
+  grpc::Status StopSweep(grpc::ServerContext*, const v1::StopSweepRequest* request, v1::Sweep* response) override {
+    return Answer(stop_sweep, *request, response);
+  }
+  grpc::Status CancelSweep(grpc::ServerContext*, const v1::CancelSweepRequest* request, v1::Sweep* response) override {
+    return Answer(cancel_sweep, *request, response);
+  }
+  grpc::Status DeleteSweep(grpc::ServerContext*, const v1::DeleteSweepRequest* request,
+                           google::protobuf::Empty*) override {
+    return Answer(delete_sweep, *request);
+  }
+  grpc::Status GetTrial(grpc::ServerContext*, const v1::GetTrialRequest* request, v1::Trial* response) override {
+    return Answer(get_trial, *request, response);
+  }
+  grpc::Status ListTrials(grpc::ServerContext*, const v1::ListTrialsRequest* request,
+                          v1::ListTrialsResponse* response) override {
+    return Answer(list_trials, *request, response);
+  }
+  grpc::Status ListSweepEntries(grpc::ServerContext*, const v1::ListSweepEntriesRequest* request,
+                                v1::ListSweepEntriesResponse* response) override {
+    return Answer(list_entries, *request, response);
+  }
+  grpc::Status RerunTrial(grpc::ServerContext*, const v1::RerunTrialRequest* request, v1::Trial* response) override {
+    return Answer(rerun_trial, *request, response);
+  }
+  grpc::Status CreateTrial(grpc::ServerContext*, const v1::CreateTrialRequest* request, v1::Trial* response) override {
+    return Answer(create_trial, *request, response);
+  }
+  grpc::Status SuggestTrials(grpc::ServerContext*, const v1::SuggestTrialsRequest* request,
+                             v1::SuggestTrialsResponse* response) override {
+    return Answer(suggest_trials, *request, response);
+  }
+  grpc::Status AddMeasurement(grpc::ServerContext*, const v1::AddMeasurementRequest* request,
+                              v1::Trial* response) override {
+    return Answer(add_measurement, *request, response);
+  }
+  grpc::Status CompleteTrial(grpc::ServerContext*, const v1::CompleteTrialRequest* request,
+                             v1::Trial* response) override {
+    return Answer(complete_trial, *request, response);
+  }
+  grpc::Status ShouldTrialStop(grpc::ServerContext*, const v1::ShouldTrialStopRequest* request,
+                               v1::ShouldTrialStopResponse* response) override {
+    return Answer(should_stop, *request, response);
+  }
+};
+
 class FakeServer {
  public:
   FakeServer() {
@@ -361,6 +455,7 @@ class FakeServer {
     builder.RegisterService(&operations);
     builder.RegisterService(&auth);
     builder.RegisterService(&server);
+    builder.RegisterService(&sweeps);
     server_ = builder.BuildAndStart();
   }
   ~FakeServer() { server_->Shutdown(std::chrono::system_clock::now()); }
@@ -379,6 +474,7 @@ class FakeServer {
   FakeOperations operations;
   FakeAuth auth;
   FakeServerService server;
+  FakeSweeps sweeps;
 
  private:
   int port_ = 0;

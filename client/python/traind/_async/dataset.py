@@ -69,7 +69,7 @@ class AsyncDataset(AsyncResource):
 
 
 class AsyncModel(AsyncResource):
-    """Weights that somebody brought."""
+    """Weights that somebody brought, or that were made of others."""
 
     _message = "Model"
 
@@ -77,10 +77,42 @@ class AsyncModel(AsyncResource):
         """The tensors by name, as numpy arrays."""
         return _core.read_safetensors(await download(self._connection, self.name))
 
-    async def predict(self, examples: Any, job: Any, *, test_time: Any = None) -> _core.Prediction:
-        """What the network of a job says with these weights."""
-        reference = _pool.new("ModelRef", model=self.name, job=_core.full_name("jobs", job))
-        return await predict(self._connection, reference, examples, test_time)
+    @property
+    def members(self) -> List[str]:
+        """Of a model that was made of others: their names; else empty."""
+        return [member.model for member in self.proto.ensemble.members]
+
+    async def predict(
+        self,
+        examples: Any = None,
+        job: Any = None,
+        *,
+        images: Any = None,
+        table: Any = None,
+        test_time: Any = None,
+        **columns: Any,
+    ) -> _core.Prediction:
+        """What the network of a job says with these weights; a model made of others (Client.ensemble) needs no job.
+        The rest is as of Job.predict."""
+        reference = self._reference(job)
+        return await predict(self._connection, reference, examples, test_time, images=images, table=table, **columns)
+
+    async def evaluate(
+        self, split: str = "", *, dataset: str = "", job: Any = None, test_time: Any = None, progress: bool = False
+    ) -> _core.Score:
+        """Loss, accuracy and metrics on a split; empty: the job's evaluation split. job: as of predict."""
+        request = _pool.new("EvaluateRequest", model=self._reference(job), request_id=_core.request_id())
+        _values.fill(request, {"test_time": test_time})
+        if split or dataset:
+            request.data.dataset = dataset and _core.full_name("datasets", dataset)
+            request.data.evaluation_split = split
+        made = await AsyncOperation(self._connection, await self._connection.call("Evaluate", request)).wait(
+            progress=progress
+        )
+        return _core.score_of(made)
+
+    def _reference(self, job: Any) -> Any:
+        return _pool.new("ModelRef", model=self.name, job="" if job is None else _core.full_name("jobs", job))
 
     async def update(
         self, *, labels: Optional[Mapping[str, str]] = None, pinned: Optional[bool] = None
