@@ -15,7 +15,8 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-NETWORKS = ("mlp_small", "mlp_6x4096", "cnn28", "resnet20_narrow", "resnet18_cifar", "vgg16_cifar", "densenet40_cifar")
+NETWORKS = ("mlp_small", "mlp_6x4096", "cnn28", "resnet20_narrow", "resnet18_cifar", "vgg16_cifar", "densenet40_cifar",
+            "mobile_cifar", "conv1d_series", "vit_small", "text_cnn")
 
 
 def measure(command, network, precision, threads):

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <numeric>
@@ -95,6 +96,10 @@ absl::Status Measure(const ReferenceNetwork& reference, const Options& options) 
     const auto pair = core::ToNormal(bits[0], bits[1]);
     examples[i] = pair[0];
     examples[i + 1] = pair[1];
+  }
+  for (float& example : examples) {
+    if (reference.tokens == 0) break;
+    example = std::fmod(std::floor(std::abs(example) * 1e4f), static_cast<float>(reference.tokens));
   }
   for (size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int32_t>(i % 10);
 

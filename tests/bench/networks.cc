@@ -87,6 +87,41 @@ std::string Densenet40Cifar() {
   return absl::StrCat("input_shape: [3, 32, 32] ", kPenalty, "preset { densenet { classes: 10 } }");
 }
 
+// As MobileNet (Howard et al. 2017), for small images: depthwise convolutions with 1x1 convolutions between them.
+std::string MobileCifar() {
+  std::string layers = ConvBnRelu("stem", 32);
+  int number = 0;
+  for (const auto& [channels, stride] : {std::pair{64, 1}, {128, 2}, {128, 1}, {256, 2}, {256, 1}, {512, 2}}) {
+    const std::string name = absl::StrCat("deep", ++number);
+    absl::StrAppend(&layers, "layers { name: '", name, "' depthwise_conv2d { kernel: 3 stride: ", stride,
+                    " padding { amount: 1 } bias: false } } layers { name: '", name, "_bn' batch_norm {} ", kRelu,
+                    "} layers { name: 'point", number, "' conv2d { out_channels: ", channels,
+                    " kernel: 1 bias: false } } layers { name: 'point", number, "_bn' batch_norm {} ", kRelu, "} ");
+  }
+  return absl::StrCat("input_shape: [3, 32, 32] ", kPenalty, layers, "layers { name: 'pool' global_avg_pool {} } ",
+                      Dense("out", 10, ""));
+}
+
+// Three convolutions over 128 readings of nine sensors.
+std::string Conv1dSeries() {
+  std::string layers;
+  for (int i = 1; i <= 3; ++i) {
+    absl::StrAppend(&layers, "layers { name: 'conv", i, "' conv1d { out_channels: 64 kernel: 5 padding { amount: 2 } ",
+                    "bias: false } } layers { name: 'conv", i, "_bn' batch_norm {} ", kRelu, "} ");
+  }
+  return absl::StrCat("input_shape: [9, 128] ", kPenalty, layers, "layers { name: 'pool' global_max_pool {} } ",
+                      Dense("out", 10, ""));
+}
+
+std::string VitSmall() {
+  return absl::StrCat("input_shape: [3, 32, 32] ", kPenalty, "preset { vit_tiny { classes: 10 width: 96 depth: 4 } }");
+}
+
+std::string TextCnn() {
+  return absl::StrCat("input_shape: 64 ", kPenalty,
+                      "preset { text_cnn { classes: 10 vocabulary: 5000 features: 100 channels: 100 } }");
+}
+
 }  // namespace
 
 const std::vector<ReferenceNetwork>& ReferenceNetworks() {
@@ -97,7 +132,11 @@ const std::vector<ReferenceNetwork>& ReferenceNetworks() {
       {"resnet20_narrow", 128, Resnet("[1, 28, 28]", /*width=*/8, /*stages=*/3, /*blocks=*/3)},
       {"resnet18_cifar", 64, Resnet("[3, 32, 32]", /*width=*/64, /*stages=*/4, /*blocks=*/2)},
       {"vgg16_cifar", 64, Vgg16Cifar()},
-      {"densenet40_cifar", 64, Densenet40Cifar()}};
+      {"densenet40_cifar", 64, Densenet40Cifar()},
+      {"mobile_cifar", 64, MobileCifar()},
+      {"conv1d_series", 64, Conv1dSeries()},
+      {"vit_small", 64, VitSmall()},
+      {"text_cnn", 64, TextCnn(), /*tokens=*/5000}};
   return networks;
 }
 

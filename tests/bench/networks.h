@@ -11,6 +11,7 @@ struct ReferenceNetwork {
   std::string name;
   int64_t batch;
   std::string network;  // A traind.v1.Network in text format.
+  int64_t tokens = 0;   // The input is ids below it; 0: numbers.
 };
 
 const std::vector<ReferenceNetwork>& ReferenceNetworks();

@@ -99,6 +99,55 @@ def densenet40_cifar():
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
 
 
+def mobile_cifar():
+    """Depthwise convolutions with 1x1 convolutions between them."""
+    layers, channels = [*conv_bn(3, 32), nn.ReLU()], 32
+    for out_channels, stride in ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2)):
+        layers += [nn.Conv2d(channels, channels, 3, stride, 1, groups=channels, bias=False), nn.BatchNorm2d(channels),
+                   nn.ReLU(), nn.Conv2d(channels, out_channels, 1, bias=False), nn.BatchNorm2d(out_channels), nn.ReLU()]
+        channels = out_channels
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 10))
+
+
+def conv1d_series():
+    """Three convolutions over 128 readings of nine sensors."""
+    layers = []
+    for channels in (9, 64, 64):
+        layers += [nn.Conv1d(channels, 64, 5, padding=2, bias=False), nn.BatchNorm1d(64), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveMaxPool1d(1), nn.Flatten(), nn.Linear(64, 10))
+
+
+class Vit(nn.Module):
+    """vit_tiny of width 96 and depth 4, on patches of 4 x 4."""
+
+    def __init__(self, width=96, depth=4, heads=3, patch=4, side=32):
+        super().__init__()
+        self.patches = nn.Conv2d(3, width, patch, patch)
+        self.token = nn.Parameter(torch.zeros(1, 1, width))
+        self.positions = nn.Parameter(torch.zeros(1, (side // patch) ** 2 + 1, width))
+        layer = nn.TransformerEncoderLayer(width, heads, 4 * width, 0.0, "gelu", batch_first=True, norm_first=True)
+        self.encoders = nn.TransformerEncoder(layer, depth, nn.LayerNorm(width))
+        self.head = nn.Linear(width, 10)
+
+    def forward(self, x):
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1) + self.positions
+        return self.head(self.encoders(x)[:, 0])
+
+
+class TextCnn(nn.Module):
+    def __init__(self, vocabulary=5000, features=100, channels=100):
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, features)
+        self.convs = nn.ModuleList(nn.Conv1d(features, channels, kernel) for kernel in (3, 4, 5))
+        self.head = nn.Sequential(nn.Dropout(0.5), nn.Linear(3 * channels, 10))
+
+    def forward(self, ids):
+        x = self.embedding(ids).transpose(1, 2)
+        return self.head(torch.cat([torch.relu(conv(x)).amax(2) for conv in self.convs], 1))
+
+
+TOKENS = {"text_cnn": 5000}
 # name: (network, shape of the batch)
 NETWORKS = {
     "mlp_small": (lambda: dense_net(784, 512, 512, 10), (128, 784)),
@@ -108,6 +157,10 @@ NETWORKS = {
     "resnet18_cifar": (lambda: resnet(3, 64, 4, 2), (64, 3, 32, 32)),
     "vgg16_cifar": (vgg16_cifar, (64, 3, 32, 32)),
     "densenet40_cifar": (densenet40_cifar, (64, 3, 32, 32)),
+    "mobile_cifar": (mobile_cifar, (64, 3, 32, 32)),
+    "conv1d_series": (conv1d_series, (64, 9, 128)),
+    "vit_small": (Vit, (64, 3, 32, 32)),
+    "text_cnn": (TextCnn, (64, 64)),
 }
 
 
@@ -122,6 +175,8 @@ def time_network(name, precision, runs):
     make, shape = NETWORKS[name]
     net = make().train()
     x, labels = torch.randn(shape), torch.randint(10, shape[:1])
+    if name in TOKENS:
+        x = torch.randint(TOKENS[name], shape)
     optimizer = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
 
     def step():
