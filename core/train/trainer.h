@@ -218,6 +218,7 @@ class Trainer {
   std::unique_ptr<Evaluator> evaluator_;       // Null where nothing is evaluated, and nothing tested.
   bool has_evaluation_ = false;                // The evaluator has the evaluation split; else the test split.
   std::optional<Split> test_;                  // The test split, if there is one.
+  std::optional<uint64_t> tested_step_;        // Of the newest test with the weights as they were.
   std::unique_ptr<BatchLoader> loader_;
   std::unique_ptr<CheckpointWriter> writer_;
 

@@ -136,9 +136,10 @@ absl::Status Trainer::Evaluate() {
 // --- The test split.
 
 absl::Status Trainer::TestAtStep() {
-  if (!test_.has_value()) return absl::OkStatus();
+  if (!test_.has_value() || tested_step_ == step_) return absl::OkStatus();
   auto metrics = EvaluateWeights(*test_);
   if (!metrics.ok()) return metrics.status();
+  tested_step_ = step_;
   EmitTest(*std::move(metrics));
   return absl::OkStatus();
 }
