@@ -31,6 +31,7 @@
 #include "traind/v1/model_service.pb.h"
 #include "traind/v1/operation.pb.h"
 #include "traind/v1/server_service.pb.h"
+#include "traind/v1/sweep_service.pb.h"
 #include "traind/v1/training_service.pb.h"
 
 namespace traind::client {
@@ -133,6 +134,7 @@ class Client {
   absl::StatusOr<v1::Model> GetModel(const std::string& name);
   absl::StatusOr<std::vector<v1::Model>> ListModels(const ListOptions& options = {});  // By name, without tensors.
   absl::StatusOr<v1::Model> UpdateModel(const v1::UpdateModelRequest& request);
+  absl::StatusOr<v1::Model> CreateEnsemble(v1::CreateEnsembleRequest request);
   absl::Status DeleteModel(const std::string& name, const std::string& etag = "");
   // Sends a safetensors file; size and checksum of the header are those of the file. A broken one begins anew.
   absl::StatusOr<v1::Model> UploadModel(v1::UploadModelHeader header, const std::string& path,
@@ -160,6 +162,29 @@ class Client {
   absl::StatusOr<v1::Operation> WaitOperation(const std::string& name, const WaitOptions& options = {});
   absl::StatusOr<v1::Operation> CancelOperation(const std::string& name);
   absl::Status DeleteOperation(const std::string& name);
+
+  // Sweeps and their trials, "sweeps/{id}/trials/{number}".
+  absl::StatusOr<v1::Sweep> CreateSweep(v1::CreateSweepRequest request);
+  absl::StatusOr<v1::Sweep> GetSweep(const std::string& name);
+  absl::StatusOr<std::vector<v1::Sweep>> ListSweeps(const ListOptions& options = {});  // Newest first; no order_by.
+  absl::StatusOr<v1::Sweep> UpdateSweep(const v1::UpdateSweepRequest& request);
+  // With an etag the sweep must have it, and the call is made once.
+  absl::StatusOr<v1::Sweep> PauseSweep(const std::string& name, const std::string& etag = "");
+  absl::StatusOr<v1::Sweep> ResumeSweep(const std::string& name, const std::string& etag = "");
+  absl::StatusOr<v1::Sweep> StopSweep(const std::string& name, const std::string& etag = "");
+  absl::StatusOr<v1::Sweep> CancelSweep(const std::string& name, const std::string& etag = "");
+  absl::Status DeleteSweep(const std::string& name, bool delete_jobs = false, const std::string& etag = "");
+  absl::StatusOr<v1::Trial> GetTrial(const std::string& name);
+  absl::StatusOr<std::vector<v1::Trial>> ListTrials(const std::string& sweep,
+                                                    const ListOptions& options = {});  // By number; no filter.
+  // The log behind the entry `after_sequence`; the page tokens are followed.
+  absl::StatusOr<std::vector<v1::SweepEntry>> ListSweepEntries(const std::string& sweep, int64_t after_sequence = 0);
+  absl::StatusOr<v1::Trial> RerunTrial(const std::string& name);  // Once.
+  absl::StatusOr<v1::Trial> CreateTrial(v1::CreateTrialRequest request);
+  absl::StatusOr<v1::SuggestTrialsResponse> SuggestTrials(const v1::SuggestTrialsRequest& request);
+  absl::StatusOr<v1::Trial> AddMeasurement(const v1::AddMeasurementRequest& request);  // Once.
+  absl::StatusOr<v1::Trial> CompleteTrial(const v1::CompleteTrialRequest& request);
+  absl::StatusOr<v1::ShouldTrialStopResponse> ShouldTrialStop(const std::string& name);
 
   // Users, their tokens and quotas.
   absl::StatusOr<v1::User> WhoAmI();  // Who we are; without a name on a server that has no users.

@@ -10,53 +10,11 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
-#include "client/errors.h"
 #include "client/loopback.h"
-#include "traind/v1/auth_service.grpc.pb.h"
-#include "traind/v1/dataset_service.grpc.pb.h"
-#include "traind/v1/model_service.grpc.pb.h"
-#include "traind/v1/operation.grpc.pb.h"
-#include "traind/v1/server_service.grpc.pb.h"
-#include "traind/v1/training_service.grpc.pb.h"
+#include "client/stub_services.h"
 
 namespace traind::client {
 namespace {
-
-absl::Status FromGrpc(const grpc::Status& status) {
-  return MakeStatus(status.error_code(), status.error_message(), status.error_details());
-}
-
-// What every call needs.
-struct Access {
-  absl::Status usable;        // Not OK: there is no call.
-  std::string authorization;  // Of the header; empty: none.
-
-  void Prepare(grpc::ClientContext& context) const {
-    if (!authorization.empty()) context.AddMetadata("authorization", authorization);
-  }
-};
-
-template <typename Stub>
-struct Service {
-  Service(const std::shared_ptr<grpc::Channel>& channel, const Access& of) : stub(channel), access(of) {}
-  Stub stub;
-  const Access& access;
-};
-
-// Runs one blocking unary call.
-template <typename Stub, typename Request, typename Response>
-absl::StatusOr<Response> Call(Service<Stub>& service,
-                              grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
-                              const Request& request, absl::Time deadline) {
-  if (!service.access.usable.ok()) return service.access.usable;
-  grpc::ClientContext context;
-  service.access.Prepare(context);
-  if (deadline != absl::InfiniteFuture()) context.set_deadline(absl::ToChronoTime(deadline));
-  Response response;
-  const grpc::Status status = (service.stub.*method)(&context, request, &response);
-  if (!status.ok()) return FromGrpc(status);
-  return response;
-}
 
 template <typename Response>
 class GrpcReadStream : public ReadStream<Response> {
@@ -190,26 +148,17 @@ std::shared_ptr<grpc::Channel> MakeChannel(const std::string& server, const Cred
 
 }  // namespace
 
-struct Stub::Services {
-  Services(const std::string& address, const Credentials& credentials)
-      : access{.usable = CheckCredentials(address, credentials),
-               .authorization = credentials.token.empty() ? "" : "Bearer " + credentials.token},
-        channel(MakeChannel(address, credentials)),
-        training(channel, access),
-        datasets(channel, access),
-        models(channel, access),
-        operations(channel, access),
-        auth(channel, access),
-        server(channel, access) {}
-  const Access access;
-  const std::shared_ptr<grpc::Channel> channel;
-  Service<v1::TrainingService::Stub> training;
-  Service<v1::DatasetService::Stub> datasets;
-  Service<v1::ModelService::Stub> models;
-  Service<v1::OperationService::Stub> operations;
-  Service<v1::AuthService::Stub> auth;
-  Service<v1::ServerService::Stub> server;
-};
+Stub::Services::Services(const std::string& address, const Credentials& credentials)
+    : access{.usable = CheckCredentials(address, credentials),
+             .authorization = credentials.token.empty() ? "" : "Bearer " + credentials.token},
+      channel(MakeChannel(address, credentials)),
+      training(channel, access),
+      datasets(channel, access),
+      models(channel, access),
+      operations(channel, access),
+      auth(channel, access),
+      server(channel, access),
+      sweeps(channel, access) {}
 
 Stub::Stub(const std::string& server, const Credentials& credentials)
     : services_(std::make_unique<Services>(server, credentials)) {}
@@ -354,6 +303,9 @@ absl::StatusOr<v1::ListModelsResponse> Stub::ListModels(const v1::ListModelsRequ
 }
 absl::StatusOr<v1::Model> Stub::UpdateModel(const v1::UpdateModelRequest& request, absl::Time deadline) {
   return Call(services_->models, &v1::ModelService::Stub::UpdateModel, request, deadline);
+}
+absl::StatusOr<v1::Model> Stub::CreateEnsemble(const v1::CreateEnsembleRequest& request, absl::Time deadline) {
+  return Call(services_->models, &v1::ModelService::Stub::CreateEnsemble, request, deadline);
 }
 absl::StatusOr<google::protobuf::Empty> Stub::DeleteModel(const v1::DeleteModelRequest& request, absl::Time deadline) {
   return Call(services_->models, &v1::ModelService::Stub::DeleteModel, request, deadline);

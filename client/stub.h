@@ -1,5 +1,6 @@
 // The lowest layer of the client: one method for each RPC, absl::Status in place of grpc::Status, no retries. gRPC is
-// seen in stub.cc alone. Thread-safe; a stream is used by one thread, but Cancel may come from any.
+// seen in stub*.cc and stub_services.h alone. Thread-safe; a stream is used by one thread, but Cancel may come from
+// any.
 #pragma once
 
 #include <memory>
@@ -14,6 +15,7 @@
 #include "traind/v1/model_service.pb.h"
 #include "traind/v1/operation.pb.h"
 #include "traind/v1/server_service.pb.h"
+#include "traind/v1/sweep_service.pb.h"
 #include "traind/v1/training_service.pb.h"
 
 namespace traind::client {
@@ -85,6 +87,7 @@ class Stub {
   Answer<v1::Model> GetModel(const v1::GetModelRequest& request, absl::Time deadline);
   Answer<v1::ListModelsResponse> ListModels(const v1::ListModelsRequest& request, absl::Time deadline);
   Answer<v1::Model> UpdateModel(const v1::UpdateModelRequest& request, absl::Time deadline);
+  Answer<v1::Model> CreateEnsemble(const v1::CreateEnsembleRequest& request, absl::Time deadline);
   Answer<google::protobuf::Empty> DeleteModel(const v1::DeleteModelRequest& request, absl::Time deadline);
   Answer<v1::Operation> Evaluate(const v1::EvaluateRequest& request, absl::Time deadline);
   Answer<v1::PredictResponse> Predict(const v1::PredictRequest& request, absl::Time deadline);
@@ -108,6 +111,26 @@ class Stub {
   Answer<v1::Operation> WaitOperation(const v1::WaitOperationRequest& request, absl::Time deadline);
   Answer<v1::Operation> CancelOperation(const v1::CancelOperationRequest& request, absl::Time deadline);
   Answer<google::protobuf::Empty> DeleteOperation(const v1::DeleteOperationRequest& request, absl::Time deadline);
+
+  Answer<v1::Sweep> CreateSweep(const v1::CreateSweepRequest& request, absl::Time deadline);
+  Answer<v1::Sweep> GetSweep(const v1::GetSweepRequest& request, absl::Time deadline);
+  Answer<v1::ListSweepsResponse> ListSweeps(const v1::ListSweepsRequest& request, absl::Time deadline);
+  Answer<v1::Sweep> UpdateSweep(const v1::UpdateSweepRequest& request, absl::Time deadline);
+  Answer<v1::Sweep> PauseSweep(const v1::PauseSweepRequest& request, absl::Time deadline);
+  Answer<v1::Sweep> ResumeSweep(const v1::ResumeSweepRequest& request, absl::Time deadline);
+  Answer<v1::Sweep> StopSweep(const v1::StopSweepRequest& request, absl::Time deadline);
+  Answer<v1::Sweep> CancelSweep(const v1::CancelSweepRequest& request, absl::Time deadline);
+  Answer<google::protobuf::Empty> DeleteSweep(const v1::DeleteSweepRequest& request, absl::Time deadline);
+  Answer<v1::Trial> GetTrial(const v1::GetTrialRequest& request, absl::Time deadline);
+  Answer<v1::ListTrialsResponse> ListTrials(const v1::ListTrialsRequest& request, absl::Time deadline);
+  Answer<v1::ListSweepEntriesResponse> ListSweepEntries(const v1::ListSweepEntriesRequest& request,
+                                                        absl::Time deadline);
+  Answer<v1::Trial> RerunTrial(const v1::RerunTrialRequest& request, absl::Time deadline);
+  Answer<v1::Trial> CreateTrial(const v1::CreateTrialRequest& request, absl::Time deadline);
+  Answer<v1::SuggestTrialsResponse> SuggestTrials(const v1::SuggestTrialsRequest& request, absl::Time deadline);
+  Answer<v1::Trial> AddMeasurement(const v1::AddMeasurementRequest& request, absl::Time deadline);
+  Answer<v1::Trial> CompleteTrial(const v1::CompleteTrialRequest& request, absl::Time deadline);
+  Answer<v1::ShouldTrialStopResponse> ShouldTrialStop(const v1::ShouldTrialStopRequest& request, absl::Time deadline);
 
   Answer<v1::ServerInfo> GetServerInfo(const v1::GetServerInfoRequest& request, absl::Time deadline);
   Answer<v1::ServerInfo> SetLogLevel(const v1::SetLogLevelRequest& request, absl::Time deadline);

@@ -120,6 +120,7 @@ int RunTrainctl(const std::vector<std::string>& arguments, const Console& consol
   AddFixCommand(app, context);
   AddSuspectsCommand(app, context);
   AddLrFindCommand(app, context);
+  AddSweepCommands(app, context);
   AddWaitCommand(app, context);
   AddNetworkCommands(app, context);
   AddSchemaCommand(app, context);

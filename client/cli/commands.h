@@ -16,6 +16,9 @@ void AddFindingCommands(CLI::App& app, Context& context);  // findings, explain.
 void AddFixCommand(CLI::App& app, Context& context);       // fix.
 void AddSuspectsCommand(CLI::App& app, Context& context);  // suspects.
 void AddLrFindCommand(CLI::App& app, Context& context);    // lr-find.
+void AddSweepCommands(CLI::App& app, Context& context);    // sweep ...
+void AddSweepResults(CLI::App& sweep, Context& context);   // sweep best, picture; for AddSweepCommands, as the next.
+void AddSweepVerbs(CLI::App& sweep, Context& context);     // sweep pause, resume, stop, cancel, delete, rerun, label.
 void AddVerbCommands(CLI::App& app, Context& context);  // pause, resume, stop, extend, cancel, delete, update, label.
 void AddWaitCommand(CLI::App& app, Context& context);   // wait.
 void AddNetworkCommands(CLI::App& app, Context& context);        // describe, probe, components.

@@ -19,6 +19,7 @@ std::string Lister(const std::string& argument) {
   if (argument == "JOB" || argument == "WEIGHTS" || argument == "CHECKPOINT") return kJobs;
   if (argument == "NAME") return absl::StrCat(kJobs, "; trainctl -q operations --limit 500 2>/dev/null");
   if (argument == "OPERATION") return "trainctl -q operations --limit 500 2>/dev/null";
+  if (argument == "SWEEP" || argument == "TRIAL") return "trainctl -q sweep list --limit 500 2>/dev/null";
   if (argument == "DATASET") return "trainctl -q dataset list 2>/dev/null";
   if (argument == "MODEL") return "trainctl -q model list 2>/dev/null";
   if (argument == "UPLOAD") return "trainctl -q upload list 2>/dev/null";

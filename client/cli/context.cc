@@ -66,7 +66,7 @@ std::string WhenAgain(const absl::Status& status) {
 }
 
 // "--sort: there is no field "age""; a field that no option sets stands in the file, or goes by its own name.
-std::string Explain(const FieldViolation& violation, const JobFile* file) {
+std::string Explain(const FieldViolation& violation, const MessageFile* file) {
   const bool of_file = file != nullptr && absl::StrContains(violation.field, '.');
   const std::string flag = of_file ? "" : FlagOf(violation.field);
   if (!flag.empty()) return absl::StrCat(flag, ": ", violation.description);
@@ -101,7 +101,7 @@ Client Context::MakeClient(RetryObserver on_retry) const {
   return Client(std::move(options));
 }
 
-int Context::Fail(const absl::Status& status, const JobFile* file) const {
+int Context::Fail(const absl::Status& status, const MessageFile* file) const {
   const std::vector<FieldViolation> violations = FieldViolations(status);
   if (json) {
     nlohmann::json error = {{"code", absl::StatusCodeToString(status.code())},

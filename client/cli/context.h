@@ -70,7 +70,7 @@ struct Context {
   Client MakeClient(RetryObserver on_retry = nullptr) const;
   // Says what went wrong, with the option or the place in `file` for each field that the error names, and gives the
   // exit code of its kind.
-  int Fail(const absl::Status& status, const JobFile* file = nullptr) const;
+  int Fail(const absl::Status& status, const MessageFile* file = nullptr) const;
   // One line of JSON with the proto's field names. INTERNAL: an extension whose message this program was not linked
   // with.
   static absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message);

@@ -48,6 +48,15 @@ constexpr std::pair<absl::string_view, absl::string_view> kFlags[] = {
     {"kinds", "--kinds"},
     {"layers", "--layers"},
     {"job_id", "--job-id"},
+    {"images", "--image"},
+    {"table", "--input"},
+    {"table.delimiter", "--delimiter"},
+    {"model_id", "NAME"},
+    {"members", "MEMBER"},
+    {"mean", "--mean"},
+    {"running_statistics", "--running-statistics"},
+    {"sweep_id", "--sweep-id"},
+    {"sweep.labels", "labels"},
     {"epochs", "--epochs"},
     {"steps", "--steps"},
     {"job.priority", "--priority"},
@@ -242,6 +251,13 @@ std::string DatasetName(absl::string_view text) { return FullName("datasets", te
 std::string ModelName(absl::string_view text) { return FullName("models", text); }
 std::string UploadName(absl::string_view text) { return FullName("uploads", text); }
 std::string OperationName(absl::string_view text) { return FullName("operations", text); }
+std::string SweepName(absl::string_view text) { return FullName("sweeps", text); }
+
+std::string TrialName(absl::string_view text) {
+  const std::string name = SweepName(text);
+  const std::vector<std::string> parts = absl::StrSplit(name, '/');
+  return parts.size() == 3 ? absl::StrCat("sweeps/", parts[1], "/trials/", parts[2]) : name;
+}
 
 int ForEach(const std::vector<std::string>& names, absl::FunctionRef<int(const std::string&)> act) {
   int code = kOk;

@@ -59,6 +59,9 @@ std::string DatasetName(absl::string_view text);
 std::string ModelName(absl::string_view text);
 std::string UploadName(absl::string_view text);
 std::string OperationName(absl::string_view text);
+std::string SweepName(absl::string_view text);
+// "widths/3" and "widths/best" are trials of sweeps/widths; a sweep alone stays one.
+std::string TrialName(absl::string_view text);
 
 inline constexpr char kWeightsHelp[] = "JOB, JOB/STEP, JOB/best, or models/ID";
 

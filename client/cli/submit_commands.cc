@@ -11,6 +11,9 @@
 #include "client/cli/commands.h"
 #include "client/cli/flags.h"
 #include "client/cli/labels.h"
+#include "client/cli/sweep_folds.h"
+#include "client/cli/sweep_spec.h"
+#include "client/cli/sweep_watch.h"
 #include "client/cli/text.h"
 #include "client/cli/watch.h"
 #include "client/enum_names.h"
@@ -62,15 +65,17 @@ void DeclareSubmit(CLI::App& command, SubmitOptions& options) {
   AddLabel(command, options.labels);
 }
 
+absl::Status NetworkAlone(const std::string& file) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(file, " is a network alone; a job file has it inside `network { ... }`, beside `data { ... }`"));
+}
+
 // Creates the job, or checks it. `job` is set when the code is kOk.
 int Submit(const Context& context, const SubmitOptions& options, v1::Job* job) {
   int code = kOk;
   const std::optional<JobFile> file = ReadJobFile(context, options.file, options.assignments, code);
   if (!file) return code;
-  if (file->is_network()) {
-    return context.Fail(absl::InvalidArgumentError(absl::StrCat(
-        options.file, " is a network alone; a job file has it inside `network { ... }`, beside `data { ... }`")));
-  }
+  if (file->is_network()) return context.Fail(NetworkAlone(options.file));
   v1::CreateJobRequest request;
   *request.mutable_spec() = file->spec();
   SetLabels(options.labels, *request.mutable_spec()->mutable_labels());
@@ -118,6 +123,42 @@ int RunCommand(const Context& context, const SubmitOptions& options, const Watch
   if (const int code = Submit(context, options, &job); code != kOk) return code;
   context.Note(absl::StrCat(job.name(), " submitted; Ctrl-C detaches"));
   return most_fixes > 0 ? WatchAndFix(context, job.name(), watch, most_fixes) : WatchJob(context, job.name(), watch);
+}
+
+// The job once for each of its folds.
+int RunFolds(const Context& context, const SubmitOptions& options, const WatchOptions& watch, uint32_t folds) {
+  int code = kOk;
+  std::optional<JobFile> job = ReadJobFile(context, options.file, options.assignments, code);
+  if (!job) return code;
+  if (job->is_network()) return context.Fail(NetworkAlone(options.file));
+  MessageFile file = FoldsOf(*std::move(job), folds);
+  v1::CreateSweepRequest request;
+  *request.mutable_spec() = static_cast<const v1::SweepSpec&>(file.message());
+  SetLabels(options.labels, *request.mutable_spec()->mutable_base()->mutable_labels());
+  SetLabels(options.labels, *request.mutable_spec()->mutable_labels());
+  request.set_sweep_id(options.job_id);
+  Client client = context.MakeClient();
+  const absl::StatusOr<v1::Sweep> sweep = client.CreateSweep(request);
+  if (!sweep.ok()) return context.Fail(sweep.status(), &file);
+  context.Warnings(sweep->warnings());
+  context.Note(absl::StrCat(sweep->name(), " submitted: ", folds, " folds; Ctrl-C detaches"));
+  code = WatchSweep(context, sweep->name(), {.plain = watch.plain});
+  if (code == kDetached || code == kNoServer) return code;
+  const absl::StatusOr<std::vector<v1::Trial>> trials = client.ListTrials(sweep->name());
+  if (!trials.ok()) return context.Fail(trials.status());
+  std::vector<v1::Job> jobs;
+  for (const v1::Trial& trial : *trials) {
+    if (trial.job().empty()) continue;
+    absl::StatusOr<v1::Job> one = client.GetJob(trial.job(), v1::JOB_VIEW_BASIC);
+    if (!one.ok()) return context.Fail(one.status());
+    jobs.push_back(*std::move(one));
+  }
+  if (context.json) {
+    context.out() << FoldJson(jobs) << "\n";
+  } else {
+    context.out() << FoldTable(jobs).Render(context.console.width, context.color());
+  }
+  return code;
 }
 
 // The checkpoint to begin with: "jobs/cnn/checkpoints/400".
@@ -204,6 +245,7 @@ void AddSubmitCommands(CLI::App& app, Context& context) {
         "  trainctl run job.textproto\n"
         "  trainctl run job.textproto --job-id cnn --set epochs=1\n"
         "  trainctl run job.textproto --set network.layers[conv1].conv2d.kernel=[5,5]\n"
+        "  trainctl run job.textproto --folds 5        five-fold cross-validation\n"
         "  trainctl run job.textproto --auto-fix 2     fixes what is found in it, if that is proven to help\n"
         "Ctrl-C detaches: the job goes on, `trainctl watch JOB` looks at it again.\n\n",
         kJobFileHelp));
@@ -212,6 +254,14 @@ void AddSubmitCommands(CLI::App& app, Context& context) {
     DeclareSubmit(command, *options);
     AddWatchFlags(command, *watch);
     auto most_fixes = std::make_shared<int>(0);
+    auto folds = std::make_shared<uint32_t>(0);
+    CLI::Option* of_folds =
+        command
+            .add_option("--folds", *folds,
+                        "Cross-validation: a sweep of N jobs, each without another N-th of the training examples, by "
+                        "which it is judged; prints mean and spread. --job-id names the sweep")
+            ->check(CLI::Range(2, 1000))
+            ->type_name("N");
     const CLI::Option* auto_fix =
         command
             .add_option(
@@ -220,10 +270,13 @@ void AddSubmitCommands(CLI::App& app, Context& context) {
                 "and without; the job goes on with those that help")
             ->expected(0, 1)
             ->check(CLI::Range(1, 20))
-            ->type_name("N");
-    command.callback([&context, options, watch, most_fixes, auto_fix] {
+            ->type_name("N")
+            ->excludes(of_folds);
+    command.callback([&context, options, watch, most_fixes, auto_fix, folds] {
       const int most = auto_fix->count() > 0 ? std::max(*most_fixes, 1) : 0;  // Without a number it is 0.
-      context.action = [&context, options, watch, most] { return RunCommand(context, *options, *watch, most); };
+      context.action = [&context, options, watch, most, folds] {
+        return *folds > 0 ? RunFolds(context, *options, *watch, *folds) : RunCommand(context, *options, *watch, most);
+      };
     });
   }
   {
