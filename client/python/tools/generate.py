@@ -23,7 +23,7 @@ PROTOS = HERE / "proto" if (HERE / "proto").is_dir() else HERE.parents[1] / "pro
 WORDS = [
     (r"\basync (def|for|with)\b", r"\1"),
     (r"\bawait ", ""),
-    (r"\bAsync(Client|Job|Dataset|Model|Operation|Connection|Resource|Iterator)\b", r"\1"),
+    (r"\bAsync(Client|Job|Dataset|Model|Operation|Sweep|Trial|Connection|Resource|Iterator)\b", r"\1"),
     (r"\b_async\b", "_sync"),
     (r"\bgrpc\.aio\.", "grpc."),
     (r"^import grpc\.aio\n", ""),

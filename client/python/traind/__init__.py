@@ -36,13 +36,16 @@ from traind._async.client import AsyncClient  # noqa: E402
 from traind._async.dataset import AsyncDataset, AsyncModel  # noqa: E402
 from traind._async.job import AsyncJob  # noqa: E402
 from traind._async.operation import AsyncOperation  # noqa: E402
+from traind._async.sweep import AsyncSweep, AsyncTrial  # noqa: E402
 from traind._catalog import Network  # noqa: E402
 from traind._core import Checkpoint, Prediction, Score, Use, User  # noqa: E402
 from traind._part import Part  # noqa: E402
+from traind._search import integer, log_uniform, uniform  # noqa: E402
 from traind._sync.client import Client  # noqa: E402
 from traind._sync.dataset import Dataset, Model  # noqa: E402
 from traind._sync.job import Job  # noqa: E402
 from traind._sync.operation import Operation  # noqa: E402
+from traind._sync.sweep import Sweep, Trial  # noqa: E402
 from traind._tables import Description, Table  # noqa: E402
 from traind.errors import (  # noqa: E402
     AlreadyExists,
@@ -95,6 +98,8 @@ __all__ = [
     "AsyncJob",
     "AsyncModel",
     "AsyncOperation",
+    "AsyncSweep",
+    "AsyncTrial",
     "Checkpoint",
     "Client",
     "Dataset",
@@ -114,14 +119,19 @@ __all__ = [
     "Score",
     "Sequential",
     "ServerError",
+    "Sweep",
     "Table",
     "TraindError",
+    "Trial",
     "Unauthenticated",
     "Unavailable",
     "Use",
     "User",
     "errors",
     "events",
+    "integer",
+    "log_uniform",
+    "uniform",
     *_SPACES,
     *_catalog.CLASSES,
 ]

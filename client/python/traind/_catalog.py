@@ -54,6 +54,7 @@ def _parameters(
             if field.name in path or field.oneof or (field.name, levels[level].name) in _ALTERNATIVES:
                 continue
             name = field.name if field.name not in used else f"{levels[level].name.lower()}_{field.name}"
+            name += "_" * keyword.iskeyword(name)  # from_
             used.add(name)
             yield (
                 inspect.Parameter(

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, AsyncIterator, Callable, Dict, Mapping, Optional, Sequence, Tuple, Union
 
-from traind import _core, _pool, _settings, _sources, _spec, _tables, _uploads, _values, data, display, errors
+from traind import _core, _pool, _search, _settings, _sources, _spec, _tables, _uploads, _values, data, display, errors
 from traind._async.connection import AsyncConnection
 from traind._async.dataset import AsyncDataset, AsyncModel
 from traind._async.job import AsyncJob
 from traind._async.operation import AsyncOperation
+from traind._async.sweep import AsyncSweep
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -167,6 +168,50 @@ class AsyncClient:
         """All of them, the newest first, page by page: jobs('state = RUNNING AND labels.team = "vision"')."""
         async for one in self._connection.pages("ListJobs", "jobs", limit, {"filter": filter, "order_by": order_by}):
             yield AsyncJob(self._connection, one)
+
+    # Searches.
+
+    async def search(
+        self,
+        base: Any,
+        space: Optional[Mapping[Any, Any]] = None,
+        *,
+        algorithm: Union[str, Mapping[str, Any]] = "random",
+        trials: Optional[int] = None,
+        maximize: str = "",
+        minimize: str = "",
+        sweep_id: str = "",
+        validate_only: bool = False,
+        **fields: Any,
+    ) -> AsyncSweep:
+        """Begins a sweep: many trials of one job, to find better values of its fields; sweep.wait() waits.
+
+        base: a traind.JobSpec, a dict, or a job file (its path or its text). space: {"batch_size": [32, 64, 128],
+        "optimizer.learning_rate": traind.log_uniform(1e-4, 1e-1)}; see also traind.uniform and traind.integer; a tuple
+        of paths gets one value. algorithm: "grid", "random", "latin_hypercube", "asha", "pbt", "external", or a dict of
+        its settings: {"asha": {"min_epochs": 1}}. trials: how many. maximize or minimize: a metric, "accuracy"; default:
+        the loss, minimized. fields: the others of a traind.v1.SweepSpec (parallelism, seed, median_stopping, budget,
+        labels, trained_by_clients, ...).
+
+        Raises InvalidSpec with all that is wrong, AlreadyExists, QuotaExceeded.
+        """
+        request = _pool.new(
+            "CreateSweepRequest", sweep_id=sweep_id, request_id=_core.request_id(), validate_only=validate_only
+        )
+        request.spec.CopyFrom(_search.sweep_spec(base, space, algorithm, trials, maximize, minimize, fields))
+        sweep = AsyncSweep(self._connection, await self._connection.call("CreateSweep", request))
+        display.warn(sweep.warnings)
+        return sweep
+
+    async def sweep(self, name: str) -> AsyncSweep:
+        """Of "widths" or "sweeps/widths". NotFound."""
+        request = _pool.new("GetSweepRequest", name=_core.full_name("sweeps", name))
+        return AsyncSweep(self._connection, await self._connection.call("GetSweep", request))
+
+    async def sweeps(self, filter: str = "", *, limit: Optional[int] = None) -> AsyncIterator[AsyncSweep]:
+        """All of them, the newest first, page by page. Without their specs: refresh() brings that."""
+        async for one in self._connection.pages("ListSweeps", "sweeps", limit, {"filter": filter}):
+            yield AsyncSweep(self._connection, one)
 
     # Networks, before any training.
 
@@ -350,6 +395,36 @@ class AsyncClient:
                     return AsyncModel(self._connection, await self._connection.send("UploadModel", requests))
                 except errors.ServerError as error:
                     await self._connection.wait_after(error, backoff)
+
+    async def ensemble(
+        self,
+        name: str,
+        members: Sequence[Any],
+        *,
+        mean: str = "outputs",
+        running_statistics: str = "refuse",
+        labels: Optional[Mapping[str, str]] = None,
+    ) -> AsyncModel:
+        """One model of several: the mean of their outputs, or with mean="weights" of their weights.
+
+        members: jobs, names of jobs or of checkpoints ("cnn", "cnn/400", "cnn/best"), models that were made of others,
+        or pairs of an uploaded model and its job.
+        """
+        request = _pool.new(
+            "CreateEnsembleRequest",
+            model_id=name,
+            mean=f"MEAN_{mean.upper()}",
+            running_statistics=f"RUNNING_STATISTICS_{running_statistics.upper()}",
+            labels=dict(labels or {}),
+            request_id=_core.request_id(),
+        )
+        for member in members:
+            model, job = member if isinstance(member, tuple) else (member, None)
+            request.members.add(
+                model=_core.weights_name(model), job="" if job is None else _core.full_name("jobs", job)
+            )
+        made = await self._connection.call("CreateEnsemble", request, self._connection.long_timeout)
+        return AsyncModel(self._connection, made)
 
     async def model(self, name: str) -> AsyncModel:
         """Of "mine" or "models/mine". NotFound."""
