@@ -41,10 +41,6 @@ void RateHigher(FaultyJob& job) {
   v1::Optimizer& optimizer = *job.spec.mutable_optimizer();
   optimizer.set_learning_rate(10 * optimizer.learning_rate());
 }
-void RateLower(FaultyJob& job) {
-  v1::Optimizer& optimizer = *job.spec.mutable_optimizer();
-  optimizer.set_learning_rate(0.02 * optimizer.learning_rate());
-}
 void DeepSigmoids(FaultyJob& job) {
   ForEachLayer(job.spec, [](v1::Layer& layer) {
     if (!layer.has_activation()) return;
@@ -63,7 +59,6 @@ const std::map<std::string, void (*)(FaultyJob&)>& Own() {
       {"flipped", Flipped},
       {"decay_everywhere", DecayEverywhere},
       {"rate_higher", RateHigher},
-      {"rate_lower", RateLower},
       {"deep_sigmoids", DeepSigmoids},
   };
   return own;
@@ -81,7 +76,6 @@ std::string WordsOf(const std::string& fault) {
       {"flipped", "flipped left to right and upside down"},
       {"decay_everywhere", "L2 of strength 0.02 on biases and scales, too"},
       {"rate_higher", "ten times the learning rate"},
-      {"rate_lower", "a fiftieth of the learning rate"},
       {"deep_sigmoids", "sigmoid with xavier in place of relu"},
   };
   if (const auto own = words.find(fault); own != words.end()) return own->second;
@@ -126,7 +120,8 @@ const std::vector<Shown>& AllShown() {
       {"rate_too_high", kLoss, {"residual regression momentum", "mlp circles large_weights"}},
       {"rate_too_low",
        kLoss,
-       {"lenet fashion rate_lower", "mlp blobs rate_lower", "residual digits rate_lower", "lenet fashion large_layer"}},
+       {"lenet fashion small_weights", "mlp blobs small_weights", "residual digits no_batch_norm",
+        "lenet fashion large_layer"}},
       {"schedule_too_long", kLoss, {"lenet fashion long_warmup", "mlp blobs long_warmup"}},
       {"early_decay", kLoss, {"lenet fashion early_decay", "mlp blobs early_decay"}},
       {"update_ratio", kLoss, {"mlp blobs short_warmup", "mlp blobs momentum", "mlp blobs rate_high"}},
