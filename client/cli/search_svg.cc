@@ -65,7 +65,8 @@ class Picture {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 1000 750\" width=\"1000\" height=\"750\" "
         "font-family=\"sans-serif\" font-size=\"13\">\n<style>.axis{stroke:#888;stroke-width:1}.trial{fill:none}"
         ".trial:hover{stroke:#ef6c00;stroke-width:4}.title{font-size:18px;font-weight:bold}.small{font-size:11px;"
-        "fill:#555}</style>\n<rect width=\"1000\" height=\"750\" fill=\"#fff\"/>\n",
+        "fill:#333;paint-order:stroke;stroke:#fff;stroke-width:3px}</style>\n<rect width=\"1000\" height=\"750\" "
+        "fill=\"#fff\"/>\n",
         body, "</svg>\n");
   }
 
@@ -109,7 +110,7 @@ class Picture {
   }
 
   std::string Parallel(const Frame& frame) const {
-    std::string text;
+    std::string text, labels;  // Labels lie above the lines.
     std::vector<SearchAxis> axes;
     for (size_t i = 0; i < search_.axes.size(); ++i) {
       std::vector<std::string> values;
@@ -129,8 +130,8 @@ class Picture {
           Text(place(i), frame.top - 22, Clip(title, room), " text-anchor=\"middle\" font-weight=\"bold\""));
       if (!last && !axes[i].choices.empty()) {
         for (const std::string& choice : axes[i].choices) {
-          absl::StrAppend(&text, Text(place(i) + 5, frame.Y(*PlaceOn(axes[i], choice)) + 4, Clip(choice, room),
-                                      " class=\"small\""));
+          absl::StrAppend(&labels, Text(place(i) + 5, frame.Y(*PlaceOn(axes[i], choice)) + 4, Clip(choice, room),
+                                        " class=\"small\""));
         }
       } else if (!last || best_) {
         absl::StrAppend(&text,
@@ -150,6 +151,7 @@ class Picture {
       }
       absl::StrAppend(&text, Line(i, points));
     }
+    absl::StrAppend(&text, labels);
     if (scale_.beyond > 0) {
       absl::StrAppend(
           &text, Text(frame.left, frame.bottom + 34, absl::StrCat(scale_.beyond, " far worse: drawn at the lower edge"),
@@ -159,8 +161,8 @@ class Picture {
   }
 
   // The frame of a panel whose height is the objective.
-  std::string Panel(const Frame& frame, absl::string_view title, absl::string_view first, absl::string_view last,
-                    absl::string_view along) const {
+  std::string Panel(const Frame& frame, const ObjectiveScale& scale, absl::string_view title, absl::string_view first,
+                    absl::string_view last, absl::string_view along) const {
     std::string text = absl::StrCat(Text(frame.left, frame.top - 14, title, " font-weight=\"bold\""),
                                     Rule(frame.left, frame.top, frame.left, frame.bottom),
                                     Rule(frame.left, frame.bottom, frame.right, frame.bottom),
@@ -169,15 +171,15 @@ class Picture {
                                     Text(frame.X(0.5), frame.bottom + 16, along, " text-anchor=\"middle\""));
     if (best_) {
       const char* end = " text-anchor=\"end\"";
-      absl::StrAppend(&text, Text(frame.left - 5, frame.top + 5, FormatNumber(scale_.best), end),
-                      Text(frame.left - 5, frame.bottom, FormatNumber(scale_.worst), end));
+      absl::StrAppend(&text, Text(frame.left - 5, frame.top + 5, FormatNumber(scale.best), end),
+                      Text(frame.left - 5, frame.bottom, FormatNumber(scale.worst), end));
     }
     return text;
   }
 
   std::string History(const Frame& frame) const {
     const size_t count = search_.trials.size();
-    std::string text = Panel(frame, absl::StrCat(search_.objective, " of each trial, and the best so far"),
+    std::string text = Panel(frame, scale_, absl::StrCat(search_.objective, " of each trial, and the best so far"),
                              count > 0 ? absl::StrCat(search_.trials.front().number) : "",
                              count > 1 ? absl::StrCat(search_.trials.back().number) : "", "trial");
     const auto x = [&](size_t i) { return frame.X((static_cast<double>(i) + 0.5) / static_cast<double>(count)); };
@@ -203,26 +205,32 @@ class Picture {
     return text;
   }
 
-  std::string Curves(const Frame& frame) const {
-    uint64_t last = 0;
-    double low = HUGE_VAL, high = -HUGE_VAL;
+  // Of the curves: most begin far below where they end, so the worst tenth of all points lies at the lower edge.
+  ObjectiveScale CurveScale(uint64_t& last) const {
+    std::vector<double> values;
     for (const SearchTrial& trial : search_.trials) {
       for (const auto& [step, value] : trial.curve) {
         last = std::max(last, step);
-        low = std::isfinite(value) ? std::min(low, value) : low;
-        high = std::isfinite(value) ? std::max(high, value) : high;
+        if (std::isfinite(value)) values.push_back(value);
       }
     }
-    if (!best_ || !(low <= high)) return "";
-    // Better is higher, as everywhere here; a start that is far worse lies at the lower edge.
+    if (values.empty()) return {};
+    std::sort(values.begin(), values.end(), [&](double a, double b) { return IsBetter(search_, b, a); });
+    return {.worst = values[values.size() / 10], .best = values.back()};
+  }
+
+  std::string Curves(const Frame& frame) const {
+    uint64_t last = 0;
+    const ObjectiveScale scale = CurveScale(last);
+    if (last == 0) return "";
     std::string text =
-        Panel(frame, absl::StrCat(search_.objective, " while they train"), "0", absl::StrCat(last), "step");
+        Panel(frame, scale, absl::StrCat(search_.objective, " while they train"), "0", absl::StrCat(last), "step");
     for (const size_t i : order_) {
       std::vector<std::string> points;
       for (const auto& [step, value] : search_.trials[i].curve) {
         if (!std::isfinite(value)) continue;
         points.push_back(absl::StrFormat("%.1f,%.1f", frame.X(static_cast<double>(step) / static_cast<double>(last)),
-                                         frame.Y(scale_.Place(value))));
+                                         frame.Y(scale.Place(value))));
       }
       if (!points.empty()) absl::StrAppend(&text, Line(i, points));
     }

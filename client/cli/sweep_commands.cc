@@ -183,8 +183,9 @@ int ShowSweep(const Context& context, const std::string& name) {
   context.Say("objective", absl::StrCat(IsMaximized(spec.objective()) ? "largest " : "smallest ",
                                         spec.objective().metric().empty() ? "loss" : spec.objective().metric()));
   for (const v1::Parameter& parameter : spec.space()) {
+    const char* gap = parameter.name().size() > 12 ? "  " : "";  // A longer name takes all of the key's room.
     context.Say(" " + parameter.name(),
-                absl::StrCat(DescribeRange(parameter), "  (", absl::StrJoin(parameter.paths(), ", "), ")"));
+                absl::StrCat(gap, DescribeRange(parameter), "  (", absl::StrJoin(parameter.paths(), ", "), ")"));
   }
   SayBudget(context, spec.budget());
   context.Say("trials",

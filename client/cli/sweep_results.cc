@@ -72,7 +72,8 @@ int BestCommand(const Context& context, const BestOptions& options) {
   context.Say(ObjectiveName(sweep->spec()), absl::StrCat(FormatNumber(best->objective()), " at step ",
                                                          best->objective_step(), " of ", best->total_steps()));
   for (const v1::Assignment& one : best->assignments()) {
-    context.Say(" " + one.parameter(), one.value().empty() ? "absent" : one.value());
+    const char* gap = one.parameter().size() > 12 ? "  " : "";  // A longer name takes all of the key's room.
+    context.Say(" " + one.parameter(), absl::StrCat(gap, one.value().empty() ? "absent" : one.value()));
   }
   if (!IsTerminal(sweep->state())) context.Note("so far: the sweep goes on");
   context.Note(absl::StrCat("  trainctl sweep best ", ShortName(name), " --spec > best.textproto   its job file"));
