@@ -1,6 +1,8 @@
 // trainctl sweep, against a server that has one sweep.
 #include <gmock/gmock.h>
+#include <unistd.h>
 
+#include <csignal>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_split.h"
@@ -115,6 +117,17 @@ TEST_F(SweepTest, WatchOutlastsALostConnection) {
   EXPECT_THAT(err_.str(), HasSubstr("connection lost, trying again"));
   // No entry comes twice.
   EXPECT_EQ(out_.str().find("chosen"), out_.str().rfind("chosen"));
+}
+
+TEST_F(SweepTest, CtrlCLeavesItRunning) {
+  server_.sweeps.get_sweep = [](const v1::GetSweepRequest&, v1::Sweep* sweep) {
+    *sweep = FakeSweep(v1::SWEEP_STATE_RUNNING);
+    kill(getpid(), SIGINT);
+    return grpc::Status::OK;
+  };
+  EXPECT_EQ(Run({"sweep", "watch", "widths"}), 130);
+  EXPECT_THAT(err_.str(),
+              AllOf(HasSubstr("sweeps/widths goes on at the server"), HasSubstr("trainctl sweep watch widths")));
 }
 
 TEST_F(SweepTest, ATerminalGetsTheLiveView) {
