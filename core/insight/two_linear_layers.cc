@@ -41,8 +41,8 @@ void LookForLinearPairs(const v1::TwoLinearLayersRule&, const View& view, std::v
 const Registered<Rule, v1::TwoLinearLayersRule> kTwoLinearLayers(
     "Two linear layers in a row can do no more than one.", [](v1::TwoLinearLayersRule& config, const FieldErrors&) {
       return std::make_unique<SimpleRule<v1::TwoLinearLayersRule>>(
-          RuleTraits{.family = Family::kNetwork, .unless_improving = true, .at_once = true}, Source::kSpec, config,
-          LookForLinearPairs);
+          RuleTraits{.family = Family::kNetwork, .unless_improving = true, .at_once = true, .may_overflow = true},
+          Source::kSpec, config, LookForLinearPairs);
     });
 
 }  // namespace
