@@ -4,11 +4,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/commands.h"
 #include "client/cli/flags.h"
 #include "client/cli/live_view.h"
+#include "client/cli/parameter_rules.h"
 #include "client/cli/styled.h"
 #include "client/cli/text.h"
 #include "client/enum_names.h"
@@ -54,11 +56,30 @@ std::optional<JobFile> ReadNetwork(const Context& context, const NetworkOptions&
   return file;
 }
 
+// The spec of a job by its name, with plain layers and their input; nullopt: `code` is what the error exits with.
+std::optional<v1::JobSpec> SpecOfJob(const Context& context, const NetworkOptions& options, int& code) {
+  const absl::StatusOr<v1::Job> job = context.MakeClient().GetJob(options.file, v1::JOB_VIEW_RESOLVED);
+  const absl::Status status =
+      job.ok() && !options.assignments.empty()
+          ? absl::InvalidArgumentError(absl::StrCat("--set changes job files, and ", options.file, " is a job"))
+          : job.status();
+  if (status.ok()) return job->resolved_spec();
+  code = context.Fail(status);
+  return std::nullopt;
+}
+
 int Describe(const Context& context, const NetworkOptions& options) {
   int code = kOk;
-  const std::optional<JobFile> file = ReadNetwork(context, options, code);
-  if (!file) return code;
-  const v1::JobSpec& spec = file->spec();
+  std::optional<JobFile> file;
+  std::optional<v1::JobSpec> of_job;
+  if (absl::StartsWith(options.file, "jobs/")) {
+    of_job = SpecOfJob(context, options, code);
+    if (!of_job) return code;
+  } else {
+    file = ReadNetwork(context, options, code);
+    if (!file) return code;
+  }
+  const v1::JobSpec& spec = of_job ? *of_job : file->spec();
   v1::DescribeNetworkRequest request;
   *request.mutable_network() = spec.network();
   if (spec.has_batch_size()) request.set_batch_size(spec.batch_size());
@@ -67,7 +88,7 @@ int Describe(const Context& context, const NetworkOptions& options) {
   if (spec.has_optimizer()) *request.mutable_optimizer() = spec.optimizer();
   request.set_convolution_algorithm(spec.convolution_algorithm());
   const absl::StatusOr<v1::NetworkDescription> description = context.MakeClient().DescribeNetwork(request);
-  if (!description.ok()) return context.Fail(description.status(), &*file);
+  if (!description.ok()) return context.Fail(description.status(), file ? &*file : nullptr);
   if (context.json) {
     context.PrintJson(*description);
     return kOk;
@@ -79,6 +100,7 @@ int Describe(const Context& context, const NetworkOptions& options) {
                {.title = "parameters", .right = true},
                {.title = "flops", .right = true, .rank = 1},
                {.title = "activations", .right = true, .rank = 3},
+               {.title = "trained", .rank = 1, .optional = true},
                {.title = "algorithm", .rank = 4},
                {.title = "reads", .rank = 5}});
   for (const v1::LayerDescription& layer : description->layers()) {
@@ -89,6 +111,7 @@ int Describe(const Context& context, const NetworkOptions& options) {
                {.text = FormatCount(static_cast<double>(layer.num_parameters()))},
                {.text = FormatCount(static_cast<double>(layer.forward_flops()))},
                {.text = FormatBytes(layer.activation_bytes())},
+               {.text = TrainedHow(layer, spec), .style = Style::kDim},
                {.text = layer.algorithm() == v1::CONVOLUTION_ALGORITHM_UNSPECIFIED ? "" : EnumName(layer.algorithm())},
                {.text = absl::StrJoin(layer.inputs(), ", "), .style = Style::kDim}});
   }
@@ -224,6 +247,7 @@ void AddNetworkCommands(CLI::App& app, Context& context) {
     command.footer(
         "Examples:\n"
         "  trainctl describe job.textproto\n"
+        "  trainctl describe jobs/cnn                    the network that a job trains\n"
         "  trainctl describe network.textproto --set network.input_shape=[3,32,32] --batch-size 256\n"
         "FLOPs are those of one example, forward; a multiply-add counts as two.");
     auto options = std::make_shared<NetworkOptions>();

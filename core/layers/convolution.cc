@@ -134,6 +134,7 @@ absl::Status ConvolutionLayer::Backward(Planner& planner, Value source, onednn::
     if (!data.ok()) return data.status();
     RunGradientOfData(planner, *data, Value(), gradient);
   }
+  if (planner.Frozen("weight") && (!config_.bias() || planner.Frozen("bias"))) return absl::OkStatus();
   options.weights = onednn::Any(onednn::DimsOf(options.weights), Type::f32);
   auto weights = WithFallback(options, forward, onednn::ConvolutionGradientOfWeights);
   if (!weights.ok()) return weights.status();

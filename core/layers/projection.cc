@@ -52,6 +52,8 @@ absl::StatusOr<Value> ProjectBack(Planner& planner, const Projection& projection
                              {DNNL_ARG_WEIGHTS, planner.Parameter(projection.weight, data->desc.weights_desc())},
                              {DNNL_ARG_DIFF_SRC, input_gradient}});
   }
+  const bool frozen_bias = projection.bias.empty() || planner.Frozen(projection.bias);
+  if (planner.Frozen(projection.weight) && frozen_bias) return input_gradient;
   options.weights = onednn::Any(onednn::DimsOf(options.weights), onednn::Type::f32);
   const auto weights = onednn::InnerProductGradientOfWeights(options, projected.forward);
   if (!weights.ok()) return weights.status();

@@ -104,6 +104,7 @@ TEST(Corpus, EveryExampleResolvesCleanly) {
   for (const auto& file : files) {
     SCOPED_TRACE(file.filename().string());
     const v1::JobSpec spec = JobFromText(ReadBytes(file));
+    if (absl::EndsWith(spec.data().dataset(), "-half")) continue;  // Of five classes: examples_test.cc has it.
     FieldErrors::Root errors;
     if (spec.has_data()) {
       v1::Dataset dataset = FindTestDataset(spec.data().dataset()).value_or(*FindTestDataset("images"));

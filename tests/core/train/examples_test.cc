@@ -13,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
+#include "core/job/network_from.h"
 #include "core/job/resolve.h"
 #include "tests/paths.h"
 #include "tests/support/datasets.h"
@@ -60,17 +61,47 @@ v1::Dataset FashionMnist() {
   return dataset;
 }
 
+v1::Dataset DatasetOf(const v1::DataSpec& data) {
+  if (!absl::EndsWith(data.dataset(), "-half")) return FindTestDataset(data.dataset()).value_or(FashionMnist());
+  // As fashion_mnist_halves.py makes it.
+  const int64_t examples = data.dataset() == "first-half" ? 30000 : 100;
+  v1::Dataset dataset =
+      MakeDataset(data.dataset(), {1, 28, 28}, v1::ELEMENT_TYPE_UINT8, {{"train", examples}, {"test", 5000}});
+  dataset.set_num_classes(5);
+  return dataset;
+}
+
+v1::JobSpec ReadExample(const std::string& name) {
+  std::ifstream file(fs::path(SourcePath("examples")) / (name + ".textproto"));
+  std::stringstream text;
+  text << file.rdbuf();
+  return JobFromText(text.str());
+}
+
+// The layers of the job that another example trains, as a server puts them in.
+void TakeTrained(v1::JobSpec& spec) {
+  if (!spec.network().has_from()) return;
+  ASSERT_EQ(spec.network().from().model(), "jobs/first-half");
+  const v1::JobSpec source = ReadExample("fashion_mnist_transfer_source");
+  const v1::Dataset dataset = DatasetOf(source.data());
+  FieldErrors::Root errors;
+  TakeLayers(ResolveJob(source, &dataset, 2, errors.scope())->spec.network(), *spec.mutable_network(), errors.scope());
+  ASSERT_TRUE(errors.ok()) << errors.ToStatus();
+  spec.mutable_initial_weights()->set_model("jobs/first-half");
+}
+
 class ExamplesTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(ExamplesTest, IsAccepted) {
   std::ifstream file(fs::path(SourcePath("examples")) / (GetParam() + ".textproto"));
   std::stringstream text;
   text << file.rdbuf();
-  const v1::JobSpec spec = JobFromText(text.str());
+  v1::JobSpec spec = JobFromText(text.str());
+  TakeTrained(spec);
 
   FieldErrors::Root errors;
   if (spec.has_data()) {
-    const v1::Dataset dataset = FindTestDataset(spec.data().dataset()).value_or(FashionMnist());
+    const v1::Dataset dataset = DatasetOf(spec.data());
     const ResolvedJob job = *ResolveJob(spec, &dataset, /*max_threads=*/2, errors.scope());
     CheckWarnings(job.warnings, WantedWarnings(text.str()));
     ASSERT_GT(job.description.layers_size(), 0) << errors.ToStatus();

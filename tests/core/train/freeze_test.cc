@@ -275,6 +275,7 @@ TEST(FrozenPlan, BehindWhatIsTrainedTheWayBackGoesThrough) {
   const auto frozen = OperationsOf("parameter_rules { parameters: '*2.*' frozen: true }");
   EXPECT_EQ(Count(frozen, "norm2: batch normalization"), 2);
   EXPECT_EQ(Count(frozen, "norm2: running statistics"), 0);
+  EXPECT_EQ(Count(frozen, "conv2: convolution"), 2) << "forward and data";
   EXPECT_EQ(Count(frozen, "conv1: convolution"), 2);
   EXPECT_EQ(Count(frozen, "norm1: running statistics"), 1);
 }

@@ -161,8 +161,9 @@ function tensorTable(tensors: ParameterStatistics[]): HTMLElement {
       ],
       tensors.map(
           (t) =>
-              [name(t.name), num(t.weight_norm), num(t.weight_mean), num(t.weight_std), num(t.gradient_norm),
-               num(t.gradient_std), num(t.update_ratio),
+              [name(t.name), num(t.weight_norm), num(t.weight_mean), num(t.weight_std),
+               t.frozen ? "frozen" : num(t.gradient_norm), t.frozen ? "" : num(t.gradient_std),
+               t.frozen ? "" : num(t.update_ratio),
                ...pruned ? [t.sparsity === undefined ? "" : percent(t.sparsity)] : []]),
       "Tensors of the layer");
 }
