@@ -264,7 +264,7 @@ bool PatchBatchNorms(const Facts& facts, Sighting& sighting) {
   for (int i = 0; i < last; ++i) {
     const Node& node = graph.nodes()[i];
     const bool hidden = HasWeights(node) && !TraitsOf(node).weight_initializer.empty();
-    if (!hidden || behind.batch_norm[i] || behind.sum[i]) continue;
+    if (!hidden || behind.batch_norm[i]) continue;
     const auto place = PlaceOf(network, node.name);
     changed |= place.has_value() && InsertBatchNorm(*place);
   }
@@ -282,9 +282,7 @@ bool PatchFreeOutputs(const Facts& facts, Sighting& sighting) {
     layer.clear_activation();
     return PatchNetwork(true, std::move(network), sighting);
   }
-  if (place->index == 0) return false;
-  const std::string& before = place->list[place->index - 1].name();
-  if (layer.inputs_size() > 1 || (layer.inputs_size() == 1 && layer.inputs(0) != before)) return false;
+  if (place->index == 0) return false;  // What it reads is written nowhere.
   place->list.RemoveLast();
   return PatchNetwork(true, std::move(network), sighting);
 }

@@ -1,6 +1,7 @@
 // How sights become findings: hysteresis, severity, roots, bounds, and the same again from the stored log.
 #include "core/insight/insight.h"
 
+#include "absl/strings/str_replace.h"
 #include "gmock/gmock.h"
 #include "tests/support/insight_log.h"
 
@@ -140,7 +141,7 @@ v1::Event NotFinite() {
 }
 
 TEST(Insight, WhatIsNotFiniteHangsOnWhatWasKnownBeforeAndLetsNumbersGrow) {
-  InsightLog log(std::string(kHealthyJob) + " optimizer { learning_rate: 100 }");
+  InsightLog log(absl::StrReplaceAll(kHealthyJob, {{"learning_rate: 0.1", "learning_rate: 100"}}));
   EXPECT_EQ(log.warnings.size(), 1u);
   log.Data(log.Profile());
   log.Note(NotFinite());
