@@ -17,7 +17,7 @@ import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.dont_write_bytecode = True  # No build output beside the job files.
-sys.path.insert(1, str(HERE.parent / "lecture"))
+sys.path[1:1] = [str(HERE.parent / "lecture"), str(HERE.parent)]
 import ensembles  # noqa: E402
 import large_batches  # noqa: E402
 import schedules  # noqa: E402

@@ -1,7 +1,7 @@
 """Transfer learning: from one half of Fashion-MNIST's classes to the other, with few examples of it."""
-import gzip
 import pathlib
 
+import fashion_mnist_halves
 import lab as l
 import numpy as np
 import pictures
@@ -12,25 +12,6 @@ CLASSES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shi
 IMAGES = pathlib.Path("/usr/share/datasets/fashion-mnist")
 EACH = [10, 100, 1000]  # Examples of each class.
 ARMS = {"from scratch": "from_scratch", "frozen": "frozen", "fine-tuned": "fine_tuned"}
-
-
-def read(prefix):
-    with gzip.open(IMAGES / f"{prefix}-images-idx3-ubyte.gz") as file:
-        images = np.frombuffer(file.read(), np.uint8, offset=16).reshape(-1, 28, 28)
-    with gzip.open(IMAGES / f"{prefix}-labels-idx1-ubyte.gz") as file:
-        return images, np.frombuffer(file.read(), np.uint8, offset=8)
-
-
-def half(images, labels, first, order):
-    """The images of five classes from `first` on, in `order`, with labels from 0."""
-    kept = order[(labels[order] >= first) & (labels[order] < first + 5)]
-    return images[kept], (labels[kept] - first).astype(np.int32)
-
-
-def few(images, labels, each):
-    """The first `each` of every class, in their order."""
-    kept = np.sort(np.concatenate([np.flatnonzero(labels == one)[:each] for one in range(5)]))
-    return images[kept], labels[kept]
 
 
 def upload(lab, name, first, train, test):
@@ -44,14 +25,14 @@ def upload(lab, name, first, train, test):
 
 def prepare(lab):
     """The first half as it is; of the second one, for each seed and number, other examples."""
-    train, test = read("train"), read("t10k")
-    as_stored = [np.arange(len(labels)) for _, labels in (train, test)]
-    upload(lab, "fashion-mnist-first-half", 0, half(*train, 0, as_stored[0]), half(*test, 0, as_stored[1]))
+    train, test = (fashion_mnist_halves.read(IMAGES, split) for split in ("train", "t10k"))
+    of_classes = fashion_mnist_halves.of_classes
+    upload(lab, "first-half", 0, of_classes(*train, 0), of_classes(*test, 0))
     for seed in lab.seeds:
         order = np.random.default_rng(seed).permutation(len(train[1]))
         for each in EACH:
-            upload(lab, f"fashion-mnist-second-half-{each}-{seed}", 5, few(*half(*train, 5, order), each),
-                   half(*test, 5, as_stored[1]))
+            upload(lab, f"second-half-{each}-{seed}", 5,
+                   of_classes(train[0][order], train[1][order], 5, each), of_classes(*test, 5))
 
 
 def transfer(lab):
@@ -69,7 +50,7 @@ def transfer(lab):
     def changes(arm, each, seed):
         model = [] if arm == "from_scratch" else [f"initial_weights.model=jobs/{first[seed].id}"]
         steps = ["steps=30"] if lab.quick else []
-        return [f"data.dataset=fashion-mnist-second-half-{each}-{seed}", *model, *steps]
+        return [f"data.dataset=second-half-{each}-{seed}", *model, *steps]
 
     arms = {title: {each: [lab.run(f"transfer/{arm}", seed, *changes(arm, each, seed), quick=quick, epochs=None)
                            for seed in lab.seeds if first[seed].error is None] for each in EACH}

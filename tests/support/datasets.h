@@ -43,9 +43,6 @@ inline std::optional<v1::Dataset> FindTestDataset(std::string name) {
   } else if (name == "texts") {  // As examples/make_texts.py makes it.
     dataset = MakeDataset(name, {24}, v1::ELEMENT_TYPE_FLOAT32, {{"train", 4000}, {"test", 1000}});
     dataset->set_num_classes(2);
-  } else if (name == "fashion-mnist-first-half" || name == "fashion-mnist-second-half") {  // Of examples/lecture11.
-    dataset = MakeDataset(name, {1, 28, 28}, v1::ELEMENT_TYPE_UINT8, {{"train", 30000}, {"test", 5000}});
-    dataset->set_num_classes(5);
   }
   return dataset;
 }
