@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Trains each file of examples/ and each preset, as healthy jobs of some hundred steps, and lists what insight finds.
+"""Trains each file of examples/ and each preset, as long healthy jobs, and lists what insight finds.
 
     export TRAIND_BIN=build/release/bin PYTHONPATH=build/release/python
-    tests/insight/healthy_jobs.py [--report docs/insight.md] [--only NAME,NAME] [--steps 300]
+    tests/insight/healthy_jobs.py [--report docs/insight.md] [--only NAME,NAME] [--steps 3000] [--seconds 180]
+
+A job has so many steps as it makes in --seconds, measured over its own first ones, at most --steps and at least 300.
+With --only, the report's other rows stay.
 
 The presets are those that the package knows; one without settings below is tried with its defaults. Images are
 Debian's dataset-fashion-mnist, in colour and larger where a preset wants that. Exit code 1: something is CRITICAL, or a
@@ -23,6 +26,7 @@ from traind.testing import Server
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 FASHION = pathlib.Path("/usr/share/datasets/fashion-mnist")
 TRAIN, TEST = 6000, 1000
+LEAST, TRIED = 300, 30  # Steps: of a job, and of the run that measures what a step takes.
 BEGIN, END = "<!-- healthy: begin -->", "<!-- healthy: end -->"
 SGD = {"sgd": {"momentum": 0.9}, "learning_rate": 0.02}
 ADAM = {"adam": {}, "learning_rate": 0.001}
@@ -89,18 +93,19 @@ def bring_data(client):
     client.upload_dataset("texts", x_train=tokens, y_train=labels % 2, x_test=tokens_test, y_test=labels_test % 2)
 
 
-def jobs(steps):
-    """Names, and how to begin them."""
+def jobs():
+    """Names, and how to begin them with so many steps."""
     for file in sorted((ROOT / "examples").glob("*.textproto")):
         whole = traind.JobSpec.from_file(file).proto
         spec = type(whole).FromString(whole.SerializeToString())
-        # A lottery ticket trains once for each round. A warm-up is as long as such a job has one.
-        length = steps // 8 if spec.HasField("lottery_ticket") else steps
-        schedule = spec.optimizer.schedule
-        if schedule.warmup_steps > length // 10:
-            schedule.warmup_steps = length // 10
 
-        def submit(client, spec=spec, length=length):
+        def submit(client, steps, spec=spec):
+            # A lottery ticket trains once for each round. A warm-up is as long as such a job has one.
+            length = steps // 8 if spec.HasField("lottery_ticket") else steps
+            spec = type(spec).FromString(spec.SerializeToString())
+            schedule = spec.optimizer.schedule
+            if schedule.warmup_steps > length // 10:
+                schedule.warmup_steps = length // 10
             return client.submit(spec, steps=length, batch_size=64, threads=1)
 
         yield f"examples/{file.name}", submit
@@ -109,7 +114,7 @@ def jobs(steps):
         network = {"preset": {name: {"classes": 10, **fields}}}
         preprocessing = [] if data == "sentences" else ["standardize"]
 
-        def begin(client, network=network, data=data, optimizer=optimizer, preprocessing=preprocessing):
+        def begin(client, steps, network=network, data=data, optimizer=optimizer, preprocessing=preprocessing):
             return client.train(
                 network,
                 data,
@@ -123,11 +128,22 @@ def jobs(steps):
         yield f"preset `{name}`", begin
 
 
-def row(client, name, begin):
+def length(client, begin, most, seconds):
+    """Steps that take so many seconds."""
+    took = []
+    for steps in (TRIED, 2 * TRIED):
+        started = time.monotonic()
+        begin(client, steps).wait()
+        took.append(time.monotonic() - started)
+    each = max((took[1] - took[0]) / TRIED, 1e-4)
+    return max(LEAST, min(most, int(seconds / each) // 100 * 100))
+
+
+def row(client, name, begin, options):
     """A row of the table, and whether all is well."""
     started = time.monotonic()
     try:
-        job = begin(client)
+        job = begin(client, length(client, begin, options.steps, options.seconds))
         for event in job.watch(["finding"]):
             pass
         job.refresh()
@@ -143,28 +159,38 @@ def row(client, name, begin):
     return f"| {name} | {job.step} | {result} | {lists} |", job.state == "succeeded" and not found["critical"]
 
 
+def report(path, lines):
+    """Writes the rows between the marks; rows of other jobs stay."""
+    before, rest = path.read_text().split(BEGIN)
+    old, after = rest.split(END)
+    rows = {line.split("|")[1]: line for line in old.splitlines() if line.startswith("| ")}
+    rows.pop(" job ", None)
+    rows.update({line.split("|")[1]: line for line in lines})
+    head = ["| job | steps | accuracy | CRITICAL | WARNING | INFO |", "|---|---|---|---|---|---|"]
+    text = "\n".join(head + [rows[name] for name in sorted(rows)])
+    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--report", help="replaces what stands between the marks of this file")
     parser.add_argument("--only", default="", help="parts of names, separated by commas")
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=3000, help="the most that a job has")
+    parser.add_argument("--seconds", type=float, default=180, help="that a job takes, if --steps allows it")
     options = parser.parse_args()
-    lines = ["| job | steps | accuracy | CRITICAL | WARNING | INFO |", "|---|---|---|---|---|---|"]
+    lines = []
     good = True
     with Server() as client:
         bring_data(client)
-        for name, begin in jobs(options.steps):
+        for name, begin in jobs():
             if options.only and not any(part in name for part in options.only.split(",")):
                 continue
-            line, well = row(client, name, begin)
+            line, well = row(client, name, begin, options)
             lines.append(line)
+            print(line, flush=True)
             good = good and well
-    text = "\n".join(lines) + "\n"
-    print(text)
     if options.report:
-        path = pathlib.Path(options.report)
-        before, rest = path.read_text().split(BEGIN)
-        path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{rest.split(END)[1]}")
+        report(pathlib.Path(options.report), lines)
     return 0 if good else 1
 
 
