@@ -33,6 +33,9 @@
 #include "server/services/training_service.h"
 #include "server/store/disk_reserve.h"
 #include "server/store/sqlite_job_store.h"
+#include "server/store/sweep_store.h"
+#include "server/sweeps/sweep_manager.h"
+#include "server/sweeps/sweep_service.h"
 #include "server/telemetry/audit_log.h"
 #include "server/telemetry/http_endpoint.h"
 #include "server/telemetry/metrics.h"
@@ -110,6 +113,7 @@ struct Server::Parts {
   std::unique_ptr<DataFolder> folder;
   std::unique_ptr<DiskReserve> reserve;
   std::unique_ptr<SqliteJobStore> store;
+  std::unique_ptr<SweepStore> sweep_store;
   std::unique_ptr<Webhooks> webhooks;  // Null: none.
   std::unique_ptr<AccountStore> accounts;
   std::unique_ptr<QuotaBook> quotas;
@@ -128,6 +132,9 @@ struct Server::Parts {
   std::unique_ptr<DatasetService> datasets;
   std::unique_ptr<ModelService> models;
   std::unique_ptr<OperationService> operation_service;
+  std::unique_ptr<ServerTrialJobs> trial_jobs;
+  std::unique_ptr<SweepManager> sweeps;
+  std::unique_ptr<SweepService> sweep_service;
   std::unique_ptr<AuthService> auth;
   std::unique_ptr<StorageCounter> counter;
   std::unique_ptr<Retention> retention;
@@ -171,6 +178,9 @@ absl::Status Server::Parts::OpenStore(const Config& config) {
       SqliteJobStore::Open({.path = folder->Database(), .reserve = reserve.get(), .metrics = &metrics});
   if (!jobs_and_events.ok()) return jobs_and_events.status();
   store = *std::move(jobs_and_events);
+  auto sweeps_of_jobs = SweepStore::Open(folder->Database());
+  if (!sweeps_of_jobs.ok()) return sweeps_of_jobs.status();
+  sweep_store = *std::move(sweeps_of_jobs);
   Webhooks::Options told;
   told.urls = config.webhooks;
   told.secret_file = config.webhook_secret;
@@ -222,8 +232,8 @@ Backend Server::Parts::MakeBackend(const Config& config) {
     *executor = std::make_unique<Executor>(threads, kind++);
   }
   watchers = std::make_unique<Places>(config.limits.max_watchers);
-  gate =
-      std::make_unique<AccessGate>(accounts.get(), OwnersIn(store.get(), folder.get(), operations.get()), quotas.get());
+  gate = std::make_unique<AccessGate>(
+      accounts.get(), OwnersIn(store.get(), folder.get(), operations.get(), sweep_store.get()), quotas.get());
   for (Executor* executor : {quick.get(), making.get(), planning.get(), asking.get(), files.get(), removing.get()}) {
     entrances.emplace_back(*executor, gate.get());
   }
@@ -242,7 +252,8 @@ Backend Server::Parts::MakeBackend(const Config& config) {
           .planning = &entrances[2],
           .asking = &entrances[3],
           .files = &entrances[4],
-          .removing = &entrances[5]};
+          .removing = &entrances[5],
+          .sweeps = sweep_store.get()};
 }
 
 absl::Status Server::Parts::MakeRetention(const Config& config, const Backend& backend) {
@@ -263,6 +274,11 @@ absl::Status Server::Parts::MakeServices(const Config& config, ServerFacts facts
   datasets = std::make_unique<DatasetService>(backend, config.dataset_roots);
   models = std::make_unique<ModelService>(backend);
   operation_service = std::make_unique<OperationService>(backend);
+  trial_jobs = std::make_unique<ServerTrialJobs>(backend);
+  auto taken_up = SweepManager::Start({}, sweep_store.get(), store.get(), trial_jobs.get());
+  if (!taken_up.ok()) return taken_up.status();
+  sweeps = *std::move(taken_up);
+  sweep_service = std::make_unique<SweepService>(backend, sweeps.get());
   const QuotaReport report{.book = quotas.get(), .jobs = jobs.get(), .store = store.get(), .bytes = bytes.get()};
   auth = std::make_unique<AuthService>(accounts.get(), backend.quick,
                                        [report](const std::string& user) { return report.Of(user); });
@@ -302,8 +318,9 @@ absl::Status Server::Parts::Listen(const Config& config) {
     inner_acceptor = builder.experimental().AddExternalConnectionAcceptor(
         grpc::ServerBuilder::experimental_type::ExternalConnectionType::FROM_FD, grpc::InsecureServerCredentials());
   }
-  const std::initializer_list<grpc::Service*> services = {
-      training.get(), datasets.get(), models.get(), operation_service.get(), auth.get(), server_service.get()};
+  const std::initializer_list<grpc::Service*> services = {training.get(),          datasets.get(), models.get(),
+                                                          operation_service.get(), auth.get(),     server_service.get(),
+                                                          sweep_service.get()};
   for (grpc::Service* service : services) builder.RegisterService(service);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> observers;
   auto proxies = Proxies::Parse(config.trusted_proxies);
@@ -327,7 +344,8 @@ absl::Status Server::Parts::Listen(const Config& config) {
   // Health checks may ask for the whole server ("") or for one service by its name.
   for (const char* service : {v1::TrainingService::service_full_name(), v1::DatasetService::service_full_name(),
                               v1::ModelService::service_full_name(), v1::OperationService::service_full_name(),
-                              v1::AuthService::service_full_name(), v1::ServerService::service_full_name()}) {
+                              v1::AuthService::service_full_name(), v1::ServerService::service_full_name(),
+                              v1::SweepService::service_full_name()}) {
     grpc->GetHealthCheckService()->SetServingStatus(service, true);
   }
   disk_watch = std::make_unique<DiskWatch>(reserve.get(), grpc->GetHealthCheckService(), &readiness);
@@ -392,6 +410,7 @@ void Server::Shutdown(absl::Duration patience) {
   parts_->disk_watch.reset();
   if (parts_->retention != nullptr) parts_->retention->Stop();
   if (parts_->grpc != nullptr) parts_->grpc->GetHealthCheckService()->SetServingStatus(false);
+  if (parts_->sweeps != nullptr) parts_->sweeps->Shutdown();
   if (parts_->operations != nullptr) parts_->operations->Shutdown();  // Null after a start that got no further.
   parts_->jobs->Shutdown(patience);
   parts_->event_files.reset();
@@ -411,6 +430,7 @@ void Server::Shutdown(absl::Duration patience) {
   parts_->quick.reset();
   parts_->grpc.reset();
   parts_->operations.reset();
+  parts_->sweeps.reset();
   parts_->jobs.reset();
 }
 

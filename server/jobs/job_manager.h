@@ -113,6 +113,8 @@ class JobManager {
   absl::StatusOr<v1::Job> Cancel(const std::string& id, const std::string& etag = "");
   absl::StatusOr<v1::Job> Pause(const std::string& id, const std::string& etag = "");
   absl::StatusOr<v1::Job> Resume(const std::string& id, const std::string& etag = "");
+  // Resume, to be PAUSED again when this step is done (Job.pause_at_step); 0: not before its end.
+  absl::StatusOr<v1::Job> ResumeTo(const std::string& id, uint64_t pause_at_step);
   // Also FAILED_PRECONDITION when the job waits and has trained nothing yet.
   absl::StatusOr<v1::Job> Stop(const std::string& id, const std::string& etag = "");
   // With validate_only the job as it would be. FAILED_PRECONDITION also when its max_duration is over. The errors of
@@ -200,6 +202,7 @@ class JobManager {
     const std::string& id;
     const std::string& etag;
     const v1::Job* extended = nullptr;  // The job as it shall be; of kExtend.
+    uint64_t pause_at_step = 0;         // Of kResume.
   };
 
   JobManager(const Options& options, JobStore* store, EventLog* log, DataFolder* folder, Launcher* launcher,

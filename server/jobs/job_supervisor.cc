@@ -287,6 +287,7 @@ internal::Task JobManager::TaskOf(const LiveJob& live) {
   task.mutable_train()->set_forked_from(live.job.forked_from());
   if (live.job.has_trained_on()) *task.mutable_train()->mutable_trained_on() = live.job.trained_on();
   task.mutable_train()->set_first_examples(!live.job.has_trained_on());
+  task.mutable_train()->set_pause_at_step(live.job.pause_at_step());
   return task;
 }
 

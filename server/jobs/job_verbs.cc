@@ -86,6 +86,10 @@ absl::StatusOr<v1::Job> JobManager::Resume(const std::string& id, const std::str
   return Act({.verb = JobVerb::kResume, .id = id, .etag = etag});
 }
 
+absl::StatusOr<v1::Job> JobManager::ResumeTo(const std::string& id, uint64_t pause_at_step) {
+  return Act({.verb = JobVerb::kResume, .id = id, .etag = "", .pause_at_step = pause_at_step});
+}
+
 absl::StatusOr<v1::Job> JobManager::Stop(const std::string& id, const std::string& etag) {
   return Act({.verb = JobVerb::kStop, .id = id, .etag = etag});
 }
@@ -177,6 +181,7 @@ absl::StatusOr<v1::Job> JobManager::Apply(LiveJob& live, const Wish& wish) {
     job.clear_error();
     job.clear_end_time();
     job.set_restarts(0);
+    job.set_pause_at_step(wish.pause_at_step);
     if (wish.extended != nullptr) TakeOver(*wish.extended, job);
   });
   if (!moved.ok()) return moved;

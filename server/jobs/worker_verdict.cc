@@ -63,6 +63,10 @@ WorkerVerdict JudgeExit(const v1::Job& job, const WorkerExit& exit, bool shuttin
     absl::StrAppend(&verdict.reason, verdict.reason.empty() ? "" : "; ", WouldGoOn(job));
     return verdict;
   }
+  if (exit.kind == Kind::kStopped && job.pause_at_step() > 0 && exit.result.step() >= job.pause_at_step()) {
+    return {.state = v1::JOB_STATE_PAUSED,
+            .reason = absl::StrCat("has come to step ", exit.result.step(), ", where its sweep holds it")};
+  }
   if (exit.kind == Kind::kStopped || shutting_down) {
     return {.state = v1::JOB_STATE_QUEUED, .reason = "the server is shutting down"};
   }

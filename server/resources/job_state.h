@@ -25,6 +25,7 @@ inline constexpr Transition kTransitions[] = {
     {v1::JOB_STATE_QUEUED, v1::JOB_STATE_SUCCEEDED, "StopJob, with a checkpoint"},
     {v1::JOB_STATE_RUNNING, v1::JOB_STATE_QUEUED, "its worker crashed, or the server ended"},
     {v1::JOB_STATE_RUNNING, v1::JOB_STATE_PAUSING, "PauseJob"},
+    {v1::JOB_STATE_RUNNING, v1::JOB_STATE_PAUSED, "came to where its sweep holds it"},
     {v1::JOB_STATE_RUNNING, v1::JOB_STATE_STOPPING, "StopJob, max_duration"},
     {v1::JOB_STATE_RUNNING, v1::JOB_STATE_CANCELLING, "CancelJob"},
     {v1::JOB_STATE_RUNNING, v1::JOB_STATE_SUCCEEDED, "done, early_stopping"},

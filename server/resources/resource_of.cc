@@ -36,7 +36,7 @@ std::string ResourceOf(const Message& message) {
     if (std::string text = TextIn(message, descriptor->FindFieldByName(name)); !text.empty()) return text;
   }
   if (std::string name = NewName(message); !name.empty()) return name;
-  for (const char* part : {"model", "job", "dataset", "header"}) {
+  for (const char* part : {"model", "job", "dataset", "sweep", "header"}) {
     const FieldDescriptor* field = descriptor->FindFieldByName(part);
     if (field == nullptr) continue;
     if (std::string text = TextIn(message, field); !text.empty()) return text;

@@ -103,7 +103,9 @@ const std::vector<AccessRule>& Rules() {
       {"CreateSweepRequest",
        v1::ROLE_USER,
        {{.path = "spec.base.data.dataset", .collection = "datasets", .required = true},
-        {.path = "spec.base.initial_weights.model"}}},
+        {.path = "spec.base.initial_weights.model"},
+        {.path = "spec.base.network.from.model"},
+        {.path = "spec.base.network.from.job"}}},
       {"GetSweepRequest", v1::ROLE_VIEWER, {kJob}},
       {"ListSweepsRequest", v1::ROLE_VIEWER},
       {"UpdateSweepRequest", v1::ROLE_USER, {{.path = "sweep.name", .right = Right::kChange}}},
@@ -166,7 +168,7 @@ std::vector<FieldValue> ValuesAt(const Message& message, absl::string_view path)
 }
 
 std::string ResourceOf(absl::string_view value, absl::string_view collection) {
-  for (const absl::string_view known : {"jobs", "datasets", "models", "uploads", "operations"}) {
+  for (const absl::string_view known : {"jobs", "datasets", "models", "uploads", "operations", "sweeps"}) {
     if (!absl::StartsWith(value, absl::StrCat(known, "/"))) continue;
     const absl::string_view rest = value.substr(known.size() + 1);
     const absl::string_view id = rest.substr(0, rest.find('/'));

@@ -16,6 +16,7 @@
 #include "server/services/task_runner.h"
 #include "server/store/data_folder.h"
 #include "server/store/job_store.h"
+#include "server/store/sweep_store.h"
 
 namespace traind::server {
 
@@ -39,6 +40,7 @@ struct Backend {
   const Entrance* asking;
   const Entrance* files;
   const Entrance* removing;
+  SweepStore* sweeps = nullptr;  // Null: there are none.
 };
 
 // The threads of a caller's job that names none: not more than their quota has. 0: all.

@@ -66,9 +66,23 @@ class StorageCounter::Counting {
     int64_t last_sequence = 0;
   };
 
+  // The ids of sweeps that have not ended: their trials' jobs are still needed.
+  absl::StatusOr<std::set<std::string>> LiveSweeps() {
+    std::set<std::string> live;
+    if (backend_.sweeps == nullptr) return live;
+    const auto add = [&](const StoredSweep& stored) {
+      if (!stored.sweep.has_end_time()) live.emplace(IdOf(stored.sweep.name()));
+      return true;
+    };
+    if (absl::Status status = backend_.sweeps->List(0, add); !status.ok()) return status;
+    return live;
+  }
+
   absl::Status AddJobs() {
     std::vector<JobFacts> jobs;
     std::set<std::string> begun_with;
+    const auto sweeps = LiveSweeps();
+    if (!sweeps.ok()) return sweeps.status();
     const auto add = [&](const StoredJob& stored) {
       const v1::Job& job = stored.job;
       JobFacts facts;
@@ -79,7 +93,9 @@ class StorageCounter::Counting {
                        .pinned = job.pinned(),
                        .job = stored.key,
                        .etag = job.etag()};
-      if (IsTerminal(job.state())) facts.holding.time = TimeOf(job.end_time());
+      const auto sweep = job.labels().find("sweep");
+      const bool searched = sweep != job.labels().end() && sweeps->count(sweep->second) > 0;
+      if (IsTerminal(job.state()) && !searched) facts.holding.time = TimeOf(job.end_time());
       facts.last_sequence = job.last_sequence();
       for (const std::string& source : {job.forked_from(), job.resolved_spec().initial_weights().model()}) {
         if (source.empty()) continue;

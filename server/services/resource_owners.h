@@ -5,10 +5,11 @@
 #include "server/services/access_gate.h"
 #include "server/store/data_folder.h"
 #include "server/store/job_store.h"
+#include "server/store/sweep_store.h"
 
 namespace traind::server {
 
 // The arguments outlive the result.
-ResourceOwners OwnersIn(JobStore* store, DataFolder* folder, OperationManager* operations);
+ResourceOwners OwnersIn(JobStore* store, DataFolder* folder, OperationManager* operations, SweepStore* sweeps);
 
 }  // namespace traind::server

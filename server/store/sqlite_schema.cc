@@ -118,6 +118,23 @@ constexpr Migration kMigrations[] = {
     // Nothing to do: from here on records, payloads, users and tokens may carry checksums (checked_bytes.h): in
     // users.quota and tokens.hash, of the whole row but a token's last use.
     {9, ""},
+    // Sweeps (sweep_store.h): record is an internal::SweepRecord, entry a v1::SweepEntry. What a call with a request_id
+    // has made is remembered here; when that is deleted, among the other requests.
+    {10, R"sql(
+      CREATE TABLE sweeps (
+        key INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        request_id TEXT UNIQUE,
+        fingerprint TEXT NOT NULL,
+        record BLOB NOT NULL
+      );
+      CREATE TABLE sweep_entries (
+        sweep INTEGER NOT NULL,
+        sequence INTEGER NOT NULL,
+        entry BLOB NOT NULL,
+        PRIMARY KEY (sweep, sequence)
+      ) WITHOUT ROWID;
+    )sql"},
 };
 
 // "traind 0.3.0", as far as the file says it.

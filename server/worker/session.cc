@@ -131,6 +131,8 @@ absl::Status WorkerSession::Flush() {
 void WorkerSession::Heartbeat(uint64_t step) {
   step_.store(step, std::memory_order_relaxed);
   reports_.fetch_add(1, std::memory_order_relaxed);
+  core::StopWish none = core::StopWish::kNone;  // The server's wish counts, if there is one.
+  if (pause_at_ > 0 && step >= pause_at_) stop_.compare_exchange_strong(none, core::StopWish::kStop);
 }
 
 void WorkerSession::WaitsFor(absl::string_view what) {

@@ -70,6 +70,8 @@ class WorkerSession : public core::EventSink {
   void Start();
   // What the server wants of the task while it runs.
   const core::StopSignal& stop() const { return stop_; }
+  // As if the server said REASON_PAUSE as soon as this step, or a later one, is done. Before the first Heartbeat.
+  void PauseAt(uint64_t step) { pause_at_ = step; }
 
   void Emit(v1::Event event) override;
   absl::Status Flush() override;
@@ -92,6 +94,7 @@ class WorkerSession : public core::EventSink {
   Channel channel_;
   const pthread_t main_thread_;
   core::StopSignal stop_{core::StopWish::kNone};
+  uint64_t pause_at_ = 0;  // 0: nowhere. Of the main thread.
   std::atomic<uint64_t> step_{0};
   std::atomic<uint64_t> reports_{0};
   std::atomic<bool> waits_for_server_{false};

@@ -12,6 +12,7 @@
 #include "traind/v1/dataset_service.pb.h"
 #include "traind/v1/model_service.pb.h"
 #include "traind/v1/operation.pb.h"
+#include "traind/v1/sweep_service.pb.h"
 #include "traind/v1/training_service.pb.h"
 
 namespace traind::server {
@@ -26,7 +27,7 @@ std::vector<const google::protobuf::Descriptor*> Requests() {
   for (const google::protobuf::FileDescriptor* file :
        {v1::CreateJobRequest::descriptor()->file(), v1::ImportDatasetRequest::descriptor()->file(),
         v1::EvaluateRequest::descriptor()->file(), v1::GetOperationRequest::descriptor()->file(),
-        v1::WhoAmIRequest::descriptor()->file()}) {
+        v1::WhoAmIRequest::descriptor()->file(), v1::CreateSweepRequest::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {
       for (int m = 0; m < file->service(s)->method_count(); ++m) {
         const google::protobuf::MethodDescriptor* method = file->service(s)->method(m);
@@ -62,7 +63,7 @@ TEST(AccessRules, EveryMethodHasOne) {
 TEST(AccessRules, SayWhichCallsAreStreams) {
   for (const auto* file : {v1::CreateJobRequest::descriptor()->file(), v1::ImportDatasetRequest::descriptor()->file(),
                            v1::EvaluateRequest::descriptor()->file(), v1::GetOperationRequest::descriptor()->file(),
-                           v1::WhoAmIRequest::descriptor()->file()}) {
+                           v1::WhoAmIRequest::descriptor()->file(), v1::CreateSweepRequest::descriptor()->file()}) {
     for (int s = 0; s < file->service_count(); ++s) {
       for (int m = 0; m < file->service(s)->method_count(); ++m) {
         const google::protobuf::MethodDescriptor* method = file->service(s)->method(m);
