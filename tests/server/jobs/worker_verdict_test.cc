@@ -177,5 +177,21 @@ TEST(WorkerVerdict, AWorkerWhoseEventsHaveNoRoomRestsAsAsked) {
   EXPECT_EQ(verdict.reason, "its last events are not stored: disk is full");
 }
 
+// A trial of a sweep comes to where it is held; a stop before that is the server's own.
+TEST(WorkerVerdict, AJobThatCameToItsHoldIsPaused) {
+  v1::Job job = JobIn(v1::JOB_STATE_RUNNING);
+  job.set_pause_at_step(60);
+  WorkerExit exit = Exit(Kind::kStopped);
+  exit.result.set_step(60);
+  for (const bool ending : {kServing, kShuttingDown}) {
+    const WorkerVerdict verdict = JudgeExit(job, exit, ending, kMaxRestarts, 0);
+    EXPECT_EQ(verdict.state, v1::JOB_STATE_PAUSED);
+    EXPECT_EQ(verdict.reason, "has come to step 60, where its sweep holds it");
+  }
+  exit.result.set_step(59);
+  EXPECT_EQ(JudgeExit(job, exit, kShuttingDown, kMaxRestarts, 0).state, v1::JOB_STATE_QUEUED);
+  EXPECT_EQ(JudgeExit(job, Exit(Kind::kFinished), kServing, kMaxRestarts, 0).state, v1::JOB_STATE_SUCCEEDED);
+}
+
 }  // namespace
 }  // namespace traind::server

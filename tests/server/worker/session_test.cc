@@ -171,6 +171,21 @@ TEST_F(WorkerSessionTest, HearsStop) {
   }
 }
 
+TEST_F(WorkerSessionTest, PausesByItselfAtTheStepThatItWasToldUnlessTheServerWantsMore) {
+  Start();
+  session_->PauseAt(7);
+  session_->Heartbeat(6);
+  EXPECT_EQ(session_->stop(), core::StopWish::kNone);
+  session_->Heartbeat(7);
+  EXPECT_EQ(session_->stop(), core::StopWish::kStop);
+  internal::ToWorker message;
+  message.mutable_stop()->set_reason(internal::Stop::REASON_FINISH);
+  ASSERT_TRUE(server_->Send(message).ok());
+  while (session_->stop() != core::StopWish::kFinish) std::this_thread::yield();
+  session_->Heartbeat(8);
+  EXPECT_EQ(session_->stop(), core::StopWish::kFinish);
+}
+
 TEST_F(WorkerSessionTest, HeartbeatsCarryTheStep) {
   Start();
   internal::ToServer message;
