@@ -46,7 +46,11 @@ int SayDetached(const Context& context, const std::string& name) {
 
 // Of the classes that the model of this name was trained on; empty where that is not known, or there are none.
 std::vector<std::string> ClassNames(Client& client, const std::string& model) {
-  const std::vector<std::string> parts = absl::StrSplit(model, '/');
+  std::vector<std::string> parts = absl::StrSplit(model, '/');
+  if (parts.size() == 2 && parts[0] == "models") {
+    const auto made = client.GetModel(model);
+    if (made.ok() && made->has_ensemble()) parts = absl::StrSplit(made->ensemble().members(0).job(), '/');
+  }
   if (parts.size() < 2 || parts[0] != "jobs") return {};
   const auto job = client.GetJob(absl::StrCat(parts[0], "/", parts[1]), v1::JOB_VIEW_SPEC);
   if (!job.ok()) return {};

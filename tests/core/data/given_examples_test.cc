@@ -61,10 +61,10 @@ TEST(ReadImages, SayWhatWasDone) {
   EXPECT_THAT(
       fitted->notes,
       ElementsAre("resized so that they cover the 4 x 4 pixels of the training images, and the centre cut out: 1 "
-                  "image, first b.png (6 x 3)",
-                  "colour turned to gray, which the training images are: 1 image, first b.png"));
+                  "image, b.png (6 x 3)",
+                  "colour turned to gray, which the training images are: 1 image, b.png"));
   const auto gray = ReadImages(Files({{"a.png", SolidPng(4, 4, 9, 9, 9)}}), {3, 4, 4});
-  EXPECT_THAT(gray->notes, ElementsAre("gray, given to a model of colour images: 1 image, first a.png"));
+  EXPECT_THAT(gray->notes, ElementsAre("gray, given to a model of colour images: 1 image, a.png"));
 }
 
 TEST(ReadImages, NameTheFileThatIsNone) {

@@ -56,8 +56,10 @@ TEST(DropoutSampling, KeepsAValueOrDropsIt) {
 TEST(AttentionDropout, DropsSingleWeightsWithTheChanceItSays) {
   constexpr int kLength = 16;
   constexpr double kRate = 0.3;
-  LayerRun run("input_shape: [2, 16] layers { name: 'a' multi_head_attention { heads: 2 dropout: 0.3 } }",
-               {.batch = kBatch, .sampling = true, .seed = 3});
+  LayerRun run(
+      "input_shape: [2, 1, 16] layers { name: 's' to_sequence {} } layers { name: 'a' multi_head_attention { heads: 2 "
+      "dropout: 0.3 } }",
+      {.batch = kBatch, .sampling = true, .seed = 3});
   run.Set("a.in_proj_weight", {0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1});
   run.Set("a.out_proj.weight", {1, 0, 0, 1});
   for (int i = 0; i < kBatch * 2 * kLength; ++i) run.examples()[i] = std::ldexp(1.0f, i % kLength);
