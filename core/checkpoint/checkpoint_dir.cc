@@ -199,7 +199,8 @@ std::optional<v1::CheckpointManifest> BetterDeleted(const std::string& dir, cons
   auto json = ReadFile(Join(dir, kDeletedBestFile), kMaxManifest);
   v1::CheckpointManifest deleted;
   if (!json.ok() || !ParseJson(*json, deleted).ok()) return std::nullopt;
-  if (best != nullptr && !IsBetterThan(deleted, &best->manifest)) return std::nullopt;
+  const bool comparable = best != nullptr && MetricName(deleted) == MetricName(best->manifest);
+  if (best != nullptr && !(comparable && IsBetterThan(deleted, &best->manifest))) return std::nullopt;
   return deleted;
 }
 

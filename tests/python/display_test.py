@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from traind import _pages, _progress, display, events, v1
+from traind import _pages, _progress, _tables, display, events, v1
 
 HOSTILE = "<script>alert(1)</script>\"'&\x1b[31m\u202e"
 
@@ -145,6 +145,19 @@ def test_a_line():
     assert (
         _progress.blocks(0.5, 4) == "██  " and _progress.blocks(1.5, 2) == "██" and _progress.blocks(1 / 16, 2) == "▏ "
     )
+
+
+def test_running_means_and_the_test_in_the_end():
+    history = _progress.History()
+    history.take(event(2, 9, train=v1.TrainMetrics(loss=5, accuracy=0.1, mean_loss=2, mean_accuracy=0.75, mean_steps=9)))
+    test = event(3, 9, test=v1.EvaluationMetrics(split="test", loss=3, accuracy=0.625, weights_step=4))
+    history.take(test)
+    line = _progress.job_line(a_job(), history)
+    assert "loss 2  acc 75.0%" in line and "TEST loss 3 acc 62.5%" in line and "loss 5" not in line
+    assert isinstance(test, events.Test) and str(test).startswith("TEST test loss 3, accuracy 0.625, with the weights of")
+    assert history.train.points == [_progress.Point(9, 2, 0.75)] and not history.evaluation.points
+    table = _tables.metrics_table([history.newest["train"], test])
+    assert (table["loss"][0], table["mean_loss"][0], table["test_loss"][0], table["test_accuracy"][0]) == (5, 2, 3, 0.625)
 
 
 def notebook(monkeypatch):
