@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
@@ -128,20 +130,81 @@ std::string ElementOf(const Message& element, int index) {
 
 void Compare(const Message& before, const Message& after, const std::string& path, std::vector<FieldChange>& changes);
 
+using Named = std::vector<std::pair<std::string, const Message*>>;
+
+// Elements of a list by their names; empty: one has none, or not its own.
+Named ByName(const Message& message, const FieldDescriptor& field) {
+  const FieldDescriptor* name = field.message_type()->FindFieldByName("name");
+  if (name == nullptr || name->is_repeated() || name->cpp_type() != FieldDescriptor::CPPTYPE_STRING) return {};
+  Named named;
+  std::set<std::string> names;
+  for (int i = 0; i < message.GetReflection()->FieldSize(message, &field); ++i) {
+    const Message& element = message.GetReflection()->GetRepeatedMessage(message, &field, i);
+    named.emplace_back(element.GetReflection()->GetString(element, name), &element);
+    if (named.back().first.empty() || !names.insert(named.back().first).second) return {};
+  }
+  return named;
+}
+
+const Message* Find(const Named& named, const std::string& name) {
+  for (const auto& [own, element] : named) {
+    if (own == name) return element;
+  }
+  return nullptr;
+}
+
+std::string NamesOf(const Named& named, const Named& others) {
+  std::vector<std::string> names;
+  for (const auto& [name, element] : named) {
+    if (Find(others, name) != nullptr) names.push_back(name);
+  }
+  return absl::StrJoin(names, ", ");
+}
+
+// The order of those that stay, what goes, what stays and is another, what comes.
+void CompareNamed(const Named& before, const Named& after, const std::string& path, std::vector<FieldChange>& changes) {
+  const std::string old_order = NamesOf(before, after), new_order = NamesOf(after, before);
+  if (old_order != new_order) changes.push_back({.path = path, .before = old_order, .after = new_order});
+  const auto at = [&](const std::string& name) { return absl::StrCat(path, "[", name, "]"); };
+  for (const auto& [name, element] : before) {
+    const Message* now = Find(after, name);
+    if (now == nullptr) {
+      changes.push_back({.path = at(name), .before = absl::StrCat("{ ", OneLine(*element), " }"), .after = ""});
+    } else {
+      Compare(*element, *now, at(name), changes);
+    }
+  }
+  for (const auto& [name, element] : after) {
+    if (Find(before, name) != nullptr) continue;
+    changes.push_back({.path = at(name), .before = "", .after = absl::StrCat("{ ", OneLine(*element), " }")});
+  }
+}
+
+// Lists of messages: by their names, else by their places where these are as many; false: neither.
+bool CompareLists(const Message& before, const Message& after, const FieldDescriptor& field, const std::string& path,
+                  std::vector<FieldChange>& changes) {
+  const Named old_named = ByName(before, field), new_named = ByName(after, field);
+  if (!old_named.empty() && !new_named.empty()) {
+    CompareNamed(old_named, new_named, path, changes);
+    return true;
+  }
+  const Reflection& reflection = *before.GetReflection();
+  const int size = reflection.FieldSize(before, &field);
+  if (size == 0 || size != reflection.FieldSize(after, &field)) return false;
+  for (int i = 0; i < size; ++i) {
+    const Message& element = reflection.GetRepeatedMessage(before, &field, i);
+    Compare(element, reflection.GetRepeatedMessage(after, &field, i), absl::StrCat(path, ElementOf(element, i)),
+            changes);
+  }
+  return true;
+}
+
 void CompareField(const Message& before, const Message& after, const FieldDescriptor& field, const std::string& path,
                   std::vector<FieldChange>& changes) {
   const Reflection& reflection = *before.GetReflection();
   const bool messages = field.message_type() != nullptr && !field.is_map();
   if (messages && field.is_repeated()) {
-    const int size = reflection.FieldSize(before, &field);
-    if (size > 0 && size == reflection.FieldSize(after, &field)) {
-      for (int i = 0; i < size; ++i) {
-        const Message& element = reflection.GetRepeatedMessage(before, &field, i);
-        Compare(element, reflection.GetRepeatedMessage(after, &field, i), absl::StrCat(path, ElementOf(element, i)),
-                changes);
-      }
-      return;
-    }
+    if (CompareLists(before, after, field, path, changes)) return;
   } else if (messages && Has(before, field) && Has(after, field)) {
     Compare(reflection.GetMessage(before, &field), reflection.GetMessage(after, &field), path, changes);
     return;

@@ -18,7 +18,8 @@ namespace traind::client {
 // mask names a field that there is not.
 absl::StatusOr<v1::JobSpec> ApplyFix(const v1::JobSpec& spec, const v1::Fix& fix);
 
-// One field that differs. Values are in text format, in one line; empty: the field is absent.
+// One field that differs. Values are in text format, in one line; empty: the field is absent. Of a list of named
+// elements, such as layers, what comes and goes is told by name, and another order as one of names.
 struct FieldChange {
   std::string path;  // "network.layers[hidden].activation"; an element of a list by its name, else by its index.
   std::string before;

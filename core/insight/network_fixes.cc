@@ -117,12 +117,12 @@ v1::Initializer SuitableFor(const Node& node) {
   v1::Initializer initializer;
   const bool squashes = node.activation_kind == "tanh" || node.activation_kind == "sigmoid";
   squashes ? static_cast<void>(initializer.mutable_xavier()) : static_cast<void>(initializer.mutable_kaiming());
-  FieldErrors::Root none;
-  Registry<Initializer>::Get().Create(initializer, none.scope());  // Fills the defaults in, as the graph has them.
   return initializer;
 }
 
-bool StartsWith(const Node& node, const v1::Initializer& initializer) {
+bool StartsWith(const Node& node, v1::Initializer initializer) {
+  FieldErrors::Root none;
+  Registry<Initializer>::Get().Create(initializer, none.scope());  // Fills the defaults in, as the graph has them.
   return std::any_of(node.parameters.begin(), node.parameters.end(), [&](const ParameterSpec& parameter) {
     return parameter.penalized && parameter.initializer.SerializeAsString() == initializer.SerializeAsString();
   });

@@ -81,6 +81,21 @@ TEST(FixTest, OfAWholeNetworkTheChangesAreToldByLayer) {
                                    "network.layers[logits].dense.bias:  -> false"));
 }
 
+TEST(FixTest, OfLayersThatComeAndGoOnlyTheseAreTold) {
+  EXPECT_THAT(Fixed(R"(mask { paths: 'network' } patch { network {
+    layers { name: "hidden" dense { units: 100 weight_init { normal { std: 0.01 } } } }
+    layers { name: "norm" batch_norm {} activation { tanh {} } }
+    layers { name: "logits" dense { units: 10 } } } })"),
+              ElementsAre("network.layers[hidden].activation: { tanh { } } -> ",
+                          "network.layers[norm]:  -> { name: \"norm\" activation { tanh { } } batch_norm { } }"));
+  EXPECT_THAT(Fixed("mask { paths: 'network' } patch { network { layers { name: 'logits' dense { units: 10 } } } }"),
+              ElementsAre(testing::StartsWith("network.layers[hidden]: { name: \"hidden\" activation { tanh { } }")));
+  EXPECT_THAT(Fixed(R"(mask { paths: 'network' } patch { network {
+    layers { name: "logits" dense { units: 10 } }
+    layers { name: "hidden" dense { units: 100 weight_init { normal { std: 0.01 } } } activation { tanh {} } } } })"),
+              ElementsAre("network.layers: hidden, logits -> logits, hidden"));
+}
+
 TEST(FixTest, NothingChangedIsNothingTold) {
   const auto spec = FromText<v1::JobSpec>(kSpec);
   EXPECT_TRUE(ChangesBetween(spec, spec).empty());
