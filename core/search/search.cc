@@ -74,6 +74,28 @@ void Stop(const v1::TrialStopped& stopped, const google::protobuf::Timestamp& ti
   }
 }
 
+void ApplyToTrial(const v1::SweepEntry& entry, SearchTrial& trial) {
+  if (entry.has_rerun()) {
+    trial.state = v1::TRIAL_STATE_RUNNING;
+    trial.reason.clear();
+    trial.error.Clear();
+    trial.end_time.Clear();
+    ++trial.reruns;
+    trial.rerun_time = entry.time();
+  } else if (entry.has_promoted()) {
+    trial.state = v1::TRIAL_STATE_RUNNING;
+    trial.goal_step = entry.promoted().goal_step();
+    trial.rung = entry.promoted().rung();
+  } else if (entry.has_stopped()) {
+    Stop(entry.stopped(), entry.time(), trial);
+  } else if (entry.has_measured()) {
+    trial.measurements.push_back(entry.measured().measurement());
+    trial.step = std::max(trial.step, entry.measured().measurement().step());
+  } else {
+    Arrive(entry.arrived(), entry.time(), trial);
+  }
+}
+
 }  // namespace
 
 uint64_t OwnSteps(const SearchTrial& trial) { return trial.step - std::min(trial.step, trial.parent_step); }
@@ -86,58 +108,58 @@ const SearchTrial* Search::Find(uint32_t number) const {
   return number >= 1 && number <= trials_.size() ? &trials_[number - 1] : nullptr;
 }
 
-absl::Status Search::Apply(const v1::SweepEntry& entry) {
+absl::Status Search::Check(const v1::SweepEntry& entry) const {
   if (entry.sequence() != last_sequence_ + 1) return Misplaced(entry, "it is not the next one");
+  if (entry.has_turn()) return absl::OkStatus();
   if (entry.has_chosen()) {
     if (entry.trial() != trials_.size() + 1) return Misplaced(entry, "a new trial has the next number");
     if (entry.chosen().assignments_size() != spec_->space_size()) return Misplaced(entry, "parameters are missing");
-    const v1::TrialChosen& chosen = entry.chosen();
-    SearchTrial trial;
-    trial.number = entry.trial();
-    trial.assignments.assign(chosen.assignments().begin(), chosen.assignments().end());
-    trial.step = trial.parent_step = chosen.parent_step();
-    trial.parent = chosen.parent();
-    trial.rung = trial.generation = chosen.generation();
-    trial.goal_step = chosen.goal_step();
-    trial.total_steps = chosen.total_steps();
-    trial.client = chosen.client();
-    trial.request_id = chosen.request_id();
-    trial.create_time = entry.time();
-    trials_.push_back(std::move(trial));
-  } else if (entry.has_turn()) {
-    ApplyTurn(entry.turn());
-  } else {
-    if (Find(entry.trial()) == nullptr) return Misplaced(entry, "there is no such trial");
-    SearchTrial& trial = trials_[entry.trial() - 1];
-    if (entry.has_rerun()) {
-      if (!trial.ended()) return Misplaced(entry, "the trial has not ended");
-      trial.state = v1::TRIAL_STATE_RUNNING;
-      trial.reason.clear();
-      trial.error.Clear();
-      trial.end_time.Clear();
-      ++trial.reruns;
-      trial.rerun_time = entry.time();
-    } else if (entry.has_promoted()) {
-      if (trial.state != v1::TRIAL_STATE_HELD) return Misplaced(entry, "the trial is not held");
-      trial.state = v1::TRIAL_STATE_RUNNING;
-      trial.goal_step = entry.promoted().goal_step();
-      trial.rung = entry.promoted().rung();
-    } else if (trial.ended()) {
-      return Misplaced(entry, "the trial has ended");
-    } else if (entry.has_stopped()) {
-      Stop(entry.stopped(), entry.time(), trial);
-    } else if (entry.has_measured()) {
-      trial.measurements.push_back(entry.measured().measurement());
-      trial.step = std::max(trial.step, entry.measured().measurement().step());
-    } else if (entry.has_arrived()) {
-      Arrive(entry.arrived(), entry.time(), trial);
-    } else {
-      return Misplaced(entry, "it says nothing that is known");
-    }
+    return absl::OkStatus();
   }
+  const SearchTrial* trial = Find(entry.trial());
+  if (trial == nullptr) return Misplaced(entry, "there is no such trial");
+  switch (entry.kind_case()) {
+    case v1::SweepEntry::kRerun:
+      return trial->ended() ? absl::OkStatus() : Misplaced(entry, "the trial has not ended");
+    case v1::SweepEntry::kPromoted:
+      return trial->state == v1::TRIAL_STATE_HELD ? absl::OkStatus() : Misplaced(entry, "the trial is not held");
+    case v1::SweepEntry::kStopped:
+    case v1::SweepEntry::kMeasured:
+    case v1::SweepEntry::kArrived:
+      return trial->ended() ? Misplaced(entry, "the trial has ended") : absl::OkStatus();
+    default:
+      return Misplaced(entry, "it says nothing that is known");
+  }
+}
+
+absl::Status Search::Apply(const v1::SweepEntry& entry) {
+  if (absl::Status status = Check(entry); !status.ok()) return status;
   last_sequence_ = entry.sequence();
   update_time_ = entry.time();
+  if (entry.has_turn()) {
+    ApplyTurn(entry.turn());
+  } else if (entry.has_chosen()) {
+    ApplyChosen(entry);
+  } else {
+    ApplyToTrial(entry, trials_[entry.trial() - 1]);
+  }
   return absl::OkStatus();
+}
+
+void Search::ApplyChosen(const v1::SweepEntry& entry) {
+  const v1::TrialChosen& chosen = entry.chosen();
+  SearchTrial trial;
+  trial.number = entry.trial();
+  trial.assignments.assign(chosen.assignments().begin(), chosen.assignments().end());
+  trial.step = trial.parent_step = chosen.parent_step();
+  trial.parent = chosen.parent();
+  trial.rung = trial.generation = chosen.generation();
+  trial.goal_step = chosen.goal_step();
+  trial.total_steps = chosen.total_steps();
+  trial.client = chosen.client();
+  trial.request_id = chosen.request_id();
+  trial.create_time = entry.time();
+  trials_.push_back(std::move(trial));
 }
 
 void Search::ApplyTurn(const v1::SweepTurn& turn) {

@@ -59,7 +59,9 @@ class Search {
   // `spec` is resolved (core/search/resolve.h).
   explicit Search(v1::SweepSpec spec);
 
-  // Takes the next entry of the log. DATA_LOSS: it cannot come after those before; the state is as it was.
+  // DATA_LOSS: the entry cannot come after those before.
+  absl::Status Check(const v1::SweepEntry& entry) const;
+  // Takes the next entry of the log. Errors are Check's; the state is then as it was.
   absl::Status Apply(const v1::SweepEntry& entry);
 
   // What is to be decided now, without sequence and time; nullopt: nothing, until something is heard. Of a new trial
@@ -107,6 +109,7 @@ class Search {
 
  private:
   void ApplyTurn(const v1::SweepTurn& turn);
+  void ApplyChosen(const v1::SweepEntry& entry);
   std::optional<v1::SweepEntry> DecideEnding() const;
   std::optional<v1::SweepEntry> DecideMedian() const;
   // Steps that the trials have trained, and those they are under way to.

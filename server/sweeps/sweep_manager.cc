@@ -102,21 +102,19 @@ absl::StatusOr<SweepManager::LivePtr> SweepManager::Find(const std::string& id) 
 absl::Status SweepManager::Append(Live& live, v1::SweepEntry entry) {
   entry.set_sequence(live.search.last_sequence() + 1);
   *entry.mutable_time() = Stamp();
-  core::Search next = live.search;
-  if (absl::Status status = next.Apply(entry); !status.ok()) return absl::InternalError(status.message());
+  if (absl::Status status = live.search.Check(entry); !status.ok()) return absl::InternalError(status.message());
   v1::Sweep record = live.record;
   if (entry.has_turn()) {
     record.set_state(entry.turn().state());
     record.set_state_reason(entry.turn().reason());
     *record.mutable_update_time() = entry.time();
     record.clear_end_time();
-    if (next.terminal()) *record.mutable_end_time() = entry.time();
+    if (IsSweepTerminal(entry.turn().state())) *record.mutable_end_time() = entry.time();
   }
   const absl::Status stored = store_->Append(live.key, entry, entry.has_turn() ? &record : nullptr);
   if (!stored.ok()) return stored;
-  live.search = std::move(next);
   live.record = std::move(record);
-  return absl::OkStatus();
+  return live.search.Apply(entry);
 }
 
 absl::Status SweepManager::Turn(Live& live, v1::SweepState state, std::string reason, v1::SweepState ends_as) {

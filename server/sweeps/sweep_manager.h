@@ -91,7 +91,8 @@ class SweepManager {
     bool settled = false;        // The trial has ended, and so has its job, or there is none.
     int64_t evaluations_to = 0;  // Looked at up to this event.
     std::optional<v1::Measurement> last, best;
-    absl::Time not_before = absl::InfinitePast();  // What may be tried again.
+    absl::Time not_before = absl::InfinitePast();  // What may be tried again, ...
+    bool held = false;                             // ... or is held, and looked at more seldom.
   };
   struct Live {
     Live(SweepKey sweep_key, v1::Sweep sweep) : key(sweep_key), record(std::move(sweep)), search(record.spec()) {}
@@ -153,7 +154,7 @@ class SweepManager {
   v1::Trial PublicTrial(const Live& live, const core::SearchTrial& trial, bool measurements) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // With the state of the trial's job, of which the store is asked.
-  v1::Trial WithJob(v1::Trial trial);
+  v1::Trial WithJob(const v1::Sweep& sweep, v1::Trial trial);
   google::protobuf::Timestamp Stamp() const;
 
   const Options options_;

@@ -152,11 +152,10 @@ std::vector<SweepManager::Task> SweepManager::TasksOf(Live& live) {
   for (const core::SearchTrial& trial : live.search.trials()) {
     Seen& seen = live.seen[trial.number];
     if (!trial.ended()) seen.settled = false;
-    if (seen.settled || seen.not_before > options_.now()) continue;
-    Task task{.trial = trial,
-              .seen = seen,
-              .parent_job = "",
-              .cancelling = live.search.state() == v1::SWEEP_STATE_CANCELLING};
+    const bool moved = seen.held && trial.state != v1::TRIAL_STATE_HELD;  // It goes on, or ends.
+    const bool cancelling = live.search.state() == v1::SWEEP_STATE_CANCELLING;
+    if (seen.settled || (seen.not_before > options_.now() && !moved && !(seen.held && cancelling))) continue;
+    Task task{.trial = trial, .seen = seen, .parent_job = "", .cancelling = cancelling};
     if (trial.parent != 0) task.parent_job = TrialJobId(live.record, trial.parent);
     tasks.push_back(std::move(task));
   }
@@ -175,6 +174,9 @@ std::vector<SweepManager::Task> SweepManager::TasksOf(Live& live) {
 
 void SweepManager::CarryOut(const v1::Sweep& sweep, Task& task) {
   task.seen.waits_for.clear();
+  // Of those that are held nothing is awaited but that somebody does something to their jobs.
+  task.seen.held = task.trial.state == v1::TRIAL_STATE_HELD;
+  if (task.seen.held) task.seen.not_before = options_.now() + options_.retry_interval;
   auto job = jobs_->Get(TrialJobId(sweep, task.trial.number));
   const bool there = job.ok() && IsJobOf(*job, sweep, task.trial.number);
   if (!there && !job.ok() && !absl::IsNotFound(job.status()) && !absl::IsDataLoss(job.status())) {

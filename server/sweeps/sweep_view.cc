@@ -77,18 +77,10 @@ v1::Trial SweepManager::PublicTrial(const Live& live, const core::SearchTrial& t
   return shown;
 }
 
-v1::Trial SweepManager::WithJob(v1::Trial trial) {
-  if (!trial.job().empty()) return trial;
-  const std::string sweep = trial.name().substr(0, trial.name().find("/trials/"));
-  v1::Sweep record;
-  {
-    absl::MutexLock lock(&mu_);
-    const auto live = Find(std::string(IdOf(sweep)));
-    if (!live.ok() || (*live)->record.spec().trained_by_clients()) return trial;
-    record = (*live)->record;
-  }
-  const auto job = jobs_->Get(TrialJobId(record, trial.number()));
-  if (!job.ok() || !IsJobOf(*job, record, trial.number())) return trial;
+v1::Trial SweepManager::WithJob(const v1::Sweep& sweep, v1::Trial trial) {
+  if (!trial.job().empty() || sweep.spec().trained_by_clients()) return trial;
+  const auto job = jobs_->Get(TrialJobId(sweep, trial.number()));
+  if (!job.ok() || !IsJobOf(*job, sweep, trial.number())) return trial;
   trial.set_job(job->name());
   trial.set_job_state(job->state());
   trial.set_step(std::max(trial.step(), job->progress().step()));
@@ -196,6 +188,7 @@ absl::StatusOr<v1::Sweep> SweepManager::Get(const std::string& id) {
 
 absl::StatusOr<v1::Trial> SweepManager::GetTrial(const std::string& id, const std::string& number) {
   v1::Trial trial;
+  v1::Sweep record;
   {
     absl::MutexLock lock(&mu_);
     const auto live = Find(id);
@@ -210,8 +203,9 @@ absl::StatusOr<v1::Trial> SweepManager::GetTrial(const std::string& id, const st
           number == "best" ? "no trial has a value yet" : absl::StrCat("there are ", (*live)->search.trials().size()));
     }
     trial = PublicTrial(**live, *found, true);
+    record = (*live)->record;
   }
-  return WithJob(std::move(trial));
+  return WithJob(record, std::move(trial));
 }
 
 absl::StatusOr<v1::ListTrialsResponse> SweepManager::ListTrials(const v1::ListTrialsRequest& request,
@@ -236,10 +230,12 @@ absl::StatusOr<v1::ListTrialsResponse> SweepManager::ListTrials(const v1::ListTr
   if (!errors.ok()) return errors.ToStatus();
   const auto size = static_cast<size_t>(request.page_size() > 0 ? request.page_size() : kDefaultPage);
   v1::ListTrialsResponse response;
+  v1::Sweep record;
   {
     absl::MutexLock lock(&mu_);
     const auto live = Find(id);
     if (!live.ok()) return live.status();
+    record = (*live)->record;
     const core::Search& search = (*live)->search;
     std::vector<const core::SearchTrial*> trials;
     if (order == "objective") {
@@ -253,7 +249,7 @@ absl::StatusOr<v1::ListTrialsResponse> SweepManager::ListTrials(const v1::ListTr
     }
     if (first + size < trials.size()) response.set_next_page_token(absl::StrCat(mark, first + size));
   }
-  for (v1::Trial& trial : *response.mutable_trials()) trial = WithJob(std::move(trial));
+  for (v1::Trial& trial : *response.mutable_trials()) trial = WithJob(record, std::move(trial));
   return response;
 }
 
