@@ -152,6 +152,15 @@ TEST(ResolveOptimizerOfAJob, LbfgsTakesAllExamplesInAStep) {
               HasSubstr("accumulate_batches: 8572 and last_batch: KEEP"));
 }
 
+// Two copies of the 7850 weights for each pair.
+TEST(ResolveOptimizerOfAJob, TheHistoryOfLbfgsIsInTheMemoryBound) {
+  const auto bound = [](const std::string& history) {
+    return Resolve(Spec("optimizer { accumulate_batches: 600 lbfgs { history_size: " + history + " } }"))
+        .memory_bound_bytes;
+  };
+  EXPECT_GE(bound("20") - bound("1"), 2 * 19 * 7850 * 4);
+}
+
 TEST(ResolveOptimizerOfAJob, LbfgsWarnsOfWhatIsAnotherInEachStep) {
   const auto warnings = [](const std::string& layer, const std::string& more) {
     v1::JobSpec spec = Spec(more);

@@ -31,7 +31,6 @@ const char* const kConfigs[] = {
     "lion {} learning_rate: 0.002",
     "lars {} learning_rate: 2 coupled_weight_decay: 0.01",
     "lamb {} learning_rate: 0.01 clip_value: 0.05",
-    "lbfgs { history_size: 4 } learning_rate: 0.1 accumulate_batches: 10",  // Of all 80 examples.
     "adamw {} accumulate_batches: 3",
     "sgd { momentum: 0.9 } ema { decay: 0.9 }",
     "adam {} learning_rate: 0.01 lookahead { every_steps: 4 }",
