@@ -113,9 +113,10 @@ TEST(ResolveOptimizerOfAJob, WarnsOfWhatNeverHappens) {
   EXPECT_THAT(Warnings("steps: 100 optimizer { sgd {} schedule { multistep { milestone_steps: [ 50, 100 ] } } }"),
               ElementsAre(HasSubstr("the milestone at step 100 is never reached, because the job has 100 steps")));
   EXPECT_THAT(Warnings("steps: 100 optimizer { sgd {} schedule { multistep { milestone_steps: 99 } } }"), IsEmpty());
-  EXPECT_THAT(Warnings("epochs: 10 optimizer { sgd {} schedule { plateau {} } }"),
+  const std::string held_out = "data { validation_fraction: 0.5 } ";  // Otherwise it chooses by the test split.
+  EXPECT_THAT(Warnings(held_out + "epochs: 10 optimizer { sgd {} schedule { plateau {} } }"),
               ElementsAre(HasSubstr("plateau never acts: its patience is 10 evaluations, and the whole job has 10")));
-  EXPECT_THAT(Warnings("epochs: 10 optimizer { sgd {} schedule { plateau { patience: 3 } } }"), IsEmpty());
+  EXPECT_THAT(Warnings(held_out + "epochs: 10 optimizer { sgd {} schedule { plateau { patience: 3 } } }"), IsEmpty());
   EXPECT_THAT(Warnings("steps: 100 optimizer { sgd {} swa { begin_steps: 101 } }"),
               ElementsAre(HasSubstr("swa never begins")));
   EXPECT_THAT(Warnings("steps: 100 optimizer { sgd {} swa { begin_steps: 50 every_steps: 51 } }"),
