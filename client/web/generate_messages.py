@@ -47,14 +47,18 @@ class Names:
             self.collect(name, message.nested_type, message.enum_type, f"{outer}{message.name}_")
 
 
+MAPPED = {F.TYPE_STRING: "string", F.TYPE_UINT32: "number"}
+
+
 def type_of(field, names):
     """(type of one value, is it a map)"""
     kind = KINDS[field.type]
     if kind == "message" and names.messages[field.type_name].options.map_entry:
         key, value = names.messages[field.type_name].field
-        if (key.type, value.type) != (F.TYPE_STRING, F.TYPE_STRING):
-            sys.exit(f"generate_messages: {field.name}: only maps of strings are known; teach src/rpc/wire.ts more")
-        return "Map<string, string>", True
+        if key.type != F.TYPE_STRING or value.type not in MAPPED:
+            sys.exit(f"generate_messages: {field.name}: only maps from strings to strings or uint32 are known; teach "
+                     "src/rpc/wire.ts more")
+        return f"Map<string, {MAPPED[value.type]}>", True
     return (names.short[field.type_name] if kind in ("message", "enum") else scalar(kind, field)), False
 
 
@@ -72,13 +76,13 @@ def interface(name, message, names):
 
 def table_row(field, message, names):
     """[name, number, kind, label, type, oneof]: what wire.ts and the text format need."""
-    _, is_map = type_of(field, names)
+    one, is_map = type_of(field, names)
     real_oneof = field.HasField("oneof_index") and not field.proto3_optional
     label = "map" if is_map else "repeated" if field.label == F.LABEL_REPEATED else (
         "optional" if field.HasField("oneof_index") or field.type == F.TYPE_MESSAGE else "plain")
     kind = "wide" if scalar(KINDS[field.type], field) == "bigint" else ""
     row = [field.name, field.number, KINDS[field.type], label,
-           field.type_name[1:] if not is_map else "", message.oneof_decl[field.oneof_index].name if real_oneof else "",
+           field.type_name[1:] if not is_map else "number" if "number" in one else "", message.oneof_decl[field.oneof_index].name if real_oneof else "",
            kind]
     while row[-1] == "":
         row.pop()

@@ -3,11 +3,11 @@
 import {enumValues, Messages, Row, rows} from "messages";
 
 /** A message to send: everything in it may be left out. */
-export type Init<T> = T extends Uint8Array|Map<string, string>? T : T extends(infer U)[] ?
+export type Init<T> = T extends Uint8Array|Map<string, string|number>? T : T extends(infer U)[] ?
     Init<U>[] :
     T extends object ? {[K in keyof T]?: Init<T[K]>} : T;
 
-export type Value = number|bigint|string|boolean|Uint8Array|Map<string, string>|Fields|Value[];
+export type Value = number|bigint|string|boolean|Uint8Array|Map<string, string|number>|Fields|Value[];
 export interface Fields {
   [name: string]: Value|undefined
 }
@@ -17,7 +17,7 @@ export interface Field {
   number: number;
   kind: string;
   label: "plain"|"optional"|"repeated"|"map";
-  type: string;  // Of messages and enums.
+  type: string;  // Of messages and enums; of a map's values "number", where they are no strings.
   oneof: string;
   wide: boolean;  // A bigint.
 }
@@ -200,15 +200,17 @@ function emptyFields(type: Type): Fields {
   return fields;
 }
 
-function readMapEntry(bytes: Uint8Array, map: Map<string, string>) {
+function readMapEntry(bytes: Uint8Array, map: Map<string, string|number>, numbers: boolean) {
   const reader = new Reader(bytes);
-  let key = "", value = "";
+  let key = "", value: string|number = numbers ? 0 : "";
   while (!reader.done) {
     const tag = reader.uint32();
     if (tag === 10)
       key = utf8.decode(reader.slice());
     else if (tag === 18)
       value = utf8.decode(reader.slice());
+    else if (tag === 16 && numbers)
+      value = reader.uint32();
     else
       reader.skip(tag & 7);
   }
@@ -226,7 +228,7 @@ function decodeFields(type: Type, bytes: Uint8Array): Fields {
       continue;
     }
     if (field.label === "map")
-      readMapEntry(reader.slice(), fields[field.name] as Map<string, string>);
+      readMapEntry(reader.slice(), fields[field.name] as Map<string, string|number>, field.type === "number");
     else if (field.label === "repeated" && wire === 2 && packable(field)) {
       const packed = new Reader(reader.slice()), list = fields[field.name] as Value[];
       while (!packed.done) list.push(readScalar(packed, field));
@@ -326,6 +328,7 @@ function encodeFields(type: Type, fields: Fields): Uint8Array {
     const value = fields[field.name];
     if (value === undefined) continue;
     if (field.label === "map") {
+      if (field.type) throw new Error(`Maps of numbers, as ${field.name}, are not written.`);
       for (const [key, text] of value as Map<string, string>) {
         const entry = new Writer();
         entry.raw(Uint8Array.of(10));
