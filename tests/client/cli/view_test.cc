@@ -311,6 +311,41 @@ TEST_F(ViewTest, PruningIsShown) {
   EXPECT_THAT(PlainLines(event, true), HasSubstr("nan=0 inf=0 pruned=0.8750\n"));
 }
 
+TEST_F(ViewTest, RunningMeansTheBestAndTheTestAreShown) {
+  JobView view(Job());
+  for (const char* text :
+       {R"(sequence: 2 step: 10 train {
+             loss: 9 accuracy: 0.1 mean_loss: 2 mean_accuracy: 0.25 mean_steps: 10 })",
+        R"(sequence: 3 step: 100 evaluation { split: "validation" examples: 60 loss: 0.5 accuracy: 0.8
+             best: true best_metric: "macro_f1" best_metric_value: 0.75 })",
+        R"(sequence: 4 step: 400 evaluation { split: "validation" examples: 60 loss: 0.4 accuracy: 0.7
+             best_metric: "macro_f1" best_metric_value: 0.625 })",
+        R"(sequence: 5 step: 400 test { split: "test" examples: 100 loss: 0.25 accuracy: 0.875
+             weights_step: 100 })"}) {
+    view.Apply(FromText<v1::Event>(text));
+  }
+  const std::string live = RenderLiveView(view, Options(140, 40));
+  EXPECT_THAT(live, HasSubstr("train loss 2.000"));
+  EXPECT_THAT(live, HasSubstr("accuracy 25.0 %"));
+  EXPECT_THAT(live, HasSubstr("mean of 10 steps"));
+  EXPECT_THAT(live, HasSubstr("macro_f1 0.6250"));
+  EXPECT_THAT(live,
+              HasSubstr("TEST  accuracy 87.5 %, loss 0.2500 on test (100 examples), with the weights of step 100"));
+  EXPECT_THAT(live, Not(HasSubstr("9.000"))) << "of one minibatch";
+  const std::string summary = RenderSummary(view, false);
+  EXPECT_THAT(summary,
+              HasSubstr("evaluation: accuracy 70.0 %, loss 0.4000 on validation (60 examples)\n"
+                        "best:       step 100 by macro_f1 0.7500: accuracy 80.0 %, loss 0.5000 on validation (60 "
+                        "examples)\n"
+                        "TEST:       accuracy 87.5 %, loss 0.2500 on test (100 examples), with the weights of "
+                        "step 100\n"));
+  EXPECT_THAT(PlainLines(FromText<v1::Event>("step: 4 train { loss: 3 mean_loss: 2 mean_steps: 5 }"), false),
+              HasSubstr("train loss=3 mean_loss=2 mean_steps=5 "));
+  EXPECT_THAT(
+      PlainLines(FromText<v1::Event>("step: 4 test { split: 'test' loss: 2 examples: 8 weights_step: 3 }"), false),
+      HasSubstr(" test split=test loss=2 weights_step=3 examples=8\n"));
+}
+
 TEST(Views, AColumnThatNobodyFillsIsNotThere) {
   Table table({{.title = "job"}, {.title = "owner", .optional = true}});
   table.Add({{.text = "a"}, {.text = ""}});
