@@ -49,6 +49,7 @@ int64_t LargestReport(const v1::NetworkDescription& network, int64_t batch, int6
     layer.set_units(described.output_shape(0));
     layer.set_nan_count(count);
     layer.set_inf_count(count);
+    layer.set_frozen(true);
     layer.mutable_histogram()->set_low(number);
     layer.mutable_histogram()->set_high(number);
     int64_t smallest = 1;
@@ -72,6 +73,8 @@ int64_t LargestReport(const v1::NetworkDescription& network, int64_t batch, int6
       parameter.set_nan_count(2 * tensor.shape(0));
       parameter.set_inf_count(2 * tensor.shape(0));
       parameter.set_sparsity(0.5);
+      parameter.set_frozen(true);
+      parameter.set_learning_rate_factor(0.5);
     }
   }
   return static_cast<int64_t>(report.ByteSizeLong());
