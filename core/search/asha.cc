@@ -7,11 +7,11 @@
 namespace traind::core {
 namespace {
 
-// Where rung k holds; 0: it is the last one, the end.
-uint64_t StepOfRung(const v1::SweepSpec& spec, uint32_t rung, uint64_t total) {
-  uint64_t step = spec.asha().min_steps();
-  for (uint32_t i = 0; i < rung && step < total; ++i) step *= spec.asha().reduction_factor();
-  return step < total ? step : 0;
+// Where the trial holds at rung k; 0: that is the last one, its end.
+uint64_t StepOfRung(const v1::SweepSpec& spec, const SearchTrial& trial, uint32_t rung) {
+  uint64_t step = trial.first_goal;
+  for (uint32_t i = 0; i < rung && step < trial.total_steps; ++i) step *= spec.asha().reduction_factor();
+  return step < trial.total_steps ? step : 0;
 }
 
 // The trials that have come to the rung, best first; those with equal values in the order of their numbers.
@@ -45,7 +45,7 @@ Wanted NextOfAsha(const Search& search, const Leave& leave) {
     const SearchTrial* trial = Promotable(search, static_cast<uint32_t>(rung));
     if (trial == nullptr) continue;
     const auto next = static_cast<uint32_t>(rung) + 1;
-    return {.entry = PromotedEntry(*trial, StepOfRung(search.spec(), next, trial->total_steps), next)};
+    return {.entry = PromotedEntry(*trial, StepOfRung(search.spec(), *trial, next), next)};
   }
   if (!leave.may_choose) return {.entry = std::nullopt, .done = true};
   const auto number = static_cast<uint32_t>(search.trials().size()) + 1;

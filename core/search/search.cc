@@ -26,6 +26,12 @@ v1::SweepEntry TurnTo(v1::SweepState state, std::string reason, v1::SweepState e
   return entry;
 }
 
+// How far a trial was when it had its value: trials of equal epochs may have other steps.
+double Progress(const SearchTrial& trial) {
+  const auto total = static_cast<double>(std::max<uint64_t>(trial.total_steps, 1));
+  return static_cast<double>(trial.objective_step) / total;
+}
+
 v1::SweepEntry AbandonedEntry(const SearchTrial& trial) {
   v1::SweepEntry entry;
   entry.set_trial(trial.number);
@@ -154,7 +160,7 @@ void Search::ApplyChosen(const v1::SweepEntry& entry) {
   trial.step = trial.parent_step = chosen.parent_step();
   trial.parent = chosen.parent();
   trial.rung = trial.generation = chosen.generation();
-  trial.goal_step = chosen.goal_step();
+  trial.goal_step = trial.first_goal = chosen.goal_step();
   trial.total_steps = chosen.total_steps();
   trial.client = chosen.client();
   trial.request_id = chosen.request_id();
@@ -192,8 +198,8 @@ uint64_t Search::PlannedSteps() const {
   if (spec_->has_pbt()) steps = total * spec_->pbt().population();
   if (spec_->has_asha()) {  // As if each rung had all that it can get of the one before.
     steps = 0;
-    uint64_t before = 0, rung = spec_->asha().min_steps();
-    for (uint64_t left = planned; left > 0 && before < total; left /= spec_->asha().reduction_factor()) {
+    uint64_t before = 0, rung = trials_[0].first_goal;
+    for (uint64_t left = planned; left > 0 && rung > 0 && before < total; left /= spec_->asha().reduction_factor()) {
       steps += left * (std::min(rung, total) - before);
       before = std::min(rung, total);
       rung *= spec_->asha().reduction_factor();
@@ -313,7 +319,7 @@ std::vector<const SearchTrial*> Search::Ranked() const {
   std::stable_sort(ranked.begin(), ranked.end(), [&](const SearchTrial* a, const SearchTrial* b) {
     if (!a->objective.has_value() || !b->objective.has_value())
       return a->objective.has_value() > b->objective.has_value();
-    if (by_progress && a->objective_step != b->objective_step) return a->objective_step > b->objective_step;
+    if (by_progress && Progress(*a) != Progress(*b)) return Progress(*a) > Progress(*b);
     return Better(*a->objective, *b->objective);
   });
   return ranked;

@@ -23,6 +23,7 @@ struct SearchTrial {
   std::vector<v1::Assignment> assignments;
   uint64_t step = 0;         // At its newest arrival; of one that goes on from a parent, at least that step.
   uint64_t goal_step = 0;    // Where it holds next; 0: at its end.
+  uint64_t first_goal = 0;   // Its first goal_step.
   uint64_t total_steps = 0;  // 0: not known.
   uint32_t rung = 0;         // Holds before this one.
   uint32_t parent = 0;       // 0: none.
@@ -65,7 +66,8 @@ class Search {
   absl::Status Apply(const v1::SweepEntry& entry);
 
   // What is to be decided now, without sequence and time; nullopt: nothing, until something is heard. Of a new trial
-  // `total_steps` is left to the caller. A trial that clients train is chosen by Suggest alone.
+  // `total_steps` is left to the caller, and with asha.min_epochs `goal_step`. A trial that clients train is chosen by
+  // Suggest alone.
   std::optional<v1::SweepEntry> Decide() const;
 
   // The next trial for a client, of algorithms that choose by themselves. `done`: there will be none.

@@ -54,6 +54,52 @@ std::vector<std::string> NamesIn(const v1::JobSpec& spec) {
   return names;
 }
 
+bool Holds(const v1::SweepSpec& spec) { return spec.has_asha() || spec.has_pbt(); }
+
+// Where a trial with this job holds first.
+uint64_t FirstHold(const v1::SweepSpec& spec, const v1::Job& job) {
+  const uint64_t epoch = job.progress().steps_per_epoch();
+  if (spec.has_asha()) return spec.asha().has_min_epochs() ? spec.asha().min_epochs() * epoch : spec.asha().min_steps();
+  return spec.pbt().has_interval_epochs() ? spec.pbt().interval_epochs() * epoch : spec.pbt().interval_steps();
+}
+
+core::FieldErrors HoldField(const v1::SweepSpec& spec, const core::FieldErrors& errors) {
+  if (spec.has_asha()) return errors.At("asha").At(spec.asha().has_min_epochs() ? "min_epochs" : "min_steps");
+  return errors.At("pbt").At(spec.pbt().has_interval_epochs() ? "interval_epochs" : "interval_steps");
+}
+
+// Why a job cannot hold there; empty: it can.
+std::string WhyNoHold(const v1::SweepSpec& spec, const v1::Job& job) {
+  const uint64_t hold = FirstHold(spec, job), total = job.progress().total_steps();
+  if (hold >= total) return absl::StrCat("is ", hold, " steps, and must be less than the job's ", total);
+  const uint32_t every = job.resolved_spec().evaluation().every_steps();
+  if (every > 0 && hold % every == 0) return "";
+  return absl::StrCat("is ", hold, " steps, at which no trial is evaluated: ",
+                      every == 0 ? "base.evaluation.every_steps is 0" : absl::StrCat("that is every ", every, " steps"),
+                      "; make one a multiple of the other");
+}
+
+// Why the two cannot be trials of one sweep; empty: they can.
+std::string WhyNotAlike(const v1::SweepSpec& spec, const v1::Job& a, const v1::Job& b) {
+  const v1::JobProgress &here = a.progress(), &there = b.progress();
+  const std::string lengths =
+      absl::StrCat("makes a job of ", here.total_steps(), " steps, ", here.steps_per_epoch(),
+                   " an epoch, another value one of ", there.total_steps(), " and ", there.steps_per_epoch());
+  if (spec.has_asha() && spec.asha().has_min_epochs()) {
+    const bool same = here.total_steps() * there.steps_per_epoch() == there.total_steps() * here.steps_per_epoch();
+    return same ? "" : absl::StrCat(lengths, ": with asha.min_epochs all trials must have as many epochs");
+  }
+  if (here.total_steps() != there.total_steps()) {
+    return absl::StrCat(lengths, ": with asha.min_steps and pbt all trials must have as many steps");
+  }
+  if (!spec.has_pbt()) return "";
+  if (here.steps_per_epoch() != there.steps_per_epoch()) {
+    return absl::StrCat(lengths, ": with pbt all trials must have as many in an epoch");
+  }
+  const bool same = a.resolved_spec().network().SerializeAsString() == b.resolved_spec().network().SerializeAsString();
+  return same ? "" : "changes the network, which a member of a population cannot do on its way";
+}
+
 // One look: the base with one value for each parameter.
 class SpaceCheck {
  public:
@@ -65,7 +111,7 @@ class SpaceCheck {
   absl::Status Run(std::vector<std::string>& warnings) {
     for (const v1::Parameter& parameter : spec_.space()) ends_.push_back(core::EndsOf(parameter));
     std::vector<int> choice(ends_.size(), 0);
-    if (absl::Status status = Look(choice, -1); !status.ok() || !first_.has_value()) return status;
+    if (absl::Status status = Look(choice, -1); !status.ok() || errors_.count() > 0) return status;
     int64_t all = 1;
     for (const auto& ends : ends_) all += static_cast<int64_t>(ends.size()) - 1;
     for (size_t i = 0; i < ends_.size(); ++i) {
@@ -99,8 +145,8 @@ class SpaceCheck {
       return absl::OkStatus();
     }
     if (!job.ok()) return job.status();
-    if (!first_.has_value() && varied < 0) first_ = *std::move(job);
-    if (varied >= 0 && first_.has_value()) Compare(*job, choice, varied);
+    CheckHold(*job, choice, varied);
+    if (varied < 0) first_ = *std::move(job);
     return absl::OkStatus();
   }
 
@@ -158,22 +204,18 @@ class SpaceCheck {
         .Add(absl::StrCat("with ", value, " ", field.empty() ? "the job" : field, ": ", what));
   }
 
-  // Trials that hold must have rungs at the same steps; forks the same network.
-  void Compare(const v1::Job& job, const std::vector<int>& choice, int varied) {
-    if (!spec_.has_asha() && !spec_.has_pbt()) return;
+  // Rungs are the same part of each training, and are evaluated.
+  void CheckHold(const v1::Job& job, const std::vector<int>& choice, int varied) {
+    if (!Holds(spec_)) return;
+    const std::string why = WhyNoHold(spec_, job);
+    if (varied < 0) {
+      if (!why.empty()) HoldField(spec_, errors_).Add(why);
+      return;
+    }
     const core::FieldErrors at =
         PlaceOf(spec_.space(varied), choice[static_cast<size_t>(varied)], errors_.At("space", varied));
-    const v1::JobProgress &here = job.progress(), &there = first_->progress();
-    if (here.total_steps() != there.total_steps() || here.steps_per_epoch() != there.steps_per_epoch()) {
-      at.Add(absl::StrCat("makes a job of ", here.total_steps(), " steps, ", here.steps_per_epoch(),
-                          " an epoch, another "
-                          "value one of ",
-                          there.total_steps(), " and ", there.steps_per_epoch(),
-                          ": with asha and pbt all trials must have the same"));
-    }
-    const bool same =
-        job.resolved_spec().network().SerializeAsString() == first_->resolved_spec().network().SerializeAsString();
-    if (spec_.has_pbt() && !same) at.Add("changes the network, which a member of a population cannot do on its way");
+    if (!why.empty()) at.Add(absl::StrCat("with it the first hold ", why));
+    if (const std::string other = WhyNotAlike(spec_, job, *first_); !other.empty()) at.Add(other);
   }
 
   const v1::SweepSpec& spec_;
@@ -186,24 +228,6 @@ class SpaceCheck {
   int looks_ = 0;
 };
 
-// asha.min or pbt.interval in steps, and its field.
-struct Hold {
-  uint64_t steps = 0;
-  core::FieldErrors field;
-};
-
-Hold HoldOf(const v1::SweepSpec& spec, uint64_t steps_per_epoch, const core::FieldErrors& errors) {
-  if (spec.has_asha()) {
-    const v1::Asha& asha = spec.asha();
-    return asha.has_min_epochs() ? Hold{asha.min_epochs() * steps_per_epoch, errors.At("asha").At("min_epochs")}
-                                 : Hold{asha.min_steps(), errors.At("asha").At("min_steps")};
-  }
-  const v1::PopulationBased& pbt = spec.pbt();
-  return pbt.has_interval_epochs()
-             ? Hold{pbt.interval_epochs() * steps_per_epoch, errors.At("pbt").At("interval_epochs")}
-             : Hold{pbt.interval_steps(), errors.At("pbt").At("interval_steps")};
-}
-
 // Before the looks: rungs that are said in steps are evaluated.
 void EvaluateAtHolds(v1::SweepSpec& spec, std::vector<std::string>& warnings) {
   const uint64_t steps = spec.has_asha() ? spec.asha().min_steps() : spec.has_pbt() ? spec.pbt().interval_steps() : 0;
@@ -211,25 +235,6 @@ void EvaluateAtHolds(v1::SweepSpec& spec, std::vector<std::string>& warnings) {
   spec.mutable_base()->mutable_evaluation()->set_every_steps(static_cast<uint32_t>(steps));
   warnings.push_back(
       absl::StrCat("base.evaluation.every_steps is ", steps, ", so that trials are evaluated where they hold"));
-}
-
-// After the looks: what holds mean in steps.
-void CheckHolds(const v1::Job& job, v1::SweepSpec& spec, const core::FieldErrors& errors) {
-  if (!spec.has_asha() && !spec.has_pbt()) return;
-  const Hold hold = HoldOf(spec, job.progress().steps_per_epoch(), errors);
-  const uint64_t total = job.progress().total_steps();
-  if (hold.steps >= total) {
-    return hold.field.Add(absl::StrCat("is ", hold.steps, " steps, and must be less than the job's ", total));
-  }
-  const uint32_t every = job.resolved_spec().evaluation().every_steps();
-  if (every == 0 || hold.steps % every != 0) {
-    return hold.field.Add(
-        absl::StrCat("is ", hold.steps, " steps, at which no trial is evaluated: ",
-                     every == 0 ? "base.evaluation.every_steps is 0" : absl::StrCat("that is every ", every, " steps"),
-                     "; make one a multiple of the other"));
-  }
-  if (spec.has_asha()) spec.mutable_asha()->set_min_steps(hold.steps);
-  if (spec.has_pbt()) spec.mutable_pbt()->set_interval_steps(hold.steps);
 }
 
 void CheckBase(const v1::SweepSpec& spec, const core::FieldErrors& base) {
@@ -300,7 +305,7 @@ absl::StatusOr<v1::Sweep> AdmitSweep(const v1::CreateSweepRequest& request, cons
     if (absl::Status status = check.Run(warnings); !status.ok()) return status;
     if (!errors.ok()) return errors.ToStatus();
     const v1::Job& job = *check.first();
-    CheckHolds(job, spec, at);
+    if (spec.has_pbt()) spec.mutable_pbt()->set_interval_steps(FirstHold(spec, job));
     if (!spec.trained_by_clients() && job.resolved_spec().data().evaluation_split() == "none") {
       at.At("base").At("data").At("evaluation_split").Add("must not be none: the objective is of evaluations");
     }

@@ -374,7 +374,12 @@ bool SweepManager::Decide(const LivePtr& live) {
         live->trouble = absl::StrCat("trial ", entry.trial(), " cannot be checked yet: ", job.status().message());
         return false;
       }
-      if (job.ok()) entry.mutable_chosen()->set_total_steps(job->progress().total_steps());
+      if (job.ok()) {
+        entry.mutable_chosen()->set_total_steps(job->progress().total_steps());
+        if (const uint32_t epochs = sweep.spec().asha().min_epochs(); epochs > 0) {
+          entry.mutable_chosen()->set_goal_step(epochs * job->progress().steps_per_epoch());
+        }
+      }
     }
     absl::MutexLock lock(&mu_);
     // The sweep is over when its jobs are: the next server looks at those of live sweeps alone.

@@ -159,6 +159,13 @@ class FakeTrialJobs final : public TrialJobs {
     *job.mutable_labels() = spec.labels();
     job.mutable_progress()->set_total_steps(spec.steps());
     job.mutable_progress()->set_steps_per_epoch(10);
+    if (!spec.has_epochs()) return job;
+    const uint64_t epoch = 640 / spec.batch_size();
+    job.mutable_progress()->set_total_steps(spec.epochs() * epoch);
+    job.mutable_progress()->set_steps_per_epoch(epoch);
+    if (spec.evaluation().every_steps() == 0) {
+      job.mutable_resolved_spec()->mutable_evaluation()->set_every_steps(static_cast<uint32_t>(epoch));
+    }
     return job;
   }
 

@@ -156,6 +156,30 @@ TEST_F(SweepManagerTest, AshaTrainsNoStepTwiceAndEndsItsJobs) {
   EXPECT_GT(sweep.summary().trials_by_state().at("STOPPED"), 7u);
 }
 
+// A rung is the same epoch for every batch size.
+TEST_F(SweepManagerTest, AshaByEpochsTakesBatchSizes) {
+  Life life = Start();
+  v1::CreateSweepRequest request =
+      RequestOf("asha { min_epochs: 1 } budget { max_trials: 9 } parallelism: 2 " + std::string(kRate) +
+                R"(space { paths: "batch_size" choice { values: "32" values: "64" } })");
+  request.mutable_spec()->mutable_base()->set_epochs(9);
+  const auto made = life.sweeps->Create(request, Caller(), nullptr);
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_FALSE(made->spec().base().has_evaluation()) << "every epoch is evaluated as it is";
+  const v1::Sweep sweep = RunToEnd(life);
+  EXPECT_EQ(sweep.state(), v1::SWEEP_STATE_SUCCEEDED);
+  int ended = 0;
+  for (const v1::Trial& trial : Trials(life)) {
+    const uint64_t epoch = trial.total_steps() / 9;
+    EXPECT_TRUE(trial.total_steps() == 180 || trial.total_steps() == 90);
+    EXPECT_TRUE(trial.step() == epoch || trial.step() == 3 * epoch || trial.step() == 9 * epoch) << trial.step();
+    ended += trial.step() == 9 * epoch ? 1 : 0;
+    EXPECT_EQ(jobs_.jobs[std::string(IdOf(trial.job()))].trained, trial.step());
+  }
+  EXPECT_GE(ended, 1);
+  EXPECT_EQ(sweep.summary().best().step(), sweep.summary().best().total_steps());
+}
+
 // The server is killed at every single call to its jobs, before and after the call has done its work, and the sweep is
 // the same to the letter.
 TEST_F(SweepManagerTest, DecidesTheSameWhereverItIsKilled) {
