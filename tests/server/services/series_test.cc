@@ -19,6 +19,7 @@
 #include "server/services/report_sample.h"
 #include "tests/server/services/services_fixture.h"
 #include "tests/support/memory_job_store.h"
+#include "tests/support/text_proto.h"
 
 namespace traind::server {
 namespace {
@@ -162,8 +163,8 @@ TEST(Series, HasACurveForEachQuantityAndThing) {
   request.set_first_step(2);
   request.set_last_step(3);
   SeriesBuilder builder(request);
-  EXPECT_EQ(builder.kinds(),
-            1u << v1::EVENT_KIND_TRAIN | 1u << v1::EVENT_KIND_EVALUATION | 1u << v1::EVENT_KIND_STATISTICS);
+  EXPECT_EQ(builder.kinds(), 1u << v1::EVENT_KIND_TRAIN | 1u << v1::EVENT_KIND_EVALUATION | 1u << v1::EVENT_KIND_TEST |
+                                 1u << v1::EVENT_KIND_STATISTICS);
   for (uint64_t step = 1; step <= 4; ++step) {
     ASSERT_TRUE(builder.Add(ReportOf(step, 2)).ok());
     v1::Event event;
@@ -183,6 +184,27 @@ TEST(Series, HasACurveForEachQuantityAndThing) {
   EXPECT_EQ(series.max_points(), 1000);
   EXPECT_EQ(series.damaged_events(), 4);
   EXPECT_EQ(series.curves(0).total(), 2);
+}
+
+TEST(Series, HasTheNumbersOfEvaluationsAndTestsAndTheRunningMeans) {
+  v1::GetSeriesRequest request;
+  for (const auto quantity : {v1::QUANTITY_MEAN_LOSS, v1::QUANTITY_MEAN_ACCURACY, v1::QUANTITY_EVALUATION_BEST_METRIC,
+                              v1::QUANTITY_EVALUATION_MACRO_F1, v1::QUANTITY_EVALUATION_LOG_LOSS,
+                              v1::QUANTITY_EVALUATION_R2, v1::QUANTITY_EVALUATION_MEAN_ABSOLUTE_ERROR}) {
+    request.add_quantities(quantity);
+  }
+  SeriesBuilder builder(request);
+  for (const char* text :
+       {"step: 1 train { loss: 9 mean_loss: 2 mean_accuracy: 0.5 }", "step: 2 train { loss: 9 }",
+        "step: 3 evaluation { split: 'validation' best_metric_value: 3 classification { macro_f1: 4 log_loss: 5 } }",
+        "step: 4 test { split: 'test' classification { macro_f1: 6 } }",
+        "step: 5 evaluation { split: 'validation' regression { r2: 7 mean_absolute_error: 8 } }"}) {
+    ASSERT_TRUE(builder.Add(FromText<v1::Event>(text)).ok());
+  }
+  EXPECT_EQ(Shown(builder.Build()),
+            "MEAN_LOSS()=1:2 MEAN_ACCURACY()=1:0.5 EVALUATION_BEST_METRIC(validation)=3:3 "
+            "EVALUATION_MACRO_F1(validation)=3:4 EVALUATION_MACRO_F1(test)=4:6 EVALUATION_LOG_LOSS(validation)=3:5 "
+            "EVALUATION_R2(validation)=5:7 EVALUATION_MEAN_ABSOLUTE_ERROR(validation)=5:8 ");
 }
 
 // 100 layers over a long job: the answer and the work are bounded, and no curve is left out.
