@@ -175,7 +175,7 @@ TEST_F(Replay, TakesTheEvaluationOfAJobThatIsToldToFinishWhereACrashHasPutIt) {
   EXPECT_THAT(report[0].log().text(), HasSubstr("differs"));
 }
 
-v1::Event Test(uint64_t step, double loss, uint64_t weights_step = 0) {
+v1::Event TestOf(uint64_t step, double loss, uint64_t weights_step = 0) {
   v1::Event event;
   event.set_step(step);
   event.mutable_test()->set_loss(loss);
@@ -184,17 +184,17 @@ v1::Event Test(uint64_t step, double loss, uint64_t weights_step = 0) {
 }
 
 TEST_F(Replay, TakesTheTestInTheEndOnceWhereverThatIs) {
-  EXPECT_EQ(Send({Train(20, 0.5), Test(20, 0.3)}).size(), 2u);
-  EXPECT_TRUE(Send({Test(20, 0.3)}).empty()) << "the crash came before the job's last state";
-  EXPECT_EQ(Send({Test(17, 0.4)}).size(), 1u) << "told to finish, and killed: now it ends earlier";
-  const auto different = Send({Test(20, 0.25)});
+  EXPECT_EQ(Send({Train(20, 0.5), TestOf(20, 0.3)}).size(), 2u);
+  EXPECT_TRUE(Send({TestOf(20, 0.3)}).empty()) << "the crash came before the job's last state";
+  EXPECT_EQ(Send({TestOf(17, 0.4)}).size(), 1u) << "told to finish, and killed: now it ends earlier";
+  const auto different = Send({TestOf(20, 0.25)});
   ASSERT_EQ(different.size(), 1u);
   EXPECT_THAT(different[0].log().text(), HasSubstr("the TEST event of step 20 differs"));
 }
 
 TEST_F(Replay, OneStepIsTestedWithItsOwnWeightsAndWithThoseOfTheBest) {
-  EXPECT_EQ(Send({Test(20, 0.3), Test(20, 0.25, 10)}).size(), 2u);
-  EXPECT_TRUE(Send({Test(20, 0.25, 10)}).empty());
+  EXPECT_EQ(Send({TestOf(20, 0.3), TestOf(20, 0.25, 10)}).size(), 2u);
+  EXPECT_TRUE(Send({TestOf(20, 0.25, 10)}).empty());
 }
 
 TEST_F(Replay, RunningMeansThatAnOlderWorkerDidNotSayAreNoDifference) {
