@@ -127,14 +127,15 @@ Table PredictionTable::Classes(const PredictionRows& rows) {
     return PadRight(Clip(Printable(rows.ClassName(c)), name_width), name_width);
   };
   std::vector<Column> columns = BeginningColumns();
-  for (Column column : {Column{.title = "class", .right = !rows.named()},
-                        Column{.title = labels ? "label" : "", .right = !rows.named()}, Column{.title = ""},
-                        Column{.title = probable ? "probability" : "output", .right = true},
-                        Column{.title = rows.spread() ? "spread" : "", .right = true}, Column{.title = ""}}) {
+  const bool more = style_.top > 1;
+  for (Column column :
+       {Column{.title = "class", .right = !rows.named()},
+        Column{.title = "label", .right = !rows.named(), .optional = true}, Column{.title = "", .optional = true},
+        Column{.title = probable ? "probability" : "output", .right = true},
+        Column{.title = "spread", .right = true, .optional = true},
+        Column{.title = more ? "then" : "", .optional = true}}) {
     columns.push_back(std::move(column));
   }
-  const bool more = style_.top > 1;
-  if (more) columns.push_back({.title = "then"});
   Table table(std::move(columns));
   for (int64_t i = 0; i < rows.examples(); ++i) {
     const std::vector<RankedClass> top = rows.Top(i, style_.top);
@@ -148,13 +149,12 @@ Table PredictionTable::Classes(const PredictionRows& rows) {
     cells.push_back({.text = !labels ? "" : hit ? "right" : "wrong", .style = hit ? Style::kGood : Style::kBad});
     cells.push_back({.text = probable ? FormatPercent(top.front().score) : Right(top.front().score)});
     cells.push_back({.text = rows.spread() ? Right(rows.spread(i, at)) : ""});
-    cells.push_back({.text = probable ? Bar(top.front().score, 20) : "", .style = Style::kDim});
     std::string rest;
     for (size_t k = 1; k < top.size(); ++k) {
       absl::StrAppend(&rest, k == 1 ? "" : ", ", Printable(rows.ClassName(top[k].index)), " ",
                       probable ? FormatPercent(top[k].score) : FormatNumber(top[k].score));
     }
-    if (more) cells.push_back({.text = rest});
+    cells.push_back({.text = more ? rest : probable ? Bar(top.front().score, 20) : "", .style = Style::kDim});
     table.Add(std::move(cells));
   }
   return table;
