@@ -156,7 +156,7 @@ class Parser {
   private store(type: Type, field: Field, fields: Fields, path: string, name: Token) {
     const own = path + field.name;
     if (field.label === "map") {
-      const map = (fields[field.name] ??= new Map()) as Map<string, string>;
+      const map = (fields[field.name] ??= new Map()) as Map<string, string|number>;
       const entry = this.value({...field, label: "plain", type: ""}, own, name);
       if (entry instanceof Map) entry.forEach((value, key) => map.set(key, value));
     } else if (field.label === "repeated") {
