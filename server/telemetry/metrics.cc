@@ -21,8 +21,8 @@ constexpr double kDiskSeconds[] = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005
 // From an idle server's to a week.
 constexpr double kQueueSeconds[] = {0.1, 1, 10, 60, 300, 900, 3600, 14400, 43200, 86400, 604800};
 
-constexpr const char* kEventKinds[] = {"",           "state", "train",         "evaluation", "statistics",
-                                       "checkpoint", "log",   "preprocessing", "data",       "finding"};
+constexpr const char* kEventKinds[] = {"",    "state",         "train", "evaluation", "statistics", "checkpoint",
+                                       "log", "preprocessing", "data",  "finding",    "test"};
 static_assert(std::size(kEventKinds) == v1::EventKind_ARRAYSIZE);
 static_assert(std::tuple_size_v<decltype(Metrics::events)> == v1::EventKind_ARRAYSIZE);
 

@@ -62,7 +62,7 @@ class Metrics {
   Total store_changes;
   Total store_failures;  // Changes that were refused by the disk.
   // Events.
-  std::array<Total, 10> events;  // By v1::EventKind, of which metrics.cc knows the number.
+  std::array<Total, 11> events;  // By v1::EventKind, of which metrics.cc knows the number.
   std::atomic<int64_t> watchers = 0;
   // Jobs.
   Histogram job_queue_seconds;  // From QUEUED to RUNNING.
