@@ -87,13 +87,13 @@ TEST_P(Traits, LinearIfTheMiddleOfTwoInputsGivesTheMiddleOfTheOutputs) {
   const std::vector<float> one = run.examples();
   const std::vector<float> of_one = run.Output();
   const std::vector<float> other(one.rbegin(), one.rend());
-  for (size_t i = 0; i < one.size(); ++i) run.examples()[i] = -3 * other[i];
+  for (size_t i = 0; i < one.size(); ++i) run.examples()[i] = -20 * other[i];
   const std::vector<float> of_other = run.Output();
-  for (size_t i = 0; i < one.size(); ++i) run.examples()[i] = (one[i] - 3 * other[i]) / 2;
+  for (size_t i = 0; i < one.size(); ++i) run.examples()[i] = (one[i] - 20 * other[i]) / 2;
   const std::vector<float> of_middle = run.Output();
   double largest = 0, difference = 0;
   for (size_t i = 0; i < of_one.size(); ++i) {
-    largest = std::max(largest, std::abs(double{of_one[i]}));
+    largest = std::max({largest, std::abs(double{of_one[i]}), std::abs(double{of_other[i]})});
     difference = std::max(difference, std::abs((double{of_one[i]} + of_other[i]) / 2 - of_middle[i]));
   }
   EXPECT_EQ(difference < 1e-5 * largest, traits_.linear) << difference << " of " << largest;
