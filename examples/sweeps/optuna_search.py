@@ -38,7 +38,7 @@ def distribution(parameter):
 
 def train(sweep, study, asked):
     """One trial: what Optuna has asked for is trained, and what came of it is told."""
-    trial = sweep.create_trial(asked.params, client_id="optuna")
+    trial = sweep.create_trial(asked.params, client="optuna")
     job = trial.job()
     pruned = False
     for event in job.watch(["evaluation"]):

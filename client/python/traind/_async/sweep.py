@@ -198,21 +198,19 @@ class AsyncSweep(AsyncResource):
             raise errors.TraindError(f"{self.name} {self.state}: {self.proto.state_reason}")
         return self
 
-    async def create_trial(self, values: Dict[str, Any], *, client_id: str = "") -> AsyncTrial:
+    async def create_trial(self, values: Dict[str, Any], *, client: str = "") -> AsyncTrial:
         """A trial with values that an optimizer outside has chosen, by the names of the parameters; of a sweep whose
         algorithm is "external". Raises InvalidSpec, FailedPrecondition when the budget is used up.
         """
-        request = _pool.new(
-            "CreateTrialRequest", parent=self.name, client_id=client_id, request_id=_core.request_id()
-        )
+        request = _pool.new("CreateTrialRequest", parent=self.name, client=client, request_id=_core.request_id())
         request.assignments.extend(_search.assignments(values))
         return AsyncTrial(self._connection, await self._connection.call("CreateTrial", request))
 
-    async def suggest(self, client_id: str, count: int = 1) -> List[AsyncTrial]:
+    async def suggest(self, client: str, count: int = 1) -> List[AsyncTrial]:
         """The next trials of a sweep whose trials clients train; those first that this client has not completed. None
         are left: an empty list.
         """
-        request = _pool.new("SuggestTrialsRequest", parent=self.name, client_id=client_id, count=count)
+        request = _pool.new("SuggestTrialsRequest", parent=self.name, client=client, count=count)
         answer = await self._connection.call("SuggestTrials", request)
         return [AsyncTrial(self._connection, one) for one in answer.trials]
 
