@@ -47,7 +47,7 @@ def train(sweep, study, asked):
             if pruned := asked.should_prune():
                 job.stop()
     trial.wait()
-    if pruned:
+    if trial.state == "stopped":
         study.tell(asked, state=optuna.trial.TrialState.PRUNED)
     elif trial.objective is None or trial.state in ("failed", "cancelled"):
         study.tell(asked, state=optuna.trial.TrialState.FAIL)
