@@ -78,7 +78,7 @@ int BestCommand(const Context& context, const BestOptions& options) {
   if (!IsTerminal(sweep->state())) context.Note("so far: the sweep goes on");
   context.Note(absl::StrCat("  trainctl sweep best ", ShortName(name), " --spec > best.textproto   its job file"));
   if (!best->job().empty() && best->state() == v1::TRIAL_STATE_SUCCEEDED) {
-    context.Note(absl::StrCat("  trainctl eval ", ShortName(best->job()), "   its weights, on any split"));
+    context.Note(absl::StrCat("  trainctl model eval ", ShortName(best->job()), "   its weights, on any split"));
   }
   return kOk;
 }
@@ -187,7 +187,7 @@ void AddSweepResults(CLI::App& sweep, Context& context) {
         "Examples:\n"
         "  trainctl sweep best widths\n"
         "  trainctl sweep best widths --spec > best.textproto && trainctl run best.textproto --set epochs=50\n"
-        "  trainctl eval $(trainctl -q sweep best widths)\n"
+        "  trainctl model eval $(trainctl -q sweep best widths)\n"
         "With asha and pbt it is the best of the trials that got furthest.");
     auto options = std::make_shared<BestOptions>();
     command.add_option("SWEEP", options->sweep, "Sweep to look at")->required();
