@@ -52,7 +52,6 @@ constexpr std::pair<absl::string_view, absl::string_view> kFlags[] = {
     {"table", "--input"},
     {"table.delimiter", "--delimiter"},
     {"model_id", "NAME"},
-    {"members", "MEMBER"},
     {"mean", "--mean"},
     {"running_statistics", "--running-statistics"},
     {"sweep_id", "--sweep-id"},

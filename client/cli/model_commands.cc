@@ -83,8 +83,11 @@ void PrintModel(const Context& context, const v1::Model& model) {
   if (context.json) return context.PrintJson(model);
   context.out() << model.name();
   if (!context.quiet) {
-    context.out() << ": " << model.tensors_size() << " tensors, " << FormatBytes(model.size_bytes());
-    if (model.has_ensemble()) context.out() << ", " << DescribeEnsemble(model);
+    context.out() << ": ";
+    if (model.has_ensemble()) context.out() << DescribeEnsemble(model);
+    if (!model.has_ensemble()) {
+      context.out() << model.tensors_size() << " tensors, " << FormatBytes(model.size_bytes());
+    }
     if (!model.labels().empty()) context.out() << ", " << Printable(FormatLabels(model.labels()));
   }
   context.out() << "\n";

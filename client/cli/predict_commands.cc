@@ -139,12 +139,18 @@ int PredictOwn(const Context& context, const DataOptions& options) {
   std::unique_ptr<PredictionWriter> writer;
   v1::PredictSplitResponse made;
   made.set_examples(count);
+  // The first answer tells how large they are. Few examples come in one call, so that its notes are of all.
+  constexpr int64_t kFew = 16;
+  int64_t begin_with = options.input.empty() || IsTable(options.input) ? kFew : 1;
   for (int64_t done = 0; done < count;) {
-    // The first answer tells how large they are.
-    const int64_t most = done == 0 ? 1 : ExamplesPerCall((*own)->example_size(), made.outputs());
+    const int64_t most = done == 0 ? begin_with : ExamplesPerCall((*own)->example_size(), made.outputs());
     const absl::StatusOr<int64_t> part = (*own)->Fill(first + done, std::min(count - done, most), request);
     if (!part.ok()) return context.Fail(part.status());
     absl::StatusOr<v1::PredictResponse> response = client.Predict(request);
+    if (absl::IsInvalidArgument(response.status()) && done == 0 && *part > 1) {  // They may be too many for an answer.
+      begin_with = 1;
+      continue;
+    }
     if (!response.ok()) return context.Fail(response.status());
     if (response->shape_size() != 2 || response->shape(0) != *part) {
       return context.Fail(absl::InternalError(

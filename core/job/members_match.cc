@@ -107,6 +107,7 @@ void CheckSameNetwork(const v1::JobSpec& first, const v1::JobSpec& spec, const F
   MessageDifferencer differencer;
   std::string difference;
   differencer.AddIgnoreCriteria(new Beginnings);
+  differencer.set_report_ignores(false);
   differencer.ReportDifferencesToString(&difference);
   if (!differencer.Compare(first.network(), spec.network())) {
     errors.Add(

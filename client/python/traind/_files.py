@@ -43,15 +43,15 @@ def image_paths(images: Union[Path, Sequence[Path]]) -> List[str]:
     return paths
 
 
-def image_calls(images: Union[Path, Sequence[Path]]) -> Iterator[Call]:
-    """JPEG and PNG files."""
+def image_calls(images: Union[Path, Sequence[Path]], most: List[int]) -> Iterator[Call]:
+    """JPEG and PNG files, at most most[0] in a call, which may change between calls."""
     batch: List[Dict[str, Any]] = []
     size = 0
     for path in image_paths(images):
         content = pathlib.Path(path).read_bytes()
         if len(content) > IMAGE_BYTES_OF_A_CALL:
             raise ValueError(f"{path} has {len(content):,} bytes, a call takes {IMAGE_BYTES_OF_A_CALL:,}: make it smaller")
-        if batch and (size + len(content) > IMAGE_BYTES_OF_A_CALL or len(batch) == IMAGES_OF_A_CALL):
+        if batch and (size + len(content) > IMAGE_BYTES_OF_A_CALL or len(batch) >= min(IMAGES_OF_A_CALL, most[0])):
             yield Call({"images": batch}, [one["name"] for one in batch])
             batch, size = [], 0
         batch.append({"name": path, "content": content})
@@ -83,8 +83,8 @@ def _rows(text: bytes) -> Tuple[int, List[Tuple[int, int, int]]]:
     return header, rows
 
 
-def table_calls(path: Path, options: Dict[str, Any]) -> Iterator[Call]:
-    """Lines of a CSV file under its header; `options` are fields of an ExampleTable."""
+def table_calls(path: Path, options: Dict[str, Any], most: List[int]) -> Iterator[Call]:
+    """Lines of a CSV file under its header, at most most[0] in a call; `options` are fields of an ExampleTable."""
     size = os.path.getsize(path)
     if size > LARGEST_TABLE:
         raise ValueError(f"{path} has {size:,} bytes; at most {LARGEST_TABLE:,}")
@@ -95,7 +95,7 @@ def table_calls(path: Path, options: Dict[str, Any]) -> Iterator[Call]:
     at = 0
     while at < len(rows):
         end = at + 1
-        while end < min(len(rows), at + LINES_OF_A_CALL) and (
+        while end < min(len(rows), at + LINES_OF_A_CALL, at + most[0]) and (
             header + rows[end][1] - rows[at][0] <= TABLE_BYTES_OF_A_CALL
         ):
             end += 1

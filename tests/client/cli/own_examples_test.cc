@@ -77,10 +77,8 @@ TEST_F(OwnExamplesTest, ImagesAreShownByTheNamesOfTheirClasses) {
   EXPECT_EQ(lines[1].find("75.0"), lines[3].find("75.0")) << "straight columns";
   EXPECT_THAT(err_.str(), HasSubstr("photos: 1 entry is no image file"));
   EXPECT_THAT(err_.str(), HasSubstr("note: gray, given to a model of colour images: 1 image\n"));
-  EXPECT_EQ(err_.str().find("note: gray"), err_.str().rfind("note: gray")) << "once, of two calls";
-  ASSERT_EQ(asked_.size(), 2u) << "the first call tells how large an answer is";
+  ASSERT_EQ(asked_.size(), 1u) << "few images are one call";
   EXPECT_EQ(asked_[0].model().model(), "jobs/cnn/checkpoints/best");
-  EXPECT_EQ(asked_[1].images_size(), 2);
 }
 
 TEST_F(OwnExamplesTest, CsvAndJsonHaveNamesAndTheNextBest) {
@@ -108,12 +106,13 @@ TEST_F(OwnExamplesTest, ATableGoesInPartsOfWholeRows) {
             0)
       << err_.str();
   EXPECT_EQ(ReadBytes(folder_ / "y.npy").size(), 128 + 2501 * sizeof(float));
-  ASSERT_EQ(asked_.size(), 4u);
-  EXPECT_EQ(asked_[0].table().content(), "\n price ,why\r\n1,\"a\nb\"\r\n\r\n");
+  ASSERT_EQ(asked_.size(), 4u) << "16 rows, which tell how large an answer is, and the others by the thousand";
+  EXPECT_THAT(asked_[0].table().content(), StartsWith("\n price ,why\r\n1,\"a\nb\"\r\n\r\n2,c\r\n3,d\n"));
+  EXPECT_THAT(asked_[0].table().content(), EndsWith("\n16,d\n"));
   EXPECT_EQ(asked_[0].table().first_line(), 3);
   EXPECT_EQ(asked_[0].table().delimiter(), ",");
-  EXPECT_THAT(asked_[1].table().content(), StartsWith("\n price ,why\r\n2,c\r\n3,d\n"));
-  EXPECT_EQ(asked_[1].table().first_line(), 6);
+  EXPECT_THAT(asked_[1].table().content(), StartsWith("\n price ,why\r\n17,d\n"));
+  EXPECT_EQ(asked_[1].table().first_line(), 21);
   EXPECT_THAT(asked_[3].table().content(), EndsWith("\n2501,last"));
   EXPECT_THAT(asked_[3].table().drop_columns(), ElementsAre("why"));
 }
