@@ -36,7 +36,7 @@ v1::ModelRef MemberOf(const std::string& text) {
 
 // The newest checkpoints of a job; of one that writes them by steps, those of these steps: the ends of cycles.
 absl::StatusOr<std::vector<v1::ModelRef>> Snapshots(Client& client, const std::string& job, int count) {
-  const auto found = client.GetJob(job, v1::JOB_VIEW_SPEC);
+  const auto found = client.GetJob(job, v1::JOB_VIEW_RESOLVED);
   if (!found.ok()) return found.status();
   const uint64_t every = found->resolved_spec().checkpoint().every_steps();
   ListOptions list;
@@ -54,8 +54,8 @@ absl::StatusOr<std::vector<v1::ModelRef>> Snapshots(Client& client, const std::s
   return absl::FailedPreconditionError(absl::StrCat(
       job, " has ", refs.size(), " checkpoints", every > 0 ? absl::StrCat(" of every ", every, " steps") : "",
       refs.empty() ? "" : absl::StrCat(" (steps ", steps, ")"), ", not ", count,
-      "; a job keeps them with checkpoint { every_steps: LENGTH_OF_A_CYCLE every { seconds: 0 } keep_last: ", count,
-      " }"));
+      "; a job keeps them with checkpoint { every_steps: CYCLE every { seconds: 0 } keep_last: ", count,
+      " } evaluation { every_steps: CYCLE }, CYCLE being the steps of a cycle"));
 }
 
 absl::Status AddMembers(Client& client, const EnsembleOptions& options, v1::CreateEnsembleRequest& request) {

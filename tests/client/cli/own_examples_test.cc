@@ -169,7 +169,8 @@ TEST_F(OwnExamplesTest, AnEnsembleIsMadeOfWhatPeopleType) {
 }
 
 TEST_F(OwnExamplesTest, SnapshotsAreTheEndsOfCycles) {
-  server_.training.get_job = [](const v1::GetJobRequest&, v1::Job* job) {
+  server_.training.get_job = [](const v1::GetJobRequest& request, v1::Job* job) {
+    EXPECT_EQ(request.view(), v1::JOB_VIEW_RESOLVED);
     job->mutable_resolved_spec()->mutable_checkpoint()->set_every_steps(100);
     return grpc::Status::OK;
   };
