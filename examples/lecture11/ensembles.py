@@ -3,7 +3,7 @@ import statistics
 
 import lab as l
 import pictures
-from words import paired, percent, table
+from words import compared, paired, percent, table
 
 SIZE = 5
 QUICK_SNAPSHOTS = l.QUICK + ["optimizer.schedule.cosine_restarts.first_epochs=1", "checkpoint.every_steps=10"]
@@ -72,7 +72,7 @@ def ensembles(lab):
     text += "![test accuracy, alone and together](lecture11/ensembles.png)\n\n"
     text += f"- Ensemble of five: test accuracy {paired(together, single, 'the mean of its members')}.\n"
     text += f"- Ensemble of snapshots: test accuracy {paired(cycle, last, 'that of its last snapshot')}.\n"
-    if len(single) == len(cycle) == len(lab.seeds):
-        ones = l.accuracies([lab.run("schedules/cosine", seed) for seed in lab.seeds])
-        text += f"- Ensemble of snapshots: test accuracy {paired(cycle, ones, 'one training of the same length and seed with a cosine')}.\n"
+    ones = l.accuracies([lab.run("schedules/cosine", seed) for seed in lab.seeds])
+    if ones:
+        text += f"- Ensemble of snapshots: test accuracy {compared(cycle, ones, 'that of one training of the same length with a cosine')}.\n"
     return text

@@ -49,11 +49,11 @@ def introduction(lab, seconds):
         text += "**This is a --quick run: too little data and too few steps to mean anything.**\n\n"
     reused = f", {lab.reused} of the jobs from a run before" if lab.reused else ""
     text += f"{lab.count} jobs on {os.cpu_count()} cores, {seconds / 60:.1f} minutes{reused}. "
-    text += ("A tenth of the training images is kept for validation (`validation_fraction`), the same images in every job: what is "
-             "chosen is chosen by them, and the test images are looked at once, in the end. Accuracies in tables are of the "
-             f"test images. Numbers are the mean and the standard deviation over {len(lab.seeds)} seeds; differences come with "
-             "their standard error, and one within twice that is called \"not told apart\". Where two results come of the same "
-             "training or the same draw, their differences are taken pair by pair.")
+    text += ("A tenth of the training images is kept for validation (`validation_fraction`), the same images in every job, but for "
+             "transfer, where nothing is chosen. What is chosen is chosen by them; the test images tell what came of it, and "
+             f"accuracies in tables are of them. Numbers are the mean and the standard deviation over {len(lab.seeds)} seeds; "
+             "differences come with their standard error, and one within twice that is called \"not told apart\". Differences "
+             "within one training, within an ensemble, and on the same drawn images are taken pair by pair.")
     if len(lab.seeds) == 3:
         text += (" With three seeds that is no strict test: of comparisons between equals it tells about one in nine apart, one in "
                  "five of the paired ones (Student's t).")

@@ -6,7 +6,7 @@ import lab as l
 import numpy as np
 import pictures
 from session import datasets
-from words import compared, table
+from words import paired, table
 
 CLASSES = ["T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 IMAGES = pathlib.Path("/usr/share/datasets/fashion-mnist")
@@ -66,8 +66,8 @@ def transfer(lab):
                   [[str(each)] + [l.percent_of(sizes[each]) for sizes in arms.values()] for each in EACH]) + "\n"
     for each in EACH:
         values = {title: l.accuracies(sizes[each]) for title, sizes in arms.items()}
-        if all(values.values()):
-            text += (f"- {each} a class: test accuracy frozen {compared(values['frozen'], values['from scratch'], 'that from scratch')}, "
-                     f"fine-tuned {compared(values['fine-tuned'], values['from scratch'], 'that from scratch')}; fine-tuned "
-                     f"{compared(values['fine-tuned'], values['frozen'], 'that frozen')}.\n")
+        if all(len(of_arm) == len(lab.seeds) for of_arm in values.values()):
+            scratch, frozen, tuned = values.values()
+            text += (f"- {each} a class: test accuracy frozen {paired(frozen, scratch, 'that from scratch')}, fine-tuned "
+                     f"{paired(tuned, scratch, 'that from scratch')}; fine-tuned {paired(tuned, frozen, 'that frozen')}.\n")
     return text
