@@ -5,6 +5,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
 #include "client/cli/text.h"
 
@@ -35,6 +36,11 @@ std::string AxisTitle(absl::string_view path) {
   if (index.find_first_not_of("0123456789") != index.npos)
     element = absl::StripSuffix(absl::StripPrefix(index, "\""), "\"");
   return dot == path.npos || dot < close ? std::string(element) : absl::StrCat(element, ".", name);
+}
+
+std::string ShortValue(absl::string_view value) {
+  const std::optional<double> number = Finite(value);
+  return number && value.size() > 8 ? absl::StrFormat("%.4g", *number) : std::string(value);
 }
 
 std::optional<double> PlaceOn(const SearchAxis& axis, absl::string_view value) {

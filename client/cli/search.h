@@ -42,6 +42,9 @@ struct Search {
 // "network.layers[2].dense.units".
 std::string AxisTitle(absl::string_view path);
 
+// A value for people: a number of more than eight characters with four digits, "0.005742".
+std::string ShortValue(absl::string_view value);
+
 // A place in [0, 1] on an axis. Nullopt: the value is no number, or none of the choices.
 std::optional<double> PlaceOn(const SearchAxis& axis, absl::string_view value);
 // The axis, widened to where the trials are.

@@ -84,7 +84,8 @@ class Picture {
   std::string Settings(const SearchTrial& trial) const {
     std::vector<std::string> parts;
     for (size_t i = 0; i < search_.axes.size(); ++i) {
-      if (!trial.values[i].empty()) parts.push_back(absl::StrCat(search_.axes[i].title, " ", trial.values[i]));
+      if (!trial.values[i].empty())
+        parts.push_back(absl::StrCat(search_.axes[i].title, " ", ShortValue(trial.values[i])));
     }
     return absl::StrJoin(parts, ", ");
   }

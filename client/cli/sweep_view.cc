@@ -21,7 +21,7 @@ constexpr int kChartHeight = 9;  // Of the parallel coordinates, without their t
 constexpr int kLeastTrials = 4;  // Rows that the picture leaves to the table.
 
 std::string ValueText(const v1::Assignment& assignment) {
-  return Clip(Printable(assignment.value().empty() ? "-" : assignment.value()), kValueWidth);
+  return Clip(Printable(assignment.value().empty() ? "-" : ShortValue(assignment.value())), kValueWidth);
 }
 
 // "12 succeeded, 2 running".

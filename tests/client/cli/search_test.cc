@@ -40,6 +40,13 @@ TEST(SearchTest, TitlesAreShort) {
   EXPECT_EQ(AxisTitle("data.augmentation[1]"), "augmentation[1]");
 }
 
+TEST(SearchTest, LongNumbersAreShortened) {
+  EXPECT_EQ(ShortValue("0.005741757846061501"), "0.005742");
+  EXPECT_EQ(ShortValue("0.0001"), "0.0001");
+  EXPECT_EQ(ShortValue("1234567"), "1234567");
+  EXPECT_EQ(ShortValue("{ adam {} }"), "{ adam {} }");
+}
+
 TEST(SearchTest, PlacesAreThoseOfTheScale) {
   EXPECT_DOUBLE_EQ(*PlaceOn(RateAxis(), "0.001"), 0.5);
   EXPECT_DOUBLE_EQ(*PlaceOn(RateAxis(), "1e-4"), 0);
