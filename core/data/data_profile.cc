@@ -160,8 +160,8 @@ void Compare(const InputPipeline& input, const Split& split, const FeatureSample
   evaluation.set_shared(shared.shared);
   CompareNeighbours(input, split, progress, data.profile);
   if (shared.looked == input.split().size()) return;
-  data.notes.push_back(absl::StrCat("examples of the split ", split.called(), " were looked for among ",
-                                    shared.looked, " of the ", input.split().size(), " training examples"));
+  data.notes.push_back(absl::StrCat("examples of the split ", split.called(), " were looked for among ", shared.looked,
+                                    " of the ", input.split().size(), " training examples"));
 }
 
 }  // namespace

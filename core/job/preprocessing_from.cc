@@ -5,8 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "core/base/kind.h"
-#include "core/data/input_pipeline.h"
 #include "core/data/held_out.h"
+#include "core/data/input_pipeline.h"
 #include "core/job/resolve_data.h"
 #include "google/protobuf/util/message_differencer.h"
 

@@ -143,8 +143,8 @@ class Trainer {
   absl::Status Evaluate();
   bool IsByLoss() const;  // The best evaluation is that with the lowest loss.
   std::optional<double> BestSoFar() const;
-  absl::Status TestAtStep();     // With the weights as they are.
-  absl::Status TestInTheEnd();   // With those of the last checkpoint, which is there; those in memory may be lost.
+  absl::Status TestAtStep();    // With the weights as they are.
+  absl::Status TestInTheEnd();  // With those of the last checkpoint, which is there; those in memory may be lost.
   void EmitTest(v1::EvaluationMetrics metrics);
 
   // The sums of the newest steps' loss and right answers, this one included; and of the next one, without them.

@@ -22,8 +22,7 @@ std::optional<double> Trainer::Metric() const {
       return state.train_loss_sum() / static_cast<double>(state.train_loss_steps());
     case v1::EarlyStopping::METRIC_BEST:
       if (evaluated_step_ != step_) return std::nullopt;
-      return manifest_.has_evaluation_value() ? manifest_.evaluation_value()
-                                              : std::numeric_limits<double>::quiet_NaN();
+      return manifest_.has_evaluation_value() ? manifest_.evaluation_value() : std::numeric_limits<double>::quiet_NaN();
     case v1::EarlyStopping::METRIC_EVALUATION_ACCURACY:
       if (evaluated_step_ != step_) return std::nullopt;
       return manifest_.evaluation_accuracy();
@@ -44,8 +43,7 @@ void Trainer::LookForTheEnd() {
   if (!value.has_value()) return;
   v1::EarlyStoppingState& state = *manifest_.mutable_early_stopping();
   NoteEvaluation(spec_, step_, *value, state);
-  if (HasEnded(spec_.early_stopping(), state))
-    EmitLog(v1::LogLine::LEVEL_INFO, EndReason(spec_, state));
+  if (HasEnded(spec_.early_stopping(), state)) EmitLog(v1::LogLine::LEVEL_INFO, EndReason(spec_, state));
 }
 
 // A checkpoint is written before the evaluation, and told with it: after a crash between the two the evaluation is
