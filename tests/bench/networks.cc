@@ -104,12 +104,12 @@ std::string MobileCifar() {
 
 // Three convolutions over 128 readings of nine sensors.
 std::string Conv1dSeries() {
-  std::string layers;
+  std::string layers = "layers { name: 'sequence' to_sequence {} } ";
   for (int i = 1; i <= 3; ++i) {
     absl::StrAppend(&layers, "layers { name: 'conv", i, "' conv1d { out_channels: 64 kernel: 5 padding { amount: 2 } ",
                     "bias: false } } layers { name: 'conv", i, "_bn' batch_norm {} ", kRelu, "} ");
   }
-  return absl::StrCat("input_shape: [9, 128] ", kPenalty, layers, "layers { name: 'pool' global_max_pool {} } ",
+  return absl::StrCat("input_shape: [9, 1, 128] ", kPenalty, layers, "layers { name: 'pool' global_max_pool {} } ",
                       Dense("out", 10, ""));
 }
 
