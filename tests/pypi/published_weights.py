@@ -117,7 +117,7 @@ class PublishedWeightsTest(unittest.TestCase):
                 job = name.replace("_", "-")
                 self.trainctl("model", "upload", job, path)
                 weights = f'model: "models/{job}"' + (f" names: {names}" if names else "")
-                self.trainctl("run", self.job_file(name, preset, side, weights), "--id", job)
+                self.trainctl("run", self.job_file(name, preset, side, weights), "--job-id", job)
                 says = self.trainctl("logs", job).stdout
                 self.assertIn("by the names of " + (names or ("TIMM" if name.startswith("timm_vgg") else "TORCHVISION")), says)
                 output = self.folder / f"{name}.npy"
@@ -140,7 +140,7 @@ class PublishedWeightsTest(unittest.TestCase):
         preset = f"resnet {{ depth: 18 stem: IMAGENET classes: {CLASSES} }}"
         refused = self.trainctl("submit", self.job_file("refused", preset, 64, 'model: "models/mine"'), check=False)
         self.assertIn("logits.weight (from fc.weight): has shape [1000, 512], the network needs [7, 512]", refused.stderr)
-        self.trainctl("run", self.job_file("fits", preset, 64, 'model: "models/mine" on_mismatch: SKIP'), "--id", "fits")
+        self.trainctl("run", self.job_file("fits", preset, 64, 'model: "models/mine" on_mismatch: SKIP'), "--job-id", "fits")
         other = self.trainctl("submit", self.job_file("other", f"mlp {{ classes: {CLASSES} }}", 64,
                                                       'model: "models/mine" names: TORCHVISION'), check=False)
         self.assertIn("initial_weights.model", other.stderr)
