@@ -257,7 +257,8 @@ std::optional<v1::SweepEntry> Search::DecideEnding() const {
     if (trial.ended()) continue;
     if (spec_->trained_by_clients()) return AbandonedEntry(trial);  // Its client need not come again.
     if (state_ == v1::SWEEP_STATE_CANCELLING) return std::nullopt;
-    if (!trial.stopping) return StoppedEntry(trial, end_reason_.empty() ? "the sweep is over" : end_reason_);
+    if (!trial.stopping)
+      return StoppedEntry(trial, absl::StrCat("the sweep is over", end_reason_.empty() ? "" : ": ", end_reason_));
   }
   if (Running() > 0) return std::nullopt;
   if (state_ == v1::SWEEP_STATE_CANCELLING) return TurnTo(v1::SWEEP_STATE_CANCELLED, reason_);
@@ -297,7 +298,8 @@ std::optional<v1::SweepEntry> Search::Decide() const {
   Suggestion next = Suggest();
   if (next.entry.has_value() && !(spec_->trained_by_clients() && next.entry->has_chosen())) return next.entry;
   if (!next.done || Running() > 0) return std::nullopt;
-  const std::string why = was_terminal_ ? "" : WhyNoNewTrial();
+  const bool whole = was_terminal_ || (spec_->has_grid() && trials_.size() >= GridSize(*spec_));
+  const std::string why = whole ? "" : WhyNoNewTrial();
   return TurnTo(v1::SWEEP_STATE_STOPPING, why, v1::SWEEP_STATE_SUCCEEDED);
 }
 
