@@ -101,8 +101,9 @@ TEST(AccessRules, NoNameIsForgotten) {
 
 // A method that makes or changes something is not for viewers.
 TEST(AccessRules, ViewersReadOnly) {
-  const std::vector<std::string> reading = {"Get",      "List",    "Watch",       "Wait",   "Download", "Read",
-                                            "Describe", "Preview", "RevokeToken", "WhoAmI", "Export"};
+  const std::vector<std::string> reading = {"Get",         "List",   "Watch",    "Wait",
+                                            "Download",    "Read",   "Describe", "Preview",
+                                            "RevokeToken", "WhoAmI", "Export",   "ShouldTrialStop"};
   for (const auto* request : Requests()) {
     if (FindAccessRule(request->name())->role != v1::ROLE_VIEWER) continue;
     EXPECT_TRUE(std::any_of(reading.begin(), reading.end(), [&](const std::string& verb) {
