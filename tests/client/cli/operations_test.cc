@@ -207,11 +207,11 @@ TEST_F(PredictTest, ATableHasOneTitleAndStraightColumns) {
   EXPECT_EQ(asked_.range().first(), 100u);
   EXPECT_EQ(asked_.range().count(), 10u);
   EXPECT_EQ(out_.str(), R"(example  class  label         probability
-    100      1      1  right       75.0 %    ███████████████░░░░░
-    101      1      0  wrong       75.0 %    ███████████████░░░░░
-    102      1      1  right       75.0 %    ███████████████░░░░░
-    103      0      0  right      100.0 %    ████████████████████
-    104      0      0  right       50.0 %    ██████████░░░░░░░░░░
+    100      1      1  right       75.0 %  ███████████████░░░░░
+    101      1      0  wrong       75.0 %  ███████████████░░░░░
+    102      1      1  right       75.0 %  ███████████████░░░░░
+    103      0      0  right      100.0 %  ████████████████████
+    104      0      0  right       50.0 %  ██████████░░░░░░░░░░
 )");
   EXPECT_EQ(err_.str(), "4 of 5 right\n");
   EXPECT_THAT(deleted_, ::testing::ElementsAre("operations/o")) << "the server need not keep what was read";
