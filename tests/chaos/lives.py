@@ -6,7 +6,7 @@ import signal
 import time
 
 from faults import Kind
-from house import SPEC, STEPS, Broken, House, Person, require
+from house import SPEC, STEPS, Broken, House, Over, Person, require
 from service import PATIENCE
 
 import grpc
@@ -63,8 +63,7 @@ class Life(Person):
 
     def act(self):
         if self.last:
-            self.leave.set()
-            return
+            raise Over
         self.left = self.left or self.random.sample(sorted(self.done), len(self.done))
         kind = self.left.pop()
         getattr(self, kind)(self.new_id(kind))
@@ -126,7 +125,7 @@ class Life(Person):
         name = self.create(job_id, spec())
         self.ended_well(name, self.house.weights)
         fork = self.ask("ForkJob", name=f"{name}/checkpoints/{FORKED_AT}", job_id=f"{job_id}-on", spec=forked_spec(),
-                        request_id=job_id)
+                        request_id=f"{job_id}-on")
         self.ended_well(fork.name, self.known["fork"])
 
     def searched(self, sweep_id):
@@ -163,7 +162,7 @@ def lives(count, rng, progress):
             person.start()
         begin = time.monotonic()
         while progress.done < count or any(person.is_alive() for person in people):
-            time.sleep(rng.uniform(0, 0.3))
+            time.sleep(rng.uniform(0, 0.6))
             for person in people:
                 person.last = progress.done >= count
                 if person.fault:
