@@ -99,8 +99,9 @@ def dots(path, rows, xlabel, title):
     save(figure, path)
 
 
-def lines(path, series, xlabel, ylabel, title, logarithmic_x=False):
-    """`series`: name -> {x: [values of the seeds]}: a line through the means, a small dot for each seed."""
+def lines(path, series, xlabel, ylabel, title, logarithmic_x=False, low=None):
+    """`series`: name -> {x: [values of the seeds]}: a line through the means, a small dot for each seed. What lies below `low`
+    is cut off, and the title says so."""
     figure, axis = plt.subplots(figsize=(7.2, 3.8))
     for color, (name, values) in zip(COLORS, series.items()):
         xs = sorted(x for x in values if values[x])
@@ -112,6 +113,9 @@ def lines(path, series, xlabel, ylabel, title, logarithmic_x=False):
         ticks = sorted({x for values in series.values() for x in values})
         axis.set_xticks(ticks, [f"{x:g}" for x in ticks])
         axis.minorticks_off()
+    if low is not None and any(y < low for values in series.values() for ys in values.values() for y in ys):
+        axis.set_ylim(bottom=low)
+        title += f" (cut off at {low:g})"
     axis.set_xlabel(xlabel)
     axis.set_ylabel(ylabel)
     axis.set_title(title)

@@ -55,8 +55,7 @@ class Lab:
         self.seeds, self.quick = seeds, quick
         self.known = {session.job_id(job): job["state"] for job in trainctl("list")}
         self.runs = {}
-        self.reused = 0  # Jobs from a run before.
-        self.count = 0   # Jobs in all.
+        self.count = 0  # Jobs in all.
 
     def run(self, name, seed, *changes, quick=QUICK, epochs=QUICK_EPOCHS):
         """The job of the file `name`, made when it is not there yet; with --quick as `quick` and `epochs` say."""
@@ -68,7 +67,6 @@ class Lab:
         """Trains those that were not trained yet, together, and reads what came of them."""
         new = [run for run in dict.fromkeys(runs) if run.job is None and run.error is None]
         self.count += len(new)
-        self.reused += sum(self.known.get(run.id, "JOB_STATE_CANCELLED") != "JOB_STATE_CANCELLED" for run in new)
         for run in new:
             session.submit(self.trainctl, run, self.known)
         session.wait(self.trainctl, new)

@@ -31,19 +31,23 @@ def scaling(lab):
     pictures.lines(lab.pictures / "scaling.png",
                    {title: {64: percents(base), **{batch: percents(runs) for batch, runs in batches.items()}}
                     for title, batches in arms.items()},
-                   "batch", "test accuracy, %", "Test accuracy by batch, ten epochs each", logarithmic_x=True)
+                   "batch", "test accuracy, %", "Test accuracy by batch, ten epochs each", logarithmic_x=True, low=80)
     text += "![test accuracy by batch](lecture11/scaling.png)\n\n"
     rows = [["64"] + [l.percent_of(base)] * len(arms)]
     rows += [[str(batch)] + [l.percent_of(batches[batch]) for batches in arms.values()] for batch in BATCHES]
     text += table(["batch", *(f"{title}: test accuracy, %" for title in arms)], rows) + "\n"
     for title, batches in arms.items():
-        known = [batch for batch in BATCHES if l.good(batches[batch]) and l.good(base)]
-        parts = [f"at {batch} {compared(l.accuracies(batches[batch]), l.accuracies(base), 'that at 64')}" for batch in known]
-        lost = [str(batch) for batch in BATCHES if batch not in known]
-        if lost:
-            parts.append(f"at {' and '.join(lost)} no run came to its end")
+        parts = [f"at {batch} {against_base(batches[batch], base)}" for batch in BATCHES]
         text += f"- {title}: test accuracy {'; '.join(parts)}.\n"
     return text
+
+
+def against_base(runs, base):
+    """Where hardly a run came to its end there is nothing to compare."""
+    good = l.good(runs)
+    if len(good) == len(runs) or len(good) > 1:
+        return compared(l.accuracies(runs), l.accuracies(base), "that at 64")
+    return f"not known: of {len(runs)} runs " + (f"one came to its end, with {percents(runs)[0]:.2f} %" if good else "none came to its end")
 
 
 def chosen(arms):
@@ -67,7 +71,7 @@ def lars(lab):
             for title, rates in arms.items() for rate, runs in rates.items()]
     pictures.lines(lab.pictures / "lars.png", {title: {rate: percents(runs) for rate, runs in rates.items()}
                                                for title, rates in arms.items()},
-                   "learning rate", "test accuracy, %", "Test accuracy by rate, batch 4096", logarithmic_x=True)
+                   "learning rate", "test accuracy, %", "Test accuracy by rate, batch 4096", logarithmic_x=True, low=80)
     text += "![test accuracy by rate](lecture11/lars.png)\n\n"
     text += table(["optimizer", "rate", "validation accuracy, %", "test accuracy, %"], rows) + "\n"
     if None in best.values():

@@ -39,16 +39,25 @@ SECTIONS = {
 }
 
 
+def spent(folder, seconds):
+    """The times of all runs with this data, and now of this one: what was trained before is not trained again."""
+    file = folder / "seconds"
+    times = [float(line) for line in file.read_text().split()] if file.exists() else []
+    file.write_text("".join(f"{time:.1f}\n" for time in times + [seconds]))
+    return times + [seconds]
+
+
 def introduction(lab, seconds):
+    """`seconds` of each run of the script that the jobs came of."""
     text = ("# Lecture 11, reproduced\n\n"
             "The experiments of Justin Johnson's lecture 11, \"Training Neural Networks II\" (EECS 498-007, 2020), on traind: "
             "small networks, [Fashion-MNIST](https://github.com/zalandoresearch/fashion-mnist). This page is written by "
-            "[examples/lecture11/run.py](../examples/lecture11/run.py) from the numbers of one run; the job files are beside "
+            "[examples/lecture11/run.py](../examples/lecture11/run.py) from what its jobs measured; the job files are beside "
             "it.\n\n")
     if lab.quick:
         text += "**This is a --quick run: too little data and too few steps to mean anything.**\n\n"
-    reused = f", {lab.reused} of the jobs from a run before" if lab.reused else ""
-    text += f"{lab.count} jobs on {os.cpu_count()} cores, {seconds / 60:.1f} minutes{reused}. "
+    times = f" in {len(seconds)} runs of the script, each of which went on where the one before had stopped"
+    text += (f"{lab.count} jobs on {os.cpu_count()} cores, {sum(seconds) / 60:.1f} minutes{times if len(seconds) > 1 else ''}. ")
     text += ("A tenth of the training images is kept for validation (`validation_fraction`), the same images in every job, but for "
              "transfer, where nothing is chosen. What is chosen is chosen by them; the test images tell what came of it, and "
              f"accuracies in tables are of them. Numbers are the mean and the standard deviation over {len(lab.seeds)} seeds; "
@@ -82,13 +91,15 @@ def main():
         seeds = list(range(1, 1 + (options.seeds or (2 if options.quick else 3))))
         lab = Lab(HERE, folder, output / "lecture11", trainctl, seeds, options.quick)
         texts = []
-        for name, section in SECTIONS.items():
-            if not options.only or name in options.only:
-                say(name)
-                texts.append(section(lab))
-        seconds = time.monotonic() - begin
+        try:
+            for name, section in SECTIONS.items():
+                if not options.only or name in options.only:
+                    say(name)
+                    texts.append(section(lab))
+        finally:
+            seconds = spent(folder, time.monotonic() - begin)
         (output / "lecture11.md").write_text(introduction(lab, seconds) + "\n".join(texts))
-        say(f"{output / 'lecture11.md'} written, {seconds / 60:.1f} minutes")
+        say(f"{output / 'lecture11.md'} written, {seconds[-1] / 60:.1f} minutes")
 
     if options.server:
         work(options.server)

@@ -28,9 +28,7 @@ def start(lab, file, label, changes, ranges, grid, trials, seed):
     what += ["--seed", str(seed), "--maximize", "accuracy"] + [part for change in changes for part in ("--set", f"base.{change}")]
     digest = hashlib.sha256("\n".join([file.read_text()] + what).encode()).hexdigest()[:8]
     name = f"lecture11-{label}-{digest}"
-    if f"sweeps/{name}" in {sweep["name"] for sweep in lab.trainctl("sweep", "list", "--limit", 500)}:
-        lab.reused += trials
-    else:
+    if f"sweeps/{name}" not in {sweep["name"] for sweep in lab.trainctl("sweep", "list", "--limit", 500)}:
         lab.trainctl("sweep", "submit", "--job", file, "--sweep-id", name, *what)
     return name
 
