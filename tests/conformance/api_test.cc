@@ -62,12 +62,16 @@ bool IsLook(const Descriptor& type) {
          type.name() == "Series";
 }
 
+// A trial is a line of its sweep's log: it goes with the sweep, its values never change, and its state by itself. So it
+// has neither uid, etag and update_time nor an Update and a Delete of its own; what is asked of it says in which state.
+bool IsPart(const Descriptor& type) { return type.name() == "Trial"; }
+
 // What a Get method answers with; an Operation has another shape, that of google.longrunning.
 std::vector<const Descriptor*> Resources() {
   std::vector<const Descriptor*> resources;
   for (const MethodDescriptor* method : Methods("Get")) {
     const Descriptor* const type = method->output_type();
-    if (type->name() != "Operation" && !IsLook(*type)) resources.push_back(type);
+    if (type->name() != "Operation" && !IsLook(*type) && !IsPart(*type)) resources.push_back(type);
   }
   return resources;
 }
@@ -116,7 +120,22 @@ TEST(Api, EveryResourceHasNameUidTimesAndEtag) {
     EXPECT_EQ(TypeOf(*resource, "update_time"), kTimestamp);
     EXPECT_EQ(TypeOf(*resource, "etag"), "string");
   }
-  EXPECT_THAT(names, testing::UnorderedElementsAre("Job", "Dataset", "Upload", "Checkpoint", "Model"));
+  EXPECT_THAT(names, testing::UnorderedElementsAre("Job", "Dataset", "Upload", "Checkpoint", "Model", "Sweep"));
+}
+
+TEST(Api, EveryPartIsNamedAndListedAndHasItsTimes) {
+  int parts = 0;
+  for (const MethodDescriptor* method : Methods("Get")) {
+    const Descriptor& part = *method->output_type();
+    if (!IsPart(part)) continue;
+    SCOPED_TRACE(part.name());
+    ++parts;
+    EXPECT_EQ(TypeOf(part, "name"), "string");
+    EXPECT_EQ(TypeOf(part, "create_time"), kTimestamp);
+    EXPECT_EQ(TypeOf(part, "end_time"), kTimestamp);
+    EXPECT_EQ(Methods(absl::StrCat("List", part.name(), "s")).size(), 1u);
+  }
+  EXPECT_EQ(parts, 1);
 }
 
 TEST(Api, EveryResourceCanBeListedAndDeleted) {
@@ -133,8 +152,13 @@ TEST(Api, EveryListHasPagesAndAFilter) {
     SCOPED_TRACE(method->name());
     if (method->name() == "ListFindings") continue;  // At most 64 of a job, causes before what they explain.
     EXPECT_EQ(TypeOf(*method->input_type(), "page_size"), "int32");
+    if (method->name() == "ListSweepEntries") {  // A log: it goes on behind the sequence that was seen, as WatchJob.
+      EXPECT_EQ(TypeOf(*method->input_type(), "after_sequence"), "int64");
+      continue;
+    }
     EXPECT_EQ(TypeOf(*method->input_type(), "page_token"), "string");
-    EXPECT_EQ(TypeOf(*method->input_type(), "filter"), "string");
+    const bool whole = method->name() == "ListTrials";  // At most 1000 of a sweep, by number or by what came of them.
+    EXPECT_EQ(TypeOf(*method->input_type(), "filter"), whole ? "absent" : "string");
     EXPECT_EQ(TypeOf(*method->output_type(), "next_page_token"), "string");
     const bool of_files = method->output_type()->FindFieldByName("unreachable") != nullptr;
     ASSERT_EQ(method->output_type()->field_count(), of_files ? 3 : 2);
@@ -142,7 +166,7 @@ TEST(Api, EveryListHasPagesAndAFilter) {
     EXPECT_TRUE(items->is_repeated());
     EXPECT_EQ(absl::StrCat("list_", items->name()), SnakeCase(method->name()));
     const bool of_resources = EndsWithResource(std::string(absl::StripSuffix(method->name(), "s")));
-    EXPECT_EQ(TypeOf(*method->input_type(), "order_by"), of_resources ? "string" : "absent");
+    EXPECT_EQ(TypeOf(*method->input_type(), "order_by"), of_resources || whole ? "string" : "absent");
   }
 }
 
@@ -163,9 +187,9 @@ TEST(Api, EveryVerbTakesNameAndEtag) {
     ++verbs;
     EXPECT_EQ(TypeOf(*method->input_type(), "name"), "string");
     EXPECT_EQ(TypeOf(*method->input_type(), "etag"), "string");
-    EXPECT_EQ(method->output_type()->name(), verb == "Delete" ? "Empty" : "Job");
+    EXPECT_EQ(method->output_type()->name(), verb == "Delete" ? "Empty" : method->name().substr(verb.size()));
   }
-  EXPECT_GE(verbs, 10);
+  EXPECT_GE(verbs, 15);
 }
 
 TEST(Api, EveryUpdateTakesTheResourceAndAMask) {
@@ -205,7 +229,7 @@ TEST(Api, RequestsAndResponsesAreNamedAfterTheirMethods) {
       EXPECT_EQ(method->output_type()->full_name(), "google.protobuf.Empty");
     } else if (method->name() == "DescribeNetwork") {
       EXPECT_EQ(response, "NetworkDescription");
-    } else if (response != "Operation" && !IsLook(*method->output_type())) {
+    } else if (response != "Operation" && !IsLook(*method->output_type()) && !IsPart(*method->output_type())) {
       EXPECT_EQ(TypeOf(*method->output_type(), "uid"), "string") << response << " is no resource";
     }
   }
