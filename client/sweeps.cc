@@ -76,8 +76,8 @@ absl::StatusOr<std::vector<v1::SweepEntry>> Client::ListSweepEntries(const std::
   while (true) {
     absl::StatusOr<v1::ListSweepEntriesResponse> page = CallWith(*connection_, true, &Stub::ListSweepEntries, request);
     if (!page.ok()) return page.status();
+    if (page->entries().empty()) return all;
     for (v1::SweepEntry& entry : *page->mutable_entries()) all.push_back(std::move(entry));
-    if (page->entries_size() < kLargestPage) return all;
     request.set_after_sequence(all.back().sequence());
   }
 }

@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "client/cli/auto_fix.h"
 #include "client/cli/commands.h"
@@ -17,8 +18,10 @@
 #include "client/cli/text.h"
 #include "client/cli/watch.h"
 #include "client/enum_names.h"
+#include "client/errors.h"
 #include "client/names.h"
 #include "client/parse_text.h"
+#include "traind/rpc/error_details.pb.h"
 
 namespace traind::client {
 namespace {
@@ -125,6 +128,18 @@ int RunCommand(const Context& context, const SubmitOptions& options, const Watch
   return most_fixes > 0 ? WatchAndFix(context, job.name(), watch, most_fixes) : WatchJob(context, job.name(), watch);
 }
 
+// With --folds --job-id names the sweep.
+absl::Status AtJobId(absl::Status status) {
+  const auto payload = status.GetPayload(kBadRequestUrl);
+  rpc::BadRequest bad;
+  if (!payload.has_value() || !bad.ParseFromString(std::string(*payload))) return status;
+  for (auto& violation : *bad.mutable_field_violations()) {
+    if (violation.field() == "sweep_id") violation.set_field("job_id");
+  }
+  status.SetPayload(kBadRequestUrl, absl::Cord(bad.SerializeAsString()));
+  return status;
+}
+
 // The job once for each of its folds.
 int RunFolds(const Context& context, const SubmitOptions& options, const WatchOptions& watch, uint32_t folds) {
   int code = kOk;
@@ -139,7 +154,7 @@ int RunFolds(const Context& context, const SubmitOptions& options, const WatchOp
   request.set_sweep_id(options.job_id);
   Client client = context.MakeClient();
   const absl::StatusOr<v1::Sweep> sweep = client.CreateSweep(request);
-  if (!sweep.ok()) return context.Fail(sweep.status(), &file);
+  if (!sweep.ok()) return context.Fail(AtJobId(sweep.status()), &file);
   context.Warnings(sweep->warnings());
   context.Note(absl::StrCat(sweep->name(), " submitted: ", folds, " folds; Ctrl-C detaches"));
   code = WatchSweep(context, sweep->name(), {.plain = watch.plain});

@@ -52,8 +52,8 @@ TEST(SweepsTest, TheLogComesWhole) {
   server.sweeps.list_entries = [&](const v1::ListSweepEntriesRequest& request, v1::ListSweepEntriesResponse* response) {
     ++calls;
     EXPECT_EQ(request.parent(), "sweeps/s");
-    for (int64_t i = request.after_sequence() + 1; i <= kEntries && response->entries_size() < request.page_size();
-         ++i) {
+    EXPECT_EQ(request.page_size(), 500);
+    for (int64_t i = request.after_sequence() + 1; i <= kEntries && response->entries_size() < 400; ++i) {
       response->add_entries()->set_sequence(i);
     }
     return grpc::Status::OK;
@@ -63,7 +63,7 @@ TEST(SweepsTest, TheLogComesWhole) {
   ASSERT_TRUE(entries.ok()) << entries.status();
   ASSERT_EQ(entries->size(), static_cast<size_t>(kEntries - 10));
   for (size_t i = 0; i < entries->size(); ++i) EXPECT_EQ((*entries)[i].sequence(), static_cast<int64_t>(i) + 11);
-  EXPECT_EQ(calls, 3);
+  EXPECT_EQ(calls, 5) << "a page may be shorter than asked for: only one of nothing is the end";
   EXPECT_TRUE(client.ListSweepEntries("sweeps/s", kEntries)->empty());
 }
 

@@ -182,5 +182,13 @@ TEST_F(SweepSpecTest, FoldsAreAGridOverThem) {
   EXPECT_EQ(Run({"run", Write(kJob), "--folds", "3", "--auto-fix"}), 2);
 }
 
+TEST_F(SweepSpecTest, AWrongIdOfFoldsIsThatOfTheFlagThatSaysIt) {
+  server_.sweeps.create_sweep = [](const v1::CreateSweepRequest&, v1::Sweep*) {
+    return InvalidFields({"sweep_id"}, "must have at most 48 characters");
+  };
+  EXPECT_NE(Run({"run", Write(kJob), "--folds", "3", "--job-id", "Upper"}), 0);
+  EXPECT_THAT(err_.str(), HasSubstr("--job-id: must have at most 48 characters"));
+}
+
 }  // namespace
 }  // namespace traind::client

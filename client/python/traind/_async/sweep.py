@@ -222,9 +222,9 @@ class AsyncSweep(AsyncResource):
                 "ListSweepEntriesRequest", parent=self.name, page_size=_core.LARGEST_PAGE, after_sequence=after
             )
             page = (await self._connection.call("ListSweepEntries", request)).entries
-            entries.extend(page)
-            if len(page) < _core.LARGEST_PAGE:
+            if not page:
                 return entries
+            entries.extend(page)
             after = entries[-1].sequence
 
     async def _steer(self, method: str) -> "AsyncSweep":
