@@ -1,6 +1,8 @@
 // Ask and tell: trials that clients choose, and such that they train.
 #include <algorithm>
+#include <cmath>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -9,6 +11,7 @@
 #include "core/base/errors.h"
 #include "core/search/space.h"
 #include "server/resources/names.h"
+#include "server/resources/paging.h"
 #include "server/resources/quota.h"
 #include "server/resources/request_id.h"
 #include "server/sweeps/sweep_check.h"
@@ -45,6 +48,11 @@ bool SameAssignments(const std::vector<v1::Assignment>& a, const std::vector<v1:
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const v1::Assignment& x, const v1::Assignment& y) {
     return x.parameter() == y.parameter() && x.value() == y.value();
   });
+}
+
+// As outcomes of a trial: NaN is NaN.
+bool SameValue(const std::optional<double>& a, double b) {
+  return a.has_value() && (*a == b || (std::isnan(*a) && std::isnan(b)));
 }
 
 }  // namespace
@@ -131,15 +139,16 @@ absl::StatusOr<v1::SuggestTrialsResponse> SweepManager::SuggestTrials(const v1::
     return absl::FailedPreconditionError("with `external` clients choose: CreateTrial makes their trials");
   }
   v1::SuggestTrialsResponse response;
+  const auto full = [&] { return response.trials_size() == wanted || response.ByteSizeLong() > kMaxPageBytes; };
   for (const core::SearchTrial& trial : (*live)->search.trials()) {
-    if (response.trials_size() == wanted) return response;
+    if (full()) return response;
     if (trial.under_way() && trial.client == request.client())
       *response.add_trials() = PublicTrial(**live, trial, false);
   }
   if ((*live)->search.state() == v1::SWEEP_STATE_PAUSED) {
     return absl::FailedPreconditionError(absl::StrCat("sweeps/", id, " is PAUSED: resume it first"));
   }
-  while (response.trials_size() < wanted) {
+  while (!full()) {
     core::Search::Suggestion next = (*live)->search.Suggest();
     response.set_done(next.done && response.trials().empty());
     if (!next.entry.has_value()) return response;
@@ -224,7 +233,7 @@ absl::StatusOr<v1::Trial> SweepManager::CompleteTrial(const v1::CompleteTrialReq
   if (!trial.under_way()) {
     const bool same = trial.state == arrived.state() &&
                       (trial.state == v1::TRIAL_STATE_FAILED ? trial.error.message() == arrived.error().message()
-                                                             : trial.objective == arrived.objective());
+                                                             : SameValue(trial.objective, arrived.objective()));
     if (same) return PublicTrial(**live, trial, true);
     return absl::FailedPreconditionError(absl::StrCat("the trial is ", core::EnumName(trial.state), " already"));
   }

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <string>
+#include <type_traits>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -14,17 +15,21 @@ namespace {
 // The two ids in "sweeps/{id}/trials/{number}".
 struct TrialName {
   std::string sweep;
-  std::string number;
+  std::string number;  // Digits; or "best".
 };
 
-absl::StatusOr<TrialName> ParseTrialName(absl::string_view name) {
+// `best`: whether the number may be "best".
+absl::StatusOr<TrialName> ParseTrialName(absl::string_view name, bool best) {
   constexpr absl::string_view kTrials = "/trials/";
   const size_t at = name.find(kTrials);
   const auto sweep = ParseName("sweeps", name.substr(0, at), "name");
-  if (at == name.npos || !sweep.ok() || at + kTrials.size() == name.size()) {
-    return FieldError("name", "must be \"sweeps/{id}/trials/{number}\"");
+  const absl::string_view number = at == name.npos ? "" : name.substr(at + kTrials.size());
+  const bool counted = !number.empty() && number[0] != '0' && number.find_first_not_of("0123456789") == number.npos;
+  if (!sweep.ok() || !(counted || (best && number == "best"))) {
+    return FieldError("name", absl::StrCat("must be \"sweeps/{id}/trials/{number}\" with a number from 1",
+                                           best ? ", or \"best\"" : ""));
   }
-  return TrialName{.sweep = *sweep, .number = std::string(name.substr(at + kTrials.size()))};
+  return TrialName{.sweep = *sweep, .number = std::string(number)};
 }
 
 }  // namespace
@@ -102,7 +107,7 @@ template <class Request, class Response, class Use>
 grpc::ServerUnaryReactor* SweepService::OfTrial(grpc::CallbackServerContext* context, const Request* request,
                                                 Response* response, Use use) {
   return AnswerOn(*backend_.quick, context, *request, [request, response, use](CallContext&) -> absl::Status {
-    const auto name = ParseTrialName(request->name());
+    const auto name = ParseTrialName(request->name(), std::is_same_v<Request, v1::GetTrialRequest>);
     return name.ok() ? Give(use(name->sweep, name->number), response) : name.status();
   });
 }
