@@ -14,9 +14,11 @@ constexpr int64_t kKnown = 8;  // Stretches, for a median.
 constexpr double kSafeNorm = 1;
 
 void Suggest(const View& view, Sighting& sighting) {
-  sighting.Words("clip the gradients (optimizer.clip_norm), lower the learning rate, or use kaiming or batch_norm");
+  sighting.Words(absl::StrCat(TakesClipping(view.facts) ? "clip the gradients (optimizer.clip_norm), " : "",
+                              "lower the learning rate, or use kaiming or batch_norm"));
   PatchClipping(view.facts, kSafeNorm, sighting);
-  if (!sighting.finding.fix().has_mask()) PatchBatchNorms(view.facts, sighting);  // They are clipped already.
+  if (!sighting.finding.fix().has_mask())
+    PatchBatchNorms(view.facts, sighting);  // They are clipped already, or may not be.
 }
 
 void LookAtGrowth(const v1::ExplodingGradientRule& config, const View& view, std::vector<Sighting>& found) {

@@ -4,6 +4,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_format.h"
+#include "core/kinds/optimizer.h"
 
 namespace traind::core {
 
@@ -24,8 +25,16 @@ void PatchRate(const Facts& facts, double factor, Sighting& sighting) {
   }
 }
 
+bool TakesClipping(const Facts& facts) {
+  if (facts.spec == nullptr) return true;
+  v1::Optimizer config = facts.spec->optimizer();
+  FieldErrors::Root none;
+  const auto optimizer = Registry<Optimizer>::Get().Create(config, none.scope());
+  return optimizer == nullptr || !optimizer->needs_all_examples();
+}
+
 void PatchClipping(const Facts& facts, double norm, Sighting& sighting) {
-  if (facts.spec == nullptr || facts.spec->optimizer().clip_norm() > 0) return;
+  if (facts.spec == nullptr || facts.spec->optimizer().clip_norm() > 0 || !TakesClipping(facts)) return;
   Patch("optimizer.clip_norm", sighting).mutable_optimizer()->set_clip_norm(norm);
 }
 

@@ -25,12 +25,12 @@ void ForEachWritten(v1::Network& network, const std::function<void(const std::st
 bool PatchInitializers(const Facts& facts, const std::vector<const Node*>& layers, Sighting& sighting);
 // The layer's activation becomes leaky_relu, which does not die.
 void PatchToLeakyRelu(const Facts& facts, const Node& layer, Sighting& sighting);
-// These layers have no bias.
+// These layers have no bias. Nothing where the job's initial weights or parameter_rules want one.
 void PatchWithoutBias(const Facts& facts, const std::vector<const Node*>& layers, Sighting& sighting);
 // These layers get a relu, behind the batch normalization where they have one, if they have no activation.
 void PatchRelu(const Facts& facts, const std::vector<const Node*>& layers, Sighting& sighting);
 // A batch normalization between the weights of each hidden layer and its activation, where there is none. False: there
-// is no place for one, or a minibatch has too few examples.
+// is no place for one, a minibatch has too few examples, or the job's initial weights or parameter_rules do not fit.
 bool PatchBatchNorms(const Facts& facts, Sighting& sighting);
 // The outputs are those of the last weights: without their activation, or the softmax or activation that is the last
 // layer. False: that is written nowhere.
@@ -41,7 +41,9 @@ void PatchDropout(const Facts& facts, double rate, Sighting& sighting);
 void PatchBehind(const Facts& facts, const std::vector<std::pair<const Node*, const Node*>>& pairs, Sighting& sighting);
 // The optimizer's rate times `factor`, without batch_scaling, which would multiply it once more.
 void PatchRate(const Facts& facts, double factor, Sighting& sighting);
-// The gradients are clipped to this joint norm.
+// Whether the job's optimizer may clip its gradients: lbfgs may not.
+bool TakesClipping(const Facts& facts);
+// The gradients are clipped to this joint norm, where they may be.
 void PatchClipping(const Facts& facts, double norm, Sighting& sighting);
 // standardize behind the preprocessing that there is.
 void PatchStandardize(const Facts& facts, Sighting& sighting);

@@ -25,7 +25,8 @@ void LookForDivergence(const v1::LossDivergingRule& config, const View& view, st
   sighting.Is(above ? v1::Finding::SEVERITY_CRITICAL : v1::Finding::SEVERITY_WARNING)
       .Measured(above ? "loss / first loss" : "lost / won", above ? recent / first : (recent - best) / (first - best),
                 v1::Evidence::RELATION_ABOVE, above ? config.most_over_first() : config.most_lost())
-      .Words("lower the learning rate, warm it up, or clip the gradients");
+      .Words(TakesClipping(view.facts) ? "lower the learning rate, warm it up, or clip the gradients"
+                                       : "lower the learning rate, or warm it up");
   PatchRate(view.facts, kSlowerRate, sighting);
 }
 

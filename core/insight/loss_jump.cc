@@ -35,7 +35,8 @@ void LookForJump(const v1::LossJumpRule& config, const View& view, std::vector<S
                                                  " to ", recent[i].loss, ", and is ", now, " now"));
     sighting
         .Measured("loss / mean of the five stretches before", ratio, v1::Evidence::RELATION_ABOVE, config.most_ratio())
-        .Words("clip the gradients, lower the learning rate, or look for broken examples in the minibatches there");
+        .Words(absl::StrCat(TakesClipping(view.facts) ? "clip the gradients, " : "",
+                            "lower the learning rate, or look for broken examples in the minibatches there"));
     PatchClipping(view.facts, kJumpClipping, sighting);
     return;
   }

@@ -44,9 +44,10 @@ v1::Finding NonFiniteFinding(const v1::JobSpec& spec, uint64_t step, const std::
   finding.set_cause(absl::StrCat("the ", what, " is not a finite number",
                                  place.empty() ? "" : absl::StrCat("; the first such number is in ", where)));
   finding.mutable_evidence()->set_quantity(what);
-  sighting.Words("lower the learning rate, clip the gradients, or normalize the data");
   Facts facts;
   facts.spec = &spec;
+  sighting.Words(TakesClipping(facts) ? "lower the learning rate, clip the gradients, or normalize the data"
+                                      : "lower the learning rate, or normalize the data");
   PatchRate(facts, kSlower, sighting);
   PatchClipping(facts, kClip, sighting);
   return std::move(finding);

@@ -24,6 +24,17 @@ void CheckClipping(const v1::Optimizer& config, const FieldErrors& errors) {
   }
 }
 
+// What is clipped differs from step to step by more than the curvature.
+void RefuseClipping(const v1::Optimizer& config, const FieldErrors& errors) {
+  for (const auto& [field, given] :
+       {std::pair("clip_norm", config.clip_norm() > 0), {"clip_value", config.clip_value() > 0}}) {
+    if (!given) continue;
+    errors.At(field).Add(absl::StrCat("does not go with ", KindName(config),
+                                      ", which takes the difference of gradients ",
+                                      "for curvature, and of clipped ones it is none; a lower learning_rate helps"));
+  }
+}
+
 // Null after a violation.
 std::unique_ptr<Schedule> ResolveSchedule(v1::Schedule& schedule, const Optimizer* optimizer,
                                           const std::string& optimizer_kind, const FieldErrors& errors) {
@@ -78,6 +89,7 @@ ResolvedOptimizer ResolveOptimizer(v1::Optimizer& config, const FieldErrors& err
   Require(config.coupled_weight_decay() >= 0 && IsFiniteFloat(config.coupled_weight_decay()), errors,
           "coupled_weight_decay", "finite and at least 0", config.coupled_weight_decay());
   CheckClipping(config, errors);
+  if (resolved.optimizer != nullptr && resolved.optimizer->needs_all_examples()) RefuseClipping(config, errors);
   if (!config.has_accumulate_batches()) config.set_accumulate_batches(1);
   Require(config.accumulate_batches() >= 1 && config.accumulate_batches() <= kMostBatches, errors, "accumulate_batches",
           absl::StrCat("1 to ", kMostBatches), config.accumulate_batches());
