@@ -17,8 +17,10 @@ constexpr double kUsualBatch = 32;
 void LookAtBatch(const v1::BatchNormSmallBatchRule& config, const View& view, std::vector<Sighting>& found) {
   const auto batch = static_cast<double>(view.facts.batch);
   if (batch >= config.least_batch()) return;
-  for (const Node& node : view.facts.graph->nodes()) {
-    if (!TraitsOf(node).normalizes_over_batch) continue;
+  const std::vector<bool> normalizes = NormalizesOverBatch(*view.facts.graph, view.facts.spec);
+  for (size_t i = 0; i < normalizes.size(); ++i) {
+    if (!normalizes[i]) continue;
+    const Node& node = view.facts.graph->nodes()[i];
     Sighting& sighting =
         Add(found, absl::StrCat(absl::StrReplaceAll(node.kind, {{"_", " "}}), " over a minibatch of ",
                                 batch == 1 ? "one example" : absl::StrCat(view.facts.batch, " examples")));

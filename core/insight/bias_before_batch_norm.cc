@@ -1,27 +1,40 @@
 // Biases that a batch normalization takes away again.
-#include <algorithm>
 #include <memory>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "core/graph/parameter_rules.h"
 #include "core/insight/fixes.h"
 #include "core/insight/rule.h"
 
 namespace traind::core {
 namespace {
 
-// A bias for each unit, which the normalization's mean of that unit has in it.
-bool HasBias(const Node& node) {
-  return HasWeights(node) && std::any_of(node.parameters.begin(), node.parameters.end(), [](const auto& parameter) {
-           return parameter.group == v1::PARAMETER_GROUP_BIASES && parameter.trained;
-         });
+// For each node whether it learns a bias for each unit, which the normalization's mean of that unit has in it.
+std::vector<bool> LearnBiases(const Facts& facts) {
+  const auto treatments =
+      facts.spec == nullptr ? std::vector<ParameterTreatment>() : TreatmentsOf(*facts.graph, *facts.spec);
+  std::vector<bool> learn;
+  size_t tensor = 0;
+  for (const Node& node : facts.graph->nodes()) {
+    bool learns = false;
+    for (const ParameterSpec& parameter : node.parameters) {
+      const bool frozen = !treatments.empty() && treatments[tensor].frozen;
+      learns |= parameter.group == v1::PARAMETER_GROUP_BIASES && parameter.trained && !frozen;
+      ++tensor;
+    }
+    learn.push_back(learns && HasWeights(node));
+  }
+  return learn;
 }
 
 void LookForBiases(const v1::BiasBeforeBatchNormRule&, const View& view, std::vector<Sighting>& found) {
   const Graph& graph = *view.facts.graph;
-  const Followers behind(graph);
+  const Followers behind(graph, view.facts.spec);
+  const std::vector<bool> biased = LearnBiases(view.facts);
   std::vector<const Node*> layers;
   for (size_t i = 0; i < graph.nodes().size(); ++i) {
-    if (behind.batch_norm[i] && HasBias(graph.nodes()[i])) layers.push_back(&graph.nodes()[i]);
+    if (behind.batch_norm[i] && biased[i]) layers.push_back(&graph.nodes()[i]);
   }
   if (layers.empty()) return;
   const size_t others = layers.size() - 1;

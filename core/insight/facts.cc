@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "core/graph/parameter_rules.h"
 #include "core/kinds/loss.h"
 
 namespace traind::core {
@@ -34,6 +35,22 @@ std::string NameOfClass(const Facts& facts, int64_t label) {
   return named ? absl::StrCat("\"", facts.class_names[static_cast<size_t>(label)], "\"") : absl::StrCat(label);
 }
 
+std::vector<bool> NormalizesOverBatch(const Graph& graph, const v1::JobSpec* spec) {
+  const auto treatments = spec == nullptr ? std::vector<ParameterTreatment>() : TreatmentsOf(graph, *spec);
+  std::vector<bool> normalizes;
+  size_t tensor = 0;
+  for (const Node& node : graph.nodes()) {
+    bool stands = !treatments.empty();
+    for (const ParameterSpec& parameter : node.parameters) {
+      if (treatments.empty()) break;
+      const ParameterTreatment& treatment = treatments[tensor++];
+      stands &= !parameter.trained || (treatment.frozen && treatment.unfreeze_after_steps == 0);
+    }
+    normalizes.push_back(TraitsOf(node).normalizes_over_batch && !stands);
+  }
+  return normalizes;
+}
+
 int LastWithWeights(const Graph& graph) {
   int last = -1;
   for (int i = 0; i < static_cast<int>(graph.nodes().size()); ++i) {
@@ -54,9 +71,10 @@ bool IsLinear(const Graph& graph) {
   return several && narrowest >= std::min(Elements(graph.input_shape()), Elements(graph.output().output));
 }
 
-Followers::Followers(const Graph& graph)
+Followers::Followers(const Graph& graph, const v1::JobSpec* spec)
     : relu(graph.nodes().size()), sum(graph.nodes().size()), batch_norm(graph.nodes().size()) {
   std::vector<int> readers(graph.nodes().size()), normalizing(graph.nodes().size());
+  const std::vector<bool> over_batch = NormalizesOverBatch(graph, spec);
   if (!graph.nodes().empty()) ++readers[graph.output_index()];  // The loss.
   for (size_t i = graph.nodes().size(); i-- > 0;) {
     const Node& node = graph.nodes()[i];
@@ -66,7 +84,7 @@ Followers::Followers(const Graph& graph)
       if (!node.layer && IsRelu(node)) relu[input] = true;
       if (traits.sums_inputs || (traits.channelwise && sum[i])) sum[input] = true;
       ++readers[input];
-      if (traits.normalizes_over_batch) ++normalizing[input];
+      if (over_batch[i]) ++normalizing[input];
     }
   }
   for (size_t i = 0; i < graph.nodes().size(); ++i) {

@@ -36,6 +36,10 @@ bool ReadsTokens(const Graph& graph);
 // Whether the layer has weights proper.
 bool HasWeights(const Node& node);
 
+// For each node whether it normalizes over the minibatch. A batch normalization whose scale and shift `spec` (resolved;
+// null: of no job) freezes to the end takes its running statistics instead.
+std::vector<bool> NormalizesOverBatch(const Graph& graph, const v1::JobSpec* spec);
+
 // The last layer with weights, whose units differ by their targets even when they start equal; -1: there is none.
 int LastWithWeights(const Graph& graph);
 
@@ -45,7 +49,8 @@ bool IsLinear(const Graph& graph);
 
 // What stands behind each node, by its place in the graph.
 struct Followers {
-  explicit Followers(const Graph& graph);
+  // `spec`, if it is not null, says which batch normalizations are frozen and so are none.
+  explicit Followers(const Graph& graph, const v1::JobSpec* spec = nullptr);
 
   std::vector<bool> relu;  // A relu that is a layer of its own, right behind it.
   // A sum that its output is a term of, perhaps after it was normalized or scaled: the other term, the shortcut of a

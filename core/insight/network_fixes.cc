@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/base/kind.h"
+#include "core/graph/parameter_rules.h"
 #include "core/insight/fixes.h"
 #include "core/kinds/initializer.h"
 
@@ -176,6 +177,25 @@ bool SwapNeighbours(v1::Network& network, const std::string& first, const std::s
   return plain;
 }
 
+// Whether the job is accepted with a batch normalization behind these layers, or none, and without their biases: false
+// where its weights must fit the network, or where a rule over tensors would be left without any.
+bool MayChangeTensors(const Facts& facts, const std::vector<const Node*>& without_bias) {
+  const v1::JobSpec& given = *facts.given;
+  if (given.has_initial_weights() && !given.initial_weights().allow_missing()) return false;
+  const std::vector<int> deciding = DecidingRules(*facts.graph, given);
+  std::set<int> before, after;
+  size_t tensor = 0;
+  for (const Node& node : facts.graph->nodes()) {
+    const bool named = std::find(without_bias.begin(), without_bias.end(), &node) != without_bias.end();
+    for (const ParameterSpec& parameter : node.parameters) {
+      const int rule = deciding[tensor++];
+      before.insert(rule);
+      if (!named || parameter.group != v1::PARAMETER_GROUP_BIASES) after.insert(rule);
+    }
+  }
+  return std::includes(after.begin(), after.end(), before.begin(), before.end());
+}
+
 bool PatchNetwork(bool changed, v1::Network network, Sighting& sighting) {
   if (changed) *Patch("network", sighting).mutable_network() = std::move(network);
   return changed;
@@ -194,7 +214,7 @@ void ForEachWritten(v1::Network& network,
 }
 
 void PatchWithoutBias(const Facts& facts, const std::vector<const Node*>& layers, Sighting& sighting) {
-  if (GivenNetwork(facts) == nullptr) return;
+  if (GivenNetwork(facts) == nullptr || !MayChangeTensors(facts, layers)) return;
   v1::Network network = *GivenNetwork(facts);
   bool changed = false;
   for (const Node* node : layers) {
@@ -260,15 +280,15 @@ bool PatchBatchNorms(const Facts& facts, Sighting& sighting) {
   const Graph& graph = *facts.graph;
   const Followers behind(graph);
   const int last = LastWithWeights(graph);
-  bool changed = false;
+  std::vector<const Node*> changed;
   for (int i = 0; i < last; ++i) {
     const Node& node = graph.nodes()[i];
     const bool hidden = HasWeights(node) && !TraitsOf(node).weight_initializer.empty();
     if (!hidden || behind.batch_norm[i]) continue;
     const auto place = PlaceOf(network, node.name);
-    changed |= place.has_value() && InsertBatchNorm(*place);
+    if (place.has_value() && InsertBatchNorm(*place)) changed.push_back(&node);
   }
-  return PatchNetwork(changed, std::move(network), sighting);
+  return PatchNetwork(!changed.empty() && MayChangeTensors(facts, changed), std::move(network), sighting);
 }
 
 bool PatchFreeOutputs(const Facts& facts, Sighting& sighting) {

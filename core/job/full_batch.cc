@@ -29,10 +29,11 @@ void WarnOfNoise(const v1::JobSpec& spec, const Graph& graph, std::vector<std::s
   if (resolved.optimizer == nullptr || !resolved.optimizer->needs_all_examples()) return;
   std::vector<std::string> noisy;
   if (!spec.data().augmentation().empty()) noisy.emplace_back("data.augmentation");
-  for (const Node& node : graph.nodes()) {
-    const LayerTraits traits = TraitsOf(node);
-    const bool differs = traits.normalizes_over_batch && MinibatchesPerStep(spec) > 1;
-    if (traits.purpose.has_value() || differs) noisy.push_back(absl::StrCat("layer \"", node.name, "\""));
+  const std::vector<bool> normalizes = NormalizesOverBatch(graph, &spec);
+  for (size_t i = 0; i < normalizes.size(); ++i) {
+    const Node& node = graph.nodes()[i];
+    const bool differs = normalizes[i] && MinibatchesPerStep(spec) > 1;
+    if (TraitsOf(node).purpose.has_value() || differs) noisy.push_back(absl::StrCat("layer \"", node.name, "\""));
   }
   if (noisy.empty()) return;
   constexpr size_t kNamed = 3;

@@ -41,11 +41,12 @@ void WarnOfDecay(const v1::Optimizer& optimizer, std::vector<std::string>& warni
 void WarnOfLastBatch(const v1::JobSpec& spec, const Graph& graph, int64_t examples,
                      std::vector<std::string>& warnings) {
   if (spec.batch_size() == 1 || LastBatchOf(spec, examples) != 1) return;
-  for (const Node& node : graph.nodes()) {
-    if (!TraitsOf(node).normalizes_over_batch) continue;
-    warnings.push_back(absl::StrCat("the last minibatch of an epoch has one example, over which ", Quoted(node.name),
-                                    " normalizes: say last_batch: DROP, or another batch_size than ",
-                                    spec.batch_size()));
+  const std::vector<bool> normalizes = NormalizesOverBatch(graph, &spec);
+  for (size_t i = 0; i < normalizes.size(); ++i) {
+    if (!normalizes[i]) continue;
+    warnings.push_back(
+        absl::StrCat("the last minibatch of an epoch has one example, over which ", Quoted(graph.nodes()[i].name),
+                     " normalizes: say last_batch: DROP, or another batch_size than ", spec.batch_size()));
     return;
   }
 }

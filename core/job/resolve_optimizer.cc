@@ -162,8 +162,10 @@ void ScaleLearningRate(v1::JobSpec& spec, const FieldErrors& errors) {
 
 void CheckOptimizer(const v1::JobSpec& spec, const Graph& graph, const FieldErrors& errors) {
   if (!spec.optimizer().has_swa()) return;
-  for (const Node& node : graph.nodes()) {
-    if (!TraitsOf(node).normalizes_over_batch) continue;
+  const std::vector<bool> normalizes = NormalizesOverBatch(graph, &spec);
+  for (size_t i = 0; i < normalizes.size(); ++i) {
+    if (!normalizes[i]) continue;
+    const Node& node = graph.nodes()[i];
     errors.At("optimizer")
         .At("swa")
         .Add(absl::StrCat("does not go with layer \"", node.name, "\", a ", node.kind,

@@ -108,6 +108,18 @@ TEST(NetworkFixes, NoBatchNormOverAFewExamples) {
   EXPECT_THAT(finding.fix().words(), HasSubstr("batch_norm"));
 }
 
+TEST(NetworkFixes, NoBatchNormWhereTheWeightsMustFit) {
+  const std::string network = Named("first", kRelu100) + Named("second", kRelu100) + Out(),
+                    weights = "batch_size: 100 initial_weights { model: 'models/m' ";
+  EXPECT_TRUE(Vanishing(JobOf(network, weights + "allow_missing: true }")).fix().has_mask());
+  EXPECT_FALSE(Vanishing(JobOf(network, weights + "}")).fix().has_mask());
+  EXPECT_FALSE(
+      Vanishing(
+          JobOf(network, "batch_size: 100 parameter_rules { parameters: '*st.bias' learning_rate_multiplier: 2 }"))
+          .fix()
+          .has_mask());
+}
+
 TEST(NetworkFixes, WhereTheInitializersSuitNormsAreLeft) {
   const std::string tanh = "dense { units: 100 weight_init { xavier {} } } activation { tanh {} }";
   InsightLog log(JobOf(Named("a", tanh) + Named("b", tanh) + Named("c", tanh) + Named("d", tanh) + Out()));

@@ -149,6 +149,24 @@ TEST(SpecRules, SchedulesThatOutlastTheJob) {
             190u);
 }
 
+// What a fix makes must be a job that is accepted.
+TEST(SpecRules, BiasesThatAreNamedStayInTheNetwork) {
+  const auto fix = [](const std::string& more) {
+    return Of("bias_before_batch_norm/c",
+              Job("layers { name: 'c' conv2d { out_channels: 8 kernel: 3 } } layers { name: 'n' batch_norm {} } " +
+                      std::string(kOut),
+                  "batch_size: 100 " + more))
+        .fix();
+  };
+  EXPECT_TRUE(fix("parameter_rules { parameters: 'c.*' learning_rate_multiplier: 2 }").has_mask());
+  EXPECT_TRUE(fix("initial_weights { model: 'models/m' allow_missing: true }").has_mask());
+  for (const std::string more : {"parameter_rules { parameters: 'c.bias' learning_rate_multiplier: 2 }",
+                                 "initial_weights { model: 'models/m' }"}) {
+    EXPECT_FALSE(fix(more).has_mask()) << more;
+    EXPECT_NE(fix(more).words(), "") << more;
+  }
+}
+
 TEST(SpecRules, BiasesThatABatchNormalizationTakesAway) {
   const std::string norm = "layers { name: 'n' batch_norm {} activation { relu {} } } ";
   const std::string spec = Job("layers { name: 'c' conv2d { out_channels: 8 kernel: 3 } } " + norm +
@@ -172,6 +190,9 @@ TEST(SpecRules, BiasesThatABatchNormalizationTakesAway) {
                         std::string(kOut))),
               IsEmpty())
       << "it takes the mean of all channels";
+  const std::string frozen = " parameter_rules { frozen: true parameters: ";
+  EXPECT_THAT(Found(spec + frozen + "'n.*' }"), ElementsAre("bias_before_batch_norm/a")) << "it takes no mean away";
+  EXPECT_THAT(Found(spec + frozen + "'c.bias' }"), ElementsAre("bias_before_batch_norm/a")) << "it never learned";
   // Read by another layer, too, the bias counts.
   EXPECT_THAT(Found(Job("layers { name: 'c' conv2d { out_channels: 8 kernel: 3 } } " + norm +
                         "layers { name: 's' add {} inputs: ['n', 'c'] activation { relu {} } } " + kOut)),

@@ -153,6 +153,31 @@ TEST(ResolveOptimizerOfAJob, LbfgsTakesAllExamplesInAStep) {
               HasSubstr("accumulate_batches: 8572 and last_batch: KEEP"));
 }
 
+TEST(ResolveOptimizerOfAJob, LbfgsRefusesClipping) {
+  for (const std::string field : {"clip_norm", "clip_value"}) {
+    std::vector<std::string> fields;
+    Resolve(Spec("batch_size: 60000 epochs: 9 optimizer { lbfgs {} " + field + ": 1 }"), &fields);
+    EXPECT_THAT(fields, ElementsAre("optimizer." + field));
+  }
+}
+
+// Frozen to the end, it takes its running statistics in each step.
+TEST(ResolveOptimizerOfAJob, AFrozenBatchNormNormalizesOverNoMinibatch) {
+  const auto fields = [](const std::string& rule) {
+    v1::JobSpec spec = Spec("epochs: 8 optimizer { sgd {} swa {} } " + rule);
+    *spec.mutable_network()->add_layers() = FromText<v1::Layer>("name: 'norm' batch_norm {}");
+    spec.mutable_network()->mutable_layers()->SwapElements(0, 1);
+    std::vector<std::string> found;
+    Resolve(spec, &found);
+    return found;
+  };
+  EXPECT_THAT(fields(""), ElementsAre("optimizer.swa"));
+  EXPECT_THAT(fields("parameter_rules { parameters: 'norm.weight' frozen: true }"), ElementsAre("optimizer.swa"));
+  EXPECT_THAT(fields("parameter_rules { parameters: 'norm.*' frozen: true unfreeze_after_epochs: 2 }"),
+              ElementsAre("optimizer.swa"));
+  EXPECT_THAT(fields("parameter_rules { parameters: 'norm.*' frozen: true }"), IsEmpty());
+}
+
 // Two copies of the 7850 weights for each pair.
 TEST(ResolveOptimizerOfAJob, TheHistoryOfLbfgsIsInTheMemoryBound) {
   const auto bound = [](const std::string& history) {
@@ -176,6 +201,8 @@ TEST(ResolveOptimizerOfAJob, LbfgsWarnsOfWhatIsAnotherInEachStep) {
   EXPECT_THAT(warnings("dropout {}", whole), ElementsAre(HasSubstr("layer \"it\" is another in each step")));
   EXPECT_THAT(warnings("batch_norm {}", whole), IsEmpty());
   EXPECT_THAT(warnings("batch_norm {}", parts), ElementsAre(HasSubstr("layer \"it\" is another in each step")));
+  EXPECT_THAT(warnings("batch_norm {}", parts + "parameter_rules { parameters: 'it.*' frozen: true }"),
+              Not(Contains(HasSubstr("is another in each step"))));
   EXPECT_THAT(warnings("dropout {}", whole + "data { augmentation { horizontal_flip {} } }"),
               Contains(HasSubstr("data.augmentation, layer \"it\" are another in each step")));
   EXPECT_THAT(warnings("dropout {}", "optimizer { adam {} }"), IsEmpty());
