@@ -12,7 +12,7 @@ namespace {
 constexpr double kAllDead = 0.9;  // The layer passes next to nothing on.
 
 void LookForDeadUnits(const v1::DeadReluRule& config, const View& view, std::vector<Sighting>& found) {
-  ForEachLayer(view, [&](const v1::LayerStatistics& layer, const Node& node) {
+  ForEachMovingLayer(view, [&](const v1::LayerStatistics& layer, const Node& node) {
     if (!layer.has_dead_units() || layer.units() == 0) return;
     const double share = static_cast<double>(layer.dead_units()) / static_cast<double>(layer.units());
     if (share <= config.most_share()) return;

@@ -1,6 +1,7 @@
 // How rules go through a report of statistics. For the rules' own files.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 #include <string>
@@ -20,6 +21,20 @@ void ForEachLayer(const View& view, const Look& look) {
     look(*layer, node);
     ++layer;
   }
+}
+
+// The same without the layers that stand still on purpose: frozen ones, and those without tensors of their own that
+// read nothing but such.
+template <class Look>
+void ForEachMovingLayer(const View& view, const Look& look) {
+  const std::vector<Node>& nodes = view.facts.graph->nodes();
+  std::vector<bool> still(nodes.size());
+  ForEachLayer(view, [&](const v1::LayerStatistics& layer, const Node& node) {
+    const auto stands = [&](int input) { return input != Node::kNetworkInput && still[static_cast<size_t>(input)]; };
+    const bool follows = node.parameters.empty() && std::all_of(node.inputs.begin(), node.inputs.end(), stands);
+    still[static_cast<size_t>(&node - nodes.data())] = layer.frozen() || follows;
+    if (!layer.frozen() && !follows) look(layer, node);
+  });
 }
 
 // A layer's weights proper in the report, unless they are frozen.

@@ -12,7 +12,7 @@ namespace {
 constexpr double kNearlyAll = 0.8;  // The layer passes next to nothing back, however well the others get on.
 
 void LookForSaturation(const v1::SaturationRule& config, const View& view, std::vector<Sighting>& found) {
-  ForEachLayer(view, [&](const v1::LayerStatistics& layer, const Node& node) {
+  ForEachMovingLayer(view, [&](const v1::LayerStatistics& layer, const Node& node) {
     if (!layer.has_saturated_fraction() || node.activation == nullptr || node.activation->can_die()) return;
     const double share = layer.saturated_fraction();
     if (share <= config.most_share()) return;

@@ -24,6 +24,31 @@ TEST(DeadRelu, NamesTheLayerWithTheShareAndSuggestsLeakyRelu) {
   EXPECT_TRUE(finding.fix().patch().network().layers(0).activation().has_relu());
 }
 
+TEST(DeadRelu, FrozenLayersStandStillOnPurpose) {
+  InsightLog log;
+  v1::StatisticsReport report = Dead(log, 98);
+  report.mutable_layers(1)->set_frozen(true);
+  log.Run(600, InsightLog::Stays, report);
+  EXPECT_FALSE(log.IsOpen("dead_relu/second"));
+}
+
+// A relu of its own stands still with what it reads.
+TEST(DeadRelu, AReluBehindAFrozenLayerStandsWithIt) {
+  for (const bool frozen : {false, true}) {
+    InsightLog log(R"(
+      network {
+        layers { name: "first" dense { units: 100 } }
+        layers { name: "second" activation { relu {} } }
+        layers { name: "out" dense { units: 10 } }
+      }
+      data { dataset: "images" preprocessing { standardize {} } } batch_size: 100 epochs: 1)");
+    v1::StatisticsReport report = Dead(log, 98);
+    report.mutable_layers(0)->set_frozen(frozen);
+    log.Run(600, InsightLog::Stays, report);
+    EXPECT_EQ(log.IsOpen("dead_relu/second"), !frozen);
+  }
+}
+
 TEST(DeadRelu, AFewDeadUnitsAreNone) {
   InsightLog log;
   log.Run(600, InsightLog::Stays, Dead(log, 40));

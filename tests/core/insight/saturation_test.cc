@@ -27,6 +27,14 @@ TEST(Saturation, OfATanhIsFoundAndOfAReluIsNone) {
   EXPECT_FALSE(log.IsOpen("saturation/second")) << "zeros of a relu";
 }
 
+TEST(Saturation, FrozenLayersStandStillOnPurpose) {
+  InsightLog log(kTanh);
+  v1::StatisticsReport report = Saturated(log, 0.8F);
+  report.mutable_layers(0)->set_frozen(true);
+  log.Run(600, InsightLog::Stays, report);
+  EXPECT_FALSE(log.IsOpen("saturation/first"));
+}
+
 TEST(Saturation, OfNearlyAllValuesItWarnsAlsoWhileTheLossFalls) {
   InsightLog much(kTanh), nearly_all(kTanh);
   much.Run(600, InsightLog::Falls, Saturated(much, 0.7F));
