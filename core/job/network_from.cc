@@ -132,14 +132,23 @@ void StartOwnLayers(const v1::NetworkDescription& network, absl::Span<const std:
       }
     }
     if (comes || !there) continue;
-    v1::WeightRule& rule = *weights.add_rules();
-    rule.set_to(layer.name() + ".*");
-    rule.set_skip(true);
-    ++own;
+    const auto skip = [&](const std::string& pattern) {
+      v1::WeightRule& rule = *weights.add_rules();
+      rule.set_to(pattern);
+      rule.set_skip(true);
+      ++own;
+    };
+    // A pattern for all would have the tensors of a taken layer below its name, too.
+    const auto below = come.lower_bound(layer.name() + ".");
+    if (below == come.end() || !absl::StartsWith(*below, layer.name() + ".")) {
+      skip(layer.name() + ".*");
+      continue;
+    }
+    for (const v1::TensorInfo& tensor : layer.parameters()) skip(tensor.name());
   }
   if (own > kMostWeightRules) {
-    errors.At("layers").Add(absl::StrCat(own, " of them have names of layers of the trained network that are not ",
-                                         "taken, at most ", kMostWeightRules, " may: give them other names"));
+    errors.At("layers").Add(absl::StrCat(own, " names of layers or tensors in them are of the trained network and not ",
+                                         "taken, at most ", kMostWeightRules, " may: give the layers other names"));
   }
 }
 

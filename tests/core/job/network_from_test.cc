@@ -116,5 +116,22 @@ TEST(NetworkFrom, ItsOwnLayersBeginAsUsual) {
   EXPECT_THAT(ListOf(errors), Contains(Pair("network.from.model", HasSubstr("lacks the tensor new.weight"))));
 }
 
+TEST(NetworkFrom, TakenLayersBelowTheNameOfAnOwnOneKeepTheirWeights) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "model.safetensors";
+  const std::vector<Tensor> tensors = {{"block.conv1.weight", {1}, {1}}, {"block.weight", {1}, {1}}};
+  ASSERT_TRUE(WriteSafetensors(path, SourcesOf(tensors)).ok());
+  const auto model = Safetensors::Open(path);
+  ASSERT_TRUE(model.ok()) << model.status();
+  const auto description = FromText<v1::NetworkDescription>(
+      "layers { name: 'block.conv1' parameters { name: 'block.conv1.weight' } } "
+      "layers { name: 'block' parameters { name: 'block.weight' } }");
+  FieldErrors::Root errors;
+  v1::InitialWeights weights;
+  StartOwnLayers(description, std::vector<std::string>{"block.conv1"}, *model, weights, errors.scope("network"));
+  ASSERT_EQ(weights.rules_size(), 1);
+  EXPECT_EQ(weights.rules(0).to(), "block.weight");
+}
+
 }  // namespace
 }  // namespace traind::core
