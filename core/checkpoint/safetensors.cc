@@ -131,16 +131,23 @@ absl::StatusOr<WrittenFile> WriteSafetensors(const std::string& path, absl::Span
   if (status.ok()) status = append(header);
   if (!status.ok()) return status;
   for (const TensorSource& tensor : tensors) {
-    const absl::Span<const float> values = tensor.values();
-    if (static_cast<int64_t>(values.size()) != Elements(tensor.shape)) {
-      return absl::InvalidArgumentError(absl::StrCat("tensor '", tensor.name, "' has ", values.size(),
-                                                     " values, not the shape ", ToString(tensor.shape)));
+    const int64_t elements = Elements(tensor.shape);
+    int64_t done = 0;
+    bool more = true;
+    while (more) {
+      const absl::Span<const float> values = tensor.values();
+      done += static_cast<int64_t>(values.size());
+      more = tensor.in_parts && done < elements && !values.empty();
+      if (done > elements || (!more && done < elements)) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("tensor '", tensor.name, "' has ", done, " values, not the shape ", ToString(tensor.shape)));
+      }
+      if (only_finite && !AllFinite(values.data(), static_cast<int64_t>(values.size()))) {
+        return absl::OutOfRangeError(absl::StrCat("the tensor \"", tensor.name, "\" has values that are not finite"));
+      }
+      status = append({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
+      if (!status.ok()) return status;
     }
-    if (only_finite && !AllFinite(values.data(), static_cast<int64_t>(values.size()))) {
-      return absl::OutOfRangeError(absl::StrCat("the tensor \"", tensor.name, "\" has values that are not finite"));
-    }
-    status = append({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float)});
-    if (!status.ok()) return status;
   }
   if (status = file->Close(); !status.ok()) return status;
   return WrittenFile{.size_bytes = kLengthBytes + static_cast<int64_t>(header.size()) + offset, .crc32 = crc.hex()};
@@ -211,8 +218,9 @@ const Safetensors::Entry* Safetensors::Find(absl::string_view name) const {
   return found == index_.end() ? nullptr : &entries_[found->second];
 }
 
-void Safetensors::Read(const Entry& entry, absl::Span<float> values) const {
-  const char* bytes = file_.data().data() + entry.begin;
+void Safetensors::Read(const Entry& entry, absl::Span<float> values, int64_t first) const {
+  if (values.empty()) return;
+  const char* bytes = file_.data().data() + entry.begin + (entry.end - entry.begin) / Elements(entry.shape) * first;
   switch (entry.type) {
     case Type::kFloat16:
       return ConvertAll<uint16_t>(bytes, values, FromHalf);
@@ -223,7 +231,7 @@ void Safetensors::Read(const Entry& entry, absl::Span<float> values) const {
     case Type::kInteger:
       return;  // None of these is an entry that can be had.
     case Type::kFloat32:
-      if (!values.empty()) std::memcpy(values.data(), bytes, values.size() * sizeof(float));
+      std::memcpy(values.data(), bytes, values.size() * sizeof(float));
   }
 }
 

@@ -23,8 +23,9 @@ namespace traind::core {
 struct TensorSource {
   std::string name;
   Shape shape;
-  // Elements(shape) numbers, row-major, valid until the next source's call.
+  // Elements(shape) numbers, row-major, valid until the next call.
   std::function<absl::Span<const float>()> values;
+  bool in_parts = false;  // Each call gives the next of them; none ends it.
 };
 
 // Sources that show `tensors`, which must outlive them.
@@ -66,8 +67,8 @@ class Safetensors {
   absl::string_view Bytes(const Entry& entry) const {
     return file_.data().substr(static_cast<size_t>(entry.begin), static_cast<size_t>(entry.end - entry.begin));
   }
-  // The tensor as float32; `values` has Elements(entry.shape) places.
-  void Read(const Entry& entry, absl::Span<float> values) const;
+  // As many of the tensor's elements as float32 as `values` has places, from the `first` on.
+  void Read(const Entry& entry, absl::Span<float> values, int64_t first = 0) const;
   // The named tensor with its values, or NOT_FOUND.
   absl::StatusOr<Tensor> Load(absl::string_view name) const;
   std::vector<Tensor> LoadAll() const;

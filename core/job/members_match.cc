@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/listing.h"
 #include "core/base/registry.h"
+#include "core/data/held_out.h"
 #include "core/graph/graph.h"
 #include "core/job/resolve_data.h"
 #include "core/kinds/loss.h"
@@ -125,5 +126,19 @@ void CheckSameNetwork(const v1::JobSpec& first, const v1::JobSpec& spec, const F
     return;
   }
 }
+
+bool HeldOutTogether(const v1::DataSpec& first, const v1::DataSpec& member) {
+  const bool same = first.dataset() == member.dataset();
+  if (!HoldsOut(first)) return !same || first.evaluation_split() != member.train_split();
+  return same && first.train_split() == member.train_split() && HoldsOutTheSame(first, member);
+}
+
+void ForgetHeldOut(v1::DataSpec& data) {
+  data.clear_validation_fraction();
+  data.clear_folds();
+  data.clear_evaluation_split();
+}
+
+bool ForgotHeldOut(const v1::DataSpec& data) { return data.evaluation_split().empty(); }
 
 }  // namespace traind::core

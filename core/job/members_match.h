@@ -17,4 +17,11 @@ void CheckMembers(const v1::JobSpec& first, const std::optional<v1::DataIdentity
 // and penalties do not.
 void CheckSameNetwork(const v1::JobSpec& first, const v1::JobSpec& spec, const FieldErrors& errors);
 
+// Whether what a job of the data `first` evaluated is new to a member of the data `member`, too, as far as that is
+// known: they hold out the same examples of one split.
+bool HeldOutTogether(const v1::DataSpec& first, const v1::DataSpec& member);
+// Of an ensemble whose members did not: nothing is held out, and no split is the one to evaluate.
+void ForgetHeldOut(v1::DataSpec& data);
+bool ForgotHeldOut(const v1::DataSpec& data);
+
 }  // namespace traind::core

@@ -16,6 +16,7 @@
 #include "core/graph/graph.h"
 #include "core/job/data_identity.h"
 #include "core/job/fits.h"
+#include "core/job/members_match.h"
 #include "core/job/resolve_data.h"
 #include "core/job/resolve_splits.h"
 #include "core/job/test_time.h"
@@ -81,6 +82,17 @@ bool IsHeldOutOf(const v1::Dataset& dataset, const v1::DataSpec& job, const std:
   return dataset.name() == job.dataset() && IsHeldOutPart(job, split);
 }
 
+// The split that the request names; a violation where there is none.
+const v1::DatasetSplit* RequireNamed(const v1::Dataset& dataset, const v1::DataSpec& job, const std::string& split,
+                                     const FieldErrors& errors) {
+  if (!ForgotHeldOut(job) || split != kHeldOutName || FindSplit(dataset, split) != nullptr) {
+    return RequireSplit(dataset, split, errors);
+  }
+  errors.Add(absl::StrCat("is \"", split, "\", and the ensemble's members did not hold out the same examples (folds, ",
+                          "validation_fraction): none are new to all of them; name a split of ", dataset.name()));
+  return nullptr;
+}
+
 // The split to read where the request names none: the job's, or that of another dataset which has none of its name.
 std::string SplitToRead(const v1::DataSpec& job, const v1::Dataset& dataset, const FieldErrors& errors) {
   const std::string& evaluated = job.evaluation_split();
@@ -118,7 +130,7 @@ void ResolveEvaluationData(const v1::EvaluateRequest& request, const v1::Dataset
   if (split.empty()) {
     data->set_evaluation_split(SplitToRead(job, *dataset, field));
   } else if (!IsHeldOutOf(*dataset, job, split)) {
-    RequireSplit(*dataset, split, field);
+    RequireNamed(*dataset, job, split, field);
   }
   data->set_dataset(dataset->name());
   if (dataset->name() == job.dataset()) return;
@@ -194,7 +206,7 @@ void CheckAnswer(const v1::JobSpec& job, int64_t examples, int64_t looks, const 
 int64_t ExamplesToRead(const v1::SplitRange& range, const v1::DataSpec& job, const v1::Dataset& dataset,
                        const FieldErrors& errors) {
   if (!IsHeldOutOf(dataset, job, range.split())) {
-    const v1::DatasetSplit* split = RequireSplit(dataset, range.split(), errors);
+    const v1::DatasetSplit* split = RequireNamed(dataset, job, range.split(), errors);
     return split == nullptr ? 0 : split->num_examples();
   }
   const v1::DatasetSplit* train = RequireSplit(dataset, job.train_split(), errors);

@@ -24,6 +24,7 @@ namespace {
 constexpr char kEnsembleFile[] = "/ensemble.pb";
 constexpr int64_t kMaxRecordBytes = int64_t{64} << 20;
 constexpr size_t kLayersListed = 5;
+constexpr int64_t kPartElements = int64_t{1} << 20;
 
 std::string MemberField(size_t i) { return absl::StrCat("members[", i, "]"); }
 
@@ -86,7 +87,7 @@ absl::StatusOr<bool> SameTensors(const std::string& a, const std::string& b) {
   });
 }
 
-// The mean of the members' tensors, one at a time.
+// The mean of the members' tensors, part by part: 16 MiB, however large they are.
 class MeanOfWeights {
  public:
   static absl::StatusOr<MeanOfWeights> Open(const std::vector<Trained>& members) {
@@ -119,30 +120,41 @@ class MeanOfWeights {
   }
 
   absl::StatusOr<core::WrittenFile> Write(const std::string& path) const {
-    std::vector<float> sum, one;
-    std::vector<double> exact;
+    Part part;
     std::vector<core::TensorSource> sources;
     for (const auto& entry : files_.front().entries()) {
-      sources.push_back(
-          {.name = entry.name, .shape = entry.shape, .values = [&, entry] { return Mean(entry, exact, one, sum); }});
+      sources.push_back({.name = entry.name,
+                         .shape = entry.shape,
+                         .values =
+                             [this, &part, entry, first = int64_t{0}]() mutable {
+                               const auto mean = MeanFrom(first, entry, part);
+                               first += static_cast<int64_t>(mean.size());
+                               return mean;
+                             },
+                         .in_parts = true});
     }
     return core::WriteSafetensors(path, sources, {}, /*only_finite=*/true);
   }
 
  private:
-  absl::Span<const float> Mean(const core::Safetensors::Entry& entry, std::vector<double>& exact,
-                               std::vector<float>& one, std::vector<float>& mean) const {
-    const auto elements = static_cast<size_t>(core::Elements(entry.shape));
-    exact.assign(elements, 0.0);
-    one.resize(elements);
-    mean.resize(elements);
+  struct Part {
+    std::vector<double> exact = {};
+    std::vector<float> one = {}, mean = {};
+  };
+
+  // Of at most kPartElements elements of the tensor.
+  absl::Span<const float> MeanFrom(int64_t first, const core::Safetensors::Entry& entry, Part& part) const {
+    const auto elements = static_cast<size_t>(std::min(kPartElements, core::Elements(entry.shape) - first));
+    part.exact.assign(elements, 0.0);
+    part.one.resize(elements);
+    part.mean.resize(elements);
     for (const core::Safetensors& file : files_) {
-      file.Read(*file.Find(entry.name), absl::MakeSpan(one));
-      for (size_t i = 0; i < elements; ++i) exact[i] += one[i];
+      file.Read(*file.Find(entry.name), absl::MakeSpan(part.one), first);
+      for (size_t i = 0; i < elements; ++i) part.exact[i] += part.one[i];
     }
     const auto count = static_cast<double>(files_.size());
-    for (size_t i = 0; i < elements; ++i) mean[i] = static_cast<float>(exact[i] / count);
-    return mean;
+    for (size_t i = 0; i < elements; ++i) part.mean[i] = static_cast<float>(part.exact[i] / count);
+    return part.mean;
   }
 
   std::vector<core::Safetensors> files_;
@@ -206,6 +218,12 @@ absl::Status FillWeights(const v1::CreateEnsembleRequest& request, const std::ve
   }
   if (absl::Status status = AddNetwork(members[0], folder, core::kPreprocessingFile, record); !status.ok()) {
     return status;
+  }
+  v1::DataSpec& data = *record.mutable_networks(0)->mutable_spec()->mutable_data();
+  for (const Trained& member : members) {
+    if (core::HeldOutTogether(members[0].spec.data(), member.spec.data())) continue;
+    core::ForgetHeldOut(data);  // Each saw what another held out.
+    break;
   }
   const auto written = mean->Write(absl::StrCat(folder, "/", core::kWeightsFile));
   if (!written.ok()) return written.status();
@@ -282,6 +300,10 @@ absl::StatusOr<v1::Model> CreateEnsemble(const v1::CreateEnsembleRequest& reques
   internal::EnsembleRecord record;
   absl::Status status = request.mean() == v1::Ensemble::MEAN_WEIGHTS ? FillWeights(request, *members, *folder, record)
                                                                      : FillOutputs(*members, *folder, record);
+  if (status.ok() && record.ByteSizeLong() > static_cast<size_t>(kMaxRecordBytes)) {
+    status = FieldError("members", absl::StrCat("have networks and names of ", record.ByteSizeLong(),
+                                                " bytes together; at most ", kMaxRecordBytes));
+  }
   if (status.ok()) status = core::WriteFile(*folder + kEnsembleFile, record.SerializeAsString());
   if (status.ok()) status = models.Publish(*folder, made, caller, Describe(request, *members, record));
   if (!status.ok()) {

@@ -10,6 +10,7 @@
 #include "core/data/given_examples.h"
 #include "core/data/image.h"
 #include "core/job/data_identity.h"
+#include "core/job/members_match.h"
 #include "core/job/resolve_data.h"
 #include "core/job/resolve_inference.h"
 #include "google/protobuf/util/time_util.h"
@@ -51,6 +52,7 @@ absl::StatusOr<Trained> OfEnsemble(const std::string& id, internal::EnsembleReco
                   .preprocessing_file = {},
                   .spec = {}};
   if (absl::Status status = VerifyFiles(record, dir, trained.name); !status.ok()) return status;
+  const v1::DataSpec data = record.networks(0).spec().data();
   for (int i = 0; i < record.networks_size(); ++i) {
     internal::EnsembleRecord::Network& network = *record.mutable_networks(i);
     const std::string weights = absl::StrCat(dir, "/", network.weights().name());
@@ -67,6 +69,7 @@ absl::StatusOr<Trained> OfEnsemble(const std::string& id, internal::EnsembleReco
       if (network.has_trained_on()) trained.trained_on = std::move(*network.mutable_trained_on());
       continue;
     }
+    if (!core::HeldOutTogether(data, network.spec().data())) core::ForgetHeldOut(*trained.spec.mutable_data());
     internal::TaskMember& other = trained.others.emplace_back();
     *other.mutable_spec() = std::move(*network.mutable_spec());
     other.set_weights_path(weights);
@@ -157,6 +160,22 @@ std::vector<std::string> Match(const Trained& trained, const v1::Dataset& datase
                        " are taken for its classes by number")};
 }
 
+// What of the split some members of an ensemble know. `named`: the request says which split.
+void WarnOfMembers(const Trained& trained, const v1::Dataset& dataset, const std::string& split, bool named,
+                   std::vector<std::string>& notes) {
+  if (!named && core::ForgotHeldOut(trained.spec.data())) {
+    notes.push_back(
+        absl::StrCat("the members did not hold out the same examples (folds, validation_fraction), so that ",
+                     "none are new to all of them: the split \"", split, "\" is read"));
+  }
+  for (size_t i = 0; i < trained.others.size(); ++i) {
+    const v1::DataSpec& data = trained.others[i].spec().data();
+    if (data.dataset() != dataset.name() || data.train_split() != split) continue;
+    notes.push_back(absl::StrCat("members[", i + 1, "] was trained on the split \"", split, "\""));
+    return;
+  }
+}
+
 // An operation on the weights that reads the dataset.
 OperationManager::NewOperation NewOperationOf(const Trained& trained, const v1::Dataset& dataset,
                                               std::vector<std::string> notes, const DataFolder& folder) {
@@ -215,6 +234,7 @@ absl::StatusOr<OperationManager::NewOperation> AdmitEvaluation(const v1::Evaluat
   if (!errors.ok()) return errors.ToStatus();
   std::vector<std::string> notes = Match(*trained, *dataset, errors.scope("data").At("dataset"));
   if (!errors.ok()) return errors.ToStatus();
+  WarnOfMembers(*trained, *dataset, spec.data().evaluation_split(), !request.data().evaluation_split().empty(), notes);
   auto operation = NewOperationOf(*trained, *dataset, std::move(notes), *backend.folder);
   operation.task.mutable_evaluate()->set_preprocessing_path(trained->preprocessing_path);
   if (trained->trained_on.has_value()) *operation.task.mutable_evaluate()->mutable_trained_on() = *trained->trained_on;
@@ -239,6 +259,7 @@ absl::StatusOr<OperationManager::NewOperation> AdmitPredictSplit(const v1::Predi
   if (!errors.ok()) return errors.ToStatus();
   std::vector<std::string> notes = Match(*trained, *dataset, errors.scope("range").At("dataset"));
   if (!errors.ok()) return errors.ToStatus();
+  WarnOfMembers(*trained, *dataset, resolved.range().split(), !request.range().split().empty(), notes);
   auto operation = NewOperationOf(*trained, *dataset, std::move(notes), *backend.folder);
   internal::PredictTask& predict = *operation.task.mutable_predict();
   predict.set_preprocessing_path(trained->preprocessing_path);

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "core/job/members_match.h"
 #include "core/job/resolve.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -121,6 +122,43 @@ TEST(ResolveEvaluation, ReadsASplitThatThereIs) {
       << "which that one has not";
   EXPECT_EQ(SplitPrediction("", none).range().split(), "test");
   EXPECT_THAT(BadSplit("", tested), ElementsAre("range.split"));
+}
+
+// Members of folds: what one held out, another was trained on.
+TEST(ResolveEvaluation, NothingIsHeldOutOfAnEnsembleOfFolds) {
+  const auto fold = [](int index) {
+    v1::DataSpec data;
+    data.set_dataset("datasets/images");
+    data.set_train_split("train");
+    data.set_evaluation_split("validation");
+    data.mutable_folds()->set_count(5);
+    data.mutable_folds()->set_index(index);
+    return data;
+  };
+  EXPECT_TRUE(HeldOutTogether(fold(0), fold(0)));
+  EXPECT_FALSE(HeldOutTogether(fold(0), fold(1)));
+  v1::DataSpec other = fold(0);
+  other.set_train_split("test");
+  EXPECT_FALSE(HeldOutTogether(fold(0), other));
+  v1::DataSpec plain = fold(0);
+  plain.clear_folds();
+  plain.set_evaluation_split("test");
+  EXPECT_TRUE(HeldOutTogether(plain, fold(1))) << "the test split is new to both";
+  EXPECT_FALSE(HeldOutTogether(plain, other)) << "which was trained on it";
+
+  v1::JobSpec job = Job(
+      "network { layers { name: 'out' dense { units: 10 } } } data { dataset: 'images' folds { count: 5 index: 0 } }");
+  EXPECT_EQ(Evaluation("", job).data().evaluation_split(), "validation");
+  ForgetHeldOut(*job.mutable_data());
+  const v1::JobSpec spec = Evaluation("", job);
+  EXPECT_EQ(spec.data().evaluation_split(), "test");
+  EXPECT_FALSE(spec.data().has_folds());
+  EXPECT_EQ(SplitPrediction("", job).range().split(), "test");
+  Violations violations;
+  Evaluation("data { evaluation_split: 'validation' }", job, &violations);
+  EXPECT_THAT(violations.fields, ElementsAre("data.evaluation_split"));
+  EXPECT_THAT(violations.text, testing::HasSubstr("did not hold out the same examples"));
+  EXPECT_THAT(BadSplit("range { split: 'validation' }", job), ElementsAre("range.split"));
 }
 
 // What does not depend on the dataset is checked without it.

@@ -26,7 +26,8 @@ class EnsemblesTest : public ServicesTest {
     TrainedJob({12});
     for (const auto& [step, value] : {std::pair<uint64_t, float>{4, 0.5f}, {8, 1.5f}, {12, 4.0f}}) Save(step, value);
   }
-  void Save(uint64_t step, float value, const std::string& more = "") {
+  // `fold` of the training split is held out where there is one.
+  void Save(uint64_t step, float value, const std::string& more = "", int fold = -1) {
     const std::string dir = folder_.path() + "/data/jobs/a/checkpoints";
     auto latest = core::FindCheckpoint(dir, "latest");
     ASSERT_TRUE(latest.ok()) << latest.status();
@@ -36,6 +37,12 @@ class EnsemblesTest : public ServicesTest {
     const auto sources = core::SourcesOf(tensors);
     core::CheckpointContent content{.manifest = latest->manifest, .weights = sources, .state = sources};
     content.manifest.set_step(step);
+    if (fold >= 0) {
+      v1::DataSpec& data = *content.manifest.mutable_spec()->mutable_data();
+      data.mutable_folds()->set_count(5);
+      data.mutable_folds()->set_index(static_cast<uint32_t>(fold));
+      data.set_evaluation_split("validation");
+    }
     content.manifest.set_evaluation_loss(1.0 / static_cast<double>(step));
     const absl::Status saved = core::SaveCheckpoint(dir, content, {.keep_last = 100});
     ASSERT_TRUE(saved.ok()) << saved;
@@ -78,13 +85,16 @@ class EnsemblesTest : public ServicesTest {
     return files;
   }
   // The task that a prediction by the model starts.
-  internal::Task TaskOf(const std::string& model) {
+  internal::Task TaskOf(const std::string& model, std::vector<std::string>* warnings = nullptr) {
     v1::PredictSplitRequest request;
     request.mutable_model()->set_model(model);
     grpc::ClientContext context;
     v1::Operation operation;
     const grpc::Status status = models_->PredictSplit(&context, request, &operation);
     EXPECT_TRUE(status.ok()) << status.error_message();
+    v1::OperationMetadata metadata;
+    operation.metadata().UnpackTo(&metadata);
+    if (warnings != nullptr) warnings->assign(metadata.warnings().begin(), metadata.warnings().end());
     return status.ok() ? launcher_.Await(++workers_)->task : internal::Task();
   }
   size_t workers_ = 1;
@@ -169,6 +179,57 @@ TEST_F(EnsemblesTest, TheMeanOfWeightsIsAModel) {
   EXPECT_EQ(task.predict().spec().network().layers(0).dense().units(), 3u) << "it needs no job beside it";
   // A member of another ensemble.
   EXPECT_TRUE(CreateEnsemble(Request("e", {"models/w", Step(12)}), &model).ok());
+}
+
+TEST_F(EnsemblesTest, TheMeanOfALargeTensorIsThatOfItsParts) {
+  const std::string dir = folder_.path() + "/data/jobs/a/checkpoints";
+  const int64_t elements = (int64_t{1} << 20) + 3;
+  for (const auto& [step, value] : {std::pair<uint64_t, float>{16, 1.0f}, {20, 2.0f}}) {
+    auto latest = core::FindCheckpoint(dir, "latest");
+    ASSERT_TRUE(latest.ok());
+    std::vector<core::Tensor> tensors = {{"logits.weight", {elements}, std::vector<float>(elements, value)}};
+    tensors[0].values.back() *= 4;
+    const auto sources = core::SourcesOf(tensors);
+    core::CheckpointContent content{.manifest = latest->manifest, .weights = sources, .state = sources};
+    content.manifest.set_step(step);
+    ASSERT_TRUE(core::SaveCheckpoint(dir, content, {.keep_last = 100}).ok());
+  }
+  v1::Model model;
+  ASSERT_TRUE(CreateEnsemble(Request("w", {Step(16), Step(20)}, v1::Ensemble::MEAN_WEIGHTS), &model).ok());
+  auto file = core::Safetensors::Open(folder_.path() + "/data/models/w/weights.safetensors");
+  ASSERT_TRUE(file.ok()) << file.status();
+  std::vector<float> expected(elements, 1.5f);
+  expected.back() = 6;
+  EXPECT_EQ(file->Load("logits.weight")->values, expected);
+}
+
+// What one held out, the others were trained on.
+TEST_F(EnsemblesTest, OfFoldsIsEvaluatedOnTheTestSplit) {
+  Save(16, 1, "", 0);
+  Save(20, 1, "", 1);
+  for (const auto mean : {v1::Ensemble::MEAN_OUTPUTS, v1::Ensemble::MEAN_WEIGHTS}) {
+    const std::string id = mean == v1::Ensemble::MEAN_OUTPUTS ? "o" : "w";
+    v1::Model model;
+    const grpc::Status status = CreateEnsemble(Request(id, {Step(16), Step(20)}, mean), &model);
+    ASSERT_TRUE(status.ok()) << status.error_message();
+    std::vector<std::string> warnings;
+    const internal::Task task = TaskOf("models/" + id, &warnings);
+    EXPECT_EQ(task.predict().split().range().split(), "test");
+    EXPECT_FALSE(task.predict().spec().data().has_folds());
+    EXPECT_THAT(warnings, ElementsAre(HasSubstr("the members did not hold out the same examples")));
+    v1::EvaluateRequest request;
+    request.mutable_model()->set_model("models/" + id);
+    request.mutable_data()->set_evaluation_split("validation");
+    grpc::ClientContext context;
+    v1::Operation operation;
+    EXPECT_THAT(Fields(models_->Evaluate(&context, request, &operation)), ElementsAre("data.evaluation_split"));
+  }
+  Save(24, 1, "", 1);
+  v1::Model same;
+  ASSERT_TRUE(CreateEnsemble(Request("same", {Step(20), Step(24)}), &same).ok());
+  std::vector<std::string> warnings;
+  EXPECT_EQ(TaskOf("models/same", &warnings).predict().split().range().split(), "validation");
+  EXPECT_THAT(warnings, ::testing::IsEmpty());
 }
 
 TEST_F(EnsemblesTest, RefusesMembersThatDoNotGoTogether) {
