@@ -126,12 +126,27 @@ bool TrainedAlike(const Known& job, const Known& parent, uint64_t step) {
   return frozen_for(job) == frozen_for(parent);
 }
 
+// Whether all training examples have the same gradient at the same weights.
+bool SameObjective(const v1::JobSpec& a, const v1::JobSpec& b) {
+  return SameTrainingData(a, b) && MessageDifferencer::Equals(a.network(), b.network()) &&
+         MessageDifferencer::Equals(a.loss(), b.loss()) && SameList(a.parameter_rules(), b.parameter_rules()) &&
+         a.optimizer().coupled_weight_decay() == b.optimizer().coupled_weight_decay() &&
+         SameList(a.data().preprocessing(), b.data().preprocessing()) &&
+         SameList(a.data().augmentation(), b.data().augmentation());
+}
+
+// Whether the state of `parent` is of no other objective: lbfgs takes the difference of its gradients for curvature.
+bool KeepsObjective(const Known& job, const Known& parent) {
+  const bool compares = job.optimizer.optimizer != nullptr && job.optimizer.optimizer->needs_all_examples();
+  return !compares || SameObjective(job.spec, parent.spec);
+}
+
 Inherited InheritedFrom(const Known& job, const Known& parent, uint64_t step) {
   const v1::JobSpec &spec = job.spec, &before = parent.spec;
   Inherited inherited;
   inherited.optimizer = spec.optimizer().kind_case() == before.optimizer().kind_case() &&
                         HasState(job.optimizer, parent.optimizer) && TakesAverage(spec, before, step) &&
-                        TrainedAlike(job, parent, step);
+                        TrainedAlike(job, parent, step) && KeepsObjective(job, parent);
   inherited.augmentation = SameList(spec.data().augmentation(), before.data().augmentation());
   inherited.observers =
       before.statistics().every_steps() > 0 && MessageDifferencer::Equals(spec.network(), before.network());
@@ -229,7 +244,8 @@ std::vector<std::string> WarningsOf(const Known& job, const Known& parent, const
         absl::StrCat("the optimizer's state begins anew: that of the checkpoint is of ", KindName(before.optimizer()),
                      " with other options or another kind than this ", KindName(spec.optimizer()),
                      TakesAverage(spec, before, checkpoint.step()) ? "" : ", or with another average",
-                     TrainedAlike(job, parent, checkpoint.step()) ? "" : ", or with other tensors frozen"));
+                     TrainedAlike(job, parent, checkpoint.step()) ? "" : ", or with other tensors frozen",
+                     KeepsObjective(job, parent) ? "" : ", or of another objective"));
   }
   if (before.optimizer().schedule().has_plateau() && !inherited.plateau && checkpoint.plateau().factor() < 1) {
     warnings.push_back(absl::StrCat("the schedule plateau had multiplied the learning rate by ",
@@ -256,11 +272,6 @@ std::vector<std::string> WarningsOf(const Known& job, const Known& parent, const
   if (!SameTrainingData(spec, before) && !spec.data().preprocessing().empty()) {
     warnings.push_back(absl::StrCat("the preprocessing stays as it was fitted on split \"", before.data().train_split(),
                                     "\" of ", before.data().dataset()));
-  }
-  const bool begins_otherwise = !MessageDifferencer::Equals(spec.initial_weights(), before.initial_weights()) ||
-                                !MessageDifferencer::Equals(spec.data_initialization(), before.data_initialization());
-  if (begins_otherwise) {
-    warnings.emplace_back("initial_weights and data_initialization do nothing: the weights are the checkpoint's");
   }
   if (checkpoint.early_stopping().has_restored_step()) {
     const uint64_t best = checkpoint.early_stopping().restored_step();

@@ -230,7 +230,8 @@ void ResolveSteps(const v1::JobSpec& spec, int64_t examples, v1::JobSpec& resolv
     const FieldErrors at = errors.At("data_initialization");
     const uint64_t whole = resolved.batch_size() > 0 ? examples / resolved.batch_size() : 0;
     ResolveDataInitialization(*resolved.mutable_data_initialization(), whole, at);
-    if (resolved.has_initial_weights()) at.Add("would change the weights of initial_weights; leave one of them out");
+    if (resolved.has_initial_weights())
+      at.Add("would change the weights of initial_weights or network.from; leave it out");
   }
   if (steps_per_epoch > 0 && !resolved.evaluation().has_every_steps()) {
     resolved.mutable_evaluation()->set_every_steps(

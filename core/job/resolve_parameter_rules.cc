@@ -174,9 +174,7 @@ void WarnOfParameterRules(const v1::JobSpec& spec, const Graph& graph, uint64_t 
   const std::vector<ParameterTreatment> treatments = TreatmentsOf(graph, spec);
   const auto frozen = std::find_if(treatments.begin(), treatments.end(), [](const auto& one) { return one.frozen; });
   if (frozen == treatments.end()) return;
-  warnings.emplace_back(
-      "parameter_rules freeze tensors of a network that begins with random weights: they stay random; say "
-      "initial_weights or network.from");
+  warnings.emplace_back(kFrozenAtRandom);
 }
 
 }  // namespace traind::core

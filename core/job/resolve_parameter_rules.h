@@ -12,6 +12,11 @@
 
 namespace traind::core {
 
+// The warning of a job that freezes tensors with nothing to begin them with, which a fork has.
+inline constexpr char kFrozenAtRandom[] =
+    "parameter_rules freeze tensors of a network that begins with random weights: they stay random; say "
+    "initial_weights or network.from";
+
 // Checks each rule by itself and with the optimizer, which has its defaults; what is in epochs becomes steps, unless
 // `steps_per_epoch` is 0. Violations go to `errors`, the scope of the spec.
 void ResolveParameterRules(v1::JobSpec& spec, uint64_t steps_per_epoch, const FieldErrors& errors);

@@ -7,6 +7,7 @@
 #include "core/checkpoint/checkpoint_dir.h"
 #include "core/job/extend.h"
 #include "core/job/fork.h"
+#include "core/job/resolve_parameter_rules.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "server/jobs/job_data.h"
 #include "server/resources/names.h"
@@ -68,6 +69,24 @@ v1::CreateJobRequest CreationOf(const v1::ForkJobRequest& request, const v1::Job
   return creation;
 }
 
+// Whether a message of the fork's spec is there and another than its parent's, both as they were written.
+template <class Message>
+bool SaysOther(bool given, const Message& now, const Message& before) {
+  return given && !MessageDifferencer::Equals(now, before);
+}
+
+// The weights are the checkpoint's: what the fork says of its own about how they begin does nothing, and frozen ones
+// are not random, as those of a new job would be.
+void WarnOfBeginning(const v1::ForkJobRequest& request, const v1::JobSpec& parent, v1::Job& job) {
+  auto& warnings = *job.mutable_warnings();
+  warnings.erase(std::remove(warnings.begin(), warnings.end(), core::kFrozenAtRandom), warnings.end());
+  const v1::JobSpec& spec = request.spec();
+  if (SaysOther(spec.has_initial_weights(), spec.initial_weights(), parent.initial_weights()) ||
+      SaysOther(spec.has_data_initialization(), spec.data_initialization(), parent.data_initialization())) {
+    job.add_warnings("initial_weights and data_initialization do nothing: the weights are the checkpoint's");
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<v1::Job> ExtendedJob(v1::Job job, const v1::ExtendJobRequest& request, const DataFolder& folder) {
@@ -104,6 +123,7 @@ absl::StatusOr<JobManager::NewJob> AdmitFork(const v1::ForkJobRequest& request, 
   v1::Job& job = admitted->job;
   const uint64_t step = checkpoint->manifest.step();
   job.set_forked_from(absl::StrCat(parent->job.name(), "/checkpoints/", step));
+  WarnOfBeginning(request, parent->job.spec(), job);
   core::FieldErrors::Root errors;
   for (std::string& warning : core::CheckFork(job.resolved_spec(), job.progress().steps_per_epoch(), job.forked_from(),
                                               checkpoint->manifest, errors.scope("spec"))) {

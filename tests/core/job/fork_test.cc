@@ -115,6 +115,33 @@ TEST_F(ForkTest, AnOptimizerWithOtherStateBeginsAnew) {
   EXPECT_TRUE(InheritedBy(Resolved(spec_), checkpoint_.spec(), 20).optimizer);
 }
 
+// lbfgs keeps a gradient, and takes the difference of the next one for curvature.
+TEST_F(ForkTest, LbfgsBeginsAnewWithAnotherObjective) {
+  *spec_.mutable_optimizer() = v1::Optimizer();
+  spec_.mutable_optimizer()->mutable_lbfgs();
+  spec_.set_batch_size(120);
+  spec_.set_epochs(40);
+  *checkpoint_.mutable_spec() = Resolved(spec_);
+  const v1::JobSpec before = spec_;
+  const auto inherits = [this] { return InheritedBy(Resolved(spec_), checkpoint_.spec(), 20).optimizer; };
+  spec_.mutable_optimizer()->set_learning_rate(0.1);
+  EXPECT_TRUE(inherits());
+  spec_.mutable_optimizer()->set_coupled_weight_decay(0.1);
+  EXPECT_FALSE(inherits());
+  EXPECT_THAT(Check(1), IsEmpty());
+  EXPECT_THAT(warnings_, testing::Contains(HasSubstr("or of another objective")));
+  spec_ = before;
+  layer(0).mutable_activation()->mutable_tanh();
+  EXPECT_FALSE(inherits());
+  spec_ = before;
+  spec_.mutable_loss()->mutable_softmax_cross_entropy()->set_label_smoothing(0.1);
+  EXPECT_FALSE(inherits());
+  spec_ = before;
+  spec_.mutable_data()->set_max_train_examples(60);
+  spec_.set_batch_size(60);
+  EXPECT_FALSE(inherits());
+}
+
 // An average goes on only where it is the same one; swa that has not begun yet replaces what is there.
 TEST_F(ForkTest, AnotherAverageBeginsAnew) {
   const auto with = [this](const std::string& average, uint32_t epochs = 4) {

@@ -113,5 +113,20 @@ TEST(ResolveParameterRules, WhatNeverHappensAndWhatStaysRandomIsWarnedOf) {
   EXPECT_THAT(Resolve(conv + "50 } steps: 51").warnings, Contains(HasSubstr("they stay random")));
 }
 
+// The last minibatch of 101 examples has one of them.
+TEST(ResolveParameterRules, AFrozenBatchNormMindsNoSmallMinibatch) {
+  const std::string one = "data { max_train_examples: 101 } batch_size: 100 steps: 50 ",
+                    frozen = "parameter_rules { parameters: 'norm1.*' frozen: true } ";
+  EXPECT_THAT(Resolve(one).warnings, Contains(HasSubstr("has one example, over which layer \"norm1\"")));
+  EXPECT_THAT(Resolve(one + frozen).warnings, Not(Contains(HasSubstr("has one example"))));
+  EXPECT_THAT(Resolve("batch_size: 4").warnings, Contains(HasSubstr("over a minibatch of 4 examples")));
+  EXPECT_THAT(Resolve("batch_size: 4 " + frozen).warnings, Not(Contains(HasSubstr("over a minibatch of"))));
+}
+
+TEST(ResolveParameterRules, DataInitializationGoesWithNoWeights) {
+  EXPECT_THAT(ProblemsOf("initial_weights { model: 'models/m' } data_initialization { lsuv {} }"),
+              Contains(Pair("data_initialization", HasSubstr("initial_weights or network.from"))));
+}
+
 }  // namespace
 }  // namespace traind::core

@@ -73,6 +73,26 @@ TEST_F(ContinuationTest, AForkIsCheckedAsANewJobIsAndAgainstTheCheckpoint) {
   EXPECT_EQ(Fork(ForkRequest("jobs/a/checkpoints/4", "a"), &job).error_code(), grpc::StatusCode::ALREADY_EXISTS);
 }
 
+TEST_F(ContinuationTest, AForkWarnsOfTheBeginningOnlyWhereItSaysOne) {
+  const std::string nothing = "initial_weights and data_initialization do nothing: the weights are the checkpoint's";
+  v1::ForkJobRequest request = ForkRequest("jobs/a/checkpoints/4", "b");
+  request.set_validate_only(true);
+  *request.mutable_spec() = JobRequest("").spec();
+  v1::ParameterRule& rule = *request.mutable_spec()->add_parameter_rules();
+  rule.set_parameters("logits.bias");
+  rule.set_frozen(true);
+  v1::Job job;
+  grpc::Status status = Fork(request, &job);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_THAT(job.warnings(), testing::Not(Contains(HasSubstr("random weights"))));
+  EXPECT_THAT(job.warnings(), testing::Not(Contains(nothing)));
+  request.mutable_spec()->mutable_initial_weights()->set_model("models/other");
+  job.Clear();
+  status = Fork(request, &job);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_THAT(job.warnings(), Contains(nothing));
+}
+
 TEST_F(ContinuationTest, AForkNeedsAJobWithTheCheckpoint) {
   v1::Job job;
   EXPECT_THAT(Fields(Fork(ForkRequest("models/m", "b"), &job)), ElementsAre("name"));
