@@ -61,7 +61,9 @@ bool SameEvaluations(const v1::JobSpec& a, const v1::JobSpec& b) {
          MessageDifferencer::Equals(a.evaluation().test_time(), b.evaluation().test_time()) &&
          a.data().dataset() == b.data().dataset() && a.data().evaluation_split() == b.data().evaluation_split() &&
          a.data().max_evaluation_examples() == b.data().max_evaluation_examples() && IsBy(a) == IsBy(b) &&
-         HoldsOutTheSame(a.data(), b.data()) && SameList(a.data().preprocessing(), b.data().preprocessing());
+         HoldsOutTheSame(a.data(), b.data()) &&
+         (!HoldsOut(a.data()) || a.data().train_split() == b.data().train_split()) &&
+         SameList(a.data().preprocessing(), b.data().preprocessing());
 }
 
 bool SameTrainingData(const v1::JobSpec& a, const v1::JobSpec& b) {
@@ -158,6 +160,7 @@ Inherited InheritedFrom(const Known& job, const Known& parent, uint64_t step) {
     return it.optimizer.learning_rate != nullptr && it.optimizer.learning_rate->schedule().watches_evaluations();
   };
   inherited.plateau = inherited.evaluations && watches(job) && watches(parent);
+  inherited.running = inherited.evaluations && spec.metrics_every_steps() == before.metrics_every_steps();
   return inherited;
 }
 

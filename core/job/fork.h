@@ -20,6 +20,7 @@ struct Inherited {
   bool observers = true;       // How long units were silent. Anew: with another network, or when nothing was observed.
   bool evaluations = true;     // Which one was best. Anew: with another loss, network, data, test_time or average.
   bool early_stopping = true;  // Anew: with other evaluations, another metric or min_delta.
+  bool running = true;         // Sums of running means. Anew: with other evaluations or metrics_every_steps.
   bool plateau = true;         // Of the schedule. Anew: with other evaluations, or where the checkpoint has none.
 };
 

@@ -18,6 +18,7 @@ absl::Status Trainer::BeginFork(const Inherited& inherited) {
   if (!inherited.optimizer) manifest_.set_optimizer_begin_step(step_);
   if (!inherited.evaluations) ForgetEvaluations();
   if (!inherited.plateau) ForgetPlateau();
+  if (!inherited.running) manifest_.clear_running();
   // Of other weights than those that go on, or not to be compared.
   if (!inherited.evaluations || restored_step_.has_value()) evaluated_step_.reset();
   if (!inherited.early_stopping) ForgetEarlyStopping();

@@ -183,6 +183,26 @@ TEST_F(ForkTest, AnotherAverageBeginsAnew) {
               ElementsAre(HasSubstr("or with another average"), HasSubstr("the best evaluation is counted anew")));
 }
 
+TEST_F(ForkTest, EvaluationsOfAnotherPartBeginAnew) {
+  const auto of = [this](const std::string& train_split, double fraction) {
+    v1::JobSpec spec = Resolved(spec_);
+    spec.mutable_data()->set_train_split(train_split);
+    spec.mutable_data()->set_validation_fraction(fraction);
+    spec.mutable_data()->set_evaluation_split(fraction > 0 ? "validation" : "test");
+    return spec;
+  };
+  EXPECT_TRUE(InheritedBy(of("train", 0.25), of("train", 0.25), 20).evaluations);
+  EXPECT_FALSE(InheritedBy(of("other", 0.25), of("train", 0.25), 20).evaluations) << "the part of another split";
+  EXPECT_TRUE(InheritedBy(of("other", 0), of("train", 0), 20).evaluations) << "the same split is evaluated";
+}
+
+TEST_F(ForkTest, RunningMeansOfAnotherCadenceBeginAnew) {
+  v1::JobSpec fork = Resolved(spec_);
+  EXPECT_TRUE(InheritedBy(fork, checkpoint_.spec(), 20).running);
+  fork.set_metrics_every_steps(fork.metrics_every_steps() + 1);
+  EXPECT_FALSE(InheritedBy(fork, checkpoint_.spec(), 20).running);
+}
+
 TEST_F(ForkTest, SomethingMustBeLeftToTrain) {
   spec_.set_epochs(2);
   EXPECT_THAT(Check(), ElementsAre("epochs: makes 20 steps in all, and the checkpoint has done 20 of them: nothing is "
