@@ -8,6 +8,7 @@
 #include "core/job/extend.h"
 #include "core/job/fork.h"
 #include "core/job/resolve_parameter_rules.h"
+#include "core/job/resolve_splits.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "server/jobs/job_data.h"
 #include "server/resources/names.h"
@@ -48,8 +49,11 @@ std::string OtherClasses(const v1::DataIdentity& before, const v1::DataIdentity&
 void KeepDefaults(const v1::JobSpec& resolved, v1::JobSpec& spec) {
   if (!spec.has_batch_size()) spec.set_batch_size(resolved.batch_size());
   spec.set_last_batch(resolved.last_batch());
-  *spec.mutable_data()->mutable_preprocessing() = resolved.data().preprocessing();
-  *spec.mutable_data()->mutable_augmentation() = resolved.data().augmentation();
+  v1::DataSpec& data = *spec.mutable_data();
+  if (!resolved.data().evaluation_split().empty()) data.set_evaluation_split(resolved.data().evaluation_split());
+  data.set_test_split(core::Tests(resolved.data()) ? resolved.data().test_split() : core::kNoSplit);
+  *data.mutable_preprocessing() = resolved.data().preprocessing();
+  *data.mutable_augmentation() = resolved.data().augmentation();
 }
 
 // What CreateJob would be asked for. A fork does not initialize: the weights are the checkpoint's.

@@ -51,6 +51,28 @@ TEST_F(ContinuationTest, AForkBeginsAtTheCheckpoint) {
   EXPECT_EQ(checkpoints->front().manifest.step(), 4u);
 }
 
+// As of versions that looked at no "val", and had no test split.
+TEST_F(ContinuationTest, AForkEvaluatesWhatItsParentDoes) {
+  v1::DeleteDatasetRequest gone;
+  gone.set_name("datasets/digits");
+  gone.set_force(true);
+  grpc::ClientContext context;
+  google::protobuf::Empty empty;
+  const grpc::Status deleted = datasets_->DeleteDataset(&context, gone, &empty);
+  ASSERT_TRUE(deleted.ok()) << deleted.error_message();
+  v1::ImportDatasetRequest import = ImportRequest("digits");
+  *import.add_splits() = import.splits(1);
+  import.mutable_splits(2)->set_name("val");
+  v1::Dataset dataset;
+  ASSERT_TRUE(ImportAll(import, &dataset).ok());
+  v1::Job job;
+  const grpc::Status status = Fork(ForkRequest("jobs/a/checkpoints/4", "b"), &job);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  const v1::DataSpec& data = launcher_.Await(2)->task.train().spec().data();
+  EXPECT_EQ(data.evaluation_split(), "test") << "not val, which a new job would";
+  EXPECT_EQ(data.test_split(), "none");
+}
+
 TEST_F(ContinuationTest, AForkIsCheckedAsANewJobIsAndAgainstTheCheckpoint) {
   v1::Job job;
   v1::ForkJobRequest request = ForkRequest("jobs/a/checkpoints/4", "Not-An-Id");
