@@ -97,10 +97,17 @@ Wanted NextOfPopulation(const Search& search, const Leave& leave) {
     if (trial.state == v1::TRIAL_STATE_HELD) step = step == 0 ? trial.step : std::min(step, trial.step);
   }
   if (step == 0) return {.entry = std::nullopt, .done = true};
+  // Somebody else has paused a job behind its exchange: its trial goes on to the next one.
+  const uint64_t interval = search.spec().pbt().interval_steps();
+  for (const SearchTrial& trial : search.trials()) {
+    if (trial.state != v1::TRIAL_STATE_HELD || trial.step % interval == 0) continue;
+    const auto next = static_cast<uint32_t>(trial.step / interval);
+    return {.entry = PromotedEntry(trial, StepOfExchange(search.spec(), next), next)};
+  }
   for (const SearchTrial& trial : search.trials()) {
     if (trial.under_way() && trial.goal_step == step) return {};
   }
-  const auto exchange = static_cast<uint32_t>(step / search.spec().pbt().interval_steps()) - 1;
+  const auto exchange = static_cast<uint32_t>(step / interval) - 1;
   return {.entry = Exchange(search, Members(search, exchange), exchange, leave.may_choose)};
 }
 

@@ -26,10 +26,11 @@ v1::SweepEntry TurnTo(v1::SweepState state, std::string reason, v1::SweepState e
   return entry;
 }
 
-// How far a trial was when it had its value: trials of equal epochs may have other steps.
+// How far a trial has come: trials of equal epochs may have other steps. Not where its value is from, which with
+// VALUE_BEST may be long before.
 double Progress(const SearchTrial& trial) {
   const auto total = static_cast<double>(std::max<uint64_t>(trial.total_steps, 1));
-  return static_cast<double>(trial.objective_step) / total;
+  return static_cast<double>(trial.step) / total;
 }
 
 v1::SweepEntry AbandonedEntry(const SearchTrial& trial) {
@@ -62,6 +63,8 @@ void Arrive(const v1::TrialArrived& arrived, const google::protobuf::Timestamp& 
     }
   }
   if (arrived.state() == v1::TRIAL_STATE_HELD) {
+    // Where it held already it comes again after a rerun.
+    if (!trial.held.empty() && trial.held.back().step == arrived.step()) trial.held.pop_back();
     trial.held.push_back({.step = arrived.step(), .value = std::nullopt});
     if (arrived.has_objective()) trial.held.back().value = arrived.objective();
   }

@@ -87,6 +87,8 @@ class Search {
   v1::SweepState state() const { return state_; }
   const std::string& reason() const { return reason_; }
   bool terminal() const;
+  // It had ended, and runs some trials again: its budgets are over.
+  bool only_reruns() const { return was_terminal_ && !terminal(); }
   const std::vector<SearchTrial>& trials() const { return trials_; }
   // Null: there is none.
   const SearchTrial* Find(uint32_t number) const;

@@ -12,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "core/base/random.h"
 
@@ -33,6 +34,26 @@ std::vector<std::string> FieldsOf(absl::string_view path) {
   std::vector<std::string> fields;
   for (absl::string_view part : absl::StrSplit(path, '.')) fields.emplace_back(part.substr(0, part.find('[')));
   return fields;
+}
+
+// Whether one of the paths sets what the other one sets, too.
+bool Overlap(const std::string& a, const std::string& b) {
+  const auto within = [](const std::string& inner, const std::string& outer) {
+    return absl::StartsWith(inner, outer + ".") || absl::StartsWith(inner, outer + "[");
+  };
+  return a == b || within(a, b) || within(b, a);
+}
+
+// Whether they name elements of the same list, one by its index and one by its name, which may be the same element.
+bool NameInTwoWays(const std::string& a, const std::string& b) {
+  const auto same = static_cast<size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+  const size_t bracket = a.substr(0, same).rfind('[');
+  if (bracket == std::string::npos || a.substr(bracket, same - bracket).find(']') != std::string::npos) return false;
+  const auto is_index = [&](const std::string& path) {
+    uint32_t index = 0;
+    return absl::SimpleAtoi(path.substr(bracket + 1, path.find(']', bracket) - bracket - 1), &index);
+  };
+  return is_index(a) != is_index(b);
 }
 
 void CheckRange(const v1::Range& range, bool log, bool grid, const FieldErrors& errors) {
@@ -159,11 +180,14 @@ void CheckSpace(const v1::SweepSpec& spec, const FieldErrors& errors) {
     if (parameter.paths().empty()) at.At("paths").Add("must have at least one path");
     if (parameter.paths_size() > kMostParameters) at.At("paths").Add("must have at most 32 paths");
     for (int j = 0; j < std::min(parameter.paths_size(), kMostParameters); ++j) {
-      const std::string& path = parameter.paths(j);
+      const std::string path = absl::StrReplaceAll(parameter.paths(j), {{"\"", ""}});  // layers["fc1"] is layers[fc1].
       if (path.empty()) at.At("paths", j).Add("must be a path such as optimizer.learning_rate");
       for (const std::string& other : paths) {
-        if (path == other || absl::StartsWith(path, other + ".") || absl::StartsWith(other, path + ".")) {
-          at.At("paths", j).Add(absl::StrCat("sets what ", other, " sets, too"));
+        if (Overlap(path, other)) at.At("paths", j).Add(absl::StrCat("sets what ", other, " sets, too"));
+        if (NameInTwoWays(path, other)) {
+          at.At("paths", j)
+              .Add(absl::StrCat("names an element otherwise than ", other,
+                                ", and may set what that sets: use the index in both, or the name"));
         }
       }
       paths.push_back(path);

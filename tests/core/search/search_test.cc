@@ -256,6 +256,74 @@ TEST(Search, APopulationReplacesItsWorstByChangedCopiesOfItsBest) {
   }
 }
 
+// Of those that got furthest the best, wherever on their way their best value was.
+TEST(Search, TheBestOfRungsIsOfThoseThatCameFurthest) {
+  DrivenSearch driven(R"(space { paths: "a" uniform { low: 0 high: 1 } } asha { min_steps: 10 reduction_factor: 2 }
+    objective { value: VALUE_BEST } budget { max_trials: 2 } parallelism: 2)",
+                      20);
+  driven.DecideAll();
+  driven.Arrive(1, 0.1);
+  driven.Arrive(2, 0.5);
+  driven.DecideAll();
+  v1::SweepEntry end;
+  end.set_trial(1);
+  end.mutable_arrived()->set_state(v1::TRIAL_STATE_SUCCEEDED);
+  end.mutable_arrived()->set_step(20);
+  end.mutable_arrived()->set_objective(0.1);
+  end.mutable_arrived()->set_objective_step(5);  // Before the other one's.
+  driven.Append(end);
+  driven.DecideAll();
+  ASSERT_NE(driven.search().Best(), nullptr);
+  EXPECT_EQ(driven.search().Best()->number, 1u);
+}
+
+// A member that somebody paused between two exchanges does not stop the population.
+TEST(Search, AMemberThatHoldsBesideTheExchangesGoesOnToTheNextOne) {
+  DrivenSearch driven(R"(space { paths: "r" uniform { low: 0 high: 1 } }
+    pbt { population: 4 interval_steps: 10 } parallelism: 4 seed: 2)",
+                      40);
+  driven.DecideAll();
+  v1::SweepEntry held;
+  held.set_trial(1);
+  held.mutable_arrived()->set_state(v1::TRIAL_STATE_HELD);
+  held.mutable_arrived()->set_step(15);
+  driven.Append(held);
+  const auto next = driven.DecideOne();
+  ASSERT_TRUE(next.has_value() && next->has_promoted());
+  EXPECT_EQ(next->trial(), 1u);
+  EXPECT_EQ(next->promoted().goal_step(), 20u);
+  for (int i = 0; i < 100 && !driven.search().terminal(); ++i) {
+    driven.DecideAll();
+    for (const SearchTrial& trial : driven.search().trials()) {
+      if (!trial.under_way()) continue;
+      driven.Arrive(trial.number, trial.assignments[0].number());
+      break;
+    }
+  }
+  EXPECT_EQ(driven.search().state(), v1::SWEEP_STATE_SUCCEEDED);
+}
+
+// Its job was cancelled while it was held: run again it comes to the same rung, and takes no other one's place.
+TEST(Search, ATrialThatIsRunAgainHoldsAtTheSameRung) {
+  DrivenSearch driven(R"(space { paths: "a" uniform { low: 0 high: 1 } } asha { min_steps: 10 reduction_factor: 2 }
+    budget { max_trials: 4 } parallelism: 2)",
+                      80);
+  driven.DecideAll();
+  driven.Arrive(1, 0.1);
+  v1::SweepEntry entry;
+  entry.set_trial(1);
+  entry.mutable_arrived()->set_state(v1::TRIAL_STATE_CANCELLED);
+  entry.mutable_arrived()->set_step(10);
+  driven.Append(entry);
+  entry.mutable_rerun()->set_attempt(1);
+  driven.Append(entry);
+  driven.Arrive(1, 0.1);
+  EXPECT_EQ(driven.search().Find(1)->held.size(), 1u);
+  driven.Arrive(2, 0.2);
+  driven.DecideAll();
+  EXPECT_EQ(driven.search().Find(1)->goal_step, 20u) << "the next rung";
+}
+
 TEST(Search, ATrialThatIsStoppedWhereItHoldsDoesNotHold) {
   DrivenSearch driven(R"(space { paths: "a" uniform { low: 0 high: 1 } } asha { min_steps: 1 }
     budget { max_trials: 9 })",

@@ -128,6 +128,30 @@ TEST(Space, WhatIsWrongIsSaidWhereItIs) {
   EXPECT_THAT(Violations(FromText<v1::SweepSpec>("random {}")), ElementsAre("space"));
 }
 
+TEST(Space, APathThatMaySetWhatAnotherSetsIsRefused) {
+  const auto both = [](const std::string& a, const std::string& b) {
+    v1::SweepSpec spec = FromText<v1::SweepSpec>(
+        "random {} space { uniform { low: 0 high: 1 } } "
+        "space { uniform { low: 0 high: 1 } }");
+    spec.mutable_space(0)->add_paths(a);
+    spec.mutable_space(1)->add_paths(b);
+    return Violations(spec);
+  };
+  const std::pair<const char*, const char*> same[] = {{"a.b", "a.b.c"},
+                                                      {"network.layers", "network.layers[1].dense.units"},
+                                                      {"network.layers[1].x", "network.layers[1]"},
+                                                      {"network.layers[1].x", "network.layers[fc1].x"},
+                                                      {"network.layers[1].x", "network.layers[\"fc1\"]"},
+                                                      {"network.layers[fc1].x", "network.layers[\"fc1\"].x"}};
+  for (const auto& [a, b] : same) {
+    EXPECT_THAT(both(a, b), ElementsAre("space[1].paths[0]")) << a << " " << b;
+    EXPECT_THAT(both(b, a), ElementsAre("space[1].paths[0]")) << a << " " << b;
+  }
+  EXPECT_THAT(both("network.layers[1].x", "network.layers[12].x"), IsEmpty());
+  EXPECT_THAT(both("network.layers[fc1].x", "network.layers[fc2].x"), IsEmpty());
+  EXPECT_THAT(both("network.layers[1].x", "network.layers[1].y"), IsEmpty());
+}
+
 TEST(Space, PerturbedValuesStayInTheSpace) {
   const auto rate = FromText<v1::Parameter>(R"(name: "r" uniform { low: 0 high: 1 })");
   EXPECT_DOUBLE_EQ(Perturbed(rate, AssignmentOf(rate, "0.5"), true).number(), 0.6);
