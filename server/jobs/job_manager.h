@@ -201,8 +201,8 @@ class JobManager {
     JobVerb verb;
     const std::string& id;
     const std::string& etag;
-    const v1::Job* extended = nullptr;  // The job as it shall be; of kExtend.
-    uint64_t pause_at_step = 0;         // Of kResume.
+    const v1::Job* extended = nullptr;          // The job as it shall be; of kExtend.
+    std::optional<uint64_t> pause_at_step = 0;  // Of kResume; absent: where it is held on its way, if it is.
   };
 
   JobManager(const Options& options, JobStore* store, EventLog* log, DataFolder* folder, Launcher* launcher,

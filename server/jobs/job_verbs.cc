@@ -83,7 +83,7 @@ absl::StatusOr<v1::Job> JobManager::Pause(const std::string& id, const std::stri
 }
 
 absl::StatusOr<v1::Job> JobManager::Resume(const std::string& id, const std::string& etag) {
-  return Act({.verb = JobVerb::kResume, .id = id, .etag = etag});
+  return Act({.verb = JobVerb::kResume, .id = id, .etag = etag, .pause_at_step = std::nullopt});
 }
 
 absl::StatusOr<v1::Job> JobManager::ResumeTo(const std::string& id, uint64_t pause_at_step) {
@@ -172,6 +172,7 @@ absl::StatusOr<v1::Job> JobManager::Apply(LiveJob& live, const Wish& wish) {
   if (rule.to == v1::JOB_STATE_QUEUED) {
     if (absl::Status status = PrepareToGoOn(live, wish); !status.ok()) return status;
   }
+  const v1::JobState from = live.job.state();
   const v1::Job& reasoned = wish.extended != nullptr ? *wish.extended : live.job;
   const absl::Status moved = Move(live, rule.to, ReasonOf(wish.verb, rule.to, reasoned), [&](v1::Job& job) {
     // The last wish counts.
@@ -181,7 +182,9 @@ absl::StatusOr<v1::Job> JobManager::Apply(LiveJob& live, const Wish& wish) {
     job.clear_error();
     job.clear_end_time();
     job.set_restarts(0);
-    job.set_pause_at_step(wish.pause_at_step);
+    // A job that a person pauses before the step where it is held is held there still.
+    const bool on_its_way = from == v1::JOB_STATE_PAUSED && job.progress().step() < job.pause_at_step();
+    job.set_pause_at_step(wish.pause_at_step.value_or(on_its_way ? job.pause_at_step() : 0));
     if (wish.extended != nullptr) TakeOver(*wish.extended, job);
   });
   if (!moved.ok()) return moved;

@@ -47,5 +47,25 @@ TEST_F(JobHoldTest, PausesWhereItIsHeldAndGoesOnToTheNextPlace) {
   EXPECT_EQ(Get("a").pause_at_step(), 0u);
 }
 
+// Paused by a person before the step where its sweep holds it, and resumed by one, it is held there still.
+TEST_F(JobHoldTest, APersonsPauseOnTheWayDoesNotLiftIt) {
+  JobManager::NewJob wanted = NewJob("a");
+  wanted.job.set_pause_at_step(30);
+  ASSERT_TRUE(Submit(wanted).ok());
+  const auto first = launcher_.Await(1);
+  ASSERT_TRUE(first->Send({Train(20, 0.5)}).ok());
+  ASSERT_TRUE(manager_->Pause("a").ok());
+  ASSERT_TRUE(first->Send({Checkpoint(20)}).ok());
+  WorkerExit exit;
+  exit.kind = Kind::kStopped;
+  exit.result.set_step(20);
+  exit.result.set_stopped(true);
+  first->End(exit);
+  AwaitState("a", v1::JOB_STATE_PAUSED);
+  ASSERT_TRUE(manager_->Resume("a").ok());
+  EXPECT_EQ(launcher_.Await(2)->task.train().pause_at_step(), 30u);
+  EXPECT_EQ(Get("a").pause_at_step(), 30u);
+}
+
 }  // namespace
 }  // namespace traind::server
