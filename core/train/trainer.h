@@ -143,7 +143,8 @@ class Trainer {
   absl::Status Evaluate();
   bool IsByLoss() const;  // The best evaluation is that with the lowest loss.
   std::optional<double> BestSoFar() const;
-  absl::Status TestAtStep();    // With the weights as they are.
+  absl::Status TestAtStep();  // With the weights as they are.
+  absl::Status WithoutTest(const absl::Status& status);
   absl::Status TestInTheEnd();  // With those of the last checkpoint, which is there; those in memory may be lost.
   void EmitTest(v1::EvaluationMetrics metrics);
 

@@ -106,6 +106,36 @@ TEST_F(LossesOfJobs, InputsAsTargetsOutOfRangeAreNamed) {
   EXPECT_THAT(status.message(), HasSubstr("change data.preprocessing"));
 }
 
+// The training is done by then.
+TEST_F(LossesOfJobs, ATestOfInputsOutOfRangeIsLeftOut) {
+  v1::ImportDatasetRequest import;
+  import.set_dataset_id("shares");
+  for (const char* name : {"train", "val", "test"}) {
+    auto* split = import.add_splits();
+    split->set_name(name);
+    const bool outside = split->name() == "test";
+    const std::string x = absl::StrCat(folder_ / name, ".npy"), y = folder_ / "y.npy";
+    WriteBytes(x, NpyOf(std::vector<float>(40 * 5, outside ? 2.0f : 0.5f), {40, 5}));
+    WriteBytes(y, NpyOf(std::vector<float>(40, 0.5f), {40, 1}));
+    split->mutable_examples()->set_path(x);
+    split->mutable_labels()->set_path(y);
+  }
+  ImportOptions options;
+  options.resolve = [](const v1::DataFile& file) { return absl::StatusOr<std::string>(file.path()); };
+  options.dir = folder_ / "shares";
+  const auto dataset = ImportDataset(import, options);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  const auto spec = FromText<v1::JobSpec>(
+      "network { layers { name: 'o' dense { units: 5 } } } data { dataset: 'shares' targets: TARGET_SOURCE_INPUT } "
+      "loss { binary_cross_entropy {} } batch_size: 8 steps: 12");
+  const absl::Status status = Train(spec, *dataset);
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_TRUE(recorder_.Of(v1::Event::kTest).empty());
+  EXPECT_EQ(recorder_.Last(v1::Event::kLog).log().level(), v1::LogLine::LEVEL_WARNING);
+  EXPECT_THAT(recorder_.Last(v1::Event::kLog).log().text(),
+              HasSubstr("not tested on the split \"test\" (data.test_split): loss: takes targets from 0 to 1"));
+}
+
 TEST(TargetRange, OfInputsThatAreTargetsARoundingIsNone) {
   const std::unique_ptr<Loss> loss = BinaryCrossEntropy();
   const auto of = [&](float value) { return CheckInputAsTargets(*loss, {.examples = &value, .count = 1}, 1); };
