@@ -29,8 +29,19 @@ bool AreOfOneKind(const v1::Event& a, const v1::Event& b) {
          a.test().weights_step() == b.test().weights_step();
 }
 
+void ClearNewFactors(const v1::StatisticsReport& stored, v1::StatisticsReport& report) {
+  std::set<std::string> without;
+  for (const v1::ParameterStatistics& parameter : stored.parameters()) {
+    if (!parameter.has_learning_rate_factor()) without.insert(parameter.name());
+  }
+  for (v1::ParameterStatistics& parameter : *report.mutable_parameters()) {
+    if (without.count(parameter.name()) > 0) parameter.clear_learning_rate_factor();
+  }
+}
+
 // The event as it would be stored had it been thinned as the stored one was since, and without what the version that
-// stored it did not measure: before 0.3 none compared the modes or had running means.
+// stored it did not measure: before 0.3 none compared the modes or had running means, metrics of classes and targets,
+// or said a tensor's learning rate.
 v1::Event LikeStored(v1::Event event, const v1::Event& stored) {
   if (event.has_train() && !stored.train().has_mean_loss()) {
     event.mutable_train()->clear_mean_loss();
@@ -41,6 +52,17 @@ v1::Event LikeStored(v1::Event event, const v1::Event& stored) {
     event.mutable_evaluation()->clear_minibatch_train_mode_loss();
     event.mutable_evaluation()->clear_minibatch_test_mode_loss();
   }
+  if (event.has_evaluation()) {
+    const v1::EvaluationMetrics& then = stored.evaluation();
+    v1::EvaluationMetrics& now = *event.mutable_evaluation();
+    if (!then.has_classification()) now.clear_classification();
+    if (!then.has_regression()) now.clear_regression();
+    if (then.best_metric().empty()) {
+      now.clear_best_metric();
+      now.clear_best_metric_value();
+    }
+  }
+  if (event.has_statistics()) ClearNewFactors(stored.statistics(), *event.mutable_statistics());
   if (!stored.statistics().thinned() || !event.has_statistics()) return event;
   std::set<std::string> left;
   for (const v1::LayerStatistics& layer : stored.statistics().layers()) left.insert(layer.layer());

@@ -96,6 +96,26 @@ TEST_F(Replay, AnEvaluationThatDidNotCompareTheModesIsNoDifference) {
   EXPECT_EQ(Send({compared}).size(), 1u) << "where both have compared them";
 }
 
+TEST_F(Replay, WhatVersionsBefore03DidNotMeasureIsNoDifference) {
+  v1::Event evaluation, report;
+  evaluation.set_step(10);
+  evaluation.mutable_evaluation()->set_loss(0.5);
+  report.set_step(10);
+  for (const char* name : {"a.weight", "a.scale"}) report.mutable_statistics()->add_parameters()->set_name(name);
+  Send({evaluation, report});
+  v1::Event measured = evaluation, with_factor = report;
+  measured.mutable_evaluation()->mutable_classification()->add_top_k_accuracy(0.5);
+  measured.mutable_evaluation()->mutable_regression()->set_mean_absolute_error(0.5);
+  with_factor.mutable_statistics()->mutable_parameters(1)->set_learning_rate_factor(0.25);
+  EXPECT_TRUE(Send({measured, with_factor}).empty());
+  stored_[{v1::EVENT_KIND_EVALUATION, 10}] = measured;
+  stored_[{v1::EVENT_KIND_STATISTICS, 10}] = with_factor;
+  EXPECT_TRUE(Send({measured, with_factor}).empty());
+  measured.mutable_evaluation()->mutable_classification()->set_top_k_accuracy(0, 0.25);
+  with_factor.mutable_statistics()->mutable_parameters(1)->set_learning_rate_factor(0.5);
+  EXPECT_EQ(Send({measured, with_factor}).size(), 2u) << "where both have them";
+}
+
 TEST_F(Replay, ReportsADifferenceOnce) {
   Send({Train(10, 0.5), Train(20, 0.4)});
   auto report = Send({Train(10, 0.5), Train(20, 0.4000001)});
