@@ -58,12 +58,16 @@ std::vector<std::string> MetricsToHave(const Measured& measured) {
   return names;
 }
 
+void ShortenBestMetric(v1::CheckpointSpec& checkpoint) {
+  absl::string_view name = checkpoint.best_metric();
+  if (!absl::ConsumePrefix(&name, "classification.")) absl::ConsumePrefix(&name, "regression.");
+  checkpoint.set_best_metric(std::string(name));
+}
+
 void ResolveBestMetric(v1::JobSpec& spec, const v1::Dataset& dataset, int64_t outputs, const FieldErrors& errors) {
   std::string& metric = *spec.mutable_checkpoint()->mutable_best_metric();
   const FieldErrors at = errors.At("checkpoint").At("best_metric");
-  absl::string_view name = metric;
-  if (!absl::ConsumePrefix(&name, "classification.")) absl::ConsumePrefix(&name, "regression.");
-  metric = name.empty() ? "loss" : std::string(name);
+  if (metric.empty()) metric = "loss";
   v1::Loss config = spec.loss();
   FieldErrors::Root reported;
   const auto loss = Registry<Loss>::Get().Create(config, reported.scope());

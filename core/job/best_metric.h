@@ -24,9 +24,12 @@ struct Measured {
 // The names of those that such evaluations have, in the order of EvaluationMetricNames.
 std::vector<std::string> MetricsToHave(const Measured& measured);
 
-// Checks checkpoint.best_metric of a spec whose data, loss and early stopping are resolved, for a network of `outputs`
-// numbers, and fills in its default. "classification.macro_f1", the path in EvaluationMetrics, becomes "macro_f1".
-// `dataset` is as AsCompared gives it. `errors` is the scope of the spec.
+// "classification.macro_f1", the path in EvaluationMetrics, becomes "macro_f1".
+void ShortenBestMetric(v1::CheckpointSpec& checkpoint);
+
+// Checks checkpoint.best_metric, as ShortenBestMetric leaves it, of a spec whose data, loss and early stopping are
+// resolved, for a network of `outputs` numbers, and fills in its default. `dataset` is as AsCompared gives it. `errors`
+// is the scope of the spec.
 void ResolveBestMetric(v1::JobSpec& spec, const v1::Dataset& dataset, int64_t outputs, const FieldErrors& errors);
 
 }  // namespace traind::core

@@ -175,6 +175,7 @@ void ResolveCheckpoint(v1::CheckpointSpec& checkpoint, const FieldErrors& errors
   CheckCount(checkpoint.keep_last(), 1, 1000, errors.At("keep_last"));
   if (!checkpoint.has_time_share()) checkpoint.set_time_share(0.05);
   CheckShare(checkpoint.time_share(), errors.At("time_share"));
+  ShortenBestMetric(checkpoint);
 }
 
 void ResolveStatistics(v1::StatisticsSpec& statistics, const FieldErrors& errors) {

@@ -73,6 +73,9 @@ TEST(BestMetric, EarlyStoppingGoesByIt) {
             v1::EarlyStopping::METRIC_BEST);
   EXPECT_EQ(metric("early_stopping { patience: 2 metric: METRIC_EVALUATION_LOSS } checkpoint { best_metric: 'r2' }"),
             v1::EarlyStopping::METRIC_EVALUATION_LOSS);
+  EXPECT_EQ(metric("early_stopping { patience: 2 } checkpoint { best_metric: 'classification.loss' }"),
+            v1::EarlyStopping::METRIC_EVALUATION_LOSS)
+      << "the loss, whatever stands before it";
 }
 
 TEST(BestMetric, TheDirectionIsThatOfTheNumber) {
