@@ -150,6 +150,11 @@ void WarnOfSplits(const v1::JobSpec& spec, const v1::JobSpec& given, const v1::D
   if (spec.evaluation().test_every_time() && !Tests(data)) {
     warnings.emplace_back("evaluation.test_every_time does nothing: there is no data.test_split");
   }
+  if (spec.evaluation().test_every_time() && Tests(data) && !Evaluates(data)) {
+    warnings.emplace_back(
+        "evaluation.test_every_time does nothing: data.evaluation_split is \"none\", so that there is no evaluation "
+        "to go with; the test split is looked at once, in the end");
+  }
   const std::string choice = ChoiceOf(spec, given);
   if (data.evaluation_split() == kTest && !choice.empty()) {
     warnings.push_back(absl::StrCat(choice, " chooses by the split \"test\", which then no longer tells how good the ",

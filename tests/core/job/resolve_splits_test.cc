@@ -109,6 +109,9 @@ TEST(ResolveSplits, WhatIsNotReadIsSaid) {
               Contains(HasSubstr("the split of that name which datasets/d has is not read")));
   EXPECT_THAT(WarningsFor(kTrainAndTest, "", "evaluation { test_every_time: true }"),
               Contains(HasSubstr("test_every_time does nothing")));
+  EXPECT_THAT(
+      WarningsFor(kAllThree, "evaluation_split: 'none' test_split: 'test'", "evaluation { test_every_time: true }"),
+      Contains(HasSubstr("test_every_time does nothing: data.evaluation_split is \"none\"")));
 }
 
 }  // namespace
