@@ -79,7 +79,8 @@ class TableFile final : public OwnExamples {
  public:
   TableFile(std::string path, std::string text, TableOptions options)
       : path_(std::move(path)), text_(std::move(text)), options_(std::move(options)) {
-    FindRows();
+    const char delimiter = options_.delimiter.empty() ? GuessDelimiter() : options_.delimiter[0];
+    FindRows(delimiter);
   }
   int64_t count() const override { return static_cast<int64_t>(rows_.size()); }
   absl::StatusOr<int64_t> Fill(int64_t first, int64_t most, v1::PredictRequest& request) const override {
@@ -112,25 +113,47 @@ class TableFile final : public OwnExamples {
     const auto next = static_cast<size_t>(row + 1);
     return next < rows_.size() ? rows_[next].begin : text_.size();
   }
+  // As the server does: by the first line, as far as it lies in 64 KiB.
+  char GuessDelimiter() const {
+    const absl::string_view start = absl::string_view(text_).substr(0, 1 << 16);
+    char best = ',';
+    int64_t most = 0;
+    for (const char candidate : absl::string_view(",;\t")) {
+      int64_t count = 0;
+      bool quoted = false;
+      for (const char c : start) {
+        if (c == '"') quoted = !quoted;
+        if (!quoted && (c == '\n' || c == '\r')) break;
+        if (!quoted && c == candidate) ++count;
+      }
+      if (count > most) best = candidate;
+      most = std::max(most, count);
+    }
+    return best;
+  }
+  // Whether the server's reader leaves out the line: it is one field, and that is empty.
+  static bool IsBlank(absl::string_view line, char delimiter) {
+    if (absl::StrContains(line, delimiter)) return false;
+    line = absl::StripAsciiWhitespace(line);
+    return line.empty() || line == "\"\"";
+  }
   // Empty lines between two rows go with the first of them.
-  void FindRows() {
+  void FindRows(char delimiter) {
     int64_t line = 1;
-    bool quoted = false, blank = true, header = true;
+    bool quoted = false, header = true;
     Row row{.begin = 0, .line = 1};
     const auto end_row = [&](size_t end) {
+      const bool blank = IsBlank(absl::string_view(text_).substr(row.begin, end - row.begin), delimiter);
       if (!blank && header) header_ = end;
       if (!blank && !header) rows_.push_back(row);
       header = header && blank;
       row = {.begin = end, .line = line};
-      blank = true;
     };
     for (size_t i = 0; i < text_.size(); ++i) {
       const char c = text_[i];
       if (c == '"') quoted = !quoted;
       if (c == '\r' && i + 1 < text_.size() && text_[i + 1] == '\n') continue;
-      const bool ends = c == '\n' || c == '\r';
-      if (!ends && c != ' ') blank = false;
-      if (!ends) continue;
+      if (c != '\n' && c != '\r') continue;
       ++line;
       if (!quoted) end_row(i + 1);
     }

@@ -96,3 +96,12 @@ def test_rows_hold_line_ends_in_quotes(tmp_path):
     calls = list(_files.table_calls(tmp_path / "x.csv", {}, [1]))
     assert [one.fields["table"]["content"][len(b"\na,b\r\n") :] for one in calls] == [b'1,"x\ny"\r\n', b"2,z\r\n", b"3,"]
     assert [one.fields["table"]["first_line"] for one in calls] == [3, 6, 7]
+
+
+def test_lines_that_the_server_leaves_out_are_no_rows(tmp_path):
+    (tmp_path / "x.csv").write_bytes(b'a\n1\n\t\t\n2\n \"\" \n3\n\"\"')
+    calls = list(_files.table_calls(tmp_path / "x.csv", {}, [1]))
+    assert [one.fields["table"]["first_line"] for one in calls] == [2, 4, 6]
+    (tmp_path / "y.csv").write_bytes(b"a\tb\n1\t2\n\t\n")
+    assert len(list(_files.table_calls(tmp_path / "y.csv", {}, [1]))) == 2
+    assert len(list(_files.table_calls(tmp_path / "y.csv", {"delimiter": ","}, [1]))) == 1

@@ -117,6 +117,17 @@ TEST_F(OwnExamplesTest, ATableGoesInPartsOfWholeRows) {
   EXPECT_THAT(asked_[3].table().drop_columns(), ElementsAre("why"));
 }
 
+// One empty field, which no column of the server's reader is.
+TEST_F(OwnExamplesTest, WhatTheServerTakesForAnEmptyLineIsNoExample) {
+  const std::string path = Save("rows.csv", "price\n1\n\t\t\n2\n \"\" \n3\n\"\"");
+  EXPECT_EQ(Run({"model", "predict", "houses", "--input", path, "-o", folder_ / "y.npy"}), 0) << err_.str();
+  EXPECT_EQ(ReadBytes(folder_ / "y.npy").size(), 128 + 3 * sizeof(float));
+  const std::string tabs = Save("tabs.csv", "price\twhy\n1\ta\n\t\n");
+  Run({"model", "predict", "houses", "--input", tabs, "-o", folder_ / "z.npy"});
+  EXPECT_EQ(asked_.back().table().content(), "price\twhy\n1\ta\n\t\n") << "two empty fields are a row";
+  EXPECT_THAT(err_.str(), HasSubstr("2")) << "which this server did not answer";
+}
+
 TEST_F(OwnExamplesTest, AnswersStandBesideTheirTargets) {
   const std::string path = Save("rows.csv", "price\n1\n2.5\n");
   EXPECT_EQ(Run({"model", "predict", "houses", "--input", path}), 0) << err_.str();
