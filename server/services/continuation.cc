@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "core/checkpoint/checkpoint_dir.h"
+#include "core/data/held_out.h"
 #include "core/job/extend.h"
 #include "core/job/fork.h"
 #include "core/job/resolve_parameter_rules.h"
