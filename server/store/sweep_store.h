@@ -27,7 +27,7 @@ using SweepKey = int64_t;
 
 struct StoredSweep {
   SweepKey key = 0;
-  v1::Sweep sweep = {};  // Without summary and last_sequence.
+  v1::Sweep sweep = {};  // With summary and last_sequence only once it has ended.
 };
 
 class SweepStore {

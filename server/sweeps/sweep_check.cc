@@ -10,6 +10,7 @@
 #include "absl/strings/strip.h"
 #include "core/search/resolve.h"
 #include "core/search/space.h"
+#include "google/protobuf/util/message_differencer.h"
 #include "server/resources/field_path.h"
 #include "server/resources/names.h"
 #include "server/resources/request_id.h"
@@ -24,6 +25,8 @@ constexpr size_t kMostSpecBytes = 1 << 20;
 constexpr int kMostLooks = 500;    // Jobs that are checked for one sweep.
 constexpr size_t kLongestId = 48;  // So that "-1000" fits behind it.
 constexpr int kMostLabels = 64;
+constexpr char kNamesStay[] =
+    "leads to the name of a dataset or a model, which a sweep cannot change: make one for each";
 constexpr const char* kOwnLabels[] = {"sweep", "trial"};
 
 // "space[1].choice.values[2]", "space[1].uniform.high".
@@ -96,8 +99,18 @@ std::string WhyNotAlike(const v1::SweepSpec& spec, const v1::Job& a, const v1::J
   if (here.steps_per_epoch() != there.steps_per_epoch()) {
     return absl::StrCat(lengths, ": with pbt all trials must have as many in an epoch");
   }
-  const bool same = a.resolved_spec().network().SerializeAsString() == b.resolved_spec().network().SerializeAsString();
-  return same ? "" : "changes the network, which a member of a population cannot do on its way";
+  // What a fork takes from its parent (core/job/fork.h).
+  const v1::JobSpec &one = a.resolved_spec(), &other = b.resolved_spec();
+  using google::protobuf::util::MessageDifferencer;
+  const bool same_data = std::equal(one.data().preprocessing().begin(), one.data().preprocessing().end(),
+                                    other.data().preprocessing().begin(), other.data().preprocessing().end(),
+                                    [](const auto& x, const auto& y) { return MessageDifferencer::Equals(x, y); });
+  const char* changed = !MessageDifferencer::Equals(one.network(), other.network())                 ? "network"
+                        : !same_data                                                                ? "preprocessing"
+                        : !MessageDifferencer::Equals(one.lottery_ticket(), other.lottery_ticket()) ? "lottery_ticket"
+                                                                                                    : nullptr;
+  if (changed == nullptr) return "";
+  return absl::StrCat("changes the ", changed, ", which a member of a population cannot do on its way");
 }
 
 // One look: the base with one value for each parameter.
@@ -110,6 +123,7 @@ class SpaceCheck {
   // All of them. An error that is none of the spec ends it.
   absl::Status Run(std::vector<std::string>& warnings) {
     for (const v1::Parameter& parameter : spec_.space()) ends_.push_back(core::EndsOf(parameter));
+    if (absl::Status status = CheckNames(); !status.ok() || errors_.count() > 0) return status;
     std::vector<int> choice(ends_.size(), 0);
     if (absl::Status status = Look(choice, -1); !status.ok() || errors_.count() > 0) return status;
     int64_t all = 1;
@@ -132,6 +146,24 @@ class SpaceCheck {
   const std::optional<v1::Job>& first() const { return first_; }
 
  private:
+  // That no value of any path changes a name, also of those that are not looked at.
+  absl::Status CheckNames() {
+    const std::vector<std::string> named = NamesIn(spec_.base());
+    for (int i = 0; i < spec_.space_size(); ++i) {
+      for (int j = 0; j < spec_.space(i).paths_size(); ++j) {
+        for (const v1::Assignment& value : ends_[static_cast<size_t>(i)]) {
+          if (absl::Status status = core::Ask(stop_); !status.ok()) return status;
+          v1::JobSpec spec = spec_.base();
+          if (!SetFieldAt(spec, spec_.space(i).paths(j), value.value()).ok()) continue;  // The looks say why.
+          if (NamesIn(spec) == named) continue;
+          errors_.At("space", i).At("paths", j).Add(kNamesStay);
+          break;
+        }
+      }
+    }
+    return absl::OkStatus();
+  }
+
   // `varied`: the parameter whose value is not the first one; -1: none.
   absl::Status Look(const std::vector<int>& choice, int varied) {
     ++looks_;
@@ -164,8 +196,7 @@ class SpaceCheck {
       } else if (!set.ok()) {
         PlaceOf(of, end, at).Add(std::string(set.message()));
       } else if (NamesIn(spec) != named) {
-        at.At("paths", j)
-            .Add("leads to the name of a dataset or a model, which a sweep cannot change: make one for each");
+        at.At("paths", j).Add(kNamesStay);
       }
     }
   }
@@ -254,6 +285,10 @@ absl::StatusOr<v1::JobSpec> TrialSpec(const v1::Sweep& sweep, uint32_t number, c
     for (const std::string& path : sweep.spec().space(i).paths()) {
       if (absl::Status set = SetFieldAt(spec, path, assignments[i].value()); !set.ok()) return set;
     }
+  }
+  if (NamesIn(spec) != NamesIn(sweep.spec().base())) {  // Nobody has looked whether its owner may read them.
+    return absl::InvalidArgumentError(
+        "the values name another dataset or model than the base, which a sweep cannot change: make one for each");
   }
   const std::string id(IdOf(sweep.name()));
   (*spec.mutable_labels())["sweep"] = id;

@@ -14,7 +14,7 @@
 namespace traind::server {
 
 // What trial `number` of the sweep trains: the base with these values, and with the labels of the sweep.
-// INVALID_ARGUMENT: a value does not fit its path.
+// INVALID_ARGUMENT: a value does not fit its path, or changes the name of another resource.
 absl::StatusOr<v1::JobSpec> TrialSpec(const v1::Sweep& sweep, uint32_t number,
                                       const google::protobuf::RepeatedPtrField<v1::Assignment>& assignments);
 

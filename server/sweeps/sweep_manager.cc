@@ -109,7 +109,16 @@ absl::Status SweepManager::Append(Live& live, v1::SweepEntry entry) {
     record.set_state_reason(entry.turn().reason());
     *record.mutable_update_time() = entry.time();
     record.clear_end_time();
-    if (IsSweepTerminal(entry.turn().state())) *record.mutable_end_time() = entry.time();
+    record.clear_summary();
+    record.clear_last_sequence();
+    if (IsSweepTerminal(entry.turn().state())) {
+      *record.mutable_end_time() = entry.time();
+      Live ended = live;  // With the summary nobody has to read the log to show it.
+      if (absl::Status status = ended.search.Apply(entry); !status.ok()) return status;
+      ended.seen.clear();
+      *record.mutable_summary() = SummaryOf(ended);
+      record.set_last_sequence(entry.sequence());
+    }
   }
   const absl::Status stored = store_->Append(live.key, entry, entry.has_turn() ? &record : nullptr);
   if (!stored.ok()) return stored;
@@ -149,6 +158,21 @@ absl::StatusOr<v1::Sweep> SweepManager::FindEarlier(const std::string& known_as,
   return status.ok() ? none : status;
 }
 
+// A sweep of the same id may have left its jobs.
+absl::Status SweepManager::CheckJobsAreFree(const v1::Sweep& sweep) {
+  if (sweep.name().empty() || sweep.spec().trained_by_clients()) return absl::OkStatus();
+  for (uint32_t number = 1; number <= sweep.spec().budget().max_trials(); ++number) {
+    const std::string id = TrialJobId(sweep, number);
+    const auto job = jobs_->Get(id);
+    if (absl::IsNotFound(job.status())) continue;
+    if (!job.ok() && !absl::IsDataLoss(job.status())) return job.status();
+    return AlreadyExistsError(
+        "Job", absl::StrCat("jobs/", id),
+        absl::StrCat("exists already, and trial ", number, " would be it: choose another sweep_id, or delete it"));
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<v1::Sweep> SweepManager::Create(const v1::CreateSweepRequest& request, const Caller& caller,
                                                const core::StopCheck& stop) {
   v1::CreateSweepRequest same = request;
@@ -163,6 +187,7 @@ absl::StatusOr<v1::Sweep> SweepManager::Create(const v1::CreateSweepRequest& req
   }
   auto admitted = AdmitSweep(request, caller.user, *jobs_, stop);
   if (!admitted.ok()) return admitted.status();
+  const absl::Status free = CheckJobsAreFree(*admitted);
   absl::MutexLock lock(&mu_);
   auto earlier = FindEarlier(known_as, fingerprint);  // It may have come twice at once.
   if (!absl::IsNotFound(earlier.status())) return earlier;
@@ -170,6 +195,7 @@ absl::StatusOr<v1::Sweep> SweepManager::Create(const v1::CreateSweepRequest& req
   if (!sweep.name().empty() && store_->KeyOf(std::string(IdOf(sweep.name()))).ok()) {
     return AlreadyExistsError("Sweep", sweep.name());
   }
+  if (!free.ok()) return free;
   const auto count = store_->Count();
   if (!count.ok()) return count.status();
   if (static_cast<size_t>(*count) >= options_.max_sweeps) {

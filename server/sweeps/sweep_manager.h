@@ -118,6 +118,9 @@ class SweepManager {
   absl::Status Recover();
   // The sweep with its log, from the store.
   absl::StatusOr<LivePtr> Load(const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // What a client sees of one that has ended, out of its record, without its log; nullopt: it is live, there is none,
+  // or its record does not say.
+  std::optional<v1::Sweep> FindEnded(const std::string& id);
   // Live, or loaded for this call.
   absl::StatusOr<LivePtr> Find(const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   // Stores the entry, then applies it; its sequence and time are filled in.
@@ -128,6 +131,8 @@ class SweepManager {
                                   const std::function<absl::Status(Live&)>& change);
   // A trial of a sweep that the caller may be about to change. FAILED_PRECONDITION: the server trains.
   absl::StatusOr<LivePtr> FindForClient(const std::string& id, uint32_t trial) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // ALREADY_EXISTS: a job has the id that a trial's job would have.
+  absl::Status CheckJobsAreFree(const v1::Sweep& sweep);
   absl::StatusOr<v1::Sweep> FindEarlier(const std::string& known_as, const std::string& fingerprint)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
@@ -138,7 +143,11 @@ class SweepManager {
   void CarryOut(const v1::Sweep& sweep, Task& task);
   void CarryOutWithJob(const v1::Sweep& sweep, const v1::Job& job, Task& task);
   void MakeJob(const v1::Sweep& sweep, Task& task);
-  void Settle(const v1::Sweep& sweep, Task& task);
+  // UpdateSweep may have changed the sharing while the trial's job was made, and have missed it.
+  void ShareAgain(const v1::Sweep& sweep, uint32_t trial);
+  // Cancels one that has trained nothing yet. FAILED_PRECONDITION: it is PAUSING; to be tried again.
+  absl::StatusOr<v1::Job> StopOrCancel(const v1::Job& job);
+  void Settle(const v1::Job& of, Task& task);
   // Reads the job's newer evaluations. With median_stopping each becomes an entry.
   absl::Status Evaluate(const v1::Sweep& sweep, Task& task);
   void Hear(Live& live, Task& task) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "core/base/enum_name.h"
 #include "core/search/resolve.h"
+#include "google/protobuf/util/message_differencer.h"
 #include "google/protobuf/util/time_util.h"
 #include "server/resources/job_state.h"
 #include "server/resources/names.h"
@@ -46,10 +47,11 @@ v1::SweepEntry FailedEntry(const core::SearchTrial& trial, const absl::Status& s
   return entry;
 }
 
-// Ended before its last step, and not because its own spec says when.
+// Ended before its last step, by somebody's StopJob or because of something else that its own spec does not say.
 bool WasStopped(const v1::Job& job) {
+  const bool by_somebody = absl::StartsWith(job.state_reason(), "stopped by a client");
   const bool own = job.resolved_spec().has_early_stopping() || job.resolved_spec().has_max_duration();
-  return job.progress().step() < job.progress().total_steps() && !own;
+  return job.progress().step() < job.progress().total_steps() && (by_somebody || !own);
 }
 
 bool IsAfter(const google::protobuf::Timestamp& a, const google::protobuf::Timestamp& b) {
@@ -130,7 +132,7 @@ bool SweepManager::IsSettled(Live& live) {
 void SweepManager::EndIfOver(Live& live) {
   const v1::SweepBudget& budget = live.record.spec().budget();
   const bool open = live.search.state() == v1::SWEEP_STATE_RUNNING || live.search.state() == v1::SWEEP_STATE_PAUSED;
-  if (!open || !budget.has_max_duration()) return;
+  if (!open || !budget.has_max_duration() || live.search.only_reruns()) return;
   const int64_t age =
       TimeUtil::TimestampToNanoseconds(Stamp()) - TimeUtil::TimestampToNanoseconds(live.record.create_time());
   if (age <= TimeUtil::DurationToNanoseconds(budget.max_duration())) return;
@@ -219,7 +221,7 @@ void SweepManager::MakeJob(const v1::Sweep& sweep, Task& task) {
     if (job.ok()) {
       task.seen.state = job->state();
       task.seen.total_steps = job->progress().total_steps();
-      return;
+      return ShareAgain(sweep, trial.number);
     }
   }
   if (IsForGood(status)) {
@@ -228,6 +230,27 @@ void SweepManager::MakeJob(const v1::Sweep& sweep, Task& task) {
   }
   task.seen.waits_for = absl::StrCat("trial ", trial.number, " cannot be started yet: ", status.message());
   task.seen.not_before = options_.now() + options_.retry_interval;
+}
+
+void SweepManager::ShareAgain(const v1::Sweep& sweep, uint32_t trial) {
+  v1::Sharing sharing;
+  {
+    absl::MutexLock lock(&mu_);
+    const auto live = live_.find(std::string(IdOf(sweep.name())));
+    if (live == live_.end()) return;
+    sharing = live->second->record.sharing();
+  }
+  if (google::protobuf::util::MessageDifferencer::Equals(sharing, sweep.sharing())) return;
+  const std::string id = TrialJobId(sweep, trial);
+  const absl::Status shared = jobs_->Share(id, sharing);
+  if (!shared.ok()) spdlog::warn("jobs/{} is not shared as its sweep: {}", id, std::string(shared.message()));
+}
+
+absl::StatusOr<v1::Job> SweepManager::StopOrCancel(const v1::Job& job) {
+  const std::string id(IdOf(job.name()));
+  auto stopped = jobs_->Stop(id);
+  const bool has_nothing = job.state() != v1::JOB_STATE_PAUSING && job.progress().checkpoint_step() == 0;
+  return absl::IsFailedPrecondition(stopped.status()) && has_nothing ? jobs_->Cancel(id) : stopped;
 }
 
 absl::Status SweepManager::Evaluate(const v1::Sweep& sweep, Task& task) {
@@ -257,9 +280,9 @@ absl::Status SweepManager::Evaluate(const v1::Sweep& sweep, Task& task) {
 
 void SweepManager::CarryOutWithJob(const v1::Sweep& sweep, const v1::Job& job, Task& task) {
   const core::SearchTrial& trial = task.trial;
-  if (trial.ended()) return Settle(sweep, task);
+  if (trial.ended()) return Settle(job, task);
   const std::string id(IdOf(job.name()));
-  const bool again = trial.reruns > 0 &&
+  const bool again = trial.reruns > 0 && !task.cancelling && !trial.stopping &&
                      (job.state() == v1::JOB_STATE_FAILED || job.state() == v1::JOB_STATE_CANCELLED) &&
                      !IsAfter(job.end_time(), trial.rerun_time);
   const bool arrives = (IsTerminal(job.state()) && !again) ||
@@ -293,38 +316,43 @@ void SweepManager::CarryOutWithJob(const v1::Sweep& sweep, const v1::Job& job, T
     return;
   }
   const bool live = !IsTerminal(job.state()) && job.state() != v1::JOB_STATE_CANCELLING;
+  bool refused = false;
   if (status.ok() && task.cancelling && live) {
     status = jobs_->Cancel(id).status();
   } else if (status.ok() && trial.stopping && live && job.state() != v1::JOB_STATE_STOPPING) {
-    status = jobs_->Stop(id).status();
-    if (absl::IsFailedPrecondition(status)) status = jobs_->Cancel(id).status();  // It has trained nothing yet.
+    status = StopOrCancel(job).status();
   } else if (status.ok() && again) {
     status = jobs_->ResumeTo(id, trial.goal_step).status();
+    refused = IsForGood(status);
   } else if (status.ok() && job.state() == v1::JOB_STATE_PAUSED && trial.under_way()) {
     // Held at a step before its goal: it was promoted. Held by somebody else it waits for them.
     if (job.pause_at_step() > 0 && job.progress().step() >= job.pause_at_step()) {
       if (!task.keep_held) status = jobs_->ResumeTo(id, trial.goal_step).status();
+      refused = IsForGood(status);
     } else {
       task.seen.waits_for = absl::StrCat(job.name(), " is PAUSED: ", job.state_reason());
     }
   }
   if (status.ok()) return;
+  // It cannot go on: its dataset was deleted, ... unless somebody has changed the job meanwhile.
+  if (refused) {
+    const auto now = jobs_->Get(id);
+    if (now.ok() && now->state() == job.state()) return task.heard.push_back(FailedEntry(trial, status));
+  }
   task.seen.waits_for = std::string(status.message());
   task.seen.not_before = options_.now() + options_.retry_interval;
 }
 
 // The job of a trial that has ended ends, too.
-void SweepManager::Settle(const v1::Sweep& sweep, Task& task) {
+void SweepManager::Settle(const v1::Job& of, Task& task) {
   if (IsTerminal(task.seen.state)) {
     task.seen.settled = true;
     return;
   }
   if (task.seen.state == v1::JOB_STATE_STOPPING || task.seen.state == v1::JOB_STATE_CANCELLING) return;
   if (task.keep_held) return;
-  const std::string id = TrialJobId(sweep, task.trial.number);
   const bool well = task.trial.state == v1::TRIAL_STATE_STOPPED || task.trial.state == v1::TRIAL_STATE_SUCCEEDED;
-  absl::StatusOr<v1::Job> job = well ? jobs_->Stop(id) : jobs_->Cancel(id);
-  if (absl::IsFailedPrecondition(job.status())) job = jobs_->Cancel(id);
+  const auto job = well ? StopOrCancel(of) : jobs_->Cancel(std::string(IdOf(of.name())));
   if (job.ok()) {
     task.seen.state = job->state();
     task.seen.settled = IsTerminal(job->state());

@@ -151,6 +151,17 @@ v1::Sweep SweepManager::Public(const Live& live) const {
   return sweep;
 }
 
+std::optional<v1::Sweep> SweepManager::FindEnded(const std::string& id) {
+  {
+    absl::MutexLock lock(&mu_);
+    if (live_.count(id) > 0) return std::nullopt;
+  }
+  auto stored = store_->Get(id);
+  if (!stored.ok() || !stored->sweep.has_end_time() || !stored->sweep.has_summary()) return std::nullopt;
+  stored->sweep.set_etag(EtagOfSweep(stored->sweep, stored->sweep.last_sequence()));
+  return std::move(stored->sweep);
+}
+
 absl::StatusOr<v1::ListSweepsResponse> SweepManager::List(const v1::ListSweepsRequest& request, const Caller& caller) {
   core::FieldErrors::Root errors;
   const ListQuery query = ListQuery::Parse(ListRequestOf(request), SweepCollection(), errors.scope());
@@ -169,17 +180,17 @@ absl::StatusOr<v1::ListSweepsResponse> SweepManager::List(const v1::ListSweepsRe
   const absl::Status listed = store_->List(before == nullptr ? 0 : before->first, add, damaged);
   if (!listed.ok()) return listed;
   page.MoveTo(*response.mutable_sweeps(), *response.mutable_next_page_token());
-  absl::MutexLock lock(&mu_);
   for (v1::Sweep& sweep : *response.mutable_sweeps()) {
-    const auto live = Find(std::string(IdOf(sweep.name())));
-    if (!live.ok()) continue;  // It was deleted just now, or its log is damaged: what is known of it is here.
-    sweep = Public(**live);
+    auto shown = Get(std::string(IdOf(sweep.name())));
+    if (!shown.ok()) continue;  // It was deleted just now, or its log is damaged: what is known of it is here.
+    sweep = *std::move(shown);
     sweep.clear_spec();
   }
   return response;
 }
 
 absl::StatusOr<v1::Sweep> SweepManager::Get(const std::string& id) {
+  if (auto ended = FindEnded(id); ended.has_value()) return *std::move(ended);
   absl::MutexLock lock(&mu_);
   const auto live = Find(id);
   if (!live.ok()) return live.status();

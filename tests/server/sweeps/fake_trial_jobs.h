@@ -37,6 +37,8 @@ class FakeTrialJobs final : public TrialJobs {
   int dies_at = -1;                // At this call; -1: never.
   bool dies_after = false;         // Its work is done, but nobody hears of it.
   absl::Status refuses_to_create;  // OK: it does not.
+  absl::Status refuses_to_resume;
+  std::function<void()> creating;  // Called when a job is about to be made.
 
   // Every job that may train goes on to where it holds or ends.
   void Tick() {
@@ -62,6 +64,7 @@ class FakeTrialJobs final : public TrialJobs {
   absl::StatusOr<v1::Job> Create(const NewTrialJob& wanted, const Whose& whose) override {
     if (Dead()) return Gone();
     if (!refuses_to_create.ok()) return refuses_to_create;
+    if (creating) creating();
     return Call([&]() -> absl::StatusOr<v1::Job> {
       for (const auto& [id, kept] : jobs) {
         if (kept.job.request_id() == wanted.request_id) return kept.job;
@@ -80,6 +83,7 @@ class FakeTrialJobs final : public TrialJobs {
       kept.job.set_name("jobs/" + wanted.job_id);
       kept.job.set_request_id(wanted.request_id);
       kept.job.set_owner(whose.owner);
+      *kept.job.mutable_sharing() = whose.sharing;
       kept.job.set_pause_at_step(wanted.pause_at_step);
       kept.job.set_state(v1::JOB_STATE_QUEUED);
       ++created;
@@ -95,6 +99,7 @@ class FakeTrialJobs final : public TrialJobs {
   absl::StatusOr<v1::Job> ResumeTo(const std::string& id, uint64_t pause_at_step) override {
     return Change(id, [&](Kept& kept) -> absl::Status {
       if (kept.job.state() == v1::JOB_STATE_SUCCEEDED) return absl::FailedPreconditionError("it has SUCCEEDED");
+      if (!refuses_to_resume.ok()) return refuses_to_resume;
       kept.job.set_pause_at_step(pause_at_step);
       kept.job.set_state(v1::JOB_STATE_QUEUED);
       kept.job.clear_end_time();
@@ -103,6 +108,7 @@ class FakeTrialJobs final : public TrialJobs {
   }
   absl::StatusOr<v1::Job> Stop(const std::string& id) override {
     return Change(id, [&](Kept& kept) -> absl::Status {
+      if (kept.job.state() == v1::JOB_STATE_PAUSING) return absl::FailedPreconditionError("wait until it is PAUSED");
       if (kept.job.progress().step() == 0) return absl::FailedPreconditionError("it has trained nothing yet");
       if (!IsTerminal(kept.job.state())) End(kept, v1::JOB_STATE_SUCCEEDED, "stopped by a client");
       return absl::OkStatus();

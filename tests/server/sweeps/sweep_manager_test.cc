@@ -9,6 +9,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/sweeps/sweep_check.h"
 #include "tests/server/sweeps/fake_trial_jobs.h"
 #include "tests/support/memory_job_store.h"
 #include "tests/support/temporary_folder.h"
@@ -439,6 +440,178 @@ TEST_F(SweepManagerTest, WhatIsWrongIsSaidAtTheSweepsField) {
               ElementsAre("spec.objective.metric"));
   EXPECT_THAT(fields(random + std::string(kRate), "labels { key: \"sweep\" value: \"x\" }"),
               ElementsAre("spec.base.labels"));
+}
+
+// A dataset that the owner may not read is not reached by a value, however many there are before it.
+TEST_F(SweepManagerTest, ASweepChangesNoNamesAlsoBehindTheLastLook) {
+  Life life = Start();
+  v1::CreateSweepRequest request =
+      RequestOf(std::string(kRate) + "external {} budget { max_trials: 2 } space { paths: \"batch_size\" choice {} } " +
+                R"(space { paths: "data.dataset" choice { values: "datasets/digits" values: "datasets/secret" } })");
+  for (int i = 1; i <= 501; ++i) {
+    request.mutable_spec()->mutable_space(1)->mutable_choice()->add_values(absl::StrCat(i));
+  }
+  const absl::Status refused = life.sweeps->Create(request, Caller(), nullptr).status();
+  EXPECT_TRUE(absl::IsInvalidArgument(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("spec.space[2].paths[0]"));
+  // Nor by values that change one only together.
+  v1::Sweep sweep;
+  sweep.set_name("sweeps/s");
+  *sweep.mutable_spec() = request.spec();
+  const auto spec_of = [&](const std::string& dataset) {
+    google::protobuf::RepeatedPtrField<v1::Assignment> assignments;
+    for (const std::string& value : {std::string("0.1"), std::string("8"), dataset}) {
+      assignments.Add()->set_value(value);
+    }
+    return TrialSpec(sweep, 1, assignments).status();
+  };
+  EXPECT_TRUE(spec_of("digits").ok()) << spec_of("digits");
+  EXPECT_TRUE(absl::IsInvalidArgument(spec_of("datasets/secret")));
+  for (const char* path : {"initial_weights.model", "network.from.model", "network.from.job"}) {
+    sweep.mutable_spec()->mutable_space(2)->set_paths(0, path);
+    EXPECT_TRUE(absl::IsInvalidArgument(spec_of("secret"))) << path;
+  }
+}
+
+TEST_F(SweepManagerTest, ARerunThatCannotGoOnEndsAndIsNotInTheWay) {
+  for (const bool cancels : {false, true}) {
+    jobs_ = FakeTrialJobs();
+    jobs_.now = [this] { return now_ += absl::Milliseconds(1); };
+    jobs_.loss = [](const v1::JobSpec& spec, uint64_t) {
+      return spec.optimizer().learning_rate() > 0.5 ? std::nan("") : 1.0;
+    };
+    Life life = Start();
+    v1::CreateSweepRequest request =
+        RequestOf(R"(grid {} space { paths: "optimizer.learning_rate" choice { values: "0.1" values: "0.9" } })");
+    request.set_request_id("");
+    ASSERT_TRUE(life.sweeps->Create(request, Caller(), nullptr).ok());
+    RunToEnd(life);
+    jobs_.refuses_to_resume = cancels ? absl::ResourceExhaustedError("the queue is full")
+                                      : absl::FailedPreconditionError("cannot go on: datasets/digits was deleted");
+    ASSERT_TRUE(life.sweeps->RerunTrial("s", "2").ok());
+    life.sweeps->Look();
+    if (cancels) {
+      ASSERT_TRUE(life.sweeps->Cancel("s", "").ok());
+    }
+    for (int i = 0; i < 5; ++i) life.sweeps->Look();
+    EXPECT_EQ(life.sweeps->Get("s")->state(), cancels ? v1::SWEEP_STATE_CANCELLED : v1::SWEEP_STATE_SUCCEEDED);
+    const v1::Trial trial = *life.sweeps->GetTrial("s", "2");
+    EXPECT_EQ(trial.state(), v1::TRIAL_STATE_FAILED);
+    if (!cancels) {
+      EXPECT_EQ(trial.error().message(), "cannot go on: datasets/digits was deleted");
+    }
+    EXPECT_TRUE(life.sweeps->Delete(v1::DeleteSweepRequest(), "s").ok());
+  }
+}
+
+TEST_F(SweepManagerTest, ARerunAfterTheTimeIsOverTrains) {
+  Life life = Start();
+  bool fails = true;
+  jobs_.loss = [&](const v1::JobSpec&, uint64_t) { return fails ? std::nan("") : 1.0; };
+  ASSERT_TRUE(Create(life, R"(grid {} space { paths: "optimizer.learning_rate" choice { values: "0.1" } }
+    budget { max_duration { seconds: 3600 } })")
+                  .ok());
+  RunToEnd(life);
+  now_ += absl::Hours(2);
+  fails = false;
+  ASSERT_TRUE(life.sweeps->RerunTrial("s", "1").ok());
+  RunToEnd(life);
+  EXPECT_EQ(life.sweeps->GetTrial("s", "1")->state(), v1::TRIAL_STATE_SUCCEEDED);
+}
+
+TEST_F(SweepManagerTest, JobsThatADeletedSweepLeftAreNamedAtOnce) {
+  Life life = Start();
+  jobs_.jobs["s-3"].job.set_name("jobs/s-3");
+  const std::string random = std::string(kRate) + "random {} budget { max_trials: 2 }";
+  v1::CreateSweepRequest request = RequestOf(std::string(kRate) + "random {} budget { max_trials: 3 }");
+  const absl::Status taken = life.sweeps->Create(request, Caller(), nullptr).status();
+  EXPECT_TRUE(absl::IsAlreadyExists(taken)) << taken;
+  EXPECT_THAT(std::string(taken.message()), HasSubstr("jobs/s-3 exists already, and trial 3 would be it"));
+  EXPECT_TRUE(Create(life, random).ok()) << "it will have two trials";
+}
+
+// Its record has its summary: nobody reads its log to list it.
+TEST_F(SweepManagerTest, AnEndedSweepIsShownWithoutItsLog) {
+  Life life = Start();
+  bool fails = true;
+  jobs_.loss = [&](const v1::JobSpec& spec, uint64_t) {
+    return fails && spec.optimizer().learning_rate() > 0.5 ? std::nan("") : 1.0;
+  };
+  ASSERT_TRUE(
+      Create(life, R"(grid {} space { paths: "optimizer.learning_rate" choice { values: "0.1" values: "0.9" } })")
+          .ok());
+  EXPECT_FALSE(life.store->Get("s")->sweep.has_summary());
+  const v1::Sweep ended = RunToEnd(life);
+  EXPECT_EQ(life.store->Get("s")->sweep.summary().DebugString(), ended.summary().DebugString());
+  EXPECT_EQ(ended.last_sequence(), static_cast<int64_t>(Log(life).size()));
+  EXPECT_EQ(ended.summary().best().job(), "jobs/s-1");
+  EXPECT_EQ(life.sweeps->List(v1::ListSweepsRequest(), Caller())->sweeps(0).summary().finished(), 1u);
+  life = Start();
+  EXPECT_EQ(life.sweeps->Get("s")->DebugString(), ended.DebugString());
+  // A change by its etag, which is that of the log's owner, too.
+  v1::UpdateSweepRequest update;
+  *update.mutable_sweep() = ended;
+  update.mutable_sweep()->set_display_name("x");
+  update.mutable_update_mask()->add_paths("display_name");
+  const auto changed = life.sweeps->Update(update);
+  ASSERT_TRUE(changed.ok()) << changed.status();
+  EXPECT_EQ(life.sweeps->Get("s")->DebugString(), changed->DebugString());
+  fails = false;
+  ASSERT_TRUE(life.sweeps->RerunTrial("s", "2").ok());
+  EXPECT_FALSE(life.store->Get("s")->sweep.has_summary());
+  EXPECT_EQ(RunToEnd(life).summary().finished(), 2u);
+}
+
+TEST_F(SweepManagerTest, AJobThatIsMadeWhileTheSharingChangesHasTheNewOne) {
+  Life life = Start();
+  ASSERT_TRUE(Create(life, R"(grid {} space { paths: "optimizer.learning_rate" choice { values: "0.1" } })").ok());
+  jobs_.creating = [&] {
+    v1::UpdateSweepRequest update;
+    update.mutable_sweep()->set_name("sweeps/s");
+    update.mutable_sweep()->mutable_sharing()->add_readers("ann");
+    update.mutable_update_mask()->add_paths("sharing");
+    const auto changed = life.sweeps->Update(update);
+    EXPECT_TRUE(changed.ok()) << changed.status();
+  };
+  life.sweeps->Look();
+  life.sweeps->Look();
+  ASSERT_EQ(jobs_.jobs.count("s-1"), 1u);
+  EXPECT_THAT(jobs_.jobs["s-1"].job.sharing().readers(), ElementsAre("ann"));
+}
+
+TEST_F(SweepManagerTest, AJobThatIsPausingIsStoppedAndNotCancelled) {
+  Life life = Start();
+  ASSERT_TRUE(Create(life, R"(grid {} space { paths: "optimizer.learning_rate" choice { values: "0.1" } })").ok());
+  life.sweeps->Look();
+  life.sweeps->Look();
+  v1::Job& job = jobs_.jobs["s-1"].job;
+  job.mutable_progress()->set_step(7);
+  job.set_state(v1::JOB_STATE_PAUSING);
+  ASSERT_TRUE(life.sweeps->Stop("s", "").ok());
+  for (int i = 0; i < 3; ++i) life.sweeps->Look();
+  EXPECT_EQ(job.state(), v1::JOB_STATE_PAUSING);
+  job.set_state(v1::JOB_STATE_PAUSED);
+  for (int i = 0; i < 3; ++i) life.sweeps->Look();
+  EXPECT_EQ(job.state(), v1::JOB_STATE_SUCCEEDED);
+  EXPECT_EQ(life.sweeps->GetTrial("s", "1")->state(), v1::TRIAL_STATE_STOPPED);
+}
+
+TEST_F(SweepManagerTest, AJobThatAPersonStopsIsAStoppedTrialWhateverItsSpecSays) {
+  Life life = Start();
+  v1::CreateSweepRequest request =
+      RequestOf(R"(grid {} space { paths: "optimizer.learning_rate" choice { values: "0.1" values: "0.2" } })");
+  request.mutable_spec()->mutable_base()->mutable_max_duration()->set_seconds(60);
+  ASSERT_TRUE(life.sweeps->Create(request, Caller(), nullptr).ok());
+  life.sweeps->Look();
+  life.sweeps->Look();
+  for (const char* id : {"s-1", "s-2"}) {
+    FakeTrialJobs::Kept& kept = jobs_.jobs[id];
+    kept.job.mutable_progress()->set_step(7);
+    jobs_.End(kept, v1::JOB_STATE_SUCCEEDED, id == std::string("s-1") ? "stopped by a client" : "max_duration is over");
+  }
+  RunToEnd(life);
+  EXPECT_EQ(life.sweeps->GetTrial("s", "1")->state(), v1::TRIAL_STATE_STOPPED);
+  EXPECT_EQ(life.sweeps->GetTrial("s", "2")->state(), v1::TRIAL_STATE_SUCCEEDED);
 }
 
 TEST_F(SweepManagerTest, AnOptimizerOutsideChoosesTrialsThatTheServerTrains) {
