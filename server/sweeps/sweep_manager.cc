@@ -206,7 +206,10 @@ absl::StatusOr<v1::Sweep> SweepManager::Create(const v1::CreateSweepRequest& req
                       absl::StrCat(live_.size(), " sweeps are under way, as many as the server runs: wait for ",
                                    "one of them, or stop one"));
   }
-  if (request.validate_only()) return sweep;
+  if (request.validate_only()) {
+    *sweep.mutable_summary() = SummaryOf(Live(0, sweep));
+    return sweep;
+  }
   if (sweep.name().empty()) sweep.set_name(absl::StrCat("sweeps/", MadeUpSweepId()));
   sweep.set_uid(core::NewUid());
   *sweep.mutable_create_time() = Stamp();

@@ -116,11 +116,6 @@ absl::Duration SweepManager::LookAt(const std::string& id) {
   }
   if (!Decide(live)) return options_.retry_interval;
   absl::MutexLock lock(&mu_);
-  if (live->search.terminal()) {
-    spdlog::info("{} is {}{}{}", sweep.name(), core::EnumName(live->search.state()),
-                 live->search.reason().empty() ? "" : ": ", live->search.reason());
-    live_.erase(id);
-  }
   return options_.per_trial * live->search.Running();
 }
 
@@ -419,6 +414,11 @@ bool SweepManager::Decide(const LivePtr& live) {
       return false;
     }
     changed_ = true;  // It is to be carried out.
+    if (!live->search.terminal()) continue;
+    spdlog::info("{} is {}{}{}", sweep.name(), core::EnumName(live->search.state()),
+                 live->search.reason().empty() ? "" : ": ", live->search.reason());
+    live_.erase(std::string(IdOf(sweep.name())));  // Whoever sees it ended may delete it.
+    return true;
   }
 }
 

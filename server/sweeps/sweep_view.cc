@@ -32,6 +32,9 @@ const Collection& SweepCollection() {
   return kCollection;
 }
 
+// As ListQuery has it.
+int PageSizeOf(int32_t asked) { return asked == 0 ? 50 : std::min(asked, kMaxPageSize); }
+
 }  // namespace
 
 google::protobuf::Timestamp SweepManager::Stamp() const {
@@ -186,6 +189,11 @@ absl::StatusOr<v1::ListSweepsResponse> SweepManager::List(const v1::ListSweepsRe
     sweep = *std::move(shown);
     sweep.clear_spec();
   }
+  if (response.ByteSizeLong() > kMaxPageBytes && response.sweeps_size() > 1) {  // With what their best trials have.
+    v1::ListSweepsRequest smaller = request;
+    smaller.set_page_size(response.sweeps_size() / 2);
+    return List(smaller, caller);
+  }
   return response;
 }
 
@@ -222,7 +230,6 @@ absl::StatusOr<v1::Trial> SweepManager::GetTrial(const std::string& id, const st
 absl::StatusOr<v1::ListTrialsResponse> SweepManager::ListTrials(const v1::ListTrialsRequest& request,
                                                                 const std::string& id) {
   core::FieldErrors::Root errors;
-  constexpr int kDefaultPage = 50;
   const std::string& order = request.order_by();
   size_t first = 0;
   if (!order.empty() && order != "number" && order != "number desc" && order != "objective") {
@@ -235,11 +242,9 @@ absl::StatusOr<v1::ListTrialsResponse> SweepManager::ListTrials(const v1::ListTr
         request.page_token().rfind(mark, 0) == 0 && absl::SimpleAtoi(request.page_token().substr(mark.size()), &first);
     if (!mine) errors.scope("page_token").Add("is none of a list with this order_by");
   }
-  if (request.page_size() < 0 || request.page_size() > kMaxPageSize) {
-    errors.scope("page_size").Add("must be from 0 (50) to 500");
-  }
+  if (request.page_size() < 0) errors.scope("page_size").Add("must not be negative");
   if (!errors.ok()) return errors.ToStatus();
-  const auto size = static_cast<size_t>(request.page_size() > 0 ? request.page_size() : kDefaultPage);
+  const auto size = static_cast<size_t>(PageSizeOf(request.page_size()));
   v1::ListTrialsResponse response;
   v1::Sweep record;
   {
@@ -255,10 +260,12 @@ absl::StatusOr<v1::ListTrialsResponse> SweepManager::ListTrials(const v1::ListTr
       for (const core::SearchTrial& trial : search.trials()) trials.push_back(&trial);
       if (order == "number desc") std::reverse(trials.begin(), trials.end());
     }
-    for (size_t i = first; i < std::min(trials.size(), first + size); ++i) {
-      *response.add_trials() = PublicTrial(**live, *trials[i], false);
+    size_t next = first, bytes = 0;
+    for (; next < trials.size() && next - first < size && bytes <= kMaxPageBytes; ++next) {
+      *response.add_trials() = PublicTrial(**live, *trials[next], false);
+      bytes += response.trials().rbegin()->ByteSizeLong();
     }
-    if (first + size < trials.size()) response.set_next_page_token(absl::StrCat(mark, first + size));
+    if (next < trials.size()) response.set_next_page_token(absl::StrCat(mark, next));
   }
   for (v1::Trial& trial : *response.mutable_trials()) trial = WithJob(record, std::move(trial));
   return response;
@@ -267,19 +274,27 @@ absl::StatusOr<v1::ListTrialsResponse> SweepManager::ListTrials(const v1::ListTr
 absl::StatusOr<v1::ListSweepEntriesResponse> SweepManager::ListEntries(const v1::ListSweepEntriesRequest& request,
                                                                        const std::string& id) {
   core::FieldErrors::Root errors;
-  constexpr int kDefaultPage = 50;
-  if (request.page_size() < 0 || request.page_size() > kMaxPageSize) {
-    errors.scope("page_size").Add("must be from 0 (50) to 500");
-  }
+  if (request.page_size() < 0) errors.scope("page_size").Add("must not be negative");
   if (request.after_sequence() < 0) errors.scope("after_sequence").Add("must not be negative");
   if (!errors.ok()) return errors.ToStatus();
   const auto key = store_->KeyOf(id);
   if (!key.ok()) return key.status();
-  auto entries =
-      store_->ReadEntries(*key, request.after_sequence(), request.page_size() > 0 ? request.page_size() : kDefaultPage);
-  if (!entries.ok()) return entries.status();
   v1::ListSweepEntriesResponse response;
-  for (v1::SweepEntry& entry : *entries) *response.add_entries() = std::move(entry);
+  constexpr int kAtOnce = 20;  // Entries with long values may be large.
+  int64_t after = request.after_sequence();
+  size_t bytes = 0;
+  for (int left = PageSizeOf(request.page_size()); left > 0;) {
+    auto entries = store_->ReadEntries(*key, after, std::min(left, kAtOnce));
+    if (!entries.ok()) return entries.status();
+    if (entries->empty()) return response;
+    for (v1::SweepEntry& entry : *entries) {
+      if (bytes > kMaxPageBytes) return response;
+      bytes += entry.ByteSizeLong();
+      after = entry.sequence();
+      *response.add_entries() = std::move(entry);
+    }
+    left -= static_cast<int>(entries->size());
+  }
   return response;
 }
 

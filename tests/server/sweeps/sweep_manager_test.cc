@@ -614,6 +614,31 @@ TEST_F(SweepManagerTest, AJobThatAPersonStopsIsAStoppedTrialWhateverItsSpecSays)
   EXPECT_EQ(life.sweeps->GetTrial("s", "2")->state(), v1::TRIAL_STATE_SUCCEEDED);
 }
 
+TEST_F(SweepManagerTest, HowManyTrialsAGridHasIsSaidBeforehand) {
+  Life life = Start();
+  v1::CreateSweepRequest request = RequestOf(R"(grid {}
+    space { paths: "optimizer.learning_rate" choice { values: "0.1" values: "0.2" } }
+    space { paths: "batch_size" choice { values: "8" values: "16" values: "32" } })");
+  request.set_validate_only(true);
+  const auto sweep = life.sweeps->Create(request, Caller(), nullptr);
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  EXPECT_EQ(sweep->summary().planned_trials(), 6u);
+  EXPECT_EQ(sweep->summary().trials(), 0u);
+  EXPECT_TRUE(absl::IsNotFound(life.sweeps->Get("s").status()));
+}
+
+TEST_F(SweepManagerTest, AnOutcomeThatIsNoNumberIsTheSameOneAgain) {
+  Life life = Start();
+  ASSERT_TRUE(Create(life, std::string(kRate) + "random {} budget { max_trials: 2 } trained_by_clients: true").ok());
+  ASSERT_TRUE(life.sweeps->SuggestTrials(FromText<v1::SuggestTrialsRequest>("client: \"c\""), "s").ok());
+  v1::CompleteTrialRequest request;
+  request.mutable_final()->set_value(std::nan(""));
+  EXPECT_TRUE(life.sweeps->CompleteTrial(request, "s", "1").ok());
+  EXPECT_TRUE(life.sweeps->CompleteTrial(request, "s", "1").ok());
+  request.mutable_final()->set_value(1);
+  EXPECT_TRUE(absl::IsFailedPrecondition(life.sweeps->CompleteTrial(request, "s", "1").status()));
+}
+
 TEST_F(SweepManagerTest, AnOptimizerOutsideChoosesTrialsThatTheServerTrains) {
   Life life = Start();
   ASSERT_TRUE(Create(life, std::string(kRate) + "external {} budget { max_trials: 2 } parallelism: 1").ok());
