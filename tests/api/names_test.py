@@ -12,6 +12,7 @@ import unittest
 
 import service
 from service import details, error_of, messages, resource, violations
+from traind.v1 import sweep_pb2
 
 sys.path.insert(0, str(service.ROOT / ".ci"))
 from protolint import CODES, compiled  # noqa: E402
@@ -40,6 +41,15 @@ DATASET = Kind("datasets", "Dataset", ["uploads/whole"])
 UPLOAD = Kind("uploads", "Upload", ["datasets/points"])
 MODEL = Kind("models", "Model", ["jobs/done"])
 OPERATION = Kind("operations", "Operation", ["jobs/done"])
+SWEEP = Kind("sweeps", "Sweep", ["jobs/done", "sweeps/study/trials/1"])
+NO_SWEEP = [(f"sweeps/{sweep}/trials/1", ("traind.v1.Sweep", f"sweeps/{sweep}")) for sweep in ("nobody", "gone")]
+NO_TRIAL = [(name, ("traind.v1.Trial", name)) for name in ("sweeps/study/trials/999", "sweeps/study/trials/99999999999")]
+TRIAL = Kind("sweeps", "Trial", ["sweeps/study", "sweeps/study/trials/", "sweeps/study/trials/first", "sweeps//trials/1",
+                                 "sweeps/study/trials/-1", "sweeps/study/trials/0", "sweeps/study/trials/01",
+                                 "sweeps/study/trials/ 1", "sweeps/study/trials/1/2", "sweeps/study/steps/1"])
+TRIAL.absent = NO_TRIAL + NO_SWEEP
+STEERED = copy.deepcopy(TRIAL)  # Those that something is done with are named by their number.
+STEERED.malformed.append("sweeps/study/trials/best")
 TOKEN = Kind("tokens", "Token", ["users/ada"])
 USER = Kind("users", "User", ["tokens/tok-1"])
 USER.malformed.remove("users/Upper")  # A good name of nobody.
@@ -81,6 +91,10 @@ PROBED.input_shape.extend([1, 8, 8])
 MASK = {"paths": ["labels"]}
 JOB_TAKEN = ("traind.v1.Job", "jobs/done")
 DATASET_TAKEN = ("traind.v1.Dataset", "datasets/points")
+SPACE = [{"name": "rate", "paths": ["optimizer.learning_rate"], "uniform": {"low": 0.1, "high": 1}}]
+SWEPT = {"base": service.dense_job(), "space": SPACE, "random": {}, "budget": {"max_trials": 2}}
+STUDY = {"trained_by_clients": True, "space": SPACE, "random": {}, "budget": {"max_trials": 100}}
+TRIAL_1 = "sweeps/study/trials/1"
 LATEST = "jobs/done/checkpoints/latest"
 REF = {"model": LATEST}
 REF_NAMES = (Name("model.model", WEIGHTS), Name("model.job", JOB, required=False))
@@ -141,6 +155,28 @@ TABLE = {
     "WaitOperation": named(OPERATION, "operations/done"),
     "CancelOperation": named(OPERATION, "operations/done"),
     "DeleteOperation": named(OPERATION, "operations/done"),
+    "CreateSweep": Entry(Name("spec.base.data.dataset", DATASET, inside=True),
+                         Name("spec.base.initial_weights.model", WEIGHTS, required=False, inside=True),
+                         new_id=("sweep_id", ("traind.v1.Sweep", "sweeps/study")), optional_id=True, spec=SWEPT,
+                         sweep_id="fresh"),
+    "GetSweep": named(SWEEP, "sweeps/study"),
+    "ListSweeps": Entry(),
+    "UpdateSweep": Entry(Name("sweep.name", SWEEP), sweep={"name": "sweeps/study"}, update_mask=MASK),
+    "PauseSweep": named(SWEEP, "sweeps/study"),
+    "ResumeSweep": named(SWEEP, "sweeps/study"),
+    "StopSweep": named(SWEEP, "sweeps/study"),
+    "CancelSweep": named(SWEEP, "sweeps/study"),
+    "DeleteSweep": named(SWEEP, "sweeps/study"),
+    "GetTrial": named(TRIAL, TRIAL_1),
+    "ListTrials": Entry(Name("parent", SWEEP), parent="sweeps/study"),
+    "ListSweepEntries": Entry(Name("parent", SWEEP), parent="sweeps/study"),
+    "RerunTrial": named(STEERED, TRIAL_1),
+    "CreateTrial": Entry(Name("parent", SWEEP), parent="sweeps/study",
+                         assignments=[{"parameter": "rate", "value": "0.5"}]),
+    "SuggestTrials": Entry(Name("parent", SWEEP), parent="sweeps/study", client="here"),
+    "AddMeasurement": named(STEERED, TRIAL_1, measurement={"step": 1, "value": 0.5}),
+    "CompleteTrial": named(STEERED, TRIAL_1, final={"step": 1, "value": 0.5}),
+    "ShouldTrialStop": named(STEERED, TRIAL_1),
     "WhoAmI": Entry(),
     "ListUsers": Entry(),
     "SetUser": Entry(user="ada", role="ROLE_ADMIN"),
@@ -221,6 +257,12 @@ class NamesTest(unittest.TestCase):
         for method, collection in (("DeleteJob", "jobs"), ("DeleteDataset", "datasets"), ("DeleteModel", "models"),
                                    ("DeleteUpload", "uploads")):
             server.call(method, name=f"{collection}/gone")
+        server.call("CreateSweep", sweep_id="study", spec=STUDY)
+        server.call("SuggestTrials", parent="sweeps/study", client="here")
+        server.call("CreateSweep", sweep_id="gone", spec=STUDY)
+        server.call("CancelSweep", name="sweeps/gone")
+        server.until(lambda: server.call("GetSweep", name="sweeps/gone").state == sweep_pb2.SWEEP_STATE_CANCELLED)
+        server.call("DeleteSweep", name="sweeps/gone")
         cls.operation = server.wait(server.call("PredictSplit", model=REF)).name
         gone = server.wait(server.call("DescribeDataset", name="datasets/points")).name
         server.call("DeleteOperation", name=gone)
@@ -299,7 +341,8 @@ class NamesTest(unittest.TestCase):
                     self.refused(method, changed(self.request(method), etag, "stale"), "ABORTED")
 
     def test_etags_of_before_a_change(self):
-        for kind, name in (("Job", "jobs/done"), ("Dataset", "datasets/points"), ("Model", "models/brought")):
+        for kind, name in (("Job", "jobs/done"), ("Dataset", "datasets/points"), ("Model", "models/brought"),
+                           ("Sweep", "sweeps/study")):
             with self.subTest(kind=kind):
                 method = service.methods()[f"Update{kind}"]
                 old = self.server.call(f"Get{kind}", name=name)
@@ -347,7 +390,7 @@ class NamesTest(unittest.TestCase):
     def test_good_requests_are_good(self):
         """What the other tests change one thing of. Those that would change or end something are left out, and quotas, which
         take users."""
-        harmless = "Get(?!Quota)|List|Watch|Describe|Probe|Preview|Download|Export|Read|Predict|Evaluate|Wait"
+        harmless = "Get(?!Quota)|Should|List|Watch|Describe|Probe|Preview|Download|Export|Read|Predict|Evaluate|Wait"
         for method, _ in entries():
             if re.match(harmless, method.name):
                 with self.subTest(method=method.name):

@@ -18,6 +18,8 @@ from protolint import compiled  # noqa: E402
 JOBS = int(os.environ.get("TRAIND_API_JOBS", 2000))
 COLORS = ("red", "green", "blue")
 UNORDERED = ("ListComponents", "ListOperations", "ListUsers", "ListTokens")
+PARENTS = {"ListCheckpoints": "jobs/done", "ListTrials": "sweeps/sweep-0"}
+SPACE = [{"name": "rate", "paths": ["optimizer.learning_rate"], "uniform": {"low": 0, "high": 1}}]
 OF_ACCOUNTS = ("ListUsers", "ListTokens")  # Of which this server has none.
 
 
@@ -143,15 +145,31 @@ class PagesTest(unittest.TestCase):
             self.server.upload_file(f"upload-{number}")
             self.server.upload_model(f"model-{number}")
             self.server.wait(self.server.call("DescribeDataset", name="datasets/points"))
+            # Those of clients, who take their trials: all threads are in use here.
+            self.server.call("CreateSweep", sweep_id=f"sweep-{number}", spec={
+                "trained_by_clients": True, "space": SPACE, "random": {}, "budget": {"max_trials": 100}})
+            self.server.call("SuggestTrials", parent=f"sweeps/sweep-{number}", client="here", count=9)
         for name in service.methods():
             if name.startswith("List") and "page_token" in service.methods()[name].input_type.fields_by_name and name not in OF_ACCOUNTS:
                 with self.subTest(method=name):
-                    fields = {"parent": "jobs/done"} if name == "ListCheckpoints" else {}
+                    fields = {"parent": PARENTS[name]} if name in PARENTS else {}
                     whole = everything(self.server, name, page_size=500, **fields)
                     self.assertGreater(len(whole), 0)
                     for size in (1, 7) if len(whole) < 100 else (7,):
                         single = everything(self.server, name, page_size=size, **fields)
                         self.assertEqual([self.key(thing) for thing in single], [self.key(thing) for thing in whole])
+
+    def test_a_log_page_by_page(self):
+        self.server.call("CreateSweep", sweep_id="logged", spec={
+            "trained_by_clients": True, "space": SPACE, "random": {}, "budget": {"max_trials": 100}})
+        self.server.call("SuggestTrials", parent="sweeps/logged", client="here", count=9)
+        for size in (1, 4, 500):
+            with self.subTest(page_size=size):
+                seen = []
+                while page := self.server.call("ListSweepEntries", parent="sweeps/logged", page_size=size,
+                                               after_sequence=len(seen)).entries:
+                    seen.extend(page)
+                self.assertEqual([entry.sequence for entry in seen], list(range(1, 10)))
 
     def key(self, thing):
         """A name of its own; components are told apart by their messages."""

@@ -134,6 +134,14 @@ class Service:
             raise RuntimeError(f"{done}")
         return done
 
+    def until(self, condition):
+        """Waits for what becomes true by itself."""
+        end = time.monotonic() + PATIENCE
+        while not condition():
+            if time.monotonic() > end:
+                raise RuntimeError("it did not come true")
+            time.sleep(0.02)
+
     def train(self, job_id, **changes):
         """A job of dense_job on "points" that has ended; fails when that was not well."""
         job = self.call("CreateJob", spec=dense_job(**changes), job_id=job_id)

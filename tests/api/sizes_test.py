@@ -66,6 +66,30 @@ class SizesTest(unittest.TestCase):
                 listed = {job.name for job in everything(self.server, "ListJobs", page_size=500, view=view)}
                 self.assertEqual(set(accepted) - listed, set())
 
+    def test_sweeps_with_long_values(self):
+        """The values of a choice are as long as a sweep's spec may be, and every trial has one."""
+        values = [letter * (MIB // 5) for letter in "abcd"]
+        spec = {"trained_by_clients": True, "space": [{"name": "text", "paths": ["display_name"], "choice": {"values": values}}],
+                "random": {}, "budget": {"max_trials": 40}}
+        for number in range(6):
+            sweep = self.good("CreateSweep", sweep_id=f"long-{number}", spec=spec)
+            for _ in range(3 if number else 40):
+                trial, *_ = self.good("SuggestTrials", parent=sweep.name, client=f"{_}").trials
+                self.good("CompleteTrial", name=trial.name, final={"step": 1, "value": 0.5})
+            self.good("GetSweep", name=sweep.name)
+        self.assertEqual(len(everything(self.server, "ListSweeps", page_size=500)), 6)
+        for order in ("", "number desc", "objective"):
+            listed = everything(self.server, "ListTrials", parent="sweeps/long-0", page_size=500, order_by=order)
+            self.assertEqual(len({trial.number for trial in listed}), 40)
+        seen = []
+        while page := self.good("ListSweepEntries", parent="sweeps/long-0", page_size=500, after_sequence=len(seen)).entries:
+            seen.extend(page)
+        self.assertGreaterEqual(len(seen), 80)
+        other = self.good("CreateSweep", sweep_id="long", spec=spec)
+        taken = self.good("SuggestTrials", parent=other.name, client="here", count=64).trials
+        self.assertTrue(0 < len(taken) < 40)
+        self.assertEqual(list(taken), list(self.good("SuggestTrials", parent=other.name, client="here", count=64).trials))
+
     def test_components(self):
         self.assertGreater(len(everything(self.server, "ListComponents", page_size=500)), 80)
 
