@@ -224,6 +224,10 @@ TEST_F(EnsemblesTest, OfFoldsIsEvaluatedOnTheTestSplit) {
     v1::Operation operation;
     EXPECT_THAT(Fields(models_->Evaluate(&context, request, &operation)), ElementsAre("data.evaluation_split"));
   }
+}
+
+TEST_F(EnsemblesTest, OfOneFoldIsEvaluatedOnWhatItHeldOut) {
+  Save(20, 1, "", 1);
   Save(24, 1, "", 1);
   v1::Model same;
   ASSERT_TRUE(CreateEnsemble(Request("same", {Step(20), Step(24)}), &same).ok());
