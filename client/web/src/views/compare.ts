@@ -179,8 +179,8 @@ function summary(jobs: One[]): HTMLElement {
       jobs.map(
           ({job, color}) =>
               [h("i", {class: "swatch", "--color": `var(${color})`}), jobTitle(job), stateBadge(job),
-               job.progress?.step ?? 0, num(job.progress?.mean_loss ?? job.progress?.loss), num(job.progress?.evaluation_loss),
-               percent(job.progress?.evaluation_accuracy)]),
+               job.progress?.step ?? 0, num(job.progress?.mean_loss ?? job.progress?.loss),
+               num(job.progress?.evaluation_loss), percent(job.progress?.evaluation_accuracy)]),
       "Jobs");
 }
 

@@ -30,12 +30,12 @@ const panels: Panel[] = [
   {title: "F1, mean of the classes", lines: [["QUANTITY_EVALUATION_MACRO_F1", "", "--line2"]]},
   {title: "AUC, mean of the classes", lines: [["QUANTITY_EVALUATION_MACRO_AUC", "", "--line2"]]},
   {title: "Log loss", lines: [["QUANTITY_EVALUATION_LOG_LOSS", "", "--line2"]], mayLog: true},
-  {title: "Calibration error", lines: [["QUANTITY_EVALUATION_CALIBRATION_ERROR", "", "--line2"]], options: {zero: true}},
   {
-    title: "Mean absolute error",
-    lines: [["QUANTITY_EVALUATION_MEAN_ABSOLUTE_ERROR", "", "--line2"]],
-    mayLog: true
+    title: "Calibration error",
+    lines: [["QUANTITY_EVALUATION_CALIBRATION_ERROR", "", "--line2"]],
+    options: {zero: true}
   },
+  {title: "Mean absolute error", lines: [["QUANTITY_EVALUATION_MEAN_ABSOLUTE_ERROR", "", "--line2"]], mayLog: true},
   {
     title: "Root mean squared error",
     lines: [["QUANTITY_EVALUATION_ROOT_MEAN_SQUARED_ERROR", "", "--line2"]],
@@ -96,11 +96,9 @@ export function curvesTab(feed: JobFeed, root: HTMLElement, scope: Scope, route:
       const curve = source.one(quantity), minibatch = minibatchOf[quantity];
       return curve.steps.length || !minibatch ? curve : source.one(minibatch);
     };
-    return panel.lines.flatMap(
-        ([quantity, label, color]) => label ?
-            [{label, color, curve: ofJob(quantity)}] :
-            [...source.of(quantity)].map(
-                ([split, curve], i) => ({label: split || "evaluation", color: i ? "--line5" : color, curve})));
+    return panel.lines.flatMap(([quantity, label, color]) => label ? [{label, color, curve: ofJob(quantity)}] : [
+      ...source.of(quantity)
+    ].map(([split, curve], i) => ({label: split || "evaluation", color: i ? "--line5" : color, curve})));
   }
   function show() {
     const [from, to] = feed.axis.shown;

@@ -131,7 +131,8 @@ export function evaluationTab(feed: JobFeed, root: HTMLElement, scope: Scope, ro
     }
   }
 
-  function show(tally: Tally, names: string[], classes: number, source: {name: string; split?: string; heldOut: boolean}) {
+  function show(
+      tally: Tally, names: string[], classes: number, source: {name: string; split?: string; heldOut: boolean}) {
     const mine = running!, matrix = new Confusion("Confusion matrix", mine, 300),
           bars = new Bars("Wrong, by class", mine, 200), examples = h("div");
     const wrong =
@@ -151,15 +152,16 @@ export function evaluationTab(feed: JobFeed, root: HTMLElement, scope: Scope, ro
     const list = async (mistakes: Mistake[], title: string) => {
       const shown = mistakes.slice(0, mostPictures), hint = h("p", {class: "hint"}, title);
       try {
-        const cells =
-            shown.length && !source.heldOut ?
-            await originals({name: source.name, split: source.split, examples: shown.map((one) => one.index)}, 0, mine) :
+        const cells = shown.length && !source.heldOut ?
+            await originals(
+                {name: source.name, split: source.split, examples: shown.map((one) => one.index)}, 0, mine) :
             [];
         if (mine.closed) return;
         if (source.heldOut) {
           replace(
               examples, hint,
-              h("p", {class: "hint"}, "Of what was held out there are numbers alone: its examples stand in the training split."));
+              h("p", {class: "hint"},
+                "Of what was held out there are numbers alone: its examples stand in the training split."));
           return;
         }
         replace(examples, hint, h("div", {class: "mistakes"}, cells.map((cell, i) => {

@@ -13,8 +13,8 @@ function evaluationText(metrics: EvaluationMetrics): string {
   const shown = ["", "loss", "accuracy"].includes(best_metric) || best_metric_value === undefined;
   return `${accuracy === undefined ? "" : `accuracy ${percent(accuracy)}, `}loss ${num(loss)} on ${split} (${
       count(examples)} examples)${shown ? "" : `, ${best_metric} ${num(best_metric_value)}`}${
-      best ? ", the best so far" : ""}${
-      weights_step === undefined ? "" : `, with the weights of step ${count(weights_step)}`}`;
+      best ? ", the best so far" :
+             ""}${weights_step === undefined ? "" : `, with the weights of step ${count(weights_step)}`}`;
 }
 
 /** Kind, and what to say of it. */
@@ -52,8 +52,8 @@ export function eventText(event: Event): [string, string] {
 }
 
 const kinds: [string, string][] = [
-  ["", "everything"], ["state", "states"], ["evaluation", "evaluations"], ["TEST", "tests"], ["checkpoint", "checkpoints"],
-  ["log", "log lines"], ["problem", "warnings and errors"]
+  ["", "everything"], ["state", "states"], ["evaluation", "evaluations"], ["TEST", "tests"],
+  ["checkpoint", "checkpoints"], ["log", "log lines"], ["problem", "warnings and errors"]
 ];
 
 export function eventsTab(feed: JobFeed, root: HTMLElement, scope: Scope, route: Route) {
