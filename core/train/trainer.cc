@@ -36,11 +36,15 @@ absl::StatusOr<TrainResult> Trainer::Run(const StopSignal& stop) {
   return result;
 }
 
-absl::StatusOr<TrainResult> Trainer::TrainToTheEnd(const StopSignal& stop) {
+absl::Status Trainer::Begin() {
   const auto newest = LoadNewestCheckpoint(request_.checkpoint_dir);
   if (newest.ok()) step_ = newest->files.manifest.step();
   if (absl::Status status = Prepare(); !status.ok()) return status;
-  if (absl::Status status = Restore(newest); !status.ok()) return status;
+  return Restore(newest);
+}
+
+absl::StatusOr<TrainResult> Trainer::TrainToTheEnd(const StopSignal& stop) {
+  if (absl::Status status = Begin(); !status.ok()) return status;
   last_write_ = last_metrics_ = Clock::now();
   last_metrics_step_ = step_;
 

@@ -64,6 +64,8 @@ class Trainer {
   };
 
   absl::StatusOr<TrainResult> TrainToTheEnd(const StopSignal& stop);
+  // Up to the first step. It lets the checkpoint's files go: where one is deleted its room is to be free.
+  absl::Status Begin();
   absl::Status Prepare();
   absl::Status Restore(const absl::StatusOr<LoadedCheckpoint>& newest);  // From it, or the start.
   absl::Status VerifyData();  // DATA_LOSS when it is not what was imported, FAILED_PRECONDITION when it is other data.
