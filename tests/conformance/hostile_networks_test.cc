@@ -326,7 +326,8 @@ class RandomNetwork {
       case FieldDescriptor::CPPTYPE_STRING:
         return more ? reflection.AddString(&message, &field, Text()) : reflection.SetString(&message, &field, Text());
       case FieldDescriptor::CPPTYPE_UINT64:
-        return reflection.SetUInt64(&message, &field, Number());
+        return more ? reflection.AddUInt64(&message, &field, Number())
+                    : reflection.SetUInt64(&message, &field, Number());
       default:
         FAIL() << field.full_name() << " is of a type that this test does not know";
     }
