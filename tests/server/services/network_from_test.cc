@@ -27,7 +27,7 @@ class NetworkFromTest : public ServicesTest {
     v1::Job job;
     const grpc::Status status = Create(request, &job);
     ASSERT_TRUE(status.ok()) << status.error_message();
-    const auto worker = launcher_.Await(2);
+    const auto worker = launcher_.Await(1);
     const std::vector<core::Tensor> tensors = {{"hidden.weight", {4, 16}, std::vector<float>(64)},
                                                {"hidden.bias", {4}, std::vector<float>(4)},
                                                {"logits.weight", {3, 4}, std::vector<float>(12)},
@@ -54,7 +54,7 @@ TEST_F(NetworkFromTest, TheJobHasPlainLayersAndTheirWeights) {
   v1::Job job;
   const grpc::Status status = Create(request, &job);
   ASSERT_TRUE(status.ok()) << status.error_message();
-  const v1::JobSpec task = launcher_.Await(3)->task.train().spec();
+  const v1::JobSpec task = launcher_.Await(2)->task.train().spec();
   for (const v1::JobSpec& spec : {job.resolved_spec(), task}) {
     EXPECT_FALSE(spec.network().has_from());
     ASSERT_EQ(spec.network().layers_size(), 2);
@@ -65,7 +65,7 @@ TEST_F(NetworkFromTest, TheJobHasPlainLayersAndTheirWeights) {
     EXPECT_EQ(spec.initial_weights().rules(0).to(), "logits.*");
     EXPECT_TRUE(spec.initial_weights().rules(0).skip());
   }
-  EXPECT_NE(launcher_.Await(3)->task.weights_path(), "");
+  EXPECT_NE(launcher_.Await(2)->task.weights_path(), "");
   EXPECT_THAT(job.warnings(), Contains(HasSubstr("2 tensors loaded; initialized, as a rule says: logits.weight")));
 
   // As it was submitted; a fork keeps the layers, whatever becomes of the other job.
@@ -100,7 +100,7 @@ TEST_F(NetworkFromTest, ErrorsNameTheFieldAsItWasWritten) {
     EXPECT_THAT(Fields(status), Contains(one.field)) << status.error_message();
     EXPECT_THAT(status.error_message(), HasSubstr(one.says));
   }
-  EXPECT_EQ(launcher_.started(), 2u);
+  EXPECT_EQ(launcher_.started(), 1u);
 }
 
 TEST_F(NetworkFromTest, ItIsDescribed) {
