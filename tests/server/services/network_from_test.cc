@@ -66,7 +66,6 @@ TEST_F(NetworkFromTest, TheJobHasPlainLayersAndTheirWeights) {
     EXPECT_TRUE(spec.initial_weights().rules(0).skip());
   }
   EXPECT_NE(launcher_.Await(2)->task.weights_path(), "");
-  EXPECT_THAT(job.warnings(), Contains(HasSubstr("2 tensors loaded; initialized, as a rule says: logits.weight")));
 
   // As it was submitted; a fork keeps the layers, whatever becomes of the other job.
   grpc::ClientContext context;
